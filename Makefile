@@ -1,0 +1,69 @@
+# Every verb sets up .venv first if that is needed. `make` alone lists the verbs.
+
+# PYTHON: any Python >= 3.11.  PROFILE: smoke, laptop, t4 or paper.  WORKERS: test processes, one thread each.
+# TORCH_INDEX: address of a package index with CPU-only torch.  UPGRADE=1: `make lock` moves the pins.
+PYTHON ?= python3
+PROFILE ?= laptop
+WORKERS ?= 4
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help setup book test lab lint lock clean clean-all
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book    run every chapter and build _build/html/index.html   (PROFILE=smoke for a quick one)"
+	@echo "make test    run the whole test suite"
+	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make lint    check style and types, notebooks too"
+	@echo "make lock    write requirements.lock from pyproject.toml          (UPGRADE=1 to move the pins)"
+	@echo "make setup   only set up .venv                                    (TORCH_INDEX=... for CPU-only torch)"
+	@echo "make clean   remove what was built, keep .venv                    (make clean-all removes both)"
+
+book: setup
+	@$(BIN)/model-collapse run --profile $(PROFILE)
+	@$(BIN)/model-collapse build --profile $(PROFILE)
+
+test: setup
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lab: setup
+	@$(BIN)/jupyter lab --notebook-dir notebooks
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# The stamps are written last: a set-up that was cut short starts again. --no-compile halves its time: Python compiles
+# what is used on first import.
+setup: .venv/.installed
+	@:
+
+.venv/.locked: requirements.lock
+	@$(PIP) --version >/dev/null 2>&1 || { \
+	    $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	        || { echo "Python >= 3.11 is needed: make ... PYTHON=python3.12" >&2; exit 1; }; \
+	    $(PYTHON) -m venv --clear .venv; }
+	@echo "Setting up .venv from requirements.lock: a few minutes, once ..."
+	@start=$$(date +%s); \
+	    $(PIP) install -q --no-compile -r requirements.lock $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+	    && echo "Set up in $$(( $$(date +%s) - start )) s, $$(du -sh .venv | cut -f1)B."
+	@touch $@
+
+.venv/.installed: .venv/.locked pyproject.toml
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+# No hashes: a CPU build of torch has another hash than the CUDA build of the same version.
+lock: setup
+	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --all-extras \
+	    --no-header --no-annotate $(if $(UPGRADE),--upgrade) -o requirements.lock
+
+clean:
+	rm -rf _build
+	@echo "Kept .venv; make clean-all removes it too."
+
+clean-all:
+	rm -rf _build .venv

@@ -1,0 +1,207 @@
+"""The command `model-collapse`. Exit status: 0 done, 1 a check failed, 2 bad input, 3 something outside is missing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import pandas as pd
+
+from model_collapse.errors import InputError, OutsideError
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, without a dump of the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors a user can mend are one line on stderr."""
+    try:
+        chosen = _parser().parse_args(arguments)
+        return chosen.command(chosen) or 0
+    except InputError as error:
+        return _complain(error, 2)
+    except OutsideError as error:
+        return _complain(error, 3)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command with --resume continues", 130)
+
+
+def _complain(error: object, status: int) -> int:
+    print("model-collapse: " + " ".join(str(error).split()), file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="model-collapse", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def command(
+        name: str, work: Callable[[argparse.Namespace], int | None], summary: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        added.set_defaults(command=work)
+        return added
+
+    chapters = command("run", _run, "run chapters of the book through papermill")
+    chapters.add_argument("chapters", nargs="*", metavar="CHAPTER", help="slugs; all chapters if none is given")
+    chapters.add_argument("--profile", default="laptop", help="smoke, laptop, t4 or paper")
+    chapters.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
+    chapters.add_argument("--jobs", help="chapters side by side")
+    chapters.add_argument("--force", action="store_true", help="run again even if nothing has changed")
+
+    chain = command("chain", _chain, "one recursive chain, or R of them, without a notebook")
+    chain.add_argument("family", metavar="FAMILY")
+    chain.add_argument("regime", metavar="REGIME", nargs="?", default="replace")
+    chain.add_argument("-n", help="rows per generation")
+    chain.add_argument("-g", dest="generations", default=9, help="last generation; 0 is fitted to real data")
+    chain.add_argument("--seed", default=0)
+    chain.add_argument("--replicates", default=1, metavar="R")
+    chain.add_argument("--given", default="original", help="what a conditional family continues")
+    chain.add_argument("--filter", action="append", default=[], metavar="NAME")
+    chain.add_argument("--set", dest="settings", action="append", default=[], metavar="OWNER.KEY=VALUE")
+    chain.add_argument("--corpus", metavar="NAME|FOLDER")
+    chain.add_argument("--metrics", metavar="A,B")
+    chain.add_argument("--every", default=1, metavar="K", help="take metrics at every K-th generation")
+    chain.add_argument("--jobs", metavar="N", help="processes")
+    chain.add_argument("--out", metavar="FILE.parquet")
+    chain.add_argument("--resume", action="store_true", help="continue an unfinished run")
+    chain.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+    for name in ("families", "regimes", "filters", "corpora"):
+        listing = command(name, _list, f"list the {name}")
+        listing.set_defaults(kind=name)
+        listing.add_argument("--json", action="store_true")
+
+    build = command("build", _build, "lay the executed chapters into the book")
+    build.add_argument("--profile", default="laptop")
+
+    address = command("address", _address, "write the repository's address to where it is needed")
+    address.add_argument("url", metavar="URL")
+    return parser
+
+
+def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{option} {text}: write NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from model_collapse import chapters
+
+    return chapters.run(
+        chosen.chapters,
+        chosen.profile,
+        _pairs(chosen.parameters, "-p"),
+        jobs=_jobs(chosen.jobs),
+        force=chosen.force,
+    )
+
+
+def _jobs(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--jobs {text}: must be a whole number of at least 1")
+    return int(text)
+
+
+def _chain(chosen: argparse.Namespace) -> int:
+    from model_collapse import run
+
+    jobs = _jobs(chosen.jobs)
+    planned = run.plan(
+        chosen.family,
+        chosen.regime,
+        n=chosen.n,
+        generations=chosen.generations,
+        seed=chosen.seed,
+        replicates=chosen.replicates,
+        given=chosen.given,
+        filter=chosen.filter,
+        settings=_pairs(chosen.settings, "--set"),
+        corpus=chosen.corpus,
+        metrics=chosen.metrics.split(",") if chosen.metrics is not None else None,
+        every=chosen.every,
+    )
+    out = Path(chosen.out) if chosen.out else None
+    table, _ = run.execute(planned, out, resume=chosen.resume, jobs=jobs, progress=run.on_stderr)
+    summary = summarise(table)
+    if chosen.json:
+        print(json.dumps({"run_id": planned.run_id, "out": chosen.out, "summary": summary.to_dict("records")}))
+    else:
+        print(summary.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+        if out:
+            print(f"run {planned.run_id} in {out}")
+    return 0
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over replicates, by generation, metric and item."""
+    keys = ["generation", "metric", "item"]
+    values = table.astype({"metric": str, "item": str}).groupby(keys, sort=False)["value"]
+    return values.agg(mean="mean", sd="std", replicates="count").reset_index()
+
+
+def _list(chosen: argparse.Namespace) -> int:
+    listed = _corpora() if chosen.kind == "corpora" else _members(chosen.kind)
+    if chosen.json:
+        print(json.dumps(listed, indent=1))
+        return 0
+    for entry in listed:
+        print(f"{entry['name']}: {entry['summary']}" if entry["summary"] else entry["name"])
+        for setting in entry.get("settings", []):
+            default = "" if setting["default"] is None else f" = {setting['default']}"
+            print(f"    {setting['name']}{default}    {setting['description']}")
+    if not listed:
+        print(f"no {chosen.kind} yet")
+    return 0
+
+
+def _members(kind: str) -> list[dict[str, Any]]:
+    from model_collapse import families, filters, regimes, registry
+
+    package: ModuleType = {"families": families, "regimes": regimes, "filters": filters}[kind]
+    listed = []
+    for name in registry.names(package):
+        cls = registry.member(package, name)
+        entry = {"name": name, "summary": registry.summary(cls), "settings": registry.settings(cls)}
+        if hasattr(cls, "metrics"):
+            entry["metrics"] = list(cls.metrics)
+        listed.append(entry)
+    return listed
+
+
+def _corpora() -> list[dict[str, Any]]:
+    from model_collapse import corpora
+
+    return [{"name": name, "summary": summary} for name, summary in corpora.NAMES.items()]
+
+
+def _build(chosen: argparse.Namespace) -> int:
+    from model_collapse import book
+
+    return book.build(chosen.profile)
+
+
+def _address(chosen: argparse.Namespace) -> int:
+    from model_collapse import book
+
+    return book.address(chosen.url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""Text to train on: a corpus by name, as documents, and as the blocks of tokens that language models read.
+
+corpora.load("embedded").source(n=1000)     a TextSource: train, validation, test, web, fresh(n, rng)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import chain, count
+from pathlib import Path
+
+import numpy as np
+
+from model_collapse.corpora import text, tokens
+from model_collapse.corpora.embedded import World
+from model_collapse.corpora.text import Text
+from model_collapse.corpora.tokens import Tokenizer
+from model_collapse.data import Data, Rows, Source
+from model_collapse.errors import InputError
+
+NAMES = {
+    "embedded": "articles about a small invented world, written by this package; every probability is known",
+    "wikitext-2-raw": "WikiText-2 as Wikipedia spells it, the paper's data",
+    "wikitext-2-v1": "WikiText-2 with rare words as <unk>; its perplexities do not compare with those of raw",
+    "wikitext-2": "wikitext-2-raw where all its splits can be had, else wikitext-2-v1; says which",
+    "FOLDER": "a folder of parquet files with a column `text`, or of .txt files",
+}
+
+DOCUMENTS = {"train": 10_000, "web": 10_000, "validation": 1_000, "test": 1_000}
+"""Embedded articles drawn for each part. More training articles are written when more are asked for."""
+
+WEB_SHARE = 0.5
+"""Share of the training documents that is set aside to pre-train on."""
+
+WEB_SEED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class TextSource(Source):
+    """Real text as blocks of tokens; all rows are int32 (n, block).
+
+    corpus       name of the corpus the blocks are from
+    fingerprint  sha256 of its content
+    tokenizer    turns blocks into text and back
+    world        the law the text was drawn from, or None where nobody knows it
+    """
+
+    corpus: str = ""
+    fingerprint: str = ""
+    tokenizer: Tokenizer | None = None
+    world: World | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Text in four parts without a common document.
+
+    name        the name that `load` was given, or what an alias stands for
+    train, web  rows of text to train on and to pre-train on: two parts of `whole`, which is in the original order
+    revision    of the hub's repository, or "local", or the embedded world's seed
+    world       the law the text was drawn from, or None
+    """
+
+    name: str
+    revision: str
+    whole: list[str]
+    train: list[str]
+    web: list[str]
+    validation: list[str]
+    test: list[str]
+    world: World | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of all the text and of how it is split."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation, self.test, self.web):
+            digest.update(f"{len(part)}\n".encode())
+            for row in part:
+                content = row.encode()
+                digest.update(f"{len(content)}\n".encode() + content)
+        return digest.hexdigest()
+
+    def source(
+        self,
+        n: int | None = None,
+        *,
+        block: int = 64,
+        tokenizer: str = "corpus",
+        vocabulary: int = 1024,
+        evaluate: int | None = None,
+        web: str = "web",
+    ) -> TextSource:
+        """The corpus as blocks of tokens.
+
+        n           training blocks, the first ones; None: all there are
+        block       tokens in a block
+        tokenizer   "corpus" (a byte-level BPE trained on this corpus), "opt", or a folder with OPT's tokenizer files
+        vocabulary  size of the corpus' own tokenizer
+        evaluate    at most so many blocks each of validation and test; None: all
+        web         "web" (the part set aside), "none" (then it is trained on too), or another corpus to pre-train on
+        """
+        _at_least(1, n=n, evaluate=evaluate)
+        _at_least(2, block=block)
+        rows = self.train if web == "web" else self.whole
+        pretrain = self.web if web == "web" else [] if web == "none" else load(web).whole
+        bpe = self._tokenizer(tokenizer, vocabulary)
+
+        train = tokens.blocks(bpe, self._endless(rows) if n is not None else rows, block, n)
+        if n is not None and len(train) < n:
+            raise InputError(
+                f"n must be at most {len(train)}, the training blocks corpus {self.name} has; got {n}"
+            )
+
+        def part(name: str, texts: list[str], most: int | None = None) -> Data:
+            ids = tokens.blocks(bpe, texts, block, most)
+            if not len(ids):
+                raise InputError(
+                    f"corpus {self.name}: its {name} part is too short for one block of {block} tokens"
+                )
+            return Data.real(Rows(ids))
+
+        @cache
+        def unused() -> np.ndarray:
+            return tokens.blocks(bpe, rows, block)[len(train) :]
+
+        def fresh(m: int, rng: np.random.Generator) -> Rows:
+            if self.world is not None:
+                return Rows(tokens.blocks(bpe, self._written(rng), block, m))
+            if m > len(unused()):
+                raise InputError(f"corpus {self.name} has only {len(unused())} unused blocks; {m} were asked for")
+            return Rows(unused()[np.sort(rng.permutation(len(unused()))[:m])])
+
+        if not len(train):
+            raise InputError(f"corpus {self.name}: its train part is too short for one block of {block} tokens")
+        return TextSource(
+            train=Data.real(Rows(train)),
+            fresh=fresh,
+            validation=part("validation", self.validation, evaluate),
+            test=part("test", self.test, evaluate),
+            web=part("web", pretrain) if pretrain else None,
+            corpus=self.name,
+            fingerprint=self.fingerprint,
+            tokenizer=bpe,
+            world=self.world,
+        )
+
+    def _tokenizer(self, name: str, vocabulary: int) -> Tokenizer:
+        if name == "corpus":
+            return tokens.trained(self.whole, vocabulary)
+        if name == "opt":
+            return tokens.opt()
+        if Path(name).is_dir():
+            return tokens.read(Path(name))
+        raise InputError(f"tokenizer must be corpus, opt or a folder with vocab.json and merges.txt; got {name!r}")
+
+    def _endless(self, rows: list[str]) -> Iterable[str]:
+        """The rows, and after them as many more as anybody wants where the law of the text is known."""
+        return rows if self.world is None else chain(rows, self._written(_stream("more")))
+
+    def _written(self, rng: np.random.Generator) -> Iterator[str]:
+        """New embedded articles, none of which is held out."""
+        assert self.world is not None
+        held_out = {*self.validation, *self.test}
+        for _ in count():
+            yield from (document for document in self.world.documents(1024, rng) if document not in held_out)
+
+
+def load(name: str) -> Corpus:
+    """A corpus by name (`NAMES`) or folder. InputError lists the names; OutsideError if the hub is needed and away."""
+    if name == "embedded":
+        return _embedded()
+    if name in NAMES and name != "FOLDER":
+        return _split(text.wikitext(name))
+    if name and Path(name).is_dir():
+        return _split(text.folder(Path(name)))
+    known = ", ".join(known for known in NAMES if known != "FOLDER")
+    raise InputError(f"corpus must be one of {known}, or an existing folder; got {name!r}")
+
+
+@cache
+def _embedded() -> Corpus:
+    world = World()
+    parts = {part: world.documents(n, _stream(part)) for part, n in DOCUMENTS.items()}
+    whole = parts["train"] + parts["web"]
+    # An article drawn twice is rare (about one in a thousand), but then what is held out would have been trained on.
+    seen = set(whole)
+    held_out = {
+        part: [document for document in parts[part] if document not in seen] for part in ("validation", "test")
+    }
+    return Corpus("embedded", f"seed {world.seed}", whole, parts["train"], parts["web"], **held_out, world=world)
+
+
+def _stream(part: str) -> np.random.Generator:
+    """Where the embedded articles of one part come from."""
+    return np.random.default_rng([WEB_SEED, *part.encode()])
+
+
+def _split(read: Text) -> Corpus:
+    """Set a seeded share of the training documents aside for pre-training."""
+    documents = read.documents
+    aside = np.zeros(len(documents), bool)
+    aside[np.random.default_rng(WEB_SEED).permutation(len(documents))[: round(WEB_SHARE * len(documents))]] = True
+
+    def rows(keep: np.ndarray) -> list[str]:
+        return [row for document, kept in zip(documents, keep, strict=True) if kept for row in document]
+
+    return Corpus(
+        read.name, read.revision, rows(aside | ~aside), rows(~aside), rows(aside), read.validation, read.test
+    )
+
+
+def _at_least(least: int, **settings: int | None) -> None:
+    for name, value in settings.items():
+        if value is not None and value < least:
+            raise InputError(f"{name} must be at least {least}; got {value}")

@@ -1,0 +1,189 @@
+"""Text from outside the package: WikiText-2 (a local folder first, else the hub) and any folder of the user."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from model_collapse import paths
+from model_collapse.corpora import hub
+from model_collapse.errors import InputError, OutsideError
+
+SPLITS = ("train", "validation", "test")
+
+WIKITEXT = {"wikitext-2-v1": "wikitext-2-v1", "wikitext-2-raw": "wikitext-2-raw-v1"}
+"""Our name -> the hub's configuration."""
+
+WIKITEXT_REPOSITORY = "Salesforce/wikitext"
+WIKITEXT_REVISION = "b08601e04326c79dfdd32d625aee71d232d685c3"
+
+HELD_OUT = 0.1
+"""Share of a folder's training documents that becomes validation, and test, where it has no file for them."""
+
+SPLIT_SEED = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """A corpus as read: training documents, each a list of rows, and the rows of the other splits, all in order."""
+
+    name: str
+    revision: str
+    documents: list[list[str]]
+    validation: list[str]
+    test: list[str]
+
+
+# WikiText-2
+
+
+def wikitext(name: str) -> Text:
+    """WikiText-2 by our name; `wikitext-2` is raw where all its splits can be had, else v1, never a mixture."""
+    if name in WIKITEXT:
+        return _wikitext(name)
+    try:
+        text = _wikitext("wikitext-2-raw")
+    except OutsideError:
+        text = _wikitext("wikitext-2-v1")
+    _say(f"corpus wikitext-2: using {text.name}")
+    return text
+
+
+def _wikitext(name: str) -> Text:
+    folder, revision = _wikitext_folder(WIKITEXT[name])
+    rows = {split: [row for path in _shards(folder, split) for row in read_parquet(path)] for split in SPLITS}
+    return Text(name, revision, articles(rows["train"]), rows["validation"], rows["test"])
+
+
+def _wikitext_folder(configuration: str) -> tuple[Path, str]:
+    """A folder that holds every split, and where it is from. A local folder without one of them does not count."""
+    data = paths.data()
+    if data is not None:
+        folder = data / "wikitext" / configuration
+        if all(_shards(folder, split) for split in SPLITS):
+            return folder, "local"
+    files = [f"{configuration}/{split}-00000-of-00001.parquet" for split in SPLITS]
+    instead = f"set MODEL_COLLAPSE_DATA to a folder that holds wikitext/{configuration}/*.parquet, or use corpus embedded"
+    root = hub.fetch(WIKITEXT_REPOSITORY, files, WIKITEXT_REVISION, kind="dataset", instead=instead)
+    return root / configuration, WIKITEXT_REVISION
+
+
+def _shards(folder: Path, split: str) -> list[Path]:
+    return sorted(folder.glob(f"{split}-*.parquet"))
+
+
+def articles(rows: list[str]) -> list[list[str]]:
+    """WikiText's rows by article. A heading is " = Title = " between blank rows (" = = Section = = " is none)."""
+    heading = re.compile(r" = [^=].* = \n?")
+    starts = [
+        i
+        for i in range(1, len(rows) - 1)
+        if not rows[i - 1] and not rows[i + 1] and heading.fullmatch(rows[i]) and not rows[i].startswith(" = = ")
+    ]
+    # The blank row before a heading belongs to its article; whatever precedes the first is part of the first.
+    bounds = [0, *(start - 1 for start in starts[1:]), len(rows)]
+    return [rows[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+
+
+@cache
+def _say(line: str) -> None:
+    """Once per process."""
+    print(line, file=sys.stderr)
+
+
+# A folder of the user
+
+
+def folder(path: Path) -> Text:
+    """Parquet files with a `text` column, else .txt files, anywhere below `path`.
+
+    A file belongs to the split its name, or a folder's name below `path`, contains as a word (train, validation or
+    valid or val, test), else to train. A parquet row is a document; so is a .txt file where a split has several, while
+    the only one of a split is cut at blank lines. A split without a file gets a seeded tenth of the training documents.
+    """
+    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for split, files in _by_split(path).items():
+        if files and files[0].suffix == ".parquet":
+            parts[split] = [row for file in files for row in read_parquet(file)]
+        elif len(files) == 1:
+            parts[split] = re.split(r"\n\s*\n", read_txt(files[0]))
+        else:
+            parts[split] = [read_txt(file) for file in files]
+        parts[split] = [document for document in parts[split] if document.strip()]
+    missing = [split for split in SPLITS[1:] if not parts[split]]
+    train = _shuffled(parts["train"])
+    held_out = max(1, round(HELD_OUT * len(train)))
+    needed = len(missing) + 2  # one document each, and two to train on and pre-train on
+    if len(train) < needed:
+        many = f"{len(train)} training document" + ("" if len(train) == 1 else "s")
+        raise InputError(f"corpus {path}: only {many}, too few to split; at least {needed} are needed")
+    for split in missing:
+        parts[split], train = train[:held_out], train[held_out:]
+    return Text(str(path), "local", [[document] for document in train], parts["validation"], parts["test"])
+
+
+def _by_split(path: Path) -> dict[str, list[Path]]:
+    if not any(path.iterdir()):
+        raise InputError(f"corpus {path}: the folder is empty; it must hold .parquet or .txt files")
+    for suffix in (".parquet", ".txt"):
+        names = (file.relative_to(path) for file in path.rglob(f"*{suffix}"))
+        # Sorted by name and not by path, so that a corpus is the same wherever its folder lies.
+        files = [path / name for name in sorted(names) if not any(part.startswith(".") for part in name.parts)]
+        if files:
+            return {
+                split: [file for file in files if _split_of(file.relative_to(path)) == split] for split in SPLITS
+            }
+    raise InputError(f"corpus {path}: no .parquet or .txt file in this folder")
+
+
+def _split_of(name: Path) -> str:
+    for word in reversed(re.findall(r"[a-z]+", str(name.with_suffix("")).lower())):
+        if word in ("train", "test"):
+            return word
+        if word in ("validation", "valid", "val"):
+            return "validation"
+    return "train"
+
+
+def _shuffled(documents: list[str]) -> list[str]:
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(documents))
+    return [documents[i] for i in order]
+
+
+# Files
+
+
+def read_parquet(path: Path) -> list[str]:
+    """The `text` column; InputError in one line if the file is damaged or has none."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        columns = file.schema_arrow.names
+        table = file.read(["text"]) if "text" in columns else None
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"corpus: {path} cannot be read; it is damaged, cut short or no parquet file") from error
+    if table is None:
+        raise InputError(f"corpus: {path} has no column `text` (it has {', '.join(columns) or 'no column'})")
+    rows: Iterable[str | None] = table["text"].to_pylist()
+    rows = [row or "" for row in rows]
+    if not all(isinstance(row, str) for row in rows):
+        raise InputError(f"corpus: column `text` of {path} does not hold text")
+    return rows
+
+
+def read_txt(path: Path) -> str:
+    """A UTF-8 file; InputError in one line if it is not."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"corpus: {path} is not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise InputError(f"corpus: {path} cannot be read ({error.strerror})") from error

@@ -1,0 +1,207 @@
+"""What travels round the loop: rows or their sufficient statistics, each with a note of who made it.
+
+Axis order everywhere: rows first, replicate chains second where a family stacks them, coordinates last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from model_collapse.errors import InputError
+
+PEOPLE = 0
+"""Value of `Data.born` and of `Data.author` for real data; generation t writes `t + 1`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows as they are: x has shape (n, ...), or (n, R, ...) if R replicate chains are stacked."""
+
+    x: np.ndarray
+    stacked: bool = False
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def chains(self) -> int | None:
+        """R, or None for a single chain without the axis."""
+        return self.x.shape[1] if self.stacked else None
+
+    def take(self, index: np.ndarray) -> Rows:
+        """Rows at `index`, shape (m,), or (m, R) when every chain picks rows of its own."""
+        if index.ndim == 1:
+            return Rows(self.x[index], self.stacked)
+        spread = index.reshape(index.shape + (1,) * (self.x.ndim - 2))
+        return Rows(np.take_along_axis(self.x, spread, axis=0), self.stacked)
+
+    @staticmethod
+    def concat(parts: Iterable[Rows]) -> Rows:
+        """All rows of `parts`, in order."""
+        parts = list(parts)
+        return Rows(np.concatenate([part.x for part in parts]), parts[0].stacked)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Count, mean and scatter of n rows that were never drawn: all that a Gaussian fit needs to know.
+
+    The scatter sum_i (x_i - mean)(x_i - mean)' is kept as a square root, scatter = root root', because a root
+    never loses its positive sign or its rank to rounding, however small the variance gets.
+
+    count  n, the same in all chains
+    mean   (R, d)
+    root   (R, d, d), or None where a family needs no scatter
+    """
+
+    count: int
+    mean: np.ndarray
+    root: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def chains(self) -> int:
+        """R."""
+        return len(self.mean)
+
+    def take(self, index: np.ndarray) -> Moments:
+        """Refused: there are no rows to choose from."""
+        raise InputError("exact sampling cannot subsample; set family.sampling=draw")
+
+    @staticmethod
+    def concat(parts: Iterable[Moments]) -> Moments:
+        """Moments of all the rows together (Chan, Golub & LeVeque 1983, doi:10.1080/00031305.1983.10483115)."""
+        parts = list(parts)
+        merged = parts[0]
+        for part in parts[1:]:
+            merged = _merge(merged, part)
+        return merged
+
+
+def _merge(a: Moments, b: Moments) -> Moments:
+    count = a.count + b.count
+    shift = b.mean - a.mean
+    mean = a.mean + shift * (b.count / count)
+    if a.root is None or b.root is None:
+        return Moments(count, mean)
+    between = np.sqrt(a.count * b.count / count) * shift[..., None]
+    wide = np.concatenate([a.root, b.root, between], axis=-1)
+    return Moments(count, mean, square_root(wide))
+
+
+def square_root(wide: np.ndarray) -> np.ndarray:
+    """The (..., d, d) root with the same product root root' as `wide`, shape (..., d, k); no product is formed."""
+    dim, k = wide.shape[-2:]
+    if dim == 1:
+        return np.sqrt(np.sum(wide**2, axis=-1, keepdims=True))
+    if k < dim:
+        wide = np.concatenate([wide, np.zeros((*wide.shape[:-1], dim - k))], axis=-1)
+    return np.swapaxes(np.linalg.qr(np.swapaxes(wide, -1, -2), mode="r"), -1, -2)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Rows or moments, with provenance.
+
+    rows    Rows or Moments
+    born    0 for people, t + 1 for generation t; shape (n,) or (n, R)
+    author  which model wrote it (0 for people); same shape
+    weight  how much a row counts in the fit, or None for 1 each; same shape
+    size    None for Rows. Moments have no single rows, so there born and author have one entry per merged
+            batch and `size` says how many rows each batch stands for.
+    """
+
+    rows: Rows | Moments
+    born: np.ndarray
+    author: np.ndarray
+    weight: np.ndarray | None = None
+    size: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @staticmethod
+    def of(rows: Rows | Moments, born: int, author: int) -> Data:
+        """All of `rows` with one birth and one author."""
+        entries = 1 if isinstance(rows, Moments) else len(rows)
+        size = np.array([len(rows)]) if isinstance(rows, Moments) else None
+        return Data(rows, np.full(entries, born, np.int32), np.full(entries, author, np.int32), size=size)
+
+    @staticmethod
+    def real(rows: Rows | Moments) -> Data:
+        """Rows that people made."""
+        return Data.of(rows, PEOPLE, PEOPLE)
+
+    def take(self, index: np.ndarray) -> Data:
+        """The rows at `index`, shape (m,) or (m, R), with their provenance."""
+        rows = self.rows.take(index)
+
+        def pick(column: np.ndarray | None) -> np.ndarray | None:
+            if column is None:
+                return None
+            if column.ndim == index.ndim or column.ndim == 1:
+                return column[index] if column.ndim == 1 else np.take_along_axis(column, index, axis=0)
+            return column[index]
+
+        return Data(rows, pick(self.born), pick(self.author), pick(self.weight))  # type: ignore[arg-type]
+
+    @staticmethod
+    def concat(parts: Iterable[Data]) -> Data:
+        """All of `parts` together, provenance kept."""
+        parts = [part for part in parts if len(part)]
+        if len(parts) == 1:
+            return parts[0]
+        rows = parts[0].rows.concat([part.rows for part in parts])  # type: ignore[misc]
+        weight = None
+        if any(part.weight is not None for part in parts):
+            weight = _stack([np.ones(part.born.shape) if part.weight is None else part.weight for part in parts])
+        size = None
+        if parts[0].size is not None:
+            size = np.concatenate([part.size for part in parts])  # type: ignore[misc]
+        return Data(rows, _stack([p.born for p in parts]), _stack([p.author for p in parts]), weight, size)
+
+    def judged(self, verdict: np.ndarray) -> Data:
+        """What a filter leaves: the rows where a bool `verdict` is true, or all rows with the weights it gives."""
+        if verdict.dtype == bool:
+            return self.take(np.flatnonzero(verdict))
+        return replace(self, weight=verdict)
+
+    @property
+    def share_real(self) -> np.ndarray:
+        """Share of rows that people made: a scalar array, or (R,) where every chain has its own rows."""
+        return np.average(self.born == PEOPLE, axis=0, weights=self.size)
+
+
+def _stack(columns: list[np.ndarray]) -> np.ndarray:
+    """Concatenate (n,) and (n, R) columns; where they meet, (n,) holds for every chain."""
+    chains = max((column.shape[1] for column in columns if column.ndim == 2), default=None)
+    if chains is not None:
+        columns = [c if c.ndim == 2 else np.broadcast_to(c[:, None], (len(c), chains)) for c in columns]
+    return np.concatenate(columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Real data.
+
+    train       what generation 0 is fitted to
+    validation  real rows to choose a checkpoint by, or None
+    test        real rows to score models by, or None
+    web         real rows to pre-train on, disjoint from the others, or None
+    fresh       fresh(n, rng) gives n new real rows; a corpus raises InputError when it has no more
+    """
+
+    train: Data
+    fresh: Callable[[int, np.random.Generator], Rows | Moments]
+    validation: Data | None = None
+    test: Data | None = None
+    web: Data | None = None
+
+    def draw(self, n: int, rng: np.random.Generator) -> Data:
+        """n new real rows."""
+        return Data.real(self.fresh(n, rng))

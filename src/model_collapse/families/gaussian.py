@@ -1,0 +1,130 @@
+"""Gaussian in d dimensions: the model of the paper's theorem 3.1 and of its supplement, many chains at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse.data import Data, Moments, Rows, Source, square_root
+from model_collapse.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Normal:
+    """R fitted normal laws: mean (R, d) and root (R, d, d), covariance = root root'."""
+
+    mean: np.ndarray
+    root: np.ndarray
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Refit N(mu, Sigma) to n rows, again and again; real rows come from N(0, I).
+
+    `sampling=exact` draws the sample's sufficient statistics instead of its rows, which is the same in law: the mean
+    is N(mu, Sigma / n), the scatter is independent of it and Wishart(Sigma, n - 1) by the Bartlett decomposition
+    (Smith & Hocking 1972, algorithm AS 53, Applied Statistics 21, 341-345).
+    """
+
+    dim: Annotated[int, Field(ge=1, description="dimensions d")] = 1
+    estimator: Annotated[
+        Literal["mle", "unbiased"], Field(description="scatter divided by n (mle) or by n - 1 (unbiased)")
+    ] = "mle"
+    variance: Annotated[
+        Literal["estimated", "known"], Field(description="known: only the mean is fitted, the covariance stays I")
+    ] = "estimated"
+    sampling: Annotated[
+        Literal["exact", "draw"], Field(description="exact: sufficient statistics; draw: every row")
+    ] = "exact"
+    bias: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="factor on the variance of what is sampled; 1: none")
+    ] = 1.0
+
+    conditional: ClassVar[bool] = False
+    reads: ClassVar[str] = "numbers"
+    metrics: ClassVar[tuple[str, ...]] = ("mean", "variance", "log_det", "w2_squared")
+    rows: ClassVar[int] = 100
+    block_size: ClassVar[int] = 256
+    checkpoints: ClassVar[bool] = False
+
+    def source(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
+        """n real rows of N(0, I) for each of the replicate chains."""
+        truth = Normal(np.zeros((replicates, self.dim)), _identity(replicates, self.dim))
+        return Source(Data.real(self._draw(truth, n, rng)), fresh=lambda m, rng: self._draw(truth, m, rng))
+
+    def base_settings(self) -> None:
+        """Nothing is trained before generation 0."""
+
+    def base(self, source: Source, rng: np.random.Generator) -> None:
+        """Nothing: every fit starts from the data alone."""
+
+    def device(self) -> str:
+        """What computes."""
+        return "cpu"
+
+    def fit(
+        self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None
+    ) -> Normal:
+        """mean = sum x / n; covariance = scatter / n (mle) or / (n - 1) (unbiased). No randomness is used.
+
+        Weighted rows: mean = sum w x / sum w, and sum w in the place of n.
+        """
+        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.rows.x, data.weight)
+        n = moments.count if data.weight is None else data.weight.sum(axis=0)
+        divisor = n if self.estimator == "mle" else n - 1
+        if self.variance == "known":
+            return Normal(moments.mean, _identity(*moments.mean.shape))
+        if np.any(np.asarray(divisor) <= 0):
+            raise InputError("family.estimator=unbiased divides by n - 1: n must be at least 2")
+        scale = np.sqrt(divisor)
+        return Normal(moments.mean, moments.root / (scale if np.ndim(scale) == 0 else scale[..., None, None]))
+
+    def sample(
+        self, model: Normal, n: int, rng: np.random.Generator, *, given: Rows | None = None
+    ) -> Rows | Moments:
+        """n rows of N(mu, bias Sigma) per chain: Rows (n, R, d), or Moments of such rows."""
+        return self._draw(Normal(model.mean, model.root * np.sqrt(self.bias)), n, rng)
+
+    def _draw(self, law: Normal, n: int, rng: np.random.Generator) -> Rows | Moments:
+        chains, dim = law.mean.shape
+        if self.sampling == "draw":
+            z = rng.standard_normal((n, chains, dim))
+            return Rows(law.mean + np.einsum("nrj,rij->nri", z, law.root), stacked=True)
+        z = rng.standard_normal((chains, dim, 1))
+        mean = law.mean + (law.root @ z)[..., 0] / np.sqrt(n)
+        root = square_root(law.root @ _bartlett(chains, dim, n - 1, rng)) if n > 1 else np.zeros_like(law.root)
+        return Moments(n, mean, root)
+
+
+def _identity(chains: int, dim: int) -> np.ndarray:
+    return np.broadcast_to(np.eye(dim), (chains, dim, dim))
+
+
+def _bartlett(chains: int, dim: int, freedom: int, rng: np.random.Generator) -> np.ndarray:
+    """A with A A' ~ Wishart_d(I, freedom), freedom >= 1: chi variates on the diagonal, normal ones below it."""
+    if freedom < dim:
+        return rng.standard_normal((chains, dim, freedom))
+    a = np.zeros((chains, dim, dim))
+    diagonal = np.arange(dim)
+    a[:, diagonal, diagonal] = np.sqrt(rng.chisquare(freedom - diagonal, (chains, dim)))
+    low = np.tril_indices(dim, -1)
+    a[:, low[0], low[1]] = rng.standard_normal((chains, len(low[0])))
+    return a
+
+
+def _moments(x: np.ndarray, weight: np.ndarray | None) -> Moments:
+    """Moments of rows x (n, R, d), centred before they are squared."""
+    n, _, dim = x.shape
+    if weight is None:
+        mean = x.mean(axis=0)
+        centred = x - mean
+    else:
+        w = (weight if weight.ndim == 2 else weight[:, None])[..., None]
+        mean = (w * x).sum(axis=0) / w.sum(axis=0)
+        centred = np.sqrt(w) * (x - mean)
+    if dim == 1:
+        return Moments(n, mean, np.sqrt(np.einsum("nrd,nrd->rd", centred, centred))[..., None])
+    return Moments(n, mean, square_root(np.moveaxis(centred, 0, -1)))

@@ -1,0 +1,245 @@
+"""OPT, the decoder-only transformer of the paper's language experiment (Zhang et al. 2022, arXiv:2205.01068).
+
+Any size: a tiny one that learns on one CPU thread in seconds, the published OPT-125m, or any OPT in a local folder. One
+fit reads blocks of tokens and predicts each token from those before it in the block; one sample continues every given
+block by as many tokens as it has. The stages are in order of use: `model`, `training`, `scoring`, `decoding`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse.data import Data, Rows, Source
+from model_collapse.errors import InputError
+
+if TYPE_CHECKING:
+    from model_collapse.families.opt.model import OptModel
+
+SHAPES = {
+    "tiny": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "small": {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 8},
+    "opt-125m": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12},
+}
+"""Width, depth and heads of each preset; the feed-forward layer is four times as wide, as in every OPT."""
+
+SCRATCH_LR = {"tiny": 3e-3, "small": 1e-3}
+"""AdamW's peak learning rate without pre-trained weights; other sizes take OPT-125m's 6e-4 (arXiv:2205.01068, table 1)."""
+
+PUBLISHED_LR, PUBLISHED_BATCH = 2e-5, 128
+"""Defaults of the training script released with the paper, which starts from pre-trained weights."""
+
+Auto = Literal["auto"]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Opt:
+    """A causal language model, fitted by next-token cross-entropy with AdamW and a constant learning rate.
+
+    Defaults follow the paper where it says something (five epochs, five beams, no repetition penalty, blocks of 64
+    tokens, the epoch with the lowest loss on real validation text) and suit `preset=tiny` elsewhere.
+    """
+
+    preset: Annotated[str, Field(description="tiny, small, opt-125m, or a folder with an OPT in hub layout")] = "tiny"
+    start: Annotated[
+        Literal["scratch", "pretrained"], Field(description="random weights, or those that come with the preset")
+    ] = "scratch"
+    pretrain: Annotated[
+        str, Field(description="text to pre-train on from scratch: web, a corpus name, a folder, or none")
+    ] = "web"
+    pretrain_epochs: Annotated[int, Field(ge=1, description="passes over the pre-training text")] = 5
+    pretrain_lr: Annotated[
+        Auto | Rate, Field(description="peak learning rate of pre-training, falling to 0; auto: by size")
+    ] = "auto"
+    tokenizer: Annotated[
+        str, Field(description="auto (corpus for tiny and small, else opt), corpus, opt, or a folder")
+    ] = "auto"
+    vocabulary: Annotated[int, Field(ge=260, description="tokens of a tokenizer trained on the corpus")] = 1024
+    block: Annotated[int, Field(ge=2, description="tokens in a block, in a prompt, and in what is written")] = 64
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropped share of activations in training")] = 0.1
+    epochs: Annotated[int, Field(ge=1, description="passes over the training set")] = 5
+    lr: Annotated[
+        Auto | Rate,
+        Field(description="AdamW's learning rate; auto: 2e-5 from pretrained weights, else by size (tiny 3e-3)"),
+    ] = "auto"
+    batch: Annotated[
+        Auto | Count, Field(description="blocks per step; auto: 128 from pretrained weights, else 16")
+    ] = "auto"
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="AdamW's decoupled decay")] = 0.01
+    warmup: Annotated[float, Field(ge=0, lt=1, description="share of steps in which the learning rate rises")] = 0.0
+    clip: Annotated[float, Field(ge=0, allow_inf_nan=False, description="largest gradient norm; 0: any")] = 1.0
+    checkpoint: Annotated[
+        Literal["best", "last"], Field(description="epoch kept: lowest loss on real validation text, or the last")
+    ] = "best"
+    decoding: Annotated[
+        Literal["beam", "sample", "greedy"], Field(description="how a continuation is chosen")
+    ] = "beam"
+    beams: Annotated[int, Field(ge=1, description="beams of decoding=beam")] = 5
+    repetition_penalty: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="divisor of the logits of tokens already there; 1: none")
+    ] = 1.0
+    temperature: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="divisor of the logits in decoding=sample")
+    ] = 1.0
+    top_k: Annotated[int, Field(ge=0, description="likeliest tokens kept in decoding=sample; 0: all")] = 0
+    top_p: Annotated[float, Field(gt=0, le=1, description="probability mass kept in decoding=sample; 1: all")] = 1.0
+    end: Annotated[
+        Literal["forbidden", "ordinary"],
+        Field(description="</s>: never written (published: as many new tokens at least as at most), or like any token"),
+    ] = "forbidden"
+    sample_batch: Annotated[int, Field(ge=1, description="prompts continued at a time")] = 64
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        Field(description="of training and writing; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
+    ] = "auto"
+    threads: Annotated[int, Field(ge=1, description="CPU threads; more than one may change the last bits")] = 1
+
+    name: ClassVar[str] = "opt"
+    conditional: ClassVar[bool] = True
+    reads: ClassVar[str] = "text"
+    metrics: ClassVar[tuple[str, ...]] = (
+        "perplexity",
+        "perplexity_block_mean",
+        "written_perplexity",
+        "distinct_3",
+        "repeated_3",
+        "rare_coverage",
+    )
+    block_size: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.preset not in SHAPES:
+            _check_folder(Path(self.preset), weights=self.start == "pretrained")
+        if self.start == "pretrained":
+            if self.preset in ("tiny", "small"):
+                raise InputError(
+                    f"family.start=pretrained: preset {self.preset} has no weights; use opt-125m or a folder, "
+                    "or family.start=scratch"
+                )
+            if self.pretrain not in ("web", "none"):
+                raise InputError(f"family.pretrain={self.pretrain}: only family.start=scratch is pre-trained here")
+        if self.decoding != "sample" and (self.temperature, self.top_k, self.top_p) != (1.0, 0, 1.0):
+            raise InputError("family.temperature, top_k and top_p need family.decoding=sample")
+
+    def base(
+        self, source: Source, rng: np.random.Generator, progress: Callable[[str], None] | None = None
+    ) -> OptModel:
+        """What every generation starts from.
+
+        start=pretrained: the preset's weights. start=scratch: one model pre-trained on `source.web` at a learning rate
+        that falls to 0, or with pretrain=none only the shape; each generation then draws weights of its own.
+        """
+        from model_collapse.families.opt import model, training
+
+        size = source.tokenizer.size  # type: ignore[attr-defined]
+        if self.start == "pretrained":
+            base = model.pretrained(self.preset)
+        else:
+            base = model.blank(self.preset, size, positions=2 * self.block)
+        if size > base.vocabulary:
+            raise InputError(
+                f"family.tokenizer={self.tokenizer}: {size} tokens, but preset {self.preset} knows {base.vocabulary}"
+            )
+        if self.start == "pretrained" or self.pretrain == "none":
+            return base
+        if source.web is None:
+            raise InputError("family.pretrain: this corpus has no text to pre-train on; use family.pretrain=none")
+        lr = self._scratch_lr if self.pretrain_lr == "auto" else self.pretrain_lr
+        return training.train(
+            base, source.web, rng, self, epochs=self.pretrain_epochs, lr=lr, fall=True, progress=progress
+        )
+
+    def fit(
+        self,
+        data: Data,
+        rng: np.random.Generator,
+        *,
+        start: OptModel | None = None,
+        validation: Data | None = None,
+    ) -> OptModel:
+        """A new model, trained from `start` on rows (n, block) of token ids; `start` stays as it is.
+
+        Without a start, or with one that is only a shape, the weights are drawn from `rng`. With checkpoint=best the
+        epoch with the lowest mean loss on `validation` is returned; without validation rows, the last epoch.
+        """
+        from model_collapse.families.opt import model, training
+
+        start = start or model.blank(self.preset, self.vocabulary, positions=2 * self.block)
+        chosen_by = validation if self.checkpoint == "best" else None
+        return training.train(start, data, rng, self, epochs=self.epochs, lr=self.learning_rate, validation=chosen_by)
+
+    def sample(self, model: OptModel, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows:
+        """The next `block` tokens after each of the n given blocks (n, any length): Rows (n, block) of int32.
+
+        The prompts are not part of the result. Every prompt token is attended to, </s> inside a block included.
+        """
+        from model_collapse.families.opt import decoding
+
+        if given is None or len(given) != n:
+            raise InputError(f"opt continues prompts: it needs {n} given blocks, not {0 if given is None else len(given)}")
+        return Rows(decoding.write(model, given.x, rng, self))
+
+    def score(self, model: OptModel, rows: Rows) -> np.ndarray:
+        """Negative log-likelihood in nats of every token but the first of each row, given those before it in the row.
+
+        rows (n, m) of token ids; result (n, m - 1), float32. Computed in fp32 whatever the training precision.
+        """
+        from model_collapse.families.opt import scoring
+
+        return scoring.score(model, rows.x, self.threads)
+
+    def save(self, model: OptModel, folder: Path) -> None:
+        """Write the model into an existing folder in hub layout (config.json, model.safetensors)."""
+        from model_collapse.families.opt.model import save
+
+        save(model, folder)
+
+    def load(self, folder: Path) -> OptModel:
+        """The model that `save` wrote, bit for bit."""
+        from model_collapse.families.opt.model import load
+
+        return load(folder)
+
+    @property
+    def learning_rate(self) -> float:
+        """`lr` with "auto" resolved."""
+        if self.lr != "auto":
+            return self.lr
+        return PUBLISHED_LR if self.start == "pretrained" else self._scratch_lr
+
+    @property
+    def blocks_per_step(self) -> int:
+        """`batch` with "auto" resolved."""
+        if self.batch != "auto":
+            return self.batch
+        return PUBLISHED_BATCH if self.start == "pretrained" else 16
+
+    @property
+    def _scratch_lr(self) -> float:
+        return SCRATCH_LR.get(self.preset, 6e-4)
+
+
+def _check_folder(folder: Path, weights: bool) -> None:
+    """InputError unless `folder` holds an OPT in hub layout; weights are asked for only where they will be read."""
+    known = ", ".join(SHAPES)
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"family.preset={folder}: neither a preset ({known}) nor a folder with a model's config.json"
+        ) from None
+    if kind != "opt":
+        raise InputError(f"family.preset={folder}: config.json says {kind}; only OPT models are read")
+    if weights and not any((folder / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
+        raise InputError(
+            f"family.preset={folder}: no model.safetensors in it (pickled weights are not read); "
+            "convert them, or use family.start=scratch"
+        )

@@ -1,0 +1,161 @@
+"""A fitted OPT as a value: its configuration and its weights. Modules are built from it and thrown away."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import torch
+from huggingface_hub import HfApi
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import OPTConfig, OPTForCausalLM
+from transformers.utils import logging
+
+from model_collapse import paths
+from model_collapse.errors import InputError, OutsideError
+from model_collapse.families.opt import SHAPES
+from model_collapse.families.opt.hardware import seeded
+
+HUB = "facebook/opt-125m"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True, eq=False)
+class OptModel:
+    """config: fields of transformers' OPTConfig; weights: name -> fp32 tensor on the CPU, or None for a shape only."""
+
+    config: dict[str, Any]
+    weights: dict[str, torch.Tensor] | None = None
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of token ids it knows."""
+        return self.config["vocab_size"]
+
+    @property
+    def positions(self) -> int:
+        """Longest sequence it can read, in tokens."""
+        return self.config["max_position_embeddings"]
+
+
+def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
+    """The shape of a preset, without weights. tiny and small take the vocabulary and positions they are asked for."""
+    if preset not in SHAPES:
+        return OptModel(_plain(_read_config(Path(preset))))
+    shape: dict[str, Any] = dict(SHAPES[preset])
+    shape["ffn_dim"] = 4 * shape["hidden_size"]
+    if preset != "opt-125m":
+        shape |= {"vocab_size": vocabulary, "max_position_embeddings": positions}
+    return OptModel(_plain(OPTConfig(**shape)))
+
+
+def pretrained(preset: str) -> OptModel:
+    """OPT-125m from $MODEL_COLLAPSE_DATA/opt-125m, hub cache or hub, or the OPT in a folder. Only safetensors are read.
+
+    `config["origin"]` says where it came from, with the hub's revision. OutsideError if the hub cannot be reached.
+    """
+    local = Path(preset)
+    if preset == "opt-125m":
+        named = paths.data()
+        local = named / "opt-125m" if named else Path()
+    if preset != "opt-125m" or (local / WEIGHTS).is_file():
+        try:
+            return _read(str(local), f"folder {local.name}", local_files_only=True)
+        except OSError as error:
+            raise InputError(f"family.preset={preset}: {_first_line(error)}") from None
+    try:
+        return _read(HUB, HUB, local_files_only=True)
+    except OSError:
+        return _download()
+
+
+def _download() -> OptModel:
+    try:
+        # Asked first, because a download tries an unreachable hub again and again for half a minute.
+        HfApi().model_info(HUB, timeout=10)
+        return _read(HUB, HUB)
+    except (OSError, httpx.HTTPError) as error:
+        raise OutsideError(
+            f"{HUB} cannot be had from the hub ({_first_line(error)}); give a folder that holds it with "
+            "--set family.preset=FOLDER, or use --set family.start=scratch"
+        ) from None
+
+
+def _read(place: str, origin: str, **options: Any) -> OptModel:
+    """The OPT in a folder or hub repository. A tensor that is missing or of the wrong shape is an InputError, where
+    transformers would go on with random numbers."""
+    bar = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        module, found = OPTForCausalLM.from_pretrained(
+            place,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **options,
+        )
+    except SafetensorError as error:
+        raise InputError(f"family.preset={place}: {WEIGHTS} is damaged ({_first_line(error)})") from None
+    finally:
+        if bar:
+            logging.enable_progress_bar()
+    wrong = sorted(found["missing_keys"]) or sorted(key for key, *_ in found["mismatched_keys"])
+    if wrong:
+        raise InputError(f"family.preset={place}: {WEIGHTS} lacks {wrong[0]}, or has it in another shape")
+    revision = getattr(module.config, "_commit_hash", None)
+    return OptModel(_plain(module.config) | {"origin": f"{origin}@{revision}" if revision else origin}, unbuild(module))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:160]
+
+
+def build(model: OptModel, seed: int, device: torch.device, dropout: float = 0.0) -> OPTForCausalLM:
+    """A module with a copy of the model's weights, or with new ones drawn from `seed` if it has none."""
+    config = OPTConfig(**{**model.config, "dropout": dropout})
+    if model.weights is None:
+        with seeded(seed, torch.device("cpu")):
+            return OPTForCausalLM(config).to(device)
+    with torch.device("meta"):
+        module = OPTForCausalLM(config)
+    module.load_state_dict({name: w.clone() for name, w in model.weights.items()}, strict=False, assign=True)
+    module.tie_weights()
+    return module.to(device)
+
+
+def unbuild(module: OPTForCausalLM) -> dict[str, torch.Tensor]:
+    """Copies of a module's weights on the CPU; a tied output layer is left out."""
+    tied = set(module.all_tied_weights_keys) if module.config.tie_word_embeddings else set()
+    return {
+        name: weight.detach().to("cpu", torch.float32, copy=True)
+        for name, weight in module.state_dict().items()
+        if name not in tied
+    }
+
+
+def save(model: OptModel, folder: Path) -> None:
+    """Write config.json and, if the model has weights, model.safetensors, as transformers reads them."""
+    (folder / CONFIG).write_text(json.dumps(model.config, indent=1, sort_keys=True), encoding="utf-8")
+    if model.weights is not None:
+        save_file(model.weights, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def load(folder: Path) -> OptModel:
+    """What `save` wrote."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return OptModel(config, load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else None)
+
+
+def _read_config(folder: Path) -> OPTConfig:
+    return OPTConfig.from_pretrained(folder, local_files_only=True)
+
+
+def _plain(config: OPTConfig) -> dict[str, Any]:
+    """A configuration as JSON values, so that a saved and loaded model is equal to the one before."""
+    fields = json.loads(config.to_json_string(use_diff=False))
+    return {**fields, "architectures": ["OPTForCausalLM"], "dtype": "float32"}

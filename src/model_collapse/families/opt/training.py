@@ -1,0 +1,126 @@
+"""Fitting: next-token cross-entropy over shuffled blocks with AdamW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import OPTForCausalLM
+
+from model_collapse.data import Data
+from model_collapse.errors import InputError
+from model_collapse.families.opt import hardware
+from model_collapse.families.opt.model import OptModel, build, unbuild
+from model_collapse.families.opt.scoring import checked, token_losses
+
+if TYPE_CHECKING:
+    from model_collapse.families.opt import Opt
+
+
+def train(
+    start: OptModel,
+    data: Data,
+    rng: np.random.Generator,
+    settings: Opt,
+    *,
+    epochs: int,
+    lr: float,
+    fall: bool = False,
+    validation: Data | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> OptModel:
+    """`start` after `epochs` passes over rows (n, block), or after the one of them with the lowest validation loss.
+
+    A weighted row counts weight / (mean weight) times. `fall`: the learning rate goes linearly to 0 instead of staying
+    at `lr`. InputError if the loss stops being a number; OutsideError if the GPU has too little memory.
+    """
+    device = hardware.device()
+    initial, dropout = (int(seed) for seed in rng.integers(2**63, size=2))
+    less = f"use --set family.batch={max(1, settings.blocks_per_step // 2)}"
+    with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device):
+        blocks = checked(start, data.rows.x, device)  # type: ignore[union-attr]
+        weight = _relative(data.weight, len(blocks), device)
+        held_out = None if validation is None else checked(start, validation.rows.x, device)  # type: ignore[union-attr]
+        module = build(start, initial, device, settings.dropout)
+        step = _Step(module, settings, lr)
+        steps = math.ceil(len(blocks) / settings.blocks_per_step)
+        rates = lr * _shape(epochs * steps, settings.warmup, fall).reshape(epochs, steps)
+        lowest, weights = math.inf, None
+        for epoch in range(epochs):
+            module.train()
+            order = torch.from_numpy(rng.permutation(len(blocks))).to(device)
+            parts = order.split(settings.blocks_per_step)
+            losses = [step(blocks[p], weight[p], rate) for p, rate in zip(parts, rates[epoch], strict=True)]
+            _check_numbers(torch.stack(losses), f"epoch {epoch + 1} of {epochs}", lr)
+            said = f"epoch {epoch + 1} of {epochs}, training loss {float(losses[-1]):.3f}"
+            if held_out is not None:
+                loss = float(token_losses(module, held_out).mean())
+                said += f", validation loss {loss:.3f}"
+                if loss < lowest:
+                    lowest, weights = loss, unbuild(module)
+            if progress:
+                progress(said)
+        weights = weights or unbuild(module)
+    if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
+        raise _diverged(f"the last step of epoch {epochs}", lr)
+    return OptModel(start.config, weights)
+
+
+class _Step:
+    """One step of AdamW. The optimiser and the loss scaling live as long as one training."""
+
+    def __init__(self, module: OPTForCausalLM, settings: Opt, lr: float) -> None:
+        self.module, self.clip = module, settings.clip
+        self.device = module.device
+        self.dtype = hardware.precision(settings.precision, self.device)
+        self.optimizer = torch.optim.AdamW(
+            module.parameters(), lr=lr, weight_decay=settings.weight_decay, fused=True
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    def __call__(self, blocks: torch.Tensor, weight: torch.Tensor, rate: float) -> torch.Tensor:
+        """Move the weights once; blocks (b, block), weight (b,). The loss before the move, without its graph."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(rate)
+        with hardware.mixed(self.dtype, self.device):
+            logits = self.module(input_ids=blocks[:, :-1], use_cache=False).logits
+        losses = functional.cross_entropy(logits.float().flatten(0, 1), blocks[:, 1:].flatten(), reduction="none")
+        loss = (losses.view(len(blocks), -1).mean(1) * weight).mean()
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        if self.clip:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+
+def _relative(weight: np.ndarray | None, n: int, device: torch.device) -> torch.Tensor:
+    """Weights (n,) with mean 1."""
+    relative = np.ones(n) if weight is None else weight / weight.mean()
+    return torch.from_numpy(relative.astype(np.float32)).to(device)
+
+
+def _shape(steps: int, warmup: float, fall: bool) -> np.ndarray:
+    """Share of the peak learning rate at each step, shape (steps,): a linear rise, then constant or a linear fall."""
+    done = np.arange(steps)
+    rise = round(warmup * steps)
+    share = (steps - done) / (steps - rise) if fall else np.ones(steps)
+    return np.minimum(share, (done + 1) / rise) if rise else share
+
+
+def _check_numbers(losses: torch.Tensor, where: str, lr: float) -> None:
+    """InputError naming the first step of an epoch whose loss is no number; asked once per epoch, since it waits for
+    the GPU."""
+    bad = torch.nonzero(~torch.isfinite(losses))
+    if len(bad):
+        raise _diverged(f"{where}, step {int(bad[0, 0]) + 1} of {len(losses)}", lr)
+
+
+def _diverged(where: str, lr: float) -> InputError:
+    return InputError(f"family.lr={lr:g}: training diverged in {where} (the loss is no number); use a smaller one")

@@ -1,0 +1,166 @@
+"""Figures: pure functions of tidy tables. Nothing here runs a chain or reads a file, and nothing needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from importlib.resources import as_file, files
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from model_collapse import stats
+
+Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
+"""Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits."""
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The book's look: colour-blind-safe palette, one place."""
+    with as_file(files("model_collapse") / "style.mplstyle") as sheet, plt.style.context(sheet):
+        yield
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the book's style, and leave no figure open behind."""
+
+    @wraps(draw)
+    def wrapped(*args: Any, **options: Any) -> Figure:
+        with style():
+            figure = draw(*args, **options)
+            plt.close(figure)
+            return figure
+
+    return wrapped
+
+
+def band(ax: Axes, table: pd.DataFrame, label: str, **line: Any) -> None:
+    """Mean over replicates by generation, with its 95 % interval as a band."""
+    curve = stats.by_generation(table)
+    (drawn,) = ax.plot(curve["generation"], curve["mean"], label=label, **line)
+    ax.fill_between(curve["generation"], curve["low"], curve["high"], color=drawn.get_color(), alpha=0.25, lw=0)
+
+
+@styled
+def against_theory(
+    panels: Mapping[str, Mapping[str, pd.DataFrame]],
+    theory: Mapping[str, Curves],
+    *,
+    ylabel: str,
+    yscale: str = "linear",
+    xscale: str = "linear",
+    limits: Mapping[str, Sequence[float]] | None = None,
+) -> Figure:
+    """Simulated means with 95 % bands over replicates, closed forms dashed on top.
+
+    panels  {title: {label: rows of one metric}}
+    theory  {title: {label: closed form}}, drawn in the colour of the simulation of the same label
+    limits  {title: horizontal lines}
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.4), sharey=True, squeeze=False)
+    for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
+        colours = dict(zip(arms, sns.color_palette(n_colors=len(arms)), strict=True))
+        for label, rows in arms.items():
+            band(ax, rows, label, color=colours[label])
+            if curve := theory.get(title, {}).get(label):
+                g = np.unique(rows["generation"])
+                ax.plot(g, curve(g), ls=(0, (4, 3)), color="black", lw=1.1)
+        for level in (limits or {}).get(title, ()):
+            ax.axhline(level, color="0.4", lw=0.8, ls=":")
+        ax.set(title=title, xlabel="generation", yscale=yscale, xscale=xscale)
+        ax.legend()
+    axes[0][0].set_ylabel(ylabel)
+    return figure
+
+
+@styled
+def fitted_densities(table: pd.DataFrame, generations: Sequence[int], chains: int = 12) -> Figure:
+    """The normal laws that single chains have fitted, one panel per generation; the real law dashed."""
+    figure, axes = plt.subplots(1, len(generations), figsize=(2.3 * len(generations), 2.6), sharex=True)
+    x = np.linspace(-4, 4, 401)
+    for ax, g in zip(np.atleast_1d(axes), generations, strict=True):
+        centre = stats.per_replicate(table, "mean", g)
+        variance = stats.per_replicate(table, "variance", g)
+        for chain in centre.index[:chains]:
+            spread = np.sqrt(variance[chain])
+            ax.plot(x, np.exp(-(((x - centre[chain]) / spread) ** 2) / 2) / spread / np.sqrt(2 * np.pi), lw=0.9)
+        ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="black", ls="--", lw=1.2)
+        ax.set(title=f"generation {g}", yticks=[], ylim=(0, 2.2), xlabel="x")
+    return figure
+
+
+@styled
+def by_arm(
+    arms: Mapping[str, pd.DataFrame],
+    metric: str,
+    *,
+    item: str = "",
+    ylabel: str,
+    title: str = "",
+    chains: bool = True,
+    yscale: str = "linear",
+) -> Figure:
+    """One metric by generation: a thick line per arm for the mean over seeds, thin ones for the seeds themselves."""
+    figure, ax = plt.subplots()
+    for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
+        rows = stats.pick(table, metric, item=item)
+        if chains:
+            for _, chain in rows.groupby("replicate"):
+                ax.plot(chain["generation"], chain["value"], color=colour, lw=0.7, alpha=0.5)
+        means = rows.groupby("generation")["value"].mean()
+        ax.plot(means.index, means, color=colour, marker="o", ms=4, label=label)
+    _whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
+    ax.set(xlabel="generation", ylabel=ylabel, title=title, yscale=yscale)
+    ax.legend()
+    return figure
+
+
+@styled
+def histograms(table: pd.DataFrame, metric: str, generations: Sequence[int], *, xlabel: str) -> Figure:
+    """Items "bin L" of `metric` (share of rows with log10 value in [L, L + .1)), one step line per generation."""
+    figure, ax = plt.subplots()
+    colours = sns.color_palette("viridis", len(generations))
+    for colour, g in zip(colours, generations, strict=True):
+        shares = bins(table, metric, g)
+        ax.stairs(shares["share"], 10 ** np.append(shares["low"], shares["low"].iloc[-1] + 0.1), color=colour, lw=1.6,
+                  label=f"generation {g}")  # fmt: skip
+    ax.set(xscale="log", xlabel=xlabel, ylabel="share of blocks")
+    filled = bins(table, metric, None)
+    filled = filled[filled["share"] > 0]
+    ax.set_xlim(10 ** filled["low"].min() / 1.2, 10 ** (filled["low"].max() + 0.1) * 1.2)
+    ax.legend()
+    return figure
+
+
+def bins(table: pd.DataFrame, metric: str, generation: int | None) -> pd.DataFrame:
+    """Histogram items as columns low (log10), share (mean over replicates); all generations together if None."""
+    rows = stats.pick(table, metric, generation).astype({"item": str})
+    rows = rows[rows["item"].str.startswith("bin ")]
+    share = rows.groupby(rows["item"].str.removeprefix("bin ").astype(float))["value"].mean().sort_index()
+    return pd.DataFrame({"low": share.index.to_numpy(), "share": share.to_numpy()})
+
+
+@styled
+def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str], *, ylabel: str) -> Figure:
+    """One panel per item of a metric (a band of rarity, say), one line per arm, by generation."""
+    figure, axes = plt.subplots(1, len(items), figsize=(2.6 * len(items), 3.1), sharey=True, squeeze=False)
+    for ax, item in zip(axes[0], items, strict=True):
+        for label, table in arms.items():
+            band(ax, stats.pick(table, metric, item=item), label, marker="o", ms=3)
+        _whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
+        ax.set(title=item, xlabel="generation")
+    axes[0][0].set_ylabel(ylabel)
+    axes[0][-1].legend()
+    return figure
+
+
+def _whole_ticks(ax: Axes, last: int) -> None:
+    """Generations are whole numbers."""
+    ax.set_xticks(np.unique(np.linspace(0, last, min(last, 10) + 1).round().astype(int)))

@@ -1,0 +1,143 @@
+"""The recursive loop. One loop for every family of models and every regime of data:
+
+source -> regime (-> filter) -> training set -> family.fit -> model -> family.sample -> what it wrote -> regime ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+
+from model_collapse import streams
+from model_collapse.data import Data, Moments, Rows, Source
+from model_collapse.streams import Stream
+
+Given = Literal["original", "training", "fresh"]
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """One turn: generation t was trained on `train`, became `model` and wrote `sample`, given `given`."""
+
+    t: int
+    train: Data
+    model: Any
+    sample: Data
+    given: Rows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a regime may look back on: the last sample, and the pool of all samples so far if it asked for it."""
+
+    last: Data
+    pool: Data | None = None
+
+    def then(self, sample: Data) -> History:
+        """The history one generation later."""
+        return History(sample, None if self.pool is None else Data.concat([self.pool, sample]))
+
+
+class Family(Protocol):
+    """A kind of model: a frozen dataclass whose fields are its settings and whose methods are pure.
+
+    conditional  whether `sample` needs `given` (a language model's prompts)
+    """
+
+    conditional: ClassVar[bool]
+
+    def fit(
+        self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None
+    ) -> Any: ...
+
+    def sample(
+        self, model: Any, n: int, rng: np.random.Generator, *, given: Rows | None = None
+    ) -> Rows | Moments: ...
+
+
+class Regime(Protocol):
+    """How the next training set is put together. `needs`: how much of the past it reads."""
+
+    needs: ClassVar[Literal["nothing", "last", "all"]]
+
+    def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data: ...
+
+
+class Filter(Protocol):
+    """What a training set keeps, after the regime and before the fit: a mask (n,) of bool, or weights (n,)."""
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Generation) -> np.ndarray: ...
+
+
+class Saved(Protocol):
+    """Where finished generations are kept, so that a chain can go on after an interruption."""
+
+    def load(self, t: int, train: Data) -> Generation | None: ...
+
+    def save(self, generation: Generation) -> None: ...
+
+
+def step(
+    t: int,
+    train: Data,
+    source: Source,
+    family: Family,
+    n: int,
+    stream: Stream,
+    *,
+    given: Given = "original",
+    start: Any = None,
+) -> Generation:
+    """Generation t: a model is fitted to `train` and writes n rows."""
+    model = family.fit(train, stream(t, streams.FIT), start=start, validation=source.validation)
+    prompts = _given(given, source, train, n, stream(t, streams.GIVEN)) if family.conditional else None
+    rows = family.sample(model, n, stream(t, streams.SAMPLE), given=prompts)
+    return Generation(t, train, model, Data.of(rows, born=t + 1, author=1), prompts)
+
+
+def generations(
+    source: Source,
+    family: Family,
+    regime: Regime,
+    n: int,
+    stream: Stream,
+    *,
+    last: int,
+    filters: Sequence[Filter] = (),
+    given: Given = "original",
+    start: Any = None,
+    saved: Saved | None = None,
+) -> Iterator[Generation]:
+    """Generations 0 to `last`: the first is fitted to real data, each later one to what the regime makes of the past.
+
+    start  what every fit starts from (a pre-trained model), or None
+    saved  finished generations are taken from it, new ones handed to it
+    """
+    train, history, first = source.train, None, None
+    for t in range(last + 1):
+        if history:
+            train = regime(source, history, n, stream(t, streams.REGIME))
+            for judge in filters:
+                train = train.judged(judge(train, stream(t, streams.FILTER), first))
+        generation = saved.load(t, train) if saved else None
+        if generation is None:
+            generation = step(t, train, source, family, n, stream, given=given, start=start)
+            if saved:
+                saved.save(generation)
+        first = first or generation
+        wrote = generation.sample
+        history = history.then(wrote) if history else History(wrote, wrote if regime.needs == "all" else None)
+        yield generation
+
+
+def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows:
+    """The n rows that a conditional family is given to continue."""
+    rows = {"original": source.train, "training": train}[given].rows if given != "fresh" else source.fresh(n, rng)
+    if len(rows) == n:
+        return rows  # type: ignore[return-value]
+    # More rows than needed (a pool that grew): n of them, each at most once; fewer: all of them in turn.
+    index = np.sort(rng.permutation(len(rows))[:n]) if len(rows) > n else np.arange(n) % len(rows)
+    return rows.take(index)  # type: ignore[return-value]

@@ -1,0 +1,44 @@
+"""Measures of a generation. A metric is a function (generation, reference) -> value.
+
+The value is a float, an array (R,) with one entry per stacked chain, or a dict from item (a bin, a band, a symbol) to
+either. A family names its metrics; a metric is found here by its name, in any module of this folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model_collapse.data import Source
+from model_collapse.errors import InputError
+from model_collapse.loop import Generation
+
+Value = float | np.ndarray | Mapping[str, float | np.ndarray]
+Metric = Callable[[Generation, "Reference"], Value]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a generation is compared with: generation 0, the real data, and the family that knows its models."""
+
+    first: Generation
+    source: Source
+    family: Any
+
+
+def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:
+    """The metrics of these names. InputError lists the family's own where one is unknown."""
+    known: dict[str, Metric] = {}
+    for module in pkgutil.iter_modules(__path__):
+        known |= vars(importlib.import_module(f"{__name__}.{module.name}"))
+    for name in names:
+        if name not in family.metrics:
+            raise InputError(
+                f"--metrics: {name!r} is not a metric of this family; it has {', '.join(family.metrics)}"
+            )
+    return {name: known[name] for name in names}

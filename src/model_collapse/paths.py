@@ -1,0 +1,32 @@
+"""Where things lie. The only module that knows folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+"""The package's own source."""
+
+
+def project() -> Path | None:
+    """The root of the checkout that the package lies in, or None where it was installed without one."""
+    root = PACKAGE.parents[1]
+    return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
+
+
+def lock() -> Path | None:
+    """requirements.lock of the checkout, if there is one."""
+    root = project()
+    return root / "requirements.lock" if root and (root / "requirements.lock").is_file() else None
+
+
+def cache() -> Path:
+    """Where things that can be made again are kept: $MODEL_COLLAPSE_CACHE, else ~/.cache/model_collapse."""
+    return Path(os.environ.get("MODEL_COLLAPSE_CACHE") or Path.home() / ".cache" / "model_collapse")
+
+
+def data() -> Path | None:
+    """The folder searched before the hub: $MODEL_COLLAPSE_DATA, or None where it is not set."""
+    folder = os.environ.get("MODEL_COLLAPSE_DATA")
+    return Path(folder) if folder else None

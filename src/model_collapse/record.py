@@ -1,0 +1,306 @@
+"""What is kept of a run: its settings, the tidy table, the texts, and where they came from.
+
+Everything is written whole or not at all: a temporary file or folder, fsync, rename, the manifest last. Formats are
+parquet, JSON and safetensors, which hold data and never code.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model_collapse import paths
+from model_collapse.errors import InputError, OutsideError
+
+SCHEMA = "1"
+"""Version of the two tables. COLUMNS and TEXT_COLUMNS are what outsiders read; they change only with it."""
+
+COLUMNS = (
+    "run_id family family_args regime regime_args corpus seed replicate generation n_train share_real metric item value "
+    "seconds device"
+).split()
+TEXT_COLUMNS = "run_id replicate generation row prompt text".split()
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that decides the numbers of a run. Two runs with equal `run_id` have equal tables, bit for bit.
+
+    The settings of family, regime and filters are complete (defaults included); `block` is the number of replicate
+    chains that share one random stream; `content` is the hash of the corpus ("" where there is none).
+    """
+
+    family: str
+    family_args: Mapping[str, Any]
+    regime: str
+    regime_args: Mapping[str, Any]
+    n: int
+    generations: int
+    seed: int
+    replicates: int
+    given: str
+    metrics: tuple[str, ...]
+    every: int
+    block: int
+    filters: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    corpus: str = ""
+    content: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """Sixteen hex digits: sha256 of the settings, the package source, the lock and the corpus content."""
+        return _digest(asdict(self), source_hash(), lock_hash())
+
+    def differs(self, other: Mapping[str, Any]) -> str:
+        """What a recorded description has otherwise, in a few words; "" if nothing."""
+        mine = describe(self)
+        keys = [key for key in mine if mine[key] != other.get(key)]
+        return ", ".join(f"{key} ({other.get(key)} there, {mine[key]} here)" for key in keys[:3])
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """The run as JSON values, flat, with the hashes that enter its id."""
+    flat: dict[str, Any] = {}
+    for key, value in json.loads(json.dumps(asdict(run))).items():
+        if key in ("family_args", "regime_args"):
+            flat |= {f"{key.removesuffix('_args')}.{name}": setting for name, setting in value.items()}
+        else:
+            flat[key] = value
+    return flat | {"source": source_hash()[:12], "lock": lock_hash()[:12]}
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def source_hash() -> str:
+    """sha256 over the package's own Python files."""
+    total = hashlib.sha256()
+    for file in sorted(paths.PACKAGE.rglob("*.py")):
+        total.update(str(file.relative_to(paths.PACKAGE)).encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()
+
+
+@cache
+def lock_hash() -> str:
+    """sha256 of requirements.lock; away from a checkout, of the versions of what computes."""
+    lock = paths.lock()
+    content = lock.read_bytes() if lock else json.dumps(versions(), sort_keys=True).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for name in (
+        "model-collapse",
+        "numpy",
+        "scipy",
+        "pandas",
+        "pyarrow",
+        "torch",
+        "transformers",
+        "tokenizers",
+        "datasets",
+    ):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> tuple[str, bool]:
+    """(commit, dirty) of the checkout the package lies in; ("", False) away from one."""
+    try:
+        ask = ["git", "-C", str(paths.PACKAGE)]
+        head = subprocess.run(
+            [*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        state = subprocess.run([*ask, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+        return head, bool(state.strip())
+    except (OSError, subprocess.CalledProcessError):
+        return "", False
+
+
+def provenance() -> dict[str, Any]:
+    """Who made a file: commit, dirty flag, versions, time, schema version."""
+    head, dirty = commit()
+    return {
+        "commit": head,
+        "dirty": dirty,
+        "versions": versions(),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "schema": SCHEMA,
+    }
+
+
+# Tables ------------------------------------------------------------------------------------------------------------
+
+
+def table(run: Run, columns: Mapping[str, Any]) -> pa.Table:
+    """The tidy table of `run` from its varying columns, text columns dictionary-encoded, in the order of COLUMNS."""
+    count = len(columns["value"])
+    constant = {
+        "run_id": run.run_id,
+        "family": run.family,
+        "family_args": json.dumps(run.family_args, sort_keys=True),
+        "regime": run.regime,
+        "regime_args": json.dumps(
+            {**run.regime_args, **({"filters": run.filters} if run.filters else {})}, sort_keys=True
+        ),
+        "corpus": run.corpus,
+    }
+    arrays: dict[str, pa.Array] = {}
+    for name in COLUMNS:
+        if name in constant:
+            arrays[name] = _repeated(constant[name], count)
+        elif name == "seed":
+            arrays[name] = pa.array(np.full(count, run.seed, np.int64))
+        else:
+            arrays[name] = columns[name]
+    return pa.table(arrays)
+
+
+def _repeated(text: str, count: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text]))
+
+
+def write_table(out: Path, content: pa.Table, about: Mapping[str, Any]) -> None:
+    """Write a table to `out` with `about` in the file's metadata, whole or not at all."""
+    described = content.replace_schema_metadata({"model_collapse": json.dumps(about, sort_keys=True)})
+    with whole_file(out) as temporary:
+        pq.write_table(described, temporary, compression="zstd")
+
+
+def read(file: Path | str) -> pd.DataFrame:
+    """A tidy table, or a table of texts, as a data frame; its provenance is in `.attrs`."""
+    content = _open(Path(file))
+    frame = content.to_pandas()
+    frame.attrs = about(Path(file))
+    return frame
+
+
+def about(file: Path) -> dict[str, Any]:
+    """The provenance in a file's metadata."""
+    return json.loads(_open(file).schema.metadata.get(b"model_collapse", b"{}"))
+
+
+def _open(file: Path) -> pa.Table:
+    try:
+        content = pq.read_table(file)
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{file}: not a readable parquet file ({str(error).splitlines()[0]})") from None
+    if not (content.schema.metadata or {}).get(b"model_collapse"):
+        raise InputError(f"{file}: parquet, but not written by model-collapse")
+    return content
+
+
+def texts_file(out: Path) -> Path:
+    """Where the texts of the run in `out` lie."""
+    return out.with_name(out.name + ".texts.parquet")
+
+
+# Whole or not at all -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turns a full disk into one line that says what to do, and a place that cannot be written into one that names it."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or "the disk"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutsideError(f"no space left for {where}: free some and run the same command again") from None
+        raise InputError(f"--out: cannot write {where} ({error.strerror})") from None
+
+
+@contextmanager
+def whole_file(out: Path) -> Iterator[Path]:
+    """A temporary path beside `out` that becomes `out` when the block ends well."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    with disk_errors():
+        try:
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, out)
+            _sync(out.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_folder(out: Path, fill: Callable[[Path], None], about: Mapping[str, Any]) -> None:
+    """A folder filled by `fill`, with a manifest of checksums, whole or not at all. Replaces what was there."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    with disk_errors():
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            fill(temporary)
+            files = sorted(file for file in temporary.rglob("*") if file.is_file())
+            sums = {str(file.relative_to(temporary)): _checksum(file) for file in files}
+            for file in files:
+                _sync(file)
+            manifest = temporary / "manifest.json"
+            manifest.write_text(json.dumps({**about, "files": sums}, indent=1, sort_keys=True), encoding="utf-8")
+            _sync(manifest)
+            shutil.rmtree(out, ignore_errors=True)
+            os.replace(temporary, out)
+            _sync(out.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def intact(folder: Path) -> bool:
+    """Whether a folder was written whole and is undamaged. A damaged one is reported on stderr."""
+    manifest = folder / "manifest.json"
+    if not folder.exists():
+        return False
+    try:
+        sums = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        broken = next((name for name, digest in sums.items() if _checksum(folder / name) != digest), None)
+    except (OSError, ValueError, KeyError, TypeError):
+        broken = "manifest.json"
+    if broken is not None:
+        print(f"{folder}: {broken} is damaged; computed again", file=sys.stderr)
+    return broken is None
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems (a mounted Drive among them) cannot sync a folder; the rename is then all there is.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,38 @@
+"""Mix: a fixed share of the training set is real, drawn again from the same finite set (the paper's setting B)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse.data import Data, Source
+from model_collapse.loop import History
+
+
+@dataclass(frozen=True)
+class Mix:
+    """round(real_fraction n) rows of the real training set, without replacement, the rest from the last sample.
+
+    The set keeps its size n. One shuffle deals both parts, so that a real row and what the model wrote in its place
+    never meet in one training set, as in the published code. real_fraction=1 is the control that never sees a
+    model's data.
+    """
+
+    real_fraction: Annotated[float, Field(ge=0, le=1, description="share of rows that are real")] = 0.1
+
+    needs: ClassVar[Literal["last"]] = "last"
+
+    def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data:
+        real = round(self.real_fraction * n)
+        order = deal(n, source.train.rows.chains, rng)
+        return Data.concat([source.train.take(order[:real]), history.last.take(order[real:])])
+
+
+def deal(n: int, chains: int | None, rng: np.random.Generator) -> np.ndarray:
+    """A shuffle of range(n): shape (n,), or (n, R), one for every chain."""
+    if chains is None:
+        return rng.permutation(n)
+    return rng.permuted(np.broadcast_to(np.arange(n)[:, None], (n, chains)), axis=0)

@@ -1,0 +1,80 @@
+"""Members by name: a file in families/, regimes/ or filters/ is a member, and its file name is its name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import MISSING, fields
+from types import ModuleType
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from model_collapse.errors import InputError
+
+
+def names(package: ModuleType) -> list[str]:
+    """Names of all members, sorted. Nothing is imported, so a family that needs torch is listed without it."""
+    return sorted(
+        module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")
+    )
+
+
+def member(package: ModuleType, name: str) -> type:
+    """The class of that name: `regimes/mix.py` defines `Mix`. InputError lists the known names."""
+    kind = package.__name__.rpartition(".")[2]
+    if name not in names(package):
+        known = ", ".join(names(package)) or "none yet"
+        raise InputError(f"{name!r} is not among the {kind}; known: {known}")
+    module = importlib.import_module(f"{package.__name__}.{name}")
+    return getattr(module, "".join(part.capitalize() for part in name.split("_")))
+
+
+def summary(cls: type) -> str:
+    """First line of a member's docstring."""
+    return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+def settings(cls: type) -> list[dict[str, Any]]:
+    """Every setting of a member: name, default, type, description."""
+    hints = get_type_hints(cls, include_extras=True)
+    listed = []
+    for field in fields(cls):
+        described = [
+            m.description for m in getattr(hints[field.name], "__metadata__", ()) if hasattr(m, "description")
+        ]
+        listed.append(
+            {
+                "name": field.name,
+                "default": None if field.default is MISSING else field.default,
+                "type": field.type if isinstance(field.type, str) else field.type.__name__,
+                "description": described[0] if described else "",
+            }
+        )
+    return listed
+
+
+def build(package: ModuleType, name: str, values: dict[str, Any], prefix: str | None = None) -> Any:
+    """The member with these settings; text is read as the setting's type ("0.1" as a share).
+
+    InputError in one line for an unknown name, an unknown setting, or a value that is not allowed. `prefix` is how
+    the caller writes the settings ("family.epochs").
+    """
+    cls = member(package, name)
+    hints = get_type_hints(cls, include_extras=True)
+    known = [field.name for field in fields(cls)]
+    prefix = prefix or name
+    checked = {}
+    for key, value in values.items():
+        if key not in known:
+            raise InputError(f"{prefix}.{key}: {name} has no such setting; it has {', '.join(known) or 'none'}")
+        try:
+            checked[key] = TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            said = error.errors()[0]["msg"]
+            raise InputError(f"{prefix}.{key}={value}: {said[0].lower()}{said[1:]}") from None
+    try:
+        return cls(**checked)
+    except TypeError:
+        missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in checked]
+        raise InputError(f"{prefix}: {name} needs {', '.join(missing)}") from None

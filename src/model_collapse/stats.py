@@ -1,0 +1,74 @@
+"""Estimates with intervals. What is resampled or averaged over is always the replicate chain, never a generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with a two-sided interval of the stated level, from `n` independent values."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    level: float = 0.95
+
+    def __format__(self, spec: str) -> str:
+        spec = spec or ".3g"
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+def mean(values: Sequence[float] | np.ndarray | pd.Series, level: float = 0.95) -> Estimate:
+    """Mean with Student's t interval; for one value, or none, the interval is (nan, nan)."""
+    x = np.asarray(values, float)
+    if len(x) < 2:
+        return Estimate(float(x.mean()) if len(x) else np.nan, np.nan, np.nan, len(x), level)
+    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    return Estimate(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x), level)
+
+
+def median(values: Sequence[float] | np.ndarray | pd.Series, level: float = 0.95) -> Estimate:
+    """Median with the distribution-free interval between two order statistics (binomial ranks)."""
+    x = np.sort(np.asarray(values, float))
+    n = len(x)
+    k = int(stats.binom.ppf((1 - level) / 2, n, 0.5))
+    inside = k > 0
+    low, high = (x[k - 1], x[n - k]) if inside else (np.nan, np.nan)
+    return Estimate(float(np.median(x)), float(low), float(high), n, level)
+
+
+def paired(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
+    """Mean of a - b over the replicates that both have; the series are indexed by replicate."""
+    both = a.index.intersection(b.index)
+    return mean((a.loc[both] - b.loc[both]).to_numpy(), level)
+
+
+def by_generation(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Mean over replicates with its interval, one row per generation and item: generation, item, mean, low, high."""
+    rows = []
+    for (generation, item), group in table.astype({"item": str}).groupby(["generation", "item"], sort=True):
+        estimate = mean(group["value"], level)
+        rows.append((generation, item, estimate.value, estimate.low, estimate.high, estimate.n))
+    return pd.DataFrame(rows, columns=["generation", "item", "mean", "low", "high", "replicates"])
+
+
+def pick(table: pd.DataFrame, metric: str, generation: int | None = None, item: str | None = None) -> pd.DataFrame:
+    """The rows of one metric, and if asked of one generation or item."""
+    chosen = table["metric"] == metric
+    if generation is not None:
+        chosen &= table["generation"] == generation
+    if item is not None:
+        chosen &= table["item"] == item
+    return table[chosen]
+
+
+def per_replicate(table: pd.DataFrame, metric: str, generation: int, item: str = "") -> pd.Series:
+    """Values of one metric at one generation, indexed by replicate."""
+    return pick(table, metric, generation, item).set_index("replicate")["value"].sort_index()

@@ -1,0 +1,33 @@
+"""Random streams by name: what is drawn never depends on what was drawn before it.
+
+A stream is keyed by (seed, generation, use, block). Any worker can make any stream at any time, so that a resumed
+run, or one spread over more processes, draws the same numbers as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+# Fixed for ever: a changed number changes every published result.
+SOURCE, BASE, REGIME, FILTER, GIVEN, FIT, SAMPLE, METRIC = range(8)
+
+BEFORE = 0
+"""Key of what happens before generation 0 (real data, pre-training); generation t has key t + 1."""
+
+
+class Stream(Protocol):
+    """`stream(generation, use)` gives the generator for that use; generation -1 is before the first."""
+
+    def __call__(self, generation: int, use: int) -> np.random.Generator: ...
+
+
+def stream(seed: int, block: int = 0) -> Stream:
+    """The streams of one block of replicate chains."""
+
+    def generator(generation: int, use: int) -> np.random.Generator:
+        key = (generation + 1, use, block)
+        return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(seed, spawn_key=key)))
+
+    return generator
