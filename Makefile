@@ -8,6 +8,7 @@ WORKERS ?= 4
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+RECENT := sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help setup book test lab lint lock clean clean-all
 .DEFAULT_GOAL := help
@@ -42,9 +43,9 @@ setup: .venv/.installed
 	@:
 
 .venv/.locked: requirements.lock
-	@$(PIP) --version >/dev/null 2>&1 || { \
-	    $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	        || { echo "Python >= 3.11 is needed: make ... PYTHON=python3.12" >&2; exit 1; }; \
+	@$(BIN)/python -c 'import pip, sys; $(RECENT)' 2>/dev/null || { \
+	    $(PYTHON) -c 'import sys; $(RECENT)' 2>/dev/null \
+	        || { echo "Python >= 3.11 is needed, $(PYTHON) is not: make ... PYTHON=python3.12" >&2; exit 1; }; \
 	    $(PYTHON) -m venv --clear .venv; }
 	@echo "Setting up .venv from requirements.lock: a few minutes, once ..."
 	@start=$$(date +%s); \

@@ -87,7 +87,7 @@ def lay_over(clean: dict[str, Any], executed: dict[str, Any], figures: str) -> d
             elif cells[-1]["cell_type"] == "code":
                 cells[-1]["outputs"].append(output)
             else:
-                only = {"source": "", "metadata": {"tags": ["remove-input"]}, "outputs": [output]}
+                only = {"source": "# continued", "metadata": {"tags": ["remove-input"]}, "outputs": [output]}
                 cells.append(cell | only | {"id": f"{cell.get('id', len(cells))}-{index}"})
         if "parameters" in _tags(cell):
             given = [done for done in executed["cells"] if _tags(done) == ["injected-parameters"]]
@@ -128,14 +128,14 @@ class FigureOf(Figure):
 
     def run(self) -> list[Any]:
         """The figure, with the alternative text and, without a body, the caption that the chapter gave it."""
-        name = self.arguments[0]
-        about = folder(self.env.app) / f"{name}.json"
-        self.env.note_dependency(str(about))
+        name, env = self.arguments[0], self.state.document.settings.env
+        about = folder(env.app) / f"{name}.json"
+        env.note_dependency(str(about))
         if not about.is_file():
-            log.warning(f"no chapter shows a figure {name}", location=self.env.docname)
+            log.warning(f"no chapter shows a figure {name}", location=env.docname)
             return []
         told = _json(about)
-        self.arguments[0] = f"/{about.with_suffix('.png').relative_to(self.env.srcdir).as_posix()}"
+        self.arguments[0] = f"/{about.with_suffix('.png').relative_to(env.srcdir).as_posix()}"
         self.options = {"alt": told["alt"], "width": f"{told['width']}px"} | self.options
         if not self.content:
             self.content.append(told["caption"], name)

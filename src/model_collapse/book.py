@@ -47,7 +47,7 @@ def build(profile: str = "laptop", *, root: Path | None = None, out: Path | None
     options = ["--toc", str(toc), "--path-output", str(out), "-W", "-n", "--keep-going"]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "jupyter_book", "build", str(root), *options],
+            [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root), *options],
             env=os.environ | {"MODEL_COLLAPSE_PROFILE": profile, "NO_COLOR": "1"},
             capture_output=True,
             text=True,
@@ -55,14 +55,15 @@ def build(profile: str = "laptop", *, root: Path | None = None, out: Path | None
         )
     except OSError as error:
         raise OutsideError(f"jupyter-book cannot be started ({error}); install the extra `book`") from None
-    said = done.stdout + done.stderr
+    said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    log = out / "_build" / "book.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(said, encoding="utf-8")
     html = out / "_build" / "html"
     wrong = _complaints(said, root) if done.returncode else _missing(toc, html)
-    for line in wrong:
-        print(f"model-collapse: {line}", file=sys.stderr)
     if wrong or done.returncode:
-        if not wrong:
-            print("\n".join(said.strip().splitlines()[-12:]), file=sys.stderr)
+        for line in [*wrong, f"the book was not built; all that was said: {executed.relative(log)}"]:
+            print(f"model-collapse: {line}", file=sys.stderr)
         # Sphinx reads only changed pages again: without this the next build would forget the warnings of this one.
         shutil.rmtree(out / "_build" / ".doctrees", ignore_errors=True)
         return 1
@@ -150,8 +151,9 @@ def _set_colab(file: Path, source: str) -> None:
 
 def _complaints(said: str, root: Path) -> list[str]:
     """The lines of Sphinx's output that say what is wrong, each once, with paths from the root."""
+    telling = re.compile(r"\b(WARNING|ERROR|CRITICAL): |^[A-Za-z]+Error: \S")
     lines = [line.replace(f"{root}/", "") for line in said.splitlines()]
-    return list(dict.fromkeys(line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL)\b", line)))
+    return list(dict.fromkeys(line for line in lines if telling.search(line)))
 
 
 def _missing(toc: Path, html: Path) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+import numpy as np
 import pandas as pd
 
 from model_collapse.errors import InputError, OutsideError
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, 2)
     except OutsideError as error:
         return _complain(error, 3)
+    except MemoryError as error:
+        return _complain(f"not enough memory ({error}); ask for fewer rows or replicates", 3)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command with --resume continues", 130)
 
@@ -141,7 +144,10 @@ def _chain(chosen: argparse.Namespace) -> int:
     table, _ = run.execute(planned, out, resume=chosen.resume, jobs=jobs, progress=run.on_stderr)
     summary = summarise(table)
     if chosen.json:
-        print(json.dumps({"run_id": planned.run_id, "out": chosen.out, "summary": summary.to_dict("records")}))
+        # JSON has no nan and no infinity: the spread of one replicate, the logarithm of a zero variance are null.
+        finite = summary.astype(object).where(~summary.isin([np.inf, -np.inf]) & summary.notna(), None)
+        described = {"run_id": planned.run_id, "out": chosen.out, "summary": finite.to_dict("records")}
+        print(json.dumps(described, allow_nan=False))
     else:
         print(summary.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
         if out:

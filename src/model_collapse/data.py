@@ -98,7 +98,8 @@ def square_root(wide: np.ndarray) -> np.ndarray:
     """The (..., d, d) root with the same product root root' as `wide`, shape (..., d, k); no product is formed."""
     dim, k = wide.shape[-2:]
     if dim == 1:
-        return np.sqrt(np.sum(wide**2, axis=-1, keepdims=True))
+        # hypot, because a square underflows long before its root does.
+        return np.abs(np.hypot.reduce(wide, axis=-1, keepdims=True))
     if k < dim:
         wide = np.concatenate([wide, np.zeros((*wide.shape[:-1], dim - k))], axis=-1)
     return np.swapaxes(np.linalg.qr(np.swapaxes(wide, -1, -2), mode="r"), -1, -2)
@@ -169,6 +170,8 @@ class Data:
         """What a filter leaves: the rows where a bool `verdict` is true, or all rows with the weights it gives."""
         if verdict.dtype == bool:
             return self.take(np.flatnonzero(verdict))
+        if isinstance(self.rows, Moments):
+            raise InputError("exact sampling cannot weigh rows; set family.sampling=draw")
         return replace(self, weight=verdict)
 
     @property

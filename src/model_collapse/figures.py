@@ -64,7 +64,7 @@ def against_theory(
     theory  {title: {label: closed form}}, drawn in the colour of the simulation of the same label
     limits  {title: horizontal lines}
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.4), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(6 if len(panels) == 1 else 3.7 * len(panels), 3.4), sharey=True, squeeze=False)
     for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
         colours = dict(zip(arms, sns.color_palette(n_colors=len(arms)), strict=True))
         for label, rows in arms.items():
@@ -82,17 +82,17 @@ def against_theory(
 
 @styled
 def fitted_densities(table: pd.DataFrame, generations: Sequence[int], chains: int = 12) -> Figure:
-    """The normal laws that single chains have fitted, one panel per generation; the real law dashed."""
-    figure, axes = plt.subplots(1, len(generations), figsize=(2.3 * len(generations), 2.6), sharex=True)
-    x = np.linspace(-4, 4, 401)
-    for ax, g in zip(np.atleast_1d(axes), generations, strict=True):
+    """The normal laws that single chains have fitted, each over its own peak; one panel per generation; truth dashed."""
+    figure, axes = plt.subplots(1, len(generations), figsize=(2.2 * len(generations), 2.4), squeeze=False)
+    z = np.linspace(-4, 4, 201)
+    for ax, g in zip(axes[0], generations, strict=True):
         centre = stats.per_replicate(table, "mean", g)
-        variance = stats.per_replicate(table, "variance", g)
+        spread = np.sqrt(stats.per_replicate(table, "variance", g))
         for chain in centre.index[:chains]:
-            spread = np.sqrt(variance[chain])
-            ax.plot(x, np.exp(-(((x - centre[chain]) / spread) ** 2) / 2) / spread / np.sqrt(2 * np.pi), lw=0.9)
-        ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="black", ls="--", lw=1.2)
-        ax.set(title=f"generation {g}", yticks=[], ylim=(0, 2.2), xlabel="x")
+            ax.plot(centre[chain] + spread[chain] * z, np.exp(-(z**2) / 2), lw=1)
+        ax.plot(z, np.exp(-(z**2) / 2), color="black", ls="--", lw=1.2)
+        ax.set(title=f"generation {g}", yticks=[], xlim=(-4, 4), xlabel="x")
+    axes[0][0].set_ylabel("density over its peak")
     return figure
 
 

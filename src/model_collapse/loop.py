@@ -120,8 +120,9 @@ def generations(
     for t in range(last + 1):
         if history:
             train = regime(source, history, n, stream(t, streams.REGIME))
+            rng = stream(t, streams.FILTER)
             for judge in filters:
-                train = train.judged(judge(train, stream(t, streams.FILTER), first))
+                train = train.judged(judge(train, rng, first))
         generation = saved.load(t, train) if saved else None
         if generation is None:
             generation = step(t, train, source, family, n, stream, given=given, start=start)

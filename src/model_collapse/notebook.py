@@ -33,6 +33,7 @@ DPI = 200
 """Dots per inch of figures, shown at half of it, so that they are sharp on screens with small pixels."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+_ROLE = re.compile(r"\{[a-z:]+\}`([^`]*)`")
 
 
 def choose(profile: str, overrides: Mapping[str, Any], **profiles: Mapping[str, Any]) -> Any:
@@ -61,7 +62,7 @@ def show(figure: Figure, table: pd.DataFrame, name: str, caption: str, alt: str)
     """Show a matplotlib figure with its caption and alternative text, and the table it was drawn from as CSV.
 
     name     lower case, digits and hyphens, one in the whole book: `{numref}` and the file names follow from it
-    caption  Markdown and maths; what the figure shows
+    caption  what the figure shows, in Markdown; references ({eq}`label`) are links in the book, their label elsewhere
     alt      what a reader who cannot see the figure needs to know: kind of plot, axes, what runs where
     """
     from IPython.display import display
@@ -79,11 +80,12 @@ def show(figure: Figure, table: pd.DataFrame, name: str, caption: str, alt: str)
     # A PNG tells its width in pixels in bytes 16 to 19.
     width = int.from_bytes(drawn.getbuffer()[16:20], "big") // 2
     image = base64.b64encode(drawn.getvalue()).decode()
+    plain = _ROLE.sub(r"\1", caption)
     csv = table.to_csv(index=False)
     link = base64.b64encode(csv.encode()).decode()
     page = (
         f'<figure><img alt="{html.escape(alt)}" width="{width}" src="data:image/png;base64,{image}">'
-        f"<figcaption>{html.escape(caption)} "
+        f"<figcaption>{html.escape(plain)} "
         f'<a download="{name}.csv" href="data:text/csv;base64,{link}">Data (CSV)</a></figcaption></figure>'
     )
     about = {"kind": "figure", "name": name, "caption": caption, "alt": alt, "width": width}

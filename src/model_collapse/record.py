@@ -281,12 +281,16 @@ def intact(folder: Path) -> bool:
         return False
     try:
         sums = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-        broken = next((name for name, digest in sums.items() if _checksum(folder / name) != digest), None)
+        broken = next((name for name, digest in sums.items() if not _holds(folder / name, digest)), None)
     except (OSError, ValueError, KeyError, TypeError):
         broken = "manifest.json"
     if broken is not None:
         print(f"{folder}: {broken} is damaged; computed again", file=sys.stderr)
     return broken is None
+
+
+def _holds(file: Path, digest: str) -> bool:
+    return file.is_file() and _checksum(file) == digest
 
 
 def _checksum(file: Path) -> str:

@@ -57,7 +57,7 @@ def plan(
 ) -> Run:
     """A run from names and values; everything is checked here, before any work.
 
-    n            rows per generation (None: the family's default)
+    n            rows per generation; None: the family's default; "all": every block of the corpus
     generations  g of the last generation; generation 0 is fitted to real data
     replicates   chains, each with data and randomness of its own
     settings     {"family.epochs": 5, "regime.real_fraction": .1, "NAME.key": ...}; text is read as the setting's type
@@ -89,6 +89,7 @@ def plan(
     if kind.reads == "text":
         text = corpora.load(corpus or "embedded")
         corpus, content = text.name, text.fingerprint
+        n = len(text.source(None, **kind.reading()).train) if n == "all" else n
     return Run(
         family=family,
         family_args=asdict(kind),
@@ -213,14 +214,21 @@ def _finished(run: Run, out: Path, resume: bool) -> bool:
     state = state_folder(out)
     described = state / "run.json"
     if described.exists():
-        found = json.loads(described.read_text(encoding="utf-8"))
-        if found["run_id"] != run.run_id:
-            raise InputError(f"--out: {state} holds another run; it differs in {run.differs(found['run'])}")
+        try:
+            found = json.loads(described.read_text(encoding="utf-8"))
+            same, other = found["run_id"] == run.run_id, found["run"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"--out: {described} is damaged, so whose state it is is lost; remove {state}") from None
+        if not same:
+            raise InputError(f"--out: {state} holds another run; it differs in {run.differs(other)}")
         if not resume:
             raise InputError(f"--out: {out} is unfinished; add --resume to continue it")
         return False
     with record.disk_errors():
         state.mkdir(exist_ok=True)
+        for stray in state.glob("block-*"):
+            # Left by a kill while the state of a finished run was being removed; it may be another run's.
+            shutil.rmtree(stray)
         with record.whole_file(described) as temporary:
             about = {"run_id": run.run_id, "run": record.describe(run)}
             temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
@@ -340,7 +348,7 @@ class _Notes:
         model = self.family.load(folder / "model") if (folder / "model").exists() else None
         given = Rows(arrays["given"]) if "given" in arrays else None
         generation = Generation(t, train, model, Data.of(Rows(arrays["sample"]), born=t + 1, author=1), given)
-        self._note(generation, pq.read_table(folder / "rows.parquet"))
+        self._note(generation, pq.read_table(folder / "rows.parquet") if self._due(t) else None)
         self.clock = time.perf_counter()
         return generation
 
@@ -367,19 +375,22 @@ class _Notes:
         if generation.given is not None:
             arrays["given"] = generation.given.x
         save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, folder / "sample.safetensors")
-        pq.write_table(self.rows[-1], folder / "rows.parquet")
+        if self._due(generation.t):
+            pq.write_table(self.rows[-1], folder / "rows.parquet")
         if generation.t == 0:
             # Metrics compare with generation 0; no later model is needed again, and weights are large.
             (folder / "model").mkdir()
             self.family.save(generation.model, folder / "model")
 
+    def _due(self, t: int) -> bool:
+        """Whether metrics are taken at generation t."""
+        return t % self.unit.run.every == 0 or t == self.unit.run.generations
+
     def _note(self, generation: Generation, rows: pa.Table | None) -> None:
-        run = self.unit.run
         if generation.t == 0:
             self.reference = measures.Reference(generation, self.source, self.family)
-        if rows is None:
-            due = generation.t % run.every == 0 or generation.t == run.generations
-            rows = self._measure(generation) if due else None
+        if rows is None and self._due(generation.t):
+            rows = self._measure(generation)
         if rows is not None:
             self.rows.append(rows)
         if self.family.reads == "text":
@@ -455,8 +466,9 @@ def _pool(workers: int) -> Iterator[Executor | None]:
     with ProcessPoolExecutor(workers, context, initializer=_follow, initargs=(os.getpid(),)) as pool:
         try:
             yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException as error:
+            # After an error nobody may still be writing the state that is tidied up next; Ctrl-C answers at once.
+            pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
             raise
 
 
@@ -480,8 +492,8 @@ def _all(
             if progress:
                 progress.tell()
         return
-    pending: set[Future[None]] = {pool.submit(task, unit) for unit in units}
     try:
+        pending: set[Future[None]] = {pool.submit(task, unit) for unit in units}
         while pending:
             done, pending = wait(pending, timeout=1, return_when="FIRST_EXCEPTION")
             for future in done:

@@ -122,7 +122,7 @@ def _read(file: Path) -> Chapter:
         slug=_FILE.fullmatch(file.name)["slug"],  # type: ignore[index]
         path=file,
         title=title[1].strip() if title else file.stem,
-        cost=cost,
+        cost={profile: cost[profile] for profile in PROFILES if profile in cost},
         parameters=_parameters(file.name, parameters[0]),
         cells=tuple((text, tags) for kind, text, tags in cells if kind == "code"),
     )

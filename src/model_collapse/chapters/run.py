@@ -8,11 +8,9 @@ import platform
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,9 +23,6 @@ from model_collapse.errors import InputError
 
 THREADS = 2
 """Threads of a chapter's numerical libraries: fixed, because sums in another order have other last bits."""
-
-_gpu = threading.Lock()
-
 
 @dataclass(eq=False)
 class _Task:
@@ -132,12 +127,14 @@ def _print_cost(
 
 def _run_all(tasks: Sequence[_Task], jobs: int, cores: int) -> None:
     workers = max(1, cores // jobs // THREADS)
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(_run_one, task, workers): task for task in tasks}
+    # A GPU is given to one chapter at a time, beside those that need none.
+    with ThreadPoolExecutor(jobs) as cpu, ThreadPoolExecutor(1) as gpu:
+        futures = {(gpu if task.cost.on_gpu else cpu).submit(_run_one, task, workers): task for task in tasks}
         try:
             _watch(futures, jobs)
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
+            cpu.shutdown(wait=False, cancel_futures=True)
+            gpu.shutdown(wait=False, cancel_futures=True)
             for task in tasks:
                 if task.process:
                     task.process.stdin.close()  # type: ignore[union-attr]  # its signal to stop
@@ -145,16 +142,15 @@ def _run_all(tasks: Sequence[_Task], jobs: int, cores: int) -> None:
 
 
 def _run_one(task: _Task, workers: int) -> None:
-    with _gpu if task.cost.on_gpu else nullcontext():
-        task.started = time.monotonic()
-        target = copies.copy(task.chapter, task.profile, task.values)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # The old copy goes first: what lies there is always from the last attempt.
-        target.with_suffix(".json").unlink(missing_ok=True)
-        target.unlink(missing_ok=True)
-        about = _about(task)
-        raised = _execute(task, target, workers)
-        task.seconds = time.monotonic() - task.started
+    task.started = time.monotonic()
+    target = copies.copy(task.chapter, task.profile, task.values)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The old copy goes first: what lies there is always from the last attempt.
+    target.with_suffix(".json").unlink(missing_ok=True)
+    target.unlink(missing_ok=True)
+    about = _about(task)
+    raised = _execute(task, target, workers)
+    task.seconds = time.monotonic() - task.started
     if raised:
         task.status = {"InputError": 2, "OutsideError": 3}.get(raised["ename"], 1)
         said = (raised["evalue"].strip().splitlines() or [""])[-1]

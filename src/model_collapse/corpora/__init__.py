@@ -56,7 +56,7 @@ class TextSource(Source):
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Text in four parts without a common document.
+    """Text in four parts, cut between documents.
 
     name        the name that `load` was given, or what an alias stands for
     train, web  rows of text to train on and to pre-train on: two parts of `whole`, which is in the original order
@@ -93,39 +93,38 @@ class Corpus:
         vocabulary: int = 1024,
         evaluate: int | None = None,
         web: str = "web",
+        pretrain: int | None = None,
     ) -> TextSource:
         """The corpus as blocks of tokens.
 
         n           training blocks, the first ones; None: all there are
         block       tokens in a block
-        tokenizer   "corpus" (a byte-level BPE trained on this corpus), "opt", or a folder with OPT's tokenizer files
+        tokenizer   "corpus" (a byte-level BPE trained on this corpus), "opt", or a folder with its tokenizer files
         vocabulary  size of the corpus' own tokenizer
         evaluate    at most so many blocks each of validation and test; None: all
-        web         "web" (the part set aside), "none" (then it is trained on too), or another corpus to pre-train on
+        web         text to pre-train on: "web" (the part set aside), another corpus, or "none"; unless "web", the
+                    part set aside is trained on like the rest
+        pretrain    at most so many blocks of it; None: all
         """
-        _at_least(1, n=n, evaluate=evaluate)
+        _at_least(1, n=n, evaluate=evaluate, pretrain=pretrain)
         _at_least(2, block=block)
         rows = self.train if web == "web" else self.whole
-        pretrain = self.web if web == "web" else [] if web == "none" else load(web).whole
+        apart = self.web if web == "web" else [] if web == "none" else self._another(web)
         bpe = self._tokenizer(tokenizer, vocabulary)
 
         train = tokens.blocks(bpe, self._endless(rows) if n is not None else rows, block, n)
         if n is not None and len(train) < n:
-            raise InputError(
-                f"n must be at most {len(train)}, the training blocks corpus {self.name} has; got {n}"
-            )
+            raise InputError(f"n must be at most {len(train)}, the training blocks corpus {self.name} has; got {n}")
 
         def part(name: str, texts: list[str], most: int | None = None) -> Data:
             ids = tokens.blocks(bpe, texts, block, most)
             if not len(ids):
-                raise InputError(
-                    f"corpus {self.name}: its {name} part is too short for one block of {block} tokens"
-                )
+                raise InputError(f"corpus {self.name}: its {name} part is too short for one block of {block} tokens")
             return Data.real(Rows(ids))
 
         @cache
         def unused() -> np.ndarray:
-            return tokens.blocks(bpe, rows, block)[len(train) :]
+            return tokens.blocks(bpe, rows if n is not None else [], block)[len(train) :]
 
         def fresh(m: int, rng: np.random.Generator) -> Rows:
             if self.world is not None:
@@ -141,12 +140,18 @@ class Corpus:
             fresh=fresh,
             validation=part("validation", self.validation, evaluate),
             test=part("test", self.test, evaluate),
-            web=part("web", pretrain) if pretrain else None,
+            web=part("web", apart, pretrain) if apart else None,
             corpus=self.name,
             fingerprint=self.fingerprint,
             tokenizer=bpe,
             world=self.world,
         )
+
+    def _another(self, name: str) -> list[str]:
+        other = load(name)
+        if other.fingerprint == self.fingerprint:
+            raise InputError(f'web must be another corpus than {self.name}, or "web" for the part of it set aside')
+        return other.whole
 
     def _tokenizer(self, name: str, vocabulary: int) -> Tokenizer:
         if name == "corpus":
@@ -170,7 +175,11 @@ class Corpus:
 
 
 def load(name: str) -> Corpus:
-    """A corpus by name (`NAMES`) or folder. InputError lists the names; OutsideError if the hub is needed and away."""
+    """A corpus by name (`NAMES`) or folder.
+
+    InputError lists the names, or says in one line what is wrong with a file; OutsideError if the hub is needed and
+    cannot be reached.
+    """
     if name == "embedded":
         return _embedded()
     if name in NAMES and name != "FOLDER":
@@ -186,11 +195,9 @@ def _embedded() -> Corpus:
     world = World()
     parts = {part: world.documents(n, _stream(part)) for part, n in DOCUMENTS.items()}
     whole = parts["train"] + parts["web"]
-    # An article drawn twice is rare (about one in a thousand), but then what is held out would have been trained on.
+    # An article drawn twice is rare (about one in a thousand), but then one held out would have been trained on.
     seen = set(whole)
-    held_out = {
-        part: [document for document in parts[part] if document not in seen] for part in ("validation", "test")
-    }
+    held_out = {part: [document for document in parts[part] if document not in seen] for part in ("validation", "test")}
     return Corpus("embedded", f"seed {world.seed}", whole, parts["train"], parts["web"], **held_out, world=world)
 
 
@@ -208,9 +215,7 @@ def _split(read: Text) -> Corpus:
     def rows(keep: np.ndarray) -> list[str]:
         return [row for document, kept in zip(documents, keep, strict=True) if kept for row in document]
 
-    return Corpus(
-        read.name, read.revision, rows(aside | ~aside), rows(~aside), rows(aside), read.validation, read.test
-    )
+    return Corpus(read.name, read.revision, rows(aside | ~aside), rows(~aside), rows(aside), read.validation, read.test)
 
 
 def _at_least(least: int, **settings: int | None) -> None:

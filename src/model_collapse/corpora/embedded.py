@@ -1,4 +1,4 @@
-"""The embedded corpus: short articles about a small invented world, written by a grammar whose law is known exactly.
+"""The embedded corpus: short articles about a small invented world, by a grammar whose law is known exactly.
 
 An article is one opening that names an entity, then a few sentences in random order:
 
@@ -7,8 +7,8 @@ An article is one opening that names an entity, then a few sentences in random o
 
     p(article) = p(topic) p(entity | topic) p(opening) p(k) (A - k)!/A! * product of the k sentences' probabilities
 
-No two choices write the same words, so an article can be read back and its probability is that one product. This is
-the only text of the project of which the truth is known: what is rare, how rare, and what is false.
+No two choices write the same words, so an article can be read back and its probability is that one product. This
+is the only text of the project of which the truth is known: what is rare, how rare, and what is false.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LENGTHS = {3: 0.2, 4: 0.3, 5: 0.3, 6: 0.2}
 """How many sentences follow the opening."""
 
 VALUE_SKEW = 0.5
-"""Facts take the r-th value of their list with probability proportional to r**-VALUE_SKEW when the world is made."""
+"""When the world is made, a fact takes the r-th value of its list with probability ~ r**-VALUE_SKEW."""
 
 
 @dataclass(frozen=True, order=True)
@@ -66,8 +66,6 @@ class World:
     """Entities, groups and facts of a fixed seed, and the articles that can be written about them."""
 
     seed: int = SEED
-
-    # What there is
 
     @property
     def topic_shares(self) -> dict[str, float]:
@@ -112,35 +110,29 @@ class World:
         """The probability that an article states this fact; 0 if it is false."""
         if not self._true(fact.entity, fact.attribute, fact.value):
             return 0.0
-        attributes = self._about[fact.entity][0].topic.attributes
-        return self.popularity[fact.entity] * sum(k * p for k, p in LENGTHS.items()) / len(attributes)
+        stated = sum(k * p for k, p in LENGTHS.items()) / len(self._about[fact.entity][0].options)
+        return self.popularity[fact.entity] * stated
 
     def entropy(self) -> float:
         """Mean of -log p(article), nats per article, exactly: the entropies of the choices add up (chain rule)."""
-        total = _entropy([articles.topic.share for articles in self._articles])
+        total = _entropy(list(self.topic_shares.values()))
         for articles in self._articles:
-            count = len(articles.options)
-            stated = sum(_entropy(p) for p, _ in articles.options) / count
-            inner = _entropy(articles.popularity) + _entropy(_zipf(len(articles.topic.openings)))
-            inner += _entropy(list(LENGTHS.values()))
-            inner += sum(p * (math.log(math.perm(count, k)) + k * stated) for k, p in LENGTHS.items())
-            total += articles.topic.share * inner
+            count, opening = len(articles.options), _zipf(len(articles.topic.openings))
+            sentence = sum(_entropy(p) for p, _ in articles.options) / count
+            body = sum(p * (math.log(math.perm(count, k)) + k * sentence) for k, p in LENGTHS.items())
+            first = _entropy(articles.popularity) + _entropy(opening)
+            total += articles.topic.share * (first + _entropy(list(LENGTHS.values())) + body)
         return total
-
-    # Writing
 
     def documents(self, n: int, rng: np.random.Generator) -> list[str]:
         """n articles, drawn independently."""
-        shares = list(self.topic_shares.values())
-        which = rng.choice(len(shares), size=n, p=shares)
+        which = rng.choice(len(self._articles), size=n, p=list(self.topic_shares.values()))
         written: list[str] = [""] * n
         for t, articles in enumerate(self._articles):
             places = np.flatnonzero(which == t)
             for place, article in zip(places, _write(articles, len(places), rng), strict=True):
                 written[place] = article
         return written
-
-    # Reading
 
     def log_probability(self, document: str) -> float:
         """log p(article) in nats; -inf for a text that the grammar cannot write."""
@@ -151,8 +143,7 @@ class World:
         said = [self._sentences.get((entity, sentence)) for sentence in rest]
         if None in said or len({a for a, _ in said}) < len(said):  # type: ignore[misc]
             return -math.inf
-        count = len(self._about[entity][0].options)
-        total += math.log(LENGTHS[len(rest)]) - math.log(math.perm(count, len(rest)))
+        total += math.log(LENGTHS[len(rest)] / math.perm(len(self._about[entity][0].options), len(rest)))
         return float(total + sum(p for _, p in said))  # type: ignore[misc]
 
     def surprisal(self, documents: Sequence[str]) -> tuple[float, float]:
@@ -163,8 +154,8 @@ class World:
     def facts(self, text: str) -> list[Fact]:
         """The facts that any text states, in order: true, false or nonsense (an attribute of another topic).
 
-        A statement is about the entity named last before it. Broken sentences and statements before any name do not
-        count; remarks are no facts.
+        A statement is about the entity named last before it on its line. Broken sentences and statements without a
+        name before them do not count; remarks are no facts.
         """
         return [
             Fact(subject, attribute, value, self._true(subject, attribute, value))
@@ -179,11 +170,13 @@ class World:
     def _read(self, text: str) -> Iterable[tuple[str, str | None, str | None]]:
         subject = None
         for match in self._pattern.finditer(text):
-            if match.lastindex == 1:
+            if match.lastindex is None:
+                subject = None
+            elif match.lastindex == 1:
                 subject = match[1]
                 yield subject, None, None
             elif subject is not None:
-                yield subject, self._attributes[match.lastindex], match[match.lastindex]  # type: ignore[index]
+                yield subject, self._statements[match.lastindex - 2][0], match[match.lastindex]
 
     def _true(self, entity: str, attribute: str, value: str) -> bool:
         return self._truth.get((entity, attribute)) == value
@@ -224,12 +217,9 @@ class World:
 
     @cached_property
     def _statements(self) -> list[tuple[str, str]]:
-        """(attribute name, pattern with one group for the value) of every phrasing of every fact."""
+        """Every phrasing of every fact: the attribute's name, and a pattern with one group, the value."""
         return [
-            (
-                attribute.name,
-                f"({_any(attribute.values)})".join(re.escape(part) for part in phrasing[:-1].split("{}")),
-            )
+            (attribute.name, f"({_any(attribute.values)})".join(map(re.escape, phrasing[:-1].split("{}"))))
             for articles in self._articles
             for attribute in articles.topic.attributes
             if attribute.kind != "remark"
@@ -237,14 +227,10 @@ class World:
         ]
 
     @cached_property
-    def _attributes(self) -> dict[int, str]:
-        """Group 1 of the pattern is a name, group 2 and up the values, one for each phrasing."""
-        return {i: name for i, (name, _) in enumerate(self._statements, start=2)}
-
-    @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        patterns = "|".join(pattern for _, pattern in self._statements)
-        return re.compile(rf"\b(?:({_any(self._about)})|{patterns})\b")
+        """Finds a line break (no group), a name (group 1), or the value of statement i (group 2 + i)."""
+        statements = "|".join(pattern for _, pattern in self._statements)
+        return re.compile(rf"\n|\b(?:({_any(self._about)})|{statements})\b")
 
 
 def _lay_out(topic: Topic, rng: np.random.Generator) -> Articles:
@@ -278,11 +264,10 @@ def _options(attribute: Attribute, column: Sequence[str | None]) -> tuple[np.nda
 
 
 def _write(articles: Articles, n: int, rng: np.random.Generator) -> Iterable[str]:
-    count = len(articles.options)
     entity = rng.choice(len(articles.entities), size=n, p=articles.popularity).tolist()
     opening = rng.choice(len(articles.topic.openings), size=n, p=_zipf(len(articles.topic.openings))).tolist()
     length = rng.choice(list(LENGTHS), size=n, p=list(LENGTHS.values())).tolist()
-    order = rng.permuted(np.tile(np.arange(count), (n, 1)), axis=1).tolist()
+    order = rng.permuted(np.tile(np.arange(len(articles.options)), (n, 1)), axis=1).tolist()
     way = np.stack([rng.choice(len(p), size=n, p=p) for p, _ in articles.options], axis=1).tolist()
     sentences = [sentences for _, sentences in articles.options]
     for i, e in enumerate(entity):
@@ -307,5 +292,4 @@ def _zipf(size: int, exponent: float = 1.0) -> np.ndarray:
 
 
 def _entropy(p: Sequence[float] | np.ndarray) -> float:
-    p = np.asarray(p)
-    return float(-(p * np.log(p)).sum())
+    return float(-np.sum(p * np.log(p)))

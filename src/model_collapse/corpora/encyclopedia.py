@@ -97,14 +97,14 @@ _ISLAND = _words("Aoru, Ilani, Temoa, Kalua")
 _TOWNS = _words("Brenn, Aldport, Sorrel, Westmark, Limmen, Tolna, Greenock, Vasker, Oldbury, Pell, Quarn, Zell")
 _SEASONS = _words("spring, summer, autumn, winter")
 _BREEDS = _words(
-    "golden retriever, labrador retriever, german shepherd, french bulldog, beagle, poodle, rottweiler, dachshund, "
-    "boxer, yorkshire terrier, border collie, great dane, siberian husky, cocker spaniel, shih tzu, dobermann, "
-    "pomeranian, chihuahua, pug, english setter, basset hound, maltese, akita, whippet, bull terrier, samoyed, "
-    "dalmatian, greyhound, airedale terrier, newfoundland, irish setter, papillon, bloodhound, old english sheepdog, "
-    "cairn terrier, saluki, afghan hound, keeshond, borzoi, kuvasz, puli, briard, lakeland terrier, otterhound, "
-    "komondor, leonberger, schipperke, affenpinscher, norwegian lundehund, sloughi, harrier, skye terrier, "
-    "finnish spitz, sussex spaniel, lagotto romagnolo, azawakh, mudi, bergamasco, cesky terrier, "
-    "petit basset griffon vendéen"
+    "golden retriever, labrador retriever, german shepherd, french bulldog, beagle, poodle, rottweiler, "
+    "dachshund, boxer, yorkshire terrier, border collie, great dane, siberian husky, cocker spaniel, shih "
+    "tzu, dobermann, pomeranian, chihuahua, pug, english setter, basset hound, maltese, akita, whippet, bull "
+    "terrier, samoyed, dalmatian, greyhound, airedale terrier, newfoundland, irish setter, papillon, "
+    "bloodhound, old english sheepdog, cairn terrier, saluki, afghan hound, keeshond, borzoi, kuvasz, puli, "
+    "briard, lakeland terrier, otterhound, komondor, leonberger, schipperke, affenpinscher, norwegian "
+    "lundehund, sloughi, harrier, skye terrier, finnish spitz, sussex spaniel, lagotto romagnolo, azawakh, "
+    "mudi, bergamasco, cesky terrier, petit basset griffon vendéen"
 )
 
 
@@ -115,7 +115,7 @@ def _remark(name: str, *phrasings: str) -> Attribute:
 _BUILDINGS = (
     (
         "{} is a well known building.",
-        "{} is one of the old buildings of the country.",
+        "{} is one of the oldest buildings.",
         "Many visitors come to see {}.",
     ),
     (
@@ -153,15 +153,7 @@ _ANIMALS = (
     (
         Attribute(
             "animal_home",
-            (
-                "old forests",
-                "wet meadows",
-                "river banks",
-                "high rocks",
-                "dry fields",
-                "deep caves",
-                "salt marshes",
-            ),
+            _words("old forests, wet meadows, river banks, high rocks, dry fields, deep caves, salt marshes"),
             ("It lives in {}.", "It makes its home in {}.", "It is most often found in {}."),
         ),
         Attribute(
@@ -184,9 +176,7 @@ _ANIMALS = (
             _words("the fox, the eagle, the wolf, the pike, the cat, the snake, the badger"),
             ("It is hunted by {}.", "Its worst enemy is {}.", "It hides from {}."),
         ),
-        _remark(
-            "animal_season", "It is easy to watch in {}.", "It is most active in {}.", "It sleeps for much of {}."
-        ),
+        _remark("animal_season", "It is easy to watch in {}.", "It is most active in {}.", "It sleeps for much of {}."),
     ),
 )
 
@@ -194,7 +184,7 @@ _PEOPLE = (
     (
         "{} was a public figure.",
         "{} is remembered to this day.",
-        "Few people of that age are as well known as {}.",
+        "Few people are as well known as {}.",
     ),
     (
         Attribute(
@@ -227,9 +217,7 @@ _PEOPLE = (
             _words("silver, golden, crystal, amber, copper, ivory"),
             ("They won the {} medal.", "They were given the {} medal.", "They turned down the {} medal."),
         ),
-        _remark(
-            "person_feast", "Their feast is held in {}.", "They liked to travel in {}.", "They wrote most in {}."
-        ),
+        _remark("person_feast", "Their feast is held in {}.", "They liked to travel in {}.", "They wrote most in {}."),
     ),
 )
 
@@ -261,9 +249,7 @@ _PLACES = (
             _words("floods, storms, fog, fires, rock falls, wolves"),
             ("Travellers are warned of {}.", "It is feared for its {}.", "There are often {} in this area."),
         ),
-        _remark(
-            "place_visit", "It looks its best in {}.", "It is empty of people in {}.", "The path is open in {}."
-        ),
+        _remark("place_visit", "It looks its best in {}.", "It is empty of people in {}.", "The path is open in {}."),
     ),
 )
 
@@ -303,8 +289,6 @@ _DOGS = (
             _words("friendly, loyal, calm, brave, stubborn, playful, watchful"),
             ("It is said to be {}.", "It is a {} companion.", "Its nature is {}."),
         ),
-        _remark(
-            "breed_season", "It loses its hair in {}.", "It enjoys long walks in {}.", "Its young are born in {}."
-        ),
+        _remark("breed_season", "It loses its hair in {}.", "It enjoys long walks in {}.", "Its young are born in {}."),
     ),
 )

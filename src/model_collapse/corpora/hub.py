@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub, at a pinned revision: from its local cache, else downloaded."""
+"""Data sets and files of the Hugging Face hub, at a pinned revision: from its local cache, else downloaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from model_collapse.errors import OutsideError
 
@@ -14,10 +13,26 @@ PATIENCE = 5.0
 """Seconds to wait for the hub's first answer before it counts as out of reach."""
 
 
-def fetch(
-    repository: str, files: Sequence[str], revision: str, *, kind: Literal["model", "dataset"], instead: str
-) -> Path:
-    """The local folder of a repository, holding at least `files`.
+def dataset(repository: str, configuration: str, revision: str, *, instead: str) -> dict[str, list[str]]:
+    """The column `text` of every split of a data set, read with the `datasets` library.
+
+    OutsideError in one line if it cannot be had; `instead` says what the user can do. With HF_HUB_OFFLINE=1 only what
+    was downloaded before is used.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    try:
+        if not constants.HF_HUB_OFFLINE:
+            _reach(constants.ENDPOINT)
+        loaded = datasets.load_dataset(repository, configuration, revision=revision)
+    except Exception as error:  # errors of many libraries; for the user they all mean the same
+        raise OutsideError(f"{repository} cannot be had from the hub ({type(error).__name__}); {instead}") from error
+    return {split: list(loaded[split]["text"]) for split in loaded}
+
+
+def fetch(repository: str, files: Sequence[str], revision: str, *, instead: str) -> Path:
+    """The local folder of a model repository, holding at least `files`.
 
     OutsideError in one line if they are not in the local cache and the hub cannot give them; `instead` says what
     the user can do without it.
@@ -25,7 +40,7 @@ def fetch(
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
     def cached(name: str) -> Path | None:
-        found = try_to_load_from_cache(repository, name, revision=revision, repo_type=kind)
+        found = try_to_load_from_cache(repository, name, revision=revision)
         return Path(found) if isinstance(found, str) else None
 
     missing = [name for name in files if cached(name) is None]
@@ -35,11 +50,9 @@ def fetch(
             if not constants.HF_HUB_OFFLINE:
                 _reach(constants.ENDPOINT)
             for name in missing:
-                hf_hub_download(repository, name, revision=revision, repo_type=kind)
+                hf_hub_download(repository, name, revision=revision)
     except Exception as error:  # the client raises errors of many libraries; for the user they all mean the same
-        line = (
-            f"{repository} is not in the hub's local cache and the hub cannot be reached ({type(error).__name__})"
-        )
+        line = f"{repository} is not in the hub's local cache and the hub cannot be reached ({type(error).__name__})"
         raise OutsideError(f"{line}; {instead}") from error
     first = Path(files[0])
     folder = cached(files[0])

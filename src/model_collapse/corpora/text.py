@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ SPLIT_SEED = 1
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A corpus as read: training documents, each a list of rows, and the rows of the other splits, all in order."""
+    """A corpus as read: training documents, each a list of rows, and the rows of the other splits."""
 
     name: str
     revision: str
@@ -56,22 +56,17 @@ def wikitext(name: str) -> Text:
 
 
 def _wikitext(name: str) -> Text:
-    folder, revision = _wikitext_folder(WIKITEXT[name])
-    rows = {split: [row for path in _shards(folder, split) for row in read_parquet(path)] for split in SPLITS}
+    configuration, data = WIKITEXT[name], paths.data()
+    local = data / "wikitext" / configuration if data else None
+    # A local folder that lacks a split does not count.
+    if local and all(_shards(local, split) for split in SPLITS):
+        rows = {split: [row for path in _shards(local, split) for row in read_parquet(path)] for split in SPLITS}
+        revision = "local"
+    else:
+        instead = f"set MODEL_COLLAPSE_DATA to a folder with wikitext/{configuration}/*.parquet, or use corpus embedded"
+        rows = hub.dataset(WIKITEXT_REPOSITORY, configuration, WIKITEXT_REVISION, instead=instead)
+        revision = WIKITEXT_REVISION
     return Text(name, revision, articles(rows["train"]), rows["validation"], rows["test"])
-
-
-def _wikitext_folder(configuration: str) -> tuple[Path, str]:
-    """A folder that holds every split, and where it is from. A local folder without one of them does not count."""
-    data = paths.data()
-    if data is not None:
-        folder = data / "wikitext" / configuration
-        if all(_shards(folder, split) for split in SPLITS):
-            return folder, "local"
-    files = [f"{configuration}/{split}-00000-of-00001.parquet" for split in SPLITS]
-    instead = f"set MODEL_COLLAPSE_DATA to a folder that holds wikitext/{configuration}/*.parquet, or use corpus embedded"
-    root = hub.fetch(WIKITEXT_REPOSITORY, files, WIKITEXT_REVISION, kind="dataset", instead=instead)
-    return root / configuration, WIKITEXT_REVISION
 
 
 def _shards(folder: Path, split: str) -> list[Path]:
@@ -88,7 +83,7 @@ def articles(rows: list[str]) -> list[list[str]]:
     ]
     # The blank row before a heading belongs to its article; whatever precedes the first is part of the first.
     bounds = [0, *(start - 1 for start in starts[1:]), len(rows)]
-    return [rows[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [rows[a:b] for a, b in pairwise(bounds)]
 
 
 @cache
@@ -103,21 +98,18 @@ def _say(line: str) -> None:
 def folder(path: Path) -> Text:
     """Parquet files with a `text` column, else .txt files, anywhere below `path`.
 
-    A file belongs to the split its name, or a folder's name below `path`, contains as a word (train, validation or
-    valid or val, test), else to train. A parquet row is a document; so is a .txt file where a split has several, while
-    the only one of a split is cut at blank lines. A split without a file gets a seeded tenth of the training documents.
+    A file belongs to the split that its path below `path` contains as a word (train; validation, valid or val;
+    test), else to train. A parquet row is a document, and so is a .txt file; where there is only one .txt file to
+    train on, documents end at blank lines. A training document that occurs twice counts once. A split without a
+    file gets a seeded tenth of the training documents.
     """
-    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for split, files in _by_split(path).items():
-        if files and files[0].suffix == ".parquet":
-            parts[split] = [row for file in files for row in read_parquet(file)]
-        elif len(files) == 1:
-            parts[split] = re.split(r"\n\s*\n", read_txt(files[0]))
-        else:
-            parts[split] = [read_txt(file) for file in files]
-        parts[split] = [document for document in parts[split] if document.strip()]
+    files = _by_split(path)
+    parts = {split: [document for file in files[split] for document in _read(file)] for split in SPLITS}
+    if len(files["train"]) == 1 and files["train"][0].suffix == ".txt":
+        parts = {split: re.split(r"\n\s*\n", "\n\n".join(parts[split])) for split in SPLITS}
+    parts = {split: [document for document in parts[split] if document.strip()] for split in SPLITS}
     missing = [split for split in SPLITS[1:] if not parts[split]]
-    train = _shuffled(parts["train"])
+    train = _shuffled(list(dict.fromkeys(parts["train"])))
     held_out = max(1, round(HELD_OUT * len(train)))
     needed = len(missing) + 2  # one document each, and two to train on and pre-train on
     if len(train) < needed:
@@ -129,16 +121,17 @@ def folder(path: Path) -> Text:
 
 
 def _by_split(path: Path) -> dict[str, list[Path]]:
-    if not any(path.iterdir()):
-        raise InputError(f"corpus {path}: the folder is empty; it must hold .parquet or .txt files")
+    try:
+        if not any(path.iterdir()):
+            raise InputError(f"corpus {path}: the folder is empty; it must hold .parquet or .txt files")
+    except OSError as error:
+        raise InputError(f"corpus {path}: the folder cannot be read ({error.strerror})") from error
     for suffix in (".parquet", ".txt"):
         names = (file.relative_to(path) for file in path.rglob(f"*{suffix}"))
         # Sorted by name and not by path, so that a corpus is the same wherever its folder lies.
         files = [path / name for name in sorted(names) if not any(part.startswith(".") for part in name.parts)]
         if files:
-            return {
-                split: [file for file in files if _split_of(file.relative_to(path)) == split] for split in SPLITS
-            }
+            return {split: [file for file in files if _split_of(file.relative_to(path)) == split] for split in SPLITS}
     raise InputError(f"corpus {path}: no .parquet or .txt file in this folder")
 
 
@@ -159,6 +152,10 @@ def _shuffled(documents: list[str]) -> list[str]:
 # Files
 
 
+def _read(path: Path) -> list[str]:
+    return read_parquet(path) if path.suffix == ".parquet" else [read_txt(path)]
+
+
 def read_parquet(path: Path) -> list[str]:
     """The `text` column; InputError in one line if the file is damaged or has none."""
     import pyarrow
@@ -167,13 +164,12 @@ def read_parquet(path: Path) -> list[str]:
     try:
         file = pyarrow.parquet.ParquetFile(path)
         columns = file.schema_arrow.names
-        table = file.read(["text"]) if "text" in columns else None
-    except (pyarrow.ArrowException, OSError) as error:
+        rows = file.read(["text"])["text"].to_pylist() if "text" in columns else None
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"corpus: {path} cannot be read; it is damaged, cut short or no parquet file") from error
-    if table is None:
+    if rows is None:
         raise InputError(f"corpus: {path} has no column `text` (it has {', '.join(columns) or 'no column'})")
-    rows: Iterable[str | None] = table["text"].to_pylist()
-    rows = [row or "" for row in rows]
+    rows = ["" if row is None else row for row in rows]
     if not all(isinstance(row, str) for row in rows):
         raise InputError(f"corpus: column `text` of {path} does not hold text")
     return rows

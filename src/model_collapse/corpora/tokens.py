@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,14 +66,11 @@ class Tokenizer:
         return [[self.end, *encoding.ids] for encoding in encodings]
 
     def decode(self, ids: np.ndarray) -> list[str]:
-        """Text of every row of `ids` (n, length). </s> becomes a line break; other specials and unknown ids nothing."""
-        texts = []
-        for row in np.asarray(ids):
-            pieces = np.split(row, np.flatnonzero(row == self.end))
-            texts.append(
-                "\n".join(self._engine.decode([i for i in piece.tolist() if i in self._plain]) for piece in pieces)
-            )
-        return texts
+        """Text of every row of `ids`, shape (n, length). </s> becomes a line break; other ids without text, nothing."""
+        return ["\n".join(map(self._text, _cut(row.tolist(), self.end))) for row in np.asarray(ids)]
+
+    def _text(self, ids: list[int]) -> str:
+        return self._engine.decode([i for i in ids if i in self._plain])
 
     def save(self, folder: Path) -> None:
         """Write vocab.json and merges.txt, as transformers and `read` expect them, into an existing folder."""
@@ -98,7 +95,13 @@ class Tokenizer:
         return engine
 
 
-def _bytes():  # type: ignore[no-untyped-def]
+def _cut(ids: list[int], end: int) -> list[list[int]]:
+    """The ids between the ends."""
+    ends = [-1, *(i for i, token in enumerate(ids) if token == end), len(ids)]
+    return [ids[a + 1 : b] for a, b in pairwise(ends)]
+
+
+def _bytes() -> tokenizers.pre_tokenizers.PreTokenizer:
     from tokenizers import pre_tokenizers
 
     return pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -110,16 +113,14 @@ def opt() -> Tokenizer:
     if data is not None and all((data / "opt-125m-tokenizer" / name).is_file() for name in FILES):
         return read(data / "opt-125m-tokenizer")
     instead = "set MODEL_COLLAPSE_DATA to a folder that holds opt-125m-tokenizer/, or use tokenizer=corpus"
-    return read(hub.fetch(OPT_REPOSITORY, FILES, OPT_REVISION, kind="model", instead=instead))
+    return read(hub.fetch(OPT_REPOSITORY, FILES, OPT_REVISION, instead=instead))
 
 
 def read(folder: Path) -> Tokenizer:
     """The tokenizer of a folder in hub layout, with vocab.json and merges.txt."""
     for name in FILES:
         if not (folder / name).is_file():
-            raise InputError(
-                f"tokenizer: {folder} has no {name}; it must hold {' and '.join(FILES)}, as OPT's does"
-            )
+            raise InputError(f"tokenizer: {folder} has no {name}; it must hold {' and '.join(FILES)}, as OPT's does")
     try:
         vocabulary = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
         lines = (folder / FILES[1]).read_text(encoding="utf-8").split("\n")

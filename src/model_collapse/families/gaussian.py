@@ -127,4 +127,7 @@ def _moments(x: np.ndarray, weight: np.ndarray | None) -> Moments:
         centred = np.sqrt(w) * (x - mean)
     if dim == 1:
         return Moments(n, mean, np.sqrt(np.einsum("nrd,nrd->rd", centred, centred))[..., None])
-    return Moments(n, mean, square_root(np.moveaxis(centred, 0, -1)))
+    root = square_root(np.moveaxis(centred, 0, -1))
+    # n rows span n - 1 dimensions about their mean; what rounding leaves beyond them would hide a singular covariance.
+    root[..., n - 1 :] = 0
+    return Moments(n, mean, root)

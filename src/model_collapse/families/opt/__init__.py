@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -30,7 +30,7 @@ SHAPES = {
 """Width, depth and heads of each preset; the feed-forward layer is four times as wide, as in every OPT."""
 
 SCRATCH_LR = {"tiny": 3e-3, "small": 1e-3}
-"""AdamW's peak learning rate without pre-trained weights; other sizes take OPT-125m's 6e-4 (arXiv:2205.01068, table 1)."""
+"""AdamW's peak learning rate without pre-trained weights; other sizes take OPT-125m's 6e-4 (table 1 of the OPT paper)."""
 
 PUBLISHED_LR, PUBLISHED_BATCH = 2e-5, 128
 """Defaults of the training script released with the paper, which starts from pre-trained weights."""
@@ -59,29 +59,29 @@ class Opt:
     pretrain_lr: Annotated[
         Auto | Rate, Field(description="peak learning rate of pre-training, falling to 0; auto: by size")
     ] = "auto"
+    pretrain_blocks: Annotated[int, Field(ge=1, description="at most so many blocks are pre-trained on")] = 2048
     tokenizer: Annotated[
         str, Field(description="auto (corpus for tiny and small, else opt), corpus, opt, or a folder")
     ] = "auto"
     vocabulary: Annotated[int, Field(ge=260, description="tokens of a tokenizer trained on the corpus")] = 1024
     block: Annotated[int, Field(ge=2, description="tokens in a block, in a prompt, and in what is written")] = 64
+    evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropped share of activations in training")] = 0.1
     epochs: Annotated[int, Field(ge=1, description="passes over the training set")] = 5
     lr: Annotated[
         Auto | Rate,
         Field(description="AdamW's learning rate; auto: 2e-5 from pretrained weights, else by size (tiny 3e-3)"),
     ] = "auto"
-    batch: Annotated[
-        Auto | Count, Field(description="blocks per step; auto: 128 from pretrained weights, else 16")
-    ] = "auto"
+    batch: Annotated[Auto | Count, Field(description="blocks per step; auto: 128 from pretrained weights, else 16")] = (
+        "auto"
+    )
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="AdamW's decoupled decay")] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of steps in which the learning rate rises")] = 0.0
     clip: Annotated[float, Field(ge=0, allow_inf_nan=False, description="largest gradient norm; 0: any")] = 1.0
     checkpoint: Annotated[
         Literal["best", "last"], Field(description="epoch kept: lowest loss on real validation text, or the last")
     ] = "best"
-    decoding: Annotated[
-        Literal["beam", "sample", "greedy"], Field(description="how a continuation is chosen")
-    ] = "beam"
+    decoding: Annotated[Literal["beam", "sample", "greedy"], Field(description="how a continuation is chosen")] = "beam"
     beams: Annotated[int, Field(ge=1, description="beams of decoding=beam")] = 5
     repetition_penalty: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="divisor of the logits of tokens already there; 1: none")
@@ -113,7 +113,9 @@ class Opt:
         "repeated_3",
         "rare_coverage",
     )
+    rows: ClassVar[int] = 256
     block_size: ClassVar[int] = 1
+    checkpoints: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.preset not in SHAPES:
@@ -129,13 +131,41 @@ class Opt:
         if self.decoding != "sample" and (self.temperature, self.top_k, self.top_p) != (1.0, 0, 1.0):
             raise InputError("family.temperature, top_k and top_p need family.decoding=sample")
 
-    def base(
-        self, source: Source, rng: np.random.Generator, progress: Callable[[str], None] | None = None
-    ) -> OptModel:
+    def reading(self) -> dict[str, Any]:
+        """How a corpus is to be cut for this model: the arguments of `Corpus.source` after n."""
+        own = "opt" if self.preset == "opt-125m" else self.preset
+        fitting = "corpus" if self.preset in SCRATCH_LR else own
+        return {
+            "block": self.block,
+            "tokenizer": fitting if self.tokenizer == "auto" else self.tokenizer,
+            "vocabulary": self.vocabulary,
+            "evaluate": self.evaluate,
+            "web": "none" if self.start == "pretrained" else self.pretrain,
+            "pretrain": self.pretrain_blocks,
+        }
+
+    def base_settings(self) -> dict[str, Any] | None:
+        """The settings that pre-training depends on, or None if there is none to do."""
+        if self.start == "pretrained" or self.pretrain == "none":
+            return None
+        names = ("preset", "pretrain_epochs", "pretrain_lr", "dropout", "batch", "weight_decay", "warmup", "clip")
+        settings = {name: getattr(self, name) for name in (*names, "precision", "threads")}
+        return settings | self.reading()
+
+    def device(self) -> str:
+        """What computes: "cpu", or the GPU's name."""
+        from model_collapse.families.opt import hardware
+
+        return hardware.name()
+
+    def base(self, source: Source, rng: np.random.Generator, progress: Callable[[str], None] | None = None) -> OptModel:
         """What every generation starts from.
 
         start=pretrained: the preset's weights. start=scratch: one model pre-trained on `source.web` at a learning rate
         that falls to 0, or with pretrain=none only the shape; each generation then draws weights of its own.
+
+        Pre-training reads neighbouring blocks in pairs, which are as long as a prompt and its continuation together,
+        half as many at a step.
         """
         from model_collapse.families.opt import model, training
 
@@ -152,9 +182,14 @@ class Opt:
             return base
         if source.web is None:
             raise InputError("family.pretrain: this corpus has no text to pre-train on; use family.pretrain=none")
+        x = source.web.rows.x  # type: ignore[union-attr]
+        if len(x) < 2:
+            raise InputError("family.pretrain: two blocks of text to pre-train on are the least; this corpus has 1")
+        pairs = Data.real(Rows(x[: len(x) // 2 * 2].reshape(-1, 2 * x.shape[1])))
         lr = self._scratch_lr if self.pretrain_lr == "auto" else self.pretrain_lr
+        halved = replace(self, batch=max(1, self.blocks_per_step // 2))
         return training.train(
-            base, source.web, rng, self, epochs=self.pretrain_epochs, lr=lr, fall=True, progress=progress
+            base, pairs, rng, halved, epochs=self.pretrain_epochs, lr=lr, fall=True, progress=progress
         )
 
     def fit(
@@ -184,7 +219,9 @@ class Opt:
         from model_collapse.families.opt import decoding
 
         if given is None or len(given) != n:
-            raise InputError(f"opt continues prompts: it needs {n} given blocks, not {0 if given is None else len(given)}")
+            raise InputError(
+                f"opt continues prompts: it needs {n} given blocks, not {0 if given is None else len(given)}"
+            )
         return Rows(decoding.write(model, given.x, rng, self))
 
     def score(self, model: OptModel, rows: Rows) -> np.ndarray:

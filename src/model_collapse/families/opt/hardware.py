@@ -18,6 +18,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def name() -> str:
+    """What a record calls the device: "cpu", or the GPU's name."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
 def precision(setting: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device) -> torch.dtype:
     """What matrices are multiplied in. auto asks for the compute capability: torch calls bf16 supported on older GPUs
     too, where it is emulated and slow."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import torch
 from huggingface_hub import HfApi
 from safetensors import SafetensorError
@@ -78,7 +79,9 @@ def _download() -> OptModel:
         # Asked first, because a download tries an unreachable hub again and again for half a minute.
         HfApi().model_info(HUB, timeout=10)
         return _read(HUB, HUB)
-    except (OSError, httpx.HTTPError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # the hub's client raises errors of several libraries; for the user they mean the same
         raise OutsideError(
             f"{HUB} cannot be had from the hub ({_first_line(error)}); give a folder that holds it with "
             "--set family.preset=FOLDER, or use --set family.start=scratch"
@@ -88,27 +91,38 @@ def _download() -> OptModel:
 def _read(place: str, origin: str, **options: Any) -> OptModel:
     """The OPT in a folder or hub repository. A tensor that is missing or of the wrong shape is an InputError, where
     transformers would go on with random numbers."""
-    bar = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
-        module, found = OPTForCausalLM.from_pretrained(
-            place,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **options,
-        )
+        # Weights that are tied under another name are drawn first and replaced then: not from the caller's generator.
+        with _quiet(), seeded(0, torch.device("cpu")):
+            module, found = OPTForCausalLM.from_pretrained(
+                place,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
+            )
     except SafetensorError as error:
         raise InputError(f"family.preset={place}: {WEIGHTS} is damaged ({_first_line(error)})") from None
-    finally:
-        if bar:
-            logging.enable_progress_bar()
     wrong = sorted(found["missing_keys"]) or sorted(key for key, *_ in found["mismatched_keys"])
     if wrong:
         raise InputError(f"family.preset={place}: {WEIGHTS} lacks {wrong[0]}, or has it in another shape")
     revision = getattr(module.config, "_commit_hash", None)
     return OptModel(_plain(module.config) | {"origin": f"{origin}@{revision}" if revision else origin}, unbuild(module))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar and no report from transformers: what is wrong is said in one line."""
+    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

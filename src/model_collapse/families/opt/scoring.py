@@ -24,7 +24,7 @@ def score(model: OptModel, x: np.ndarray, threads: int) -> np.ndarray:
 
 
 def token_losses(module: OPTForCausalLM, blocks: torch.Tensor) -> torch.Tensor:
-    """-ln p(token | those before it in its block): blocks (n, m) -> (n, m - 1), fp32. Leaves the module in eval mode."""
+    """-ln p(token | those before it in its block): blocks (n, m) -> (n, m - 1), fp32. Leaves the module in eval."""
     module.eval()
     n, length = blocks.shape
     batch = max(1, min(256, LOGITS // (length * module.config.vocab_size)))

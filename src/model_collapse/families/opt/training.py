@@ -36,7 +36,10 @@ def train(
     """`start` after `epochs` passes over rows (n, block), or after the one of them with the lowest validation loss.
 
     A weighted row counts weight / (mean weight) times. `fall`: the learning rate goes linearly to 0 instead of staying
-    at `lr`. InputError if the loss stops being a number; OutsideError if the GPU has too little memory.
+    at `lr`. A start without weights reads every row at a random place among the model's positions: writing goes on
+    after a prompt, at positions that rows read from the first one on would leave untrained.
+
+    InputError if the loss stops being a number; OutsideError if the GPU has too little memory.
     """
     device = hardware.device()
     initial, dropout = (int(seed) for seed in rng.integers(2**63, size=2))
@@ -49,12 +52,14 @@ def train(
         step = _Step(module, settings, lr)
         steps = math.ceil(len(blocks) / settings.blocks_per_step)
         rates = lr * _shape(epochs * steps, settings.warmup, fall).reshape(epochs, steps)
+        room = start.positions - blocks.shape[1] + 1 if start.weights is None else 1
         lowest, weights = math.inf, None
         for epoch in range(epochs):
             module.train()
             order = torch.from_numpy(rng.permutation(len(blocks))).to(device)
+            place = torch.from_numpy(rng.integers(room, size=len(blocks))).to(device)
             parts = order.split(settings.blocks_per_step)
-            losses = [step(blocks[p], weight[p], rate) for p, rate in zip(parts, rates[epoch], strict=True)]
+            losses = [step(blocks[p], weight[p], place[p], rate) for p, rate in zip(parts, rates[epoch], strict=True)]
             _check_numbers(torch.stack(losses), f"epoch {epoch + 1} of {epochs}", lr)
             said = f"epoch {epoch + 1} of {epochs}, training loss {float(losses[-1]):.3f}"
             if held_out is not None:
@@ -77,17 +82,16 @@ class _Step:
         self.module, self.clip = module, settings.clip
         self.device = module.device
         self.dtype = hardware.precision(settings.precision, self.device)
-        self.optimizer = torch.optim.AdamW(
-            module.parameters(), lr=lr, weight_decay=settings.weight_decay, fused=True
-        )
+        self.optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=settings.weight_decay, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
-    def __call__(self, blocks: torch.Tensor, weight: torch.Tensor, rate: float) -> torch.Tensor:
-        """Move the weights once; blocks (b, block), weight (b,). The loss before the move, without its graph."""
+    def __call__(self, blocks: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, rate: float) -> torch.Tensor:
+        """Move the weights once; blocks (b, block), weight and first position (b,). The loss before the move."""
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
+        positions = place[:, None] + torch.arange(blocks.shape[1] - 1, device=self.device)
         with hardware.mixed(self.dtype, self.device):
-            logits = self.module(input_ids=blocks[:, :-1], use_cache=False).logits
+            logits = self.module(input_ids=blocks[:, :-1], position_ids=positions, use_cache=False).logits
         losses = functional.cross_entropy(logits.float().flatten(0, 1), blocks[:, 1:].flatten(), reduction="none")
         loss = (losses.view(len(blocks), -1).mean(1) * weight).mean()
         self.optimizer.zero_grad()

@@ -1,0 +1,413 @@
+"""The book: the overlay of executed notebooks, the address kept in one place, and every page in a real browser."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+from filelock import FileLock
+from toy_chapters import chapter
+
+from model_collapse import book, chapters
+from model_collapse.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+TOC = ROOT / "book" / "_toc.yml"
+
+FIGURE = """\
+import matplotlib.pyplot as plt
+import pandas as pd
+from model_collapse.notebook import keep, say, show, written
+figure, axes = plt.subplots()
+axes.plot([0, 1], [1, 0])
+table = pd.DataFrame({"generation": [0, 1], "value": [1, 0]})
+show(figure, table, "toy-line", "It *falls*: $x_t$, {eq}`toy-law`.", "Line: from 1 \\"down\\" to 0 # and on")
+say(f"It falls by **{1 - 0:.2f}**, $y_t$; see {{numref}}`toy-line`.")
+written({"generation 0": NASTY}, "What it wrote")
+keep("fall", 1.0)"""
+NASTY = '<script>window.pwned = 1</script><b id="bold">bold</b> \\(x^2\\) {{numref}}`x`'
+LAW = "#md ## The law\n\n```{math}\n:label: toy-law\nx_{t+1} = x_t / 2\n```"
+INTRO = """\
+# Start
+
+It fell by {glue:text}`../notebooks/01_toy.ipynb::fall:.2f`; {numref}`main` is {numref}`toy-line` again.
+
+```{figure-of} toy-line
+:name: main
+```
+"""
+
+
+def toy_book(root: Path, cells: list[str] | None = None, intro: str = INTRO) -> Path:
+    """A book of one page and one chapter, with this book's configuration and extension."""
+    shutil.copytree(ROOT / "book" / "_ext", root / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
+    shutil.copy(ROOT / "_config.yml", root)
+    (root / "book" / "references.bib").touch()
+    (root / "book" / "intro.md").write_text(intro, encoding="utf-8")
+    (root / "book" / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/intro\nchapters:\n- file: notebooks/01_toy\n", encoding="utf-8"
+    )
+    chapter(root, "01_toy", cells or [f"NASTY = {NASTY!r}", LAW, FIGURE])
+    return root
+
+
+# The overlay ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy book, executed and built."""
+    root = toy_book(tmp_path_factory.mktemp("toy"))
+    assert chapters.run((), "smoke", root=root) == 0
+    assert book.build("smoke", root=root) == 0
+    return root
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_overlay_shows_outputs_and_leaves_the_notebook_clean(toy: Path) -> None:
+    page = (toy / "_build/html/notebooks/01_toy.html").read_text(encoding="utf-8")
+    assert "It falls by <strong>1.00</strong>" in page
+    assert 'alt="Line: from 1 &quot;down&quot; to 0 # and on"' in page
+    assert "Fig. 2" in page and "Where this page comes from" in page and "<code" in page
+    assert "<em>falls</em>" in page and 'href="#equation-toy-law"' in page, "captions are Markdown, with references"
+    (link,) = re.findall(r'href="(\.\./_downloads/[^"]+/toy-line\.csv)"', page)
+    assert (toy / "_build/html/notebooks" / link).read_text() == "generation,value\n0,1\n1,0\n"
+    intro = (toy / "_build/html/book/intro.html").read_text(encoding="utf-8")
+    assert re.search(r"It fell by <[^>]*>1\.00<", intro)
+    assert 'alt="Line: from 1 &quot;down&quot; to 0 # and on"' in intro
+    source = nbformat.read(toy / "notebooks/01_toy.ipynb", as_version=4)
+    assert all(not cell.get("outputs") for cell in source.cells)
+    published = json.loads((toy / "_build/html/_sources/notebooks/01_toy.ipynb").read_text())
+    assert all(not cell.get("outputs") for cell in published["cells"]), "the download is the clean notebook"
+
+
+def test_unchanged_build_is_quick_and_prose_needs_no_run(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started = time.monotonic()
+    assert book.build("smoke", root=toy) == 0
+    assert time.monotonic() - started < 30
+    assert capsys.readouterr().out.endswith("_build/html/index.html\n")
+    edit(toy / "notebooks/01_toy.ipynb", "What does this show?", "What might this show?")
+    assert book.build("smoke", root=toy) == 0
+    page = (toy / "_build/html/notebooks/01_toy.html").read_text(encoding="utf-8")
+    assert "What might this show?" in page and "It falls by <strong>1.00</strong>" in page
+
+
+def test_a_new_run_reaches_every_page_that_shows_it(tmp_path: Path) -> None:
+    root = toy_book(tmp_path)
+    for fall in ("1.0", "0.25"):
+        edit(root / "notebooks/01_toy.ipynb", 'keep(\\"fall\\", 1.0)', f'keep(\\"fall\\", {fall})')
+        assert chapters.run((), "smoke", root=root) == 0
+        assert book.build("smoke", root=root) == 0
+        intro = (root / "_build/html/book/intro.html").read_text(encoding="utf-8")
+        assert f"{float(fall):.2f}" in intro
+        edit(root / "notebooks/01_toy.ipynb", f'keep(\\"fall\\", {fall})', 'keep(\\"fall\\", 1.0)')
+
+
+def _never_run(root: Path) -> None:
+    shutil.rmtree(root / "_build" / "executed")
+
+
+def _changed(root: Path) -> None:
+    edit(root / "notebooks/01_toy.ipynb", "axes.plot([0, 1], [1, 0])", "axes.plot([0, 1], [0, 1])")
+
+
+def _lock_changed(root: Path) -> None:
+    manifest = root / "_build/executed/smoke/notebooks/01_toy.json"
+    about = json.loads(manifest.read_text())
+    about["inputs"]["requirements.lock"] = "other"
+    manifest.write_text(json.dumps(about))
+
+
+def _failed(root: Path) -> None:
+    edit(root / "notebooks/01_toy.ipynb", "axes.plot([0, 1], [1, 0])", "1 / 0")
+    assert chapters.run((), "smoke", root=root) == 1
+
+
+def _damaged(root: Path) -> None:
+    edit(root / "_build/executed/smoke/notebooks/01_toy.ipynb", "1.00", "2.00")
+
+
+def _no_such_figure(root: Path) -> None:
+    edit(root / "book/intro.md", "{figure-of} toy-line", "{figure-of} another-line")
+
+
+def _broken_reference(root: Path) -> None:
+    edit(root / "book/intro.md", "{numref}`toy-line`", "{numref}`another-line`")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (_never_run, "chapter toy has not been run; run: model-collapse run toy --profile smoke"),
+        (_changed, "chapter toy is stale (notebook changed); run: model-collapse run toy --profile smoke"),
+        (_lock_changed, "chapter toy is stale (requirements.lock changed)"),
+        (_failed, "chapter toy failed or was interrupted (see "),
+        (_damaged, "chapter toy is damaged"),
+        (_no_such_figure, "no chapter shows a figure another-line"),
+        (_broken_reference, "another-line"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_bad_page_breaks_the_build_every_time(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], None], said: str
+) -> None:
+    root = tmp_path / "toy"
+    shutil.copytree(toy, root)
+    harm(root)
+    capsys.readouterr()
+    for _ in range(2):  # Sphinx must not forget the warnings of pages that it does not read again
+        assert book.build("smoke", root=root) == 1
+        lines = [line for line in capsys.readouterr().err.splitlines() if said in line]
+        assert len(lines) == 1 and lines[0].startswith("model-collapse: ")
+
+
+def test_a_figure_without_text_breaks_the_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = toy_book(tmp_path, ["import matplotlib.pyplot as plt\nplt.plot([1, 2]);"], intro="# Start\n")
+    assert chapters.run((), "smoke", root=root) == 0
+    assert book.build("smoke", root=root) == 1
+    assert "a figure without alternative text: show it with `show`" in capsys.readouterr().err
+
+
+def test_build_refuses_an_unknown_profile() -> None:
+    with pytest.raises(InputError, match="--profile huge: not a profile"):
+        book.build("huge")
+
+
+# The address -----------------------------------------------------------------------------------------------------
+
+
+def test_the_address_stands_in_one_place_and_the_rest_follows() -> None:
+    url, branch = book.repository(ROOT)
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert notebooks
+    for file in notebooks:
+        cells = [c for c in nbformat.read(file, as_version=4).cells if "colab" in c.metadata.get("tags", [])]
+        assert [cell.source for cell in cells] == [book.colab_cell(url, branch)], f"{file.name}: model-collapse address"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    owner, name = urlsplit(url).path.strip("/").split("/")
+    linked = re.findall(r"github(?:\.com|usercontent\.com)?/([\w.-]+)/([\w.-]+)/(?:actions|blob|raw|tree)/", readme)
+    assert linked and set(linked) == {(owner, name)}, "badges and Colab links of the README"
+
+
+def test_address_rewrites_all_that_is_derived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = toy_book(tmp_path)
+    file = root / "notebooks/01_toy.ipynb"
+    notebook = nbformat.read(file, as_version=4)
+    notebook.cells.insert(1, nbformat.v4.new_code_cell("pass", id="colab", metadata={"tags": ["colab"]}))
+    nbformat.write(notebook, file)
+    old, branch = book.repository(root)
+    slug = old.removeprefix("https://github.com/")
+    (root / "README.md").write_text(f"[badge]({old}/actions/x.svg) https://{slug.replace('/', '.github.io/')}/")
+    comments = (root / "_config.yml").read_text().count("#")
+    assert book.address("https://github.com/Some-One/a.book.git", root=root) == 0
+    assert book.repository(root) == ("https://github.com/Some-One/a.book", branch)
+    assert (root / "_config.yml").read_text().count("#") == comments
+    readme = (root / "README.md").read_text()
+    assert readme == "[badge](https://github.com/Some-One/a.book/actions/x.svg) https://some-one.github.io/a.book/"
+    written = nbformat.read(file, as_version=4)
+    assert written.cells[1].source == book.colab_cell("https://github.com/Some-One/a.book", branch)
+    before = file.read_bytes()
+    assert book.address(root=root) == 0 and file.read_bytes() == before, "twice is once"
+    assert slug not in file.read_text() + readme
+    with pytest.raises(InputError, match="must be https://github.com/OWNER/NAME"):
+        book.address("someone/book", root=root)
+
+
+# In a browser ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Site:
+    """A built book served on this machine, and a browser page that can reach nothing else."""
+
+    address: str
+    html: Path
+    page: object
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, page: str) -> None:
+        """Open a page of the book and wait until its equations are set."""
+        self.page.goto(f"{self.address}/{page}")
+        self.page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise)")
+        self.page.evaluate("window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => null)")
+
+
+class Silent(SimpleHTTPRequestHandler):
+    """A file server that keeps no log."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    """Any chromium on the PATH."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    if found is None:
+        reason = "no chromium on the PATH; on Debian: apt-get install chromium"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    from playwright.sync_api import sync_playwright
+
+    quiet = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=[*quiet.split(), "--disable-sync"])
+        yield launched
+        launched.close()
+
+
+def serve(html: Path, browser: object) -> Iterator[Site]:
+    """A site whose every failed request, outside request and console error is a complaint."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(html)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    site = Site(address, html, page)
+
+    def answer(route) -> None:
+        if route.request.url.startswith((address, "data:", "blob:", "file:")):
+            route.continue_()
+        else:
+            site.complaints.append(f"asks for {route.request.url}")
+            route.abort()
+
+    page.context.route("**/*", answer)
+    page.on("console", lambda said: said.type == "error" and site.complaints.append(f"{page.url}: {said.text}"))
+    page.on("pageerror", lambda error: site.complaints.append(f"{page.url}: {error}"))
+    page.on("requestfailed", lambda request: site.complaints.append(f"{page.url}: no answer for {request.url}"))
+    page.on("response", lambda got: got.status >= 400 and site.complaints.append(f"{got.url}: {got.status}"))
+    try:
+        yield site
+    finally:
+        page.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole book at profile smoke."""
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build" / ".smoke.lock"):
+        assert chapters.run((), "smoke", root=ROOT) == 0
+        out = tmp_path_factory.mktemp("book")
+        assert book.build("smoke", root=ROOT, out=out) == 0
+    return out / "_build" / "html"
+
+
+@pytest.fixture
+def site(built: Path, browser: object) -> Iterator[Site]:
+    """The whole book in a browser; afterwards nobody may have complained."""
+    for served in serve(built, browser):
+        yield served
+        assert served.complaints == []
+
+
+def test_the_book_has_every_page(built: Path) -> None:
+    pages = book.pages(TOC)
+    assert {"book/intro", "notebooks/01_gaussian", "notebooks/10_language_model"} <= set(pages)
+    assert {f"notebooks/{file.stem}" for file in (ROOT / "notebooks").glob("*.ipynb")} <= set(pages)
+    assert {f"book/{file.stem}" for file in (ROOT / "book").glob("*.md")} <= set(pages)
+    assert all((built / f"{page}.html").is_file() for page in pages)
+
+
+@pytest.mark.parametrize("page", book.pages(TOC))
+def test_page_renders(site: Site, page: str) -> None:
+    site.open(f"{page}.html")
+    images = site.page.evaluate(
+        "[...document.querySelectorAll('main img')].map(i => [i.getAttribute('src'), i.naturalWidth, i.alt || ''])"
+    )
+    for source, width, alt in images:
+        assert width > 0, f"{source} is not shown"
+        assert len(alt) > 10, f"{source} has no alternative text"
+    assert site.page.evaluate("[...document.querySelectorAll('.math')].filter(m => !m.querySelector('mjx-container'))") == []
+    assert site.page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    assert "\\[" not in site.page.inner_text("main").replace("\\[0", "")
+    if page.startswith("notebooks/"):
+        assert len(images) > 0, "a chapter shows figures"
+        links = site.page.eval_on_selector_all("figure a.download", "links => links.map(link => link.pathname)")
+        assert len(links) == len(images), "every figure offers its table"
+        assert all((site.html / link.lstrip("/")).stat().st_size > 20 for link in links)
+        assert site.page.locator(".provenance").count() == 1
+
+
+def test_equations_are_there_to_be_rendered(site: Site) -> None:
+    site.open("notebooks/01_gaussian.html")
+    assert site.page.locator("div.math mjx-container").count() >= 5
+
+
+def test_search_finds_perplexity(site: Site) -> None:
+    site.open("search.html?q=perplexity")
+    site.page.wait_for_selector("#search-results li a")
+    found = site.page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.pathname)")
+    assert "/notebooks/10_language_model.html" in found
+    site.page.wait_for_load_state("networkidle")
+
+
+def test_navigation_reaches_every_page(site: Site) -> None:
+    site.open("index.html")
+    site.page.wait_for_url("**/book/intro.html*")
+    expected = [f"/{page}.html" for page in book.pages(TOC)]
+    side = site.page.eval_on_selector_all(".bd-sidebar-primary nav a", "links => links.map(link => link.pathname)")
+    assert set(expected) <= set(side)
+    walked = [urlsplit(site.page.url).path]
+    while site.page.locator("a.right-next").count():
+        site.page.click("a.right-next")
+        site.page.wait_for_load_state()
+        walked.append(urlsplit(site.page.url).path)
+        assert len(walked) <= len(expected)
+    assert walked == expected
+    site.page.click("a.left-prev")
+    site.page.wait_for_url(f"**{expected[-2]}")
+
+
+def test_launch_and_source_links_name_files_that_exist(site: Site) -> None:
+    url, branch = book.repository(ROOT)
+    slug = url.removeprefix("https://github.com/")
+    for page in book.pages(TOC):
+        site.open(f"{page}.html")
+        links = site.page.eval_on_selector_all("a", "links => links.map(link => link.href)")
+        colab = [link for link in links if link.startswith("https://colab.research.google.com/")]
+        assert len(colab) >= page.startswith("notebooks/")
+        start = f"https://colab.research.google.com/github/{slug}/blob/{branch}/"
+        named = [link.removeprefix(start) for link in colab]
+        edited = [link.removeprefix(f"{url}/edit/{branch}/") for link in links if "/edit/" in link]
+        assert edited, "every page says where it can be edited"
+        assert all((ROOT / path.partition("#")[0]).is_file() for path in named + edited)
+
+
+def test_opens_from_the_disk_without_a_server(site: Site) -> None:
+    site.page.goto((site.html / "index.html").as_uri())
+    site.page.wait_for_url("**/book/intro.html*")
+    site.page.goto((site.html / "notebooks" / "01_gaussian.html").as_uri())
+    site.page.wait_for_selector("mjx-container")
+    assert site.page.evaluate("document.querySelector('main figure img').naturalWidth") > 0
+
+
+def test_what_a_model_wrote_is_shown_and_never_run(toy: Path, browser: object) -> None:
+    for site in serve(toy / "_build" / "html", browser):
+        site.open("notebooks/01_toy.html")
+        assert site.page.evaluate("window.pwned") is None
+        assert site.page.locator("#bold").count() == 0
+        assert site.page.inner_text("table.written td") == NASTY
+        assert site.page.locator("table.written mjx-container").count() == 0
+        assert site.complaints == []

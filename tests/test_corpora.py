@@ -1,0 +1,449 @@
+"""Corpora by name and by folder: splits, blocks, tokenisers, the cache, and every way an input can be wrong."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from model_collapse import corpora, paths
+from model_collapse.corpora import hub, text, tokens
+from model_collapse.errors import InputError, OutsideError
+
+REAL = os.environ.get("MODEL_COLLAPSE_DATA")
+needs_real_data = pytest.mark.skipif(not REAL, reason="MODEL_COLLAPSE_DATA is not set: no real data here")
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub refuses every connection, at once."""
+
+    def refuse(address: str) -> None:
+        raise ConnectionRefusedError(address)
+
+    monkeypatch.setattr("model_collapse.corpora.hub._reach", refuse)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: None)
+
+
+def write_parquet(path: Path, **columns: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+
+
+def paragraphs(n: int) -> list[str]:
+    return [f"Paragraph {i} tells of {i * i} things that happened in the year {1000 + i}." for i in range(n)]
+
+
+# Embedded
+
+
+def test_embedded_parts_have_no_document_in_common() -> None:
+    corpus = corpora.load("embedded")
+    assert len(corpus.train) == len(corpus.web) == 10_000
+    assert not {*corpus.train, *corpus.web} & {*corpus.validation, *corpus.test}
+    assert len(corpus.validation) > 950 and len(corpus.test) > 950
+    assert corpus.whole == corpus.train + corpus.web
+    assert corpus.world is not None and all(
+        np.isfinite(corpus.world.log_probability(document)) for document in corpus.test
+    )
+
+
+def test_embedded_source_is_blocks_of_the_documents_in_order() -> None:
+    corpus = corpora.load("embedded")
+    source = corpus.source(50, evaluate=7, pretrain=9)
+    assert [len(part.rows) for part in (source.train, source.validation, source.test, source.web)] == [50, 7, 7, 9]
+    x = source.train.rows.x
+    assert x.shape == (50, 64) and x.dtype == np.int32
+    assert x.min() >= 0 and x.max() < source.tokenizer.size == 1024
+    assert x[0, 0] == source.tokenizer.end == 2
+    whole = source.tokenizer.decode(x.reshape(1, -1))[0]
+    assert ("\n" + "\n".join(corpus.train)).startswith(whole) and len(whole) > 5000
+    assert np.all(source.train.born == 0)
+    assert source.fingerprint == corpus.fingerprint and source.corpus == "embedded"
+
+
+def test_embedded_has_as_many_blocks_as_asked_for() -> None:
+    corpus = corpora.load("embedded")
+    every = len(corpus.source(evaluate=1, pretrain=1).train)
+    more = corpus.source(every + 500, evaluate=1, pretrain=1)
+    assert len(more.train) == every + 500
+    few = corpus.source(100, evaluate=1, pretrain=1)
+    np.testing.assert_array_equal(few.train.rows.x, more.train.rows.x[:100])
+
+
+def test_embedded_fresh_is_new_text_without_held_out_documents() -> None:
+    corpus = corpora.load("embedded")
+    source = corpus.source(10, evaluate=5, pretrain=5)
+    one = source.draw(200, np.random.default_rng(1))
+    again = source.draw(200, np.random.default_rng(1))
+    other = source.draw(200, np.random.default_rng(2))
+    np.testing.assert_array_equal(one.rows.x, again.rows.x)
+    assert not np.array_equal(one.rows.x, other.rows.x)
+    written = source.tokenizer.decode(one.rows.x.reshape(1, -1))[0].split("\n")[1:-1]
+    assert len(written) > 200 and not {*written} & {*corpus.validation, *corpus.test}
+    assert all(np.isfinite(corpus.world.log_probability(document)) for document in written)
+
+
+def test_fingerprint_is_of_the_content_and_the_same_in_another_process() -> None:
+    corpus = corpora.load("embedded")
+    code = "from model_collapse import corpora; c = corpora.load('embedded'); print(c.fingerprint)"
+    code += "; import hashlib; print(hashlib.sha256(c.source(200, evaluate=1, pretrain=1).train.rows.x).hexdigest())"
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    lines = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=env, text=True).stdout
+        for env in (environment, {**environment, "PYTHONHASHSEED": "8"})
+    ]
+    assert lines[0] == lines[1] and lines[0].startswith(corpus.fingerprint)
+
+
+def test_import_without_torch_or_tokenizers() -> None:
+    code = "import sys; from model_collapse import corpora; corpora.load('embedded');"
+    code += "assert not {'torch', 'tokenizers', 'datasets', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Tokenisers
+
+
+def test_bpe_round_trip_of_any_text(own_cache: Path) -> None:
+    bpe = tokens.trained(paragraphs(200), 400)
+    odd = ["Zürich, 東京 and \U0001f600", " leading space", "tab\tand\nline", "<s></s><unk>", ""]
+    for given, ids in zip(odd, bpe.encode(odd), strict=True):
+        assert ids[0] == bpe.end and bpe.end not in ids[1:]
+        assert bpe.decode(np.array([ids[1:]], int)) == [given]
+    assert [bpe.vocabulary[token] for token in tokens.SPECIAL] == [0, 1, 2, 3]
+    assert bpe.size == 400
+    two_texts = np.array([[0, *bpe.encode(["a"])[0], *bpe.encode(["b"])[0], 1, 9999]])
+    assert bpe.decode(two_texts) == ["\na\nb"]
+
+
+def test_bpe_is_deterministic_and_cached(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = tokens.trained(paragraphs(300), 500)
+    files = list(own_cache.rglob("*.json"))
+    assert len(files) == 1 and not list(own_cache.rglob("tmp*"))
+    monkeypatch.setattr(tokens, "_train", lambda *a: pytest.fail("trained again"))
+    cached = tokens.trained(paragraphs(300), 500)
+    assert (cached.vocabulary, cached.merges) == (first.vocabulary, first.merges)
+    monkeypatch.undo()
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(own_cache / "another"))
+    again = tokens.trained(paragraphs(300), 500)
+    assert (again.vocabulary, again.merges) == (first.vocabulary, first.merges)
+    assert tokens.trained(paragraphs(301), 500).merges != [] and len(list(own_cache.rglob("*.json"))) == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "other json", "binary"])
+def test_damaged_cache_is_made_again(own_cache: Path, damage: str) -> None:
+    first = tokens.trained(paragraphs(100), 300)
+    file = next(own_cache.rglob("*.json"))
+    good = file.read_bytes()
+    kept = json.loads(good)
+    kept["tokenizer"]["merges"] = kept["tokenizer"]["merges"][:-1]
+    bad = {"cut": good[: len(good) // 2], "changed": json.dumps(kept).encode(), "empty": b"", "other json": b"[1]"}
+    file.write_bytes(bad.get(damage, b"\xff\xfe\x00"))
+    again = tokens.trained(paragraphs(100), 300)
+    assert (again.vocabulary, again.merges) == (first.vocabulary, first.merges)
+    assert file.read_bytes() == good
+
+
+def test_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "file"))
+    assert tokens.trained(paragraphs(50), 300).size == 300
+
+
+def test_saved_tokenizer_reads_back(own_cache: Path, tmp_path: Path) -> None:
+    bpe = tokens.trained(paragraphs(200), 400)
+    bpe.save(tmp_path)
+    back = tokens.read(tmp_path)
+    assert back.encode(paragraphs(20)) == bpe.encode(paragraphs(20)) and back.folder == tmp_path
+    source = corpora.load("embedded").source(5, tokenizer=str(tmp_path), evaluate=1, pretrain=1)
+    assert source.tokenizer.size == 400
+
+
+@needs_real_data
+def test_opt_tokenizer_agrees_with_transformers() -> None:
+    transformers = pytest.importorskip("transformers")
+    folder = Path(REAL) / "opt-125m-tokenizer"
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    ours = tokens.opt()
+    texts = ["Hello world", " = Homarus gammarus = \n", "", "naïve <unk> , 1 @,@ 000 \n", *paragraphs(20)]
+    assert ours.encode(texts) == theirs(texts)["input_ids"]
+    assert ours.encode(["Hello world"]) == [[2, 31414, 232]]
+    assert (ours.size, ours.end, ours.folder) == (50_265, 2, folder)
+
+
+def test_blocks_are_the_texts_in_a_row(own_cache: Path) -> None:
+    bpe = tokens.trained(paragraphs(100), 300)
+    row = [i for ids in bpe.encode(paragraphs(100)) for i in ids]
+    x = tokens.blocks(bpe, paragraphs(100), 16)
+    assert x.ravel().tolist() == row[: len(row) // 16 * 16]
+    np.testing.assert_array_equal(tokens.blocks(bpe, iter(paragraphs(100)), 16, 3), x[:3])
+    assert tokens.blocks(bpe, [], 16).shape == (0, 16)
+
+
+# WikiText-2
+
+
+def article(title: str) -> list[str]:
+    return ["", f" = {title} = \n", "", f" {title} is a thing . \n" * 9, "", " = = Early = = \n", "", " It was . \n"]
+
+
+def wikitext_folder(root: Path, configuration: str, splits: tuple[str, ...] = text.SPLITS) -> None:
+    for split in splits:
+        rows = [row for i in range(20) for row in article(f"{split.title()} {i}")]
+        write_parquet(root / "wikitext" / configuration / f"{split}-00000-of-00001.parquet", text=rows)
+
+
+def test_wikitext_articles() -> None:
+    rows = article("One") + article("Two")
+    tricky = [*rows[:3], " = not a heading = \n", *rows[3:]]
+    assert [len(a) for a in text.articles(rows)] == [8, 8]
+    assert [len(a) for a in text.articles(tricky)] == [9, 8]
+
+
+def test_web_part_is_whole_articles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
+    wikitext_folder(tmp_path, "wikitext-2-raw-v1")
+    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
+    corpus = corpora.load("wikitext-2-raw")
+    assert len(corpus.train) == len(corpus.web) == 80 and len(corpus.whole) == 160
+    titles = [[row for row in part if row.startswith(" = T")] for part in (corpus.train, corpus.web, corpus.whole)]
+    assert len(titles[0]) == 10 and not {*titles[0]} & {*titles[1]} and {*titles[0], *titles[1]} == {*titles[2]}
+    assert titles[0] == [t for t in titles[2] if t in titles[0]]  # original order
+    alone = corpus.source(web="none", vocabulary=300)
+    half = corpus.source(vocabulary=300)
+    assert alone.web is None and len(alone.train) > 1.9 * len(half.train)
+    apart = corpus.source(web="embedded", vocabulary=300, pretrain=4)
+    np.testing.assert_array_equal(apart.train.rows.x, alone.train.rows.x)
+    np.testing.assert_array_equal(
+        apart.web.rows.x, tokens.blocks(apart.tokenizer, corpora.load("embedded").whole, 64, 4)
+    )
+    with pytest.raises(InputError, match="web must be another corpus"):
+        corpus.source(web="wikitext-2-raw", vocabulary=300)
+
+
+def test_wikitext_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub: None, capsys) -> None:
+    """v1 while raw lacks a split, raw once it has them all; said on stderr once."""
+    text._say.cache_clear()
+    wikitext_folder(tmp_path, "wikitext-2-v1")
+    wikitext_folder(tmp_path, "wikitext-2-raw-v1", ("validation", "test"))
+    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
+    assert corpora.load("wikitext-2").name == corpora.load("wikitext-2").name == "wikitext-2-v1"
+    assert capsys.readouterr().err == "corpus wikitext-2: using wikitext-2-v1\n"
+    with pytest.raises(OutsideError, match="set MODEL_COLLAPSE_DATA"):
+        corpora.load("wikitext-2-raw")
+    wikitext_folder(tmp_path, "wikitext-2-raw-v1")
+    assert corpora.load("wikitext-2").name == "wikitext-2-raw"
+
+
+def test_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
+    monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
+    for call in (lambda: corpora.load("wikitext-2"), tokens.opt):
+        with pytest.raises(OutsideError, match="MODEL_COLLAPSE_DATA") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_hub_files_are_read_from_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tokenizer in the hub's local cache is used without a look at the network, at the pinned revision."""
+    monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
+    snapshot = tmp_path / "models--facebook--opt-125m" / "snapshots" / tokens.OPT_REVISION
+    snapshot.mkdir(parents=True)
+    tokens.trained(["a b c d"] * 9, 300).save(snapshot)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path), raising=False)
+    monkeypatch.setattr("model_collapse.corpora.hub._reach", lambda address: pytest.fail("looked at the network"))
+    assert tokens.opt().folder == snapshot
+
+
+def test_hub_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data set is asked for by name, configuration and pinned revision; its rows are those of the parquet files.
+
+    The hub's part is played by a local folder in the hub's layout, which `datasets` reads by the same code.
+    """
+    import datasets
+
+    load, asked = datasets.load_dataset, []
+
+    def from_folder(repository: str, configuration: str, revision: str) -> object:
+        asked.append((repository, configuration, revision))
+        return load(str(tmp_path / "wikitext" / configuration), cache_dir=str(tmp_path / "cache"))
+
+    wikitext_folder(tmp_path, "wikitext-2-raw-v1")
+    monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
+    monkeypatch.setattr("model_collapse.corpora.hub._reach", lambda address: None)
+    monkeypatch.setattr(datasets, "load_dataset", from_folder)
+    hub_corpus = corpora.load("wikitext-2-raw")
+    assert asked == [("Salesforce/wikitext", "wikitext-2-raw-v1", text.WIKITEXT_REVISION)]
+    assert hub_corpus.revision == text.WIKITEXT_REVISION
+    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
+    assert corpora.load("wikitext-2-raw").fingerprint == hub_corpus.fingerprint
+
+
+def test_hub_is_looked_for_before_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any answer counts as reached, even an error page; no answer at all does not."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request).start()
+        hub._reach(f"http://127.0.0.1:{server.server_port}")  # BaseHTTPRequestHandler answers 501 to everything
+    with pytest.raises(OSError, match="refused"):
+        hub._reach(f"http://127.0.0.1:{server.server_port}")
+
+
+@needs_real_data
+def test_real_wikitext() -> None:
+    corpus = corpora.load("wikitext-2-v1")
+    assert len(corpus.whole) == 36_718 and (len(corpus.validation), len(corpus.test)) == (3_760, 4_358)
+    assert len(text.articles(corpus.whole)) == 600
+    source = corpus.source(100, tokenizer="opt", evaluate=4, pretrain=4)
+    assert source.train.rows.x.shape == (100, 64) and source.train.rows.x[0, 0] == 2
+    ids = tokens.blocks(source.tokenizer, corpus.test, 1)
+    assert len(ids) == 292_943 + 4_358  # tokens as counted by transformers, and one </s> a row
+    assert corpora.load("wikitext-2").name in ("wikitext-2-v1", "wikitext-2-raw")
+
+
+def test_fresh_takes_unused_blocks_and_says_when_there_are_no_more(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("\n\n".join(paragraphs(400)))
+    corpus = corpora.load(str(tmp_path))
+    every = {tuple(x) for x in corpus.source(vocabulary=300).train.rows.x}
+    source = corpus.source(20, vocabulary=300)
+    unused = len(every) - 20
+    drawn = source.draw(unused, np.random.default_rng(0)).rows.x
+    assert {tuple(x) for x in drawn} == every - {tuple(x) for x in source.train.rows.x}
+    with pytest.raises(InputError, match=f"has only {unused} unused blocks"):
+        source.draw(unused + 1, np.random.default_rng(0))
+    with pytest.raises(InputError, match="only 0 unused blocks"):
+        corpus.source(vocabulary=300).draw(1, np.random.default_rng(0))
+
+
+# Folders
+
+
+def test_one_txt_is_paragraphs(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("\n\n \n".join(paragraphs(100)))
+    corpus = corpora.load(str(tmp_path))
+    parts = [corpus.train, corpus.web, corpus.validation, corpus.test]
+    assert [len(part) for part in parts] == [40, 40, 10, 10]
+    assert sorted(itertools.chain(*parts)) == sorted(paragraphs(100))
+    assert corpus.train != sorted(corpus.train)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (tmp_path / "book.txt").rename(moved / "book.txt")
+    assert corpora.load(str(moved)).fingerprint == corpus.fingerprint
+    (moved / "book.txt").write_text("\n\n".join(paragraphs(101)))
+    assert corpora.load(str(moved)).fingerprint != corpus.fingerprint
+
+
+def test_several_txt_are_documents_and_names_say_the_split(tmp_path: Path) -> None:
+    for i in range(6):
+        (tmp_path / f"latest_{i}.txt").write_text("\n\n".join(paragraphs(i + 1)))  # no split in this name
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "one.txt").write_text("held\n\nout")
+    (tmp_path / "my-test.txt").write_text("tested")
+    corpus = corpora.load(str(tmp_path))
+    assert (corpus.validation, corpus.test) == (["held\n\nout"], ["tested"])
+    assert len(corpus.whole) == 6 and len(corpus.train) == len(corpus.web) == 3
+
+
+def test_parquet_folder(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "train-0.parquet", text=paragraphs(50), id=list(range(50)))
+    write_parquet(tmp_path / "train-1.parquet", text=[*paragraphs(60)[50:], None, "  "])
+    write_parquet(tmp_path / "validation.parquet", text=["v1", "v2"])
+    (tmp_path / "README.txt").write_text("not part of it")
+    corpus = corpora.load(str(tmp_path))
+    assert corpus.validation == ["v1", "v2"] and len(corpus.test) == 6
+    assert sorted(corpus.whole + corpus.test) == sorted(paragraphs(60))
+
+
+def truncated(folder: Path) -> None:
+    write_parquet(folder / "a.parquet", text=paragraphs(1000))
+    whole = (folder / "a.parquet").read_bytes()
+    (folder / "a.parquet").write_bytes(whole[: len(whole) // 2])
+
+
+BAD = {
+    "the folder is empty": lambda folder: None,
+    "no .parquet or .txt file": lambda folder: (folder / "a.csv").write_text("text\nx"),
+    "a.parquet cannot be read": truncated,
+    "a.parquet cannot be read; ": lambda folder: (folder / "a.parquet").write_bytes(b""),
+    "no column `text` \\(it has words\\)": lambda folder: write_parquet(folder / "a.parquet", words=["x"]),
+    "does not hold text": lambda folder: write_parquet(folder / "a.parquet", text=[1, 2]),
+    "a.txt is not UTF-8 text": lambda folder: (folder / "a.txt").write_bytes("Zürich".encode("latin-1")),
+    "only 1 training document, too few to split": lambda folder: (folder / "a.txt").write_text("one"),
+    "only 0 training documents": lambda folder: (folder / "a.txt").write_text("\n \n\n"),
+    "only 0 training documents, ": lambda folder: (folder / "test.txt").write_text("\n\n".join(paragraphs(99))),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_folder_is_one_line(message: str, tmp_path: Path) -> None:
+    BAD[message](tmp_path)
+    with pytest.raises(InputError, match=message) as caught:
+        corpora.load(str(tmp_path))
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["wikitext", "", "FOLDER", "no/such/folder", __file__])
+def test_unknown_name_lists_the_known_ones(name: str) -> None:
+    with pytest.raises(InputError, match="embedded, wikitext-2-raw, wikitext-2-v1, wikitext-2, or an existing folder"):
+        corpora.load(name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n": 0}, "n must be at least 1"),
+        ({"n": -3}, "n must be at least 1"),
+        ({"block": 1}, "block must be at least 2"),
+        ({"evaluate": 0}, "evaluate must be at least 1"),
+        ({"vocabulary": 100}, "vocabulary must be at least 260"),
+        ({"tokenizer": "gpt"}, "tokenizer must be corpus, opt or a folder"),
+        ({"web": "nothing"}, "corpus must be one of"),
+        ({"block": 10**6}, "too short for one block"),
+    ],
+)
+def test_bad_settings(settings: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        corpora.load("embedded").source(**settings)
+
+
+def test_more_blocks_than_there_are(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("\n\n".join(paragraphs(100)))
+    corpus = corpora.load(str(tmp_path))
+    most = len(corpus.source(vocabulary=300).train)
+    with pytest.raises(InputError, match=f"n must be at most {most}, the training blocks"):
+        corpus.source(most + 1, vocabulary=300)
+
+
+def test_tokenizer_folder_errors(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no vocab\.json"):
+        tokens.read(tmp_path)
+    (tmp_path / "vocab.json").write_text('{"a": 0')
+    (tmp_path / "merges.txt").write_text("a b\n")
+    with pytest.raises(InputError, match="damaged"):
+        tokens.read(tmp_path)
+    (tmp_path / "vocab.json").write_text('{"a": 0}')
+    with pytest.raises(InputError, match="has no </s>"):
+        tokens.read(tmp_path)
+
+
+def test_paths_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path))
+    monkeypatch.setenv("MODEL_COLLAPSE_DATA", "")
+    assert paths.cache() == tmp_path and paths.data() is None
+    monkeypatch.delenv("MODEL_COLLAPSE_CACHE")
+    assert paths.cache().parts[-2:] == (".cache", "model_collapse")

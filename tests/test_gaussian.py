@@ -1,0 +1,352 @@
+"""The Gaussian chains against closed forms, and against a ten-line loop that shares no code with the package.
+
+Error rate: all seeded. Every comparison below is two-sided at level 1e-3 / COMPARISONS, so that a correct program fails
+this whole file with probability at most 1e-3 (Bonferroni) for a freshly chosen seed. Raw means over chains are tested
+only up to n <= M / 2 fits: beyond, a few chains carry the mean and its standard error says nothing. Log-variances have
+light tails and a known spread, and are tested as far as the chain goes.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import digamma, polygamma
+
+from model_collapse import streams, theory
+from model_collapse.data import Data, Moments, Rows
+from model_collapse.errors import InputError
+from model_collapse.families.gaussian import Gaussian
+from model_collapse.loop import Generation, generations
+from model_collapse.metrics import Reference
+from model_collapse.metrics import gaussian as measures
+from model_collapse.regimes.accumulate import Accumulate
+from model_collapse.regimes.mix import Mix
+from model_collapse.regimes.replace import Replace
+
+COMPARISONS = 1000
+LEVEL = 1e-3 / COMPARISONS
+Z = stats.norm.isf(LEVEL / 2)  # 4.9
+made: list[str] = []
+
+
+def within(name: str, values: np.ndarray, expected: float, variance: float | None = None) -> None:
+    """The mean of `values` (R,) is `expected`, within Z standard errors (known ones where `variance` is given)."""
+    made.append(name)
+    error = np.sqrt((np.var(values, ddof=1) if variance is None else variance) / len(values))
+    z = (np.mean(values) - expected) / error
+    assert abs(z) < Z, f"{name}: mean {np.mean(values):.6g}, expected {expected:.6g}, z = {z:.1f}"
+
+
+def same_law(name: str, one: np.ndarray, other: np.ndarray) -> None:
+    """Two-sample Kolmogorov-Smirnov."""
+    made.append(name)
+    p = stats.ks_2samp(one, other).pvalue
+    assert p > LEVEL, f"{name}: p = {p:.1e}"
+
+
+def chain(family: Gaussian, regime, M: int, fits: int, chains: int, seed: int) -> list[Generation]:
+    """Generations 0 .. fits - 1."""
+    stream = streams.stream(seed)
+    source = family.source(M, stream(-1, streams.SOURCE), chains)
+    return list(generations(source, family, regime, M, stream, last=fits - 1))
+
+
+def measure(generation: Generation) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (first coordinate) and variance of every chain."""
+    return measures.mean(generation, None), measures.variance(generation, None)  # type: ignore[arg-type]
+
+
+# Closed forms ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize("M", [5, 10, 100])
+def test_replace_follows_the_closed_forms(M, estimator, sampling):
+    """CF-G1 to CF-G6: moments up to n <= M / 2, fourth moments up to M / 5, log-variance up to 2 M."""
+    long = {"exact": 2 * M, "draw": max(M // 2, 20)}[sampling]
+    chains = {"exact": 20_000, "draw": 20_000 if M <= 10 else 4_000}[sampling]
+    run = chain(Gaussian(estimator=estimator, sampling=sampling), Replace(), M, long, chains, seed=M)
+    for n in sorted({1, 2, M // 10 or 1, M // 5, M // 2, M, long}):
+        if n > long:
+            continue
+        mean, variance = measure(run[n - 1])
+        log = measures.log_det(run[n - 1], None)  # type: ignore[arg-type]
+        spread = theory.variance_of_log_variance(n, M)
+        within(f"CF-G3 n={n}", log, theory.expected_log_variance(n, M, estimator), spread)
+        # The variance of ln s^2 itself: its fourth moment is known too (a sum of n independent log chi-squares).
+        kurtosis = 3 * spread**2 + n * polygamma(3, (M - 1) / 2)
+        centred = (log - theory.expected_log_variance(n, M, estimator)) ** 2
+        within(f"spread n={n}", centred, spread, kurtosis - spread**2)
+        if n > M / 2:
+            continue
+        w2 = measures.w2_squared(run[n - 1], None)  # type: ignore[arg-type]
+        within(f"CF-G1 n={n}", variance, theory.expected_variance(n, M, estimator))
+        within(f"CF-G2 n={n}", np.sqrt(variance), theory.expected_deviation(n, M, estimator))
+        within(f"E mu n={n}", mean, 0)
+        within(f"CF-G4 n={n}", mean**2, theory.mean_drift(n, M, estimator))
+        within(f"CF-G5 n={n}", w2, theory.expected_w2_squared(n, M, estimator))
+        if n <= max(M / 5, 1):
+            within(f"CF-G6 n={n}", variance**2, theory.expected_fourth_moment(n, M, estimator))
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize("M", [5, 10, 100])
+def test_accumulate_follows_the_closed_forms(M, estimator, sampling):
+    """CF-G7 and CF-G8. The pooled variance stays bounded away from 0 in the mean, so raw means are safe."""
+    fits, chains = {"exact": (50, 20_000), "draw": (12, 8_000 if M <= 10 else 2_000)}[sampling]
+    run = chain(Gaussian(estimator=estimator, sampling=sampling), Accumulate(), M, fits, chains, seed=M)
+    for t in (1, 2, 5, fits):
+        mean, variance = measure(run[t - 1])
+        assert len(run[t - 1].train) == t * M
+        within(f"CF-G7/8 t={t}", variance, theory.accumulated_variance(t, M, estimator))
+        if estimator == "mle":
+            within(f"CF-G7 drift t={t}", mean**2, theory.accumulated_mean_drift(t, M))
+
+
+@pytest.mark.parametrize("M", [10, 30])
+def test_mix_reaches_the_stationary_spread_of_its_mean(M):
+    """M Var(mu) -> (1 + 2 g (1 - g)) / D with D = 1 - (1 - g)^2 + (1 - g) / M, for a finite real set and the mle."""
+    g = 0.1
+    limit = (1 + 2 * g * (1 - g)) / (1 - (1 - g) ** 2 + (1 - g) / M)
+    if M == 10:
+        assert limit == pytest.approx(4.214, abs=5e-4)
+    run = chain(Gaussian(sampling="draw"), Mix(g), M, fits=90, chains=12_000 * 10 // M, seed=3)
+    # Memory fades as (1 - g)^2 per generation, so 60 generations leave 3e-6 of the start.
+    late = np.mean([measure(generation)[0] ** 2 for generation in run[60:]], axis=0)
+    within("mix, M Var(mu)", M * late, limit)
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+def test_a_known_variance_makes_the_mean_a_plain_random_walk(sampling):
+    """M mu_n^2 / n is chi-square with one degree of freedom; nothing else moves."""
+    M, n = 10, 40
+    run = chain(Gaussian(variance="known", sampling=sampling), Replace(), M, n, 10_000, seed=4)
+    mean, variance = measure(run[-1])
+    assert np.all(variance == 1)
+    within("known: drift", mean**2, n / M, 2 * (n / M) ** 2)
+    same_law("known: normal", mean, np.sqrt(n / M) * np.random.default_rng(5).standard_normal(100_000))
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+def test_biased_sampling_multiplies_the_variance(sampling):
+    """CF-G11: generation g has been sampled g times with variance times lambda; unbiased fits keep its mean."""
+    M, factor = 40, 0.9
+    run = chain(Gaussian(estimator="unbiased", sampling=sampling, bias=factor), Replace(), M, 21, 8_000, seed=6)
+    for g in (0, 1, 10, 20):
+        within(f"CF-G11 g={g}", measure(run[g])[1], factor**g)
+
+
+# Several dimensions ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+def test_three_dimensions_follow_the_wishart_law(estimator, sampling):
+    """CF-G6b: E and Var of ln det; E Sigma; E |mu|^2. Raw means up to n <= M / 2."""
+    M, d, chains = 12, 3, 10_000
+    run = chain(Gaussian(dim=d, estimator=estimator, sampling=sampling), Replace(), M, 24, chains, seed=8)
+    half = (M - np.arange(1, d + 1)) / 2
+    divisor = M if estimator == "mle" else M - 1
+    for n in (1, 3, 6, 24):
+        generation = run[n - 1]
+        log_det = measures.log_det(generation, None)  # type: ignore[arg-type]
+        expected = n * (np.sum(digamma(half)) + d * np.log(2 / divisor))
+        within(f"CF-G6b n={n}", log_det, expected, n * np.sum(polygamma(1, half)))
+        if n > M / 2:
+            continue
+        shrink = ((M - 1) / divisor) ** n
+        root = generation.model.root
+        covariance = root @ np.swapaxes(root, -1, -2)
+        within(f"E tr n={n}", measure(generation)[1], shrink)
+        for i in range(d):
+            for j in range(i + 1):
+                within(f"E Sigma_{i}{j} n={n}", covariance[:, i, j], shrink if i == j else 0)
+        drift = d * theory.mean_drift(n, M, estimator)
+        within(f"E |mu|^2 n={n}", np.sum(generation.model.mean**2, axis=-1), drift)
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_too_few_rows_make_a_singular_covariance_at_once(n, sampling):
+    """n <= d: rank n - 1, ln det = -inf in every chain and for ever, and the distances stay finite."""
+    for generation in chain(Gaussian(dim=3, sampling=sampling), Replace(), n, 3, 50, seed=9):
+        assert np.all(measures.log_det(generation, None) == -np.inf)  # type: ignore[arg-type]
+        rank = np.linalg.matrix_rank(generation.model.root, tol=1e-9)
+        assert np.all(rank <= n - 1)
+        assert np.all(rank == n - 1) or generation.t > 0
+        assert np.all(np.isfinite(measures.w2_squared(generation, None)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 20])
+def test_exact_and_drawn_samples_have_one_law(n):
+    """Sufficient statistics of n rows from a skew N(mu, L L'), exact against drawn, singular cases among them."""
+    chains, d = 6_000, 3
+    lower = np.array([[2.0, 0, 0], [1.0, 0.5, 0], [-1.0, 0.3, 0.1]])
+    model = _normal(np.array([1.0, -2.0, 0.0]), lower, chains)
+    laws = []
+    for sampling, seed in (("exact", 1), ("draw", 2)):
+        family = Gaussian(dim=d, sampling=sampling)
+        rng = np.random.default_rng(seed)
+        fitted = family.fit(Data.real(family.sample(model, n, rng)), rng)
+        covariance = fitted.root @ np.swapaxes(fitted.root, -1, -2)
+        values = np.sort(np.linalg.eigvalsh(covariance), axis=-1)[:, ::-1]
+        flat = [fitted.mean[:, 0], fitted.mean[:, 2], covariance[:, 0, 0], covariance[:, 0, 2], covariance[:, 1, 2]]
+        # Only the first n - 1 eigenvalues are not rounding.
+        laws.append(flat + [values[:, i] for i in range(min(d, n - 1))] + [fitted.mean[:, 0] * covariance[:, 0, 1]])
+    for i, (one, other) in enumerate(zip(*laws, strict=True)):
+        same_law(f"n={n}, statistic {i}", one, other)
+
+
+def _normal(mean: np.ndarray, root: np.ndarray, chains: int):
+    from model_collapse.families.gaussian import Normal
+
+    return Normal(np.tile(mean, (chains, 1)), np.tile(root, (chains, 1, 1)))
+
+
+# An implementation of its own --------------------------------------------------------------------------------------
+
+
+@cache
+def independent(regime: str, M: int, fits: int, ddof: int, chains: int = 1500) -> np.ndarray:
+    """Mean and variance at every fit, (chains, fits, 2): one chain after the other, plain numpy."""
+    rng = np.random.RandomState(1234)  # noqa: NPY002  another generator than the package's, on purpose
+    out = np.empty((chains, fits, 2))
+    for r in range(chains):
+        real = data = rng.normal(size=M)
+        for t in range(fits):
+            out[r, t] = np.mean(data), np.var(data, ddof=ddof)
+            new = rng.normal(out[r, t, 0], np.sqrt(out[r, t, 1]), M)
+            kept = {"replace": 0, "mix": round(0.3 * M), "accumulate": len(data)}[regime]
+            old = data if regime == "accumulate" else rng.choice(real, kept, replace=False)
+            data = np.concatenate([old, new if regime == "accumulate" else new[kept:]])
+    return out
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize("regime", [Replace(), Accumulate(), Mix(0.3)], ids=["replace", "accumulate", "mix"])
+def test_the_loop_has_the_law_of_a_plain_per_chain_loop(regime, estimator, sampling):
+    M, fits = 8, 13
+    family = Gaussian(estimator=estimator, sampling=sampling)
+    if isinstance(regime, Mix) and sampling == "exact":
+        with pytest.raises(InputError, match=r"set family\.sampling=draw"):
+            chain(family, regime, M, fits, 4, seed=1)
+        return
+    plain = independent(type(regime).__name__.lower(), M, fits, 0 if estimator == "mle" else 1)
+    run = chain(family, regime, M, fits, 10_000, seed=11)
+    for t in (0, 1, 4, 12):
+        mean, variance = measure(run[t])
+        same_law(f"mean t={t}", mean, plain[:, t, 0])
+        same_law(f"variance t={t}", variance, plain[:, t, 1])
+        # Jointly: how far the mean has gone in units of its own variance.
+        same_law(f"both t={t}", mean / np.sqrt(variance), plain[:, t, 0] / np.sqrt(plain[:, t, 1]))
+
+
+def test_chains_of_one_block_are_independent():
+    """Neighbouring chains are uncorrelated at generation 5, in mean and in log-variance, whatever the regime.
+
+    4000 pairs each; correlation times sqrt(pairs) is standard normal.
+    """
+    for regime in (Replace(), Accumulate(), Mix(0.5)):
+        run = chain(Gaussian(sampling="draw"), regime, 10, 6, 8_000, seed=12)
+        mean, variance = measure(run[-1])
+        for value in (mean, np.log(variance)):
+            left, right = value[::2], value[1::2]
+            made.append("independent chains")
+            assert abs(np.corrcoef(left, right)[0, 1]) * np.sqrt(len(left)) < Z
+
+
+# Fitting -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+def test_a_fit_is_numpys_mean_and_covariance(estimator, dim):
+    x = 1e3 + np.random.default_rng(13).standard_normal((9, 4, dim))
+    fitted = Gaussian(dim=dim, estimator=estimator).fit(Data.real(Rows(x, stacked=True)), np.random.default_rng(0))
+    for r in range(4):
+        expected = np.atleast_2d(np.cov(x[:, r], rowvar=False, bias=estimator == "mle"))
+        np.testing.assert_allclose(fitted.mean[r], x[:, r].mean(axis=0), rtol=1e-14)
+        np.testing.assert_allclose(fitted.root[r] @ fitted.root[r].T, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+def test_a_weight_of_k_counts_as_k_rows(estimator, dim):
+    """Weights (n, R), another row of weights for every chain; and (n,), one for all. A weight of 0 is no row."""
+    rng = np.random.default_rng(14)
+    x, k = rng.standard_normal((6, 3, dim)), rng.integers(0, 4, (6, 3))
+    k[0] += 2
+    family = Gaussian(dim=dim, estimator=estimator)
+    born = np.zeros(6, int)
+    own = family.fit(Data(Rows(x, stacked=True), born, born, weight=k.astype(float)), rng)
+    for r in range(3):
+        repeated = np.repeat(x[:, [r]], k[:, r], axis=0)
+        one = family.fit(Data.real(Rows(repeated, stacked=True)), rng)
+        np.testing.assert_allclose(own.mean[r], one.mean[0], atol=1e-13)
+        np.testing.assert_allclose(own.root[r] @ own.root[r].T, one.root[0] @ one.root[0].T, atol=1e-12)
+    shared = family.fit(Data(Rows(x, stacked=True), born, born, weight=k[:, 0].astype(float)), rng)
+    np.testing.assert_allclose(shared.mean[0], own.mean[0], atol=1e-14)
+    np.testing.assert_allclose(shared.root[0], own.root[0], atol=1e-14)
+
+
+def test_one_row_has_no_unbiased_variance():
+    with pytest.raises(InputError, match=r"family\.estimator=unbiased divides by n - 1: n must be at least 2"):
+        chain(Gaussian(estimator="unbiased"), Replace(), 1, 1, 2, seed=0)
+    assert np.all(measure(chain(Gaussian(), Replace(), 1, 1, 2, seed=0)[0])[1] == 0)
+
+
+def test_the_log_variance_survives_where_the_variance_underflows():
+    """500 fits of M = 2 leave ln s^2 near -980, far below the smallest double; the chain goes on all the same."""
+    M, n = 2, 500
+    run = chain(Gaussian(), Replace(), M, n, 4_000, seed=15)
+    log = measures.log_det(run[-1], None)  # type: ignore[arg-type]
+    assert np.all(np.isfinite(log)) and np.all(measure(run[-1])[1] < 1e-200)
+    within("CF-G3, M=2", log, theory.expected_log_variance(n, M), theory.variance_of_log_variance(n, M))
+
+
+# Metrics -----------------------------------------------------------------------------------------------------------
+
+
+def test_metrics_against_dense_linear_algebra():
+    """|mu|^2 + tr(Sigma + I - 2 Sigma^(1/2)) by an eigendecomposition; ln det and trace from the covariance."""
+    rng = np.random.default_rng(16)
+    mean, root = rng.standard_normal((5, 4)), rng.standard_normal((5, 4, 4))
+    from model_collapse.families.gaussian import Normal
+
+    generation = Generation(0, None, Normal(mean, root), None)  # type: ignore[arg-type]
+    reference = Reference(generation, None, Gaussian(dim=4))  # type: ignore[arg-type]
+    for r in range(5):
+        sigma = root[r] @ root[r].T
+        values = np.linalg.eigvalsh(sigma)
+        w2 = mean[r] @ mean[r] + np.trace(sigma) + 4 - 2 * np.sum(np.sqrt(values))
+        assert measures.w2_squared(generation, reference)[r] == pytest.approx(w2, rel=1e-10)
+        assert measures.log_det(generation, reference)[r] == pytest.approx(np.sum(np.log(values)), rel=1e-9)
+        assert measures.variance(generation, reference)[r] == pytest.approx(np.trace(sigma) / 4, rel=1e-12)
+        assert measures.mean(generation, reference)[r] == mean[r, 0]
+
+
+def test_w2_does_not_cancel_close_to_the_truth():
+    """At distance 1e-9 the naive sum of four terms would have lost everything."""
+    from model_collapse.families.gaussian import Normal
+
+    near = Generation(0, None, Normal(np.array([[1e-9]]), np.array([[[1 + 1e-9]]])), None)  # type: ignore[arg-type]
+    assert measures.w2_squared(near, None).item() == pytest.approx(2e-18, rel=1e-6)  # type: ignore[arg-type]
+
+
+def test_exact_samples_merge_like_rows():
+    """The pool of an exact chain stays one set of moments, whatever the generation."""
+    run = chain(Gaussian(), Accumulate(), 10, 5, 3, seed=17)
+    for generation in run:
+        moments = generation.train.rows
+        assert isinstance(moments, Moments) and moments.root.shape == (3, 1, 1)
+
+
+def test_no_more_comparisons_than_the_error_rate_allows():
+    """Last in the file: what ran before must fit the Bonferroni count."""
+    assert len(made) <= COMPARISONS

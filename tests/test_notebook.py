@@ -1,0 +1,200 @@
+"""What notebooks call: settings, figures, sentences, texts, saving, and the first cell on Colab."""
+
+from __future__ import annotations
+
+import base64
+import io
+import subprocess
+import sys
+import types
+from dataclasses import FrozenInstanceError
+from html.parser import HTMLParser
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import IPython.display
+import matplotlib
+import pandas as pd
+import pytest
+
+matplotlib.use("agg")
+from matplotlib import pyplot
+
+from model_collapse import book, notebook, paths
+from model_collapse.errors import InputError
+
+NASTY = '<script>window.pwned = 1</script><b>bold</b> & "quoted" $x^2$ \\(y\\)'
+
+
+class Seen(HTMLParser):
+    """Tags, attributes and text of a piece of HTML."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: dict[str, str | None] = {}
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {f"{tag}.{name}": value for name, value in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
+    """What was displayed: contents and metadata."""
+    seen: list[tuple[Any, dict[str, Any]]] = []
+
+    def display(content: Any, raw: bool = False, metadata: dict[str, Any] | None = None) -> None:
+        seen.append((content, metadata or {}))
+
+    monkeypatch.setattr(IPython.display, "display", display)
+    return seen
+
+
+def test_choose_takes_the_profile_and_the_overrides() -> None:
+    profiles = {"smoke": {"n": 10, "seeds": [1]}, "laptop": {"n": 1000, "seeds": [1, 2]}}
+    settings = notebook.choose("laptop", {"n": None, "seeds": None}, **profiles)
+    assert (settings.n, settings.seeds, settings.profile) == (1000, [1, 2], "laptop")
+    assert notebook.choose("smoke", {"n": 0}, **profiles).n == 0, "only None means: as the profile says"
+    with pytest.raises(FrozenInstanceError):
+        settings.n = 3
+
+
+def test_choose_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(InputError, match=r"^profile huge: this chapter has smoke, laptop$"):
+        notebook.choose("huge", {}, smoke={"n": 1}, laptop={"n": 2})
+    with pytest.raises(InputError, match=r"^m: not a setting of this chapter; it has n$"):
+        notebook.choose("smoke", {"m": None}, smoke={"n": 1})
+    with pytest.raises(ValueError, match="differ in k"):
+        notebook.choose("smoke", {}, smoke={"n": 1}, laptop={"n": 2, "k": 3})
+
+
+def test_show_gives_image_text_and_table(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    figure, axes = pyplot.subplots()
+    axes.plot([0, 1], [1, 0])
+    table = pd.DataFrame({"generation": [0, 1], "value": [1.0, 1 / 3]})
+    notebook.show(figure, table, "a-line", 'Falls, as {eq}`law` <says> "so"', "A line\n  that falls <from> 1 to 0")
+    ((content, about),) = displayed
+    seen = Seen(content["text/html"])
+    assert seen.attributes["img.alt"] == "A line that falls <from> 1 to 0" == content["text/plain"]
+    assert "".join(seen.text) == 'Falls, as law <says> "so" Data (CSV)'
+    assert seen.tags == ["figure", "img", "figcaption", "a"]
+    assert seen.attributes["a.download"] == "a-line.csv"
+    link = base64.b64decode(seen.attributes["a.href"].removeprefix("data:text/csv;base64,")).decode()
+    assert link == content["text/csv"]
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(link)), table)
+    image = base64.b64decode(content["image/png"])
+    assert pyplot.imread(io.BytesIO(image)).shape[1] // 2 == about["model_collapse"]["width"]
+    assert seen.attributes["img.src"] == f"data:image/png;base64,{content['image/png']}"
+    assert about["model_collapse"]["caption"] == 'Falls, as {eq}`law` <says> "so"'
+    assert not pyplot.fignum_exists(figure.number), "closed, or it would be shown twice"
+
+
+@pytest.mark.parametrize(("name", "alt"), [("A Line", "alt"), ("../x", "alt"), ("", "alt"), ("a-line", " ")])
+def test_show_refuses_a_figure_without_text_or_a_name_that_is_no_file(name: str, alt: str) -> None:
+    with pytest.raises(ValueError, match="figure"):
+        notebook.show(pyplot.figure(), pd.DataFrame(), name, "caption", alt)
+    pyplot.close("all")
+
+
+def test_say_shows_markdown(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    notebook.say("a **bold** $x$")
+    ((content, about),) = displayed
+    assert content["text/markdown"] == "a **bold** $x$" and about == {"model_collapse": {"kind": "say"}}
+
+
+def test_keep_is_silent_without_the_runner(
+    displayed: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MODEL_COLLAPSE_JOBS", raising=False)
+    notebook.keep("ratio", 1.5)
+    assert displayed == []
+    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
+    notebook.keep("ratio", pd.Series([1.5]).mean())
+    ((content, about),) = displayed
+    assert content == {"application/papermill.record/text/plain": "1.5"} and about["scrapbook"]["name"] == "ratio"
+
+
+@pytest.mark.parametrize(
+    "texts", [{NASTY: NASTY}, pd.DataFrame({"generation": [NASTY], NASTY: [NASTY]})], ids=["mapping", "frame"]
+)
+def test_written_escapes_everything(displayed: list[tuple[Any, dict[str, Any]]], texts: Any) -> None:
+    notebook.written(texts, caption=NASTY)
+    seen = Seen(displayed[0][0].data)
+    assert set(seen.tags) <= {"table", "caption", "thead", "tbody", "tr", "th", "td"}
+    assert seen.text.count(NASTY) >= 3, "shown as it was written"
+    assert "mathjax_ignore" in (seen.attributes["table.class"] or "")
+
+
+def test_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_COLLAPSE_RUNS", str(tmp_path / "named"))
+    assert notebook.runs_folder() == tmp_path / "named" and (tmp_path / "named").is_dir()
+    monkeypatch.delenv("MODEL_COLLAPSE_RUNS")
+    monkeypatch.setattr(paths, "project", lambda: tmp_path / "checkout")
+    assert notebook.runs_folder() == tmp_path / "checkout" / "_build" / "runs"
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: None)
+    assert notebook.runs_folder() == Path("/content/model-collapse/runs")
+    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) == "/content/drive/MyDrive")
+    assert notebook.runs_folder() == Path("/content/drive/MyDrive/model-collapse/runs")
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would have been run; `pip install -c FILE` is noted with the file's content."""
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        ran.append([Path(part).read_text() if part.endswith(".txt") else part for part in command])
+        if command[0] == "nvidia-smi":
+            raise FileNotFoundError
+        listed = "numpy==2.1.3\ntorch==2.11.0+cu128\nfolder @ file:///x\n-e git+x"
+        return subprocess.CompletedProcess(command, 0, stdout=listed)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return ran
+
+
+def test_prepare_colab_installs_only_what_is_missing(
+    commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = metadata.version
+
+    def version(name: str) -> str:
+        if name == "rare":
+            raise metadata.PackageNotFoundError
+        return installed("numpy")
+
+    needs = ["numpy>=2.0", "rare>=1.5", 'torch>=2.11; extra == "lm"', 'unused; extra == "book"']
+    monkeypatch.setattr(metadata, "requires", lambda _: needs)
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setenv("MODEL_COLLAPSE_RUNS", str(tmp_path))
+    notebook.prepare_colab()
+    (install,) = [command for command in commands if "install" in command]
+    assert install[install.index("-c") + 1] == "numpy==2.1.3\ntorch==2.11.0+cu128"
+    assert install[install.index("-c") + 2 :] == ["rare>=1.5"]
+    said = capsys.readouterr().out
+    assert "no GPU" in said and str(tmp_path) in said
+
+
+def test_colab_cell_does_nothing_elsewhere_and_never_touches_torch(
+    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = book.colab_cell("https://github.com/someone/copy", "v1")
+    called: list[bool] = []
+    monkeypatch.setattr(notebook, "prepare_colab", lambda: called.append(True))
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    exec(cell, {})
+    assert commands == [] and called == []
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    exec(cell, {})
+    assert called == [True]
+    ((*_, no_deps, package),) = commands
+    assert (no_deps, package) == ("--no-deps", "git+https://github.com/someone/copy@v1")

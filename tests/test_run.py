@@ -1,0 +1,492 @@
+"""A run by name: the same bits by any number of processes, after any interruption, from any damaged state."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from model_collapse import families, metrics, record, run, streams
+from model_collapse.errors import InputError, OutsideError
+from model_collapse.families.gaussian import Gaussian
+from model_collapse.loop import generations
+from model_collapse.metrics import gaussian as measures
+from model_collapse.record import Run
+from model_collapse.regimes.mix import Mix
+from model_collapse.run import execute, plan, state_folder
+
+# A checkpointing family as somebody would add one: a file for the family, a file for its metrics.
+WALK = '''
+"""A toy that keeps checkpoints, starts from a shared base and continues what it is given."""
+import json
+from dataclasses import dataclass
+from typing import Annotated
+import numpy as np
+from pydantic import Field
+from model_collapse.data import Data, Rows, Source
+
+MADE = []
+
+@dataclass(frozen=True)
+class Walk:
+    """A mean that walks."""
+    pace: Annotated[float, Field(gt=0, description="length of a step")] = 1.0
+    conditional = True
+    reads = "numbers"
+    metrics = ("drift", "own")
+    rows = 6
+    block_size = 1
+    checkpoints = True
+
+    def source(self, n, rng, replicates):
+        return Source(Data.real(Rows(rng.standard_normal(n))), fresh=lambda m, rng: Rows(rng.standard_normal(m)))
+
+    def base_settings(self):
+        return {"pace": self.pace}
+
+    def base(self, source, rng):
+        MADE.append("base")
+        return self.pace * rng.standard_normal(1)
+
+    def device(self):
+        return "cpu"
+
+    def fit(self, data, rng, *, start=None, validation=None):
+        MADE.append("fit")
+        return start + data.rows.x.mean(keepdims=True) + self.pace * rng.standard_normal(1)
+
+    def sample(self, model, n, rng, *, given=None):
+        return Rows(given.x / 2 + model + rng.standard_normal(n))
+
+    def save(self, model, folder):
+        (folder / "model.json").write_text(json.dumps(model.tolist()))
+
+    def load(self, folder):
+        return np.array(json.loads((folder / "model.json").read_text()))
+'''
+WALK_METRICS = '''
+def drift(generation, reference):
+    return {"up": abs(generation.model - reference.first.model), "row": generation.sample.rows.x.mean()}
+
+def own(generation, reference):
+    return float(generation.model.item())
+'''
+
+
+@pytest.fixture
+def walk(tmp_path, monkeypatch) -> Iterator[list[str]]:
+    """The family `walk` is there, and an empty cache; gives the list of what it had to compute."""
+    for package, content in ((families, WALK), (metrics, WALK_METRICS)):
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / "walk.py").write_text(content)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
+    yield importlib.import_module("model_collapse.families.walk").MADE
+    for package in (families, metrics):
+        sys.modules.pop(f"{package.__name__}.walk", None)
+
+
+def gaussian(**changes) -> Run:
+    return plan("gaussian", **{"n": 10, "generations": 4, "seed": 3, "replicates": 600, **changes})
+
+
+def values(table: pd.DataFrame) -> pd.DataFrame:
+    """All columns but the wall clock."""
+    return table.drop(columns="seconds")
+
+
+def same(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(values(one), values(other), check_exact=True, check_categorical=False)
+
+
+# The table ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_has_one_row_per_replicate_generation_and_metric(tmp_path):
+    plotted = gaussian(replicates=300, seed=5, regime="accumulate")
+    table, texts = execute(plotted, tmp_path / "c.parquet")
+    assert texts is None
+    assert list(table.columns) == record.COLUMNS
+    keys = table[["metric", "generation", "replicate"]].astype({"metric": str})
+    assert len(table) == 300 * 5 * 4 and not keys.duplicated().any()
+    assert sorted(set(keys["metric"])) == ["log_det", "mean", "variance", "w2_squared"]
+    assert set(table["replicate"]) == set(range(300)) and set(table["generation"]) == set(range(5))
+    assert np.all(table["n_train"] == 10 * (table["generation"] + 1))
+    np.testing.assert_allclose(table["share_real"], 1 / (table["generation"] + 1))
+    one = {"family": "gaussian", "regime": "accumulate", "corpus": "", "item": "", "device": "cpu", "seed": 5}
+    for name, value in one.items():
+        assert set(table[name]) == {value}
+    assert json.loads(table["family_args"].iloc[0]) == plotted.family_args
+    assert set(table["run_id"]) == {plotted.run_id} and table.attrs["run_id"] == plotted.run_id
+    assert table.attrs["run"] == json.loads(json.dumps(record.describe(plotted)))
+    assert np.all(table["seconds"] > 0)
+    assert os.listdir(tmp_path) == ["c.parquet"]
+    schema = pq.read_schema(tmp_path / "c.parquet")
+    text = [field.name for field in schema if str(field.type).startswith("dictionary<values=string")]
+    assert text == "run_id family family_args regime regime_args corpus metric item device".split()
+
+
+def test_a_table_holds_what_the_loop_gives():
+    """Metric values, real shares and chain numbers against the loop called by hand, block by block."""
+    planned = plan("gaussian", "mix", n=10, generations=3, seed=4, replicates=300, settings={"family.sampling": "draw"})
+    table, _ = execute(planned)
+    family = Gaussian(sampling="draw")
+    for block, chains in ((0, 256), (1, 44)):
+        stream = streams.stream(4, block)
+        source = family.source(10, stream(-1, streams.SOURCE), chains)
+        for generation in generations(source, family, Mix(), 10, stream, last=3):
+            here = table[(table["generation"] == generation.t) & (table["replicate"] // 256 == block)]
+            for name in family.metrics:
+                rows = here[here["metric"] == name].sort_values("replicate")
+                np.testing.assert_array_equal(rows["value"], getattr(measures, name)(generation, None))
+                assert list(rows["replicate"]) == list(range(256 * block, 256 * block + chains))
+            assert set(here["share_real"]) == {0.1 if generation.t else 1.0}
+
+
+@pytest.mark.parametrize(("every", "last", "taken"), [(1, 3, [0, 1, 2, 3]), (3, 7, [0, 3, 6, 7]), (9, 4, [0, 4])])
+def test_every_thins_the_table_and_changes_nothing_else(every, last, taken):
+    all_of_them, _ = execute(gaussian(generations=last, replicates=5))
+    some, _ = execute(gaussian(generations=last, replicates=5, every=every))
+    kept = all_of_them[all_of_them["generation"].isin(taken)].reset_index(drop=True)
+    assert list(dict.fromkeys(some["generation"])) == taken
+    same(some.drop(columns="run_id"), kept.drop(columns="run_id"))
+
+
+def test_metrics_are_those_asked_for():
+    table, _ = execute(gaussian(replicates=2, metrics=["log_det", "mean"]))
+    assert list(dict.fromkeys(table["metric"])) == ["log_det", "mean"]
+
+
+def test_generation_0_alone_is_the_fit_to_real_data():
+    table, _ = execute(gaussian(replicates=3, generations=0))
+    assert set(table["generation"]) == {0} and set(table["share_real"]) == {1.0}
+
+
+# Same bits ---------------------------------------------------------------------------------------------------------
+
+
+def test_any_number_of_processes_gives_the_same_bits(tmp_path):
+    planned = gaussian()
+    assert run.blocks(planned) == 3
+    alone, _ = execute(planned, tmp_path / "1.parquet", jobs=1)
+    several, _ = execute(planned, tmp_path / "2.parquet", jobs=2)
+    same(alone, several)
+    assert len(set(alone[(alone["metric"] == "mean") & (alone["generation"] == 4)]["value"])) == 600
+
+
+def test_more_replicates_leave_full_blocks_as_they_were():
+    few, _ = execute(gaussian(replicates=256))
+    many, _ = execute(gaussian())
+    first = many[many["replicate"] < 256].reset_index(drop=True)
+    same(few.drop(columns="run_id"), first.drop(columns="run_id"))
+
+
+def test_the_block_size_is_recorded_and_decides_the_streams():
+    usual, smaller = gaussian(), replace(gaussian(), block=100)
+    assert usual.block == Gaussian.block_size and run.blocks(smaller) == 6
+    assert smaller.run_id != usual.run_id and "block (256 there, 100 here)" in smaller.differs(record.describe(usual))
+    other, _ = execute(smaller, jobs=1)
+    assert len(other) == 600 * 5 * 4 and set(other["replicate"]) == set(range(600))
+
+
+def test_seeds_differ_and_repeat():
+    one, again, other = (execute(gaussian(replicates=9, seed=s))[0] for s in (1, 1, 2))
+    same(one, again)
+    assert not set(one["value"]) & set(other["value"])
+
+
+# Interruptions -----------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: from the first one on, nothing reaches the disk any more, clean-up included."""
+
+
+def kill_at(moment: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Every later call that touches the disk fails; gives a function that says how many calls there were."""
+    calls = [0]
+
+    def guarded(real):
+        def call(*args, **kwargs):
+            calls[0] += 1
+            if calls[0] >= moment:
+                raise Killed
+            return real(*args, **kwargs)
+
+        return call
+
+    # What fsync does is between the kernel and the disk; that it is a moment to be killed at is what counts here.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    for owner, name in ((os, "replace"), (os, "fsync"), (shutil, "rmtree"), (Path, "unlink"), (Path, "mkdir")):
+        monkeypatch.setattr(owner, name, guarded(getattr(owner, name)))
+    return lambda: calls[0]
+
+
+@pytest.mark.parametrize("family", ["gaussian", "walk"])
+def test_a_kill_at_every_step_that_touches_the_disk(family, walk, tmp_path, monkeypatch):
+    """Kill before the 1st, 2nd, 3rd ... such step; whatever is left, the same command gives the same table."""
+    planned = {
+        "gaussian": lambda: replace(gaussian(replicates=5, generations=2), block=3),
+        "walk": lambda: plan("walk", "mix", generations=2, every=2, given="training"),
+    }[family]()
+    monkeypatch.setattr(record, "provenance", dict)  # asks git, which takes its time
+    undisturbed, _ = execute(planned)
+    moment, finished = 0, False
+    while not finished:
+        moment += 1
+        folder = tmp_path / f"{moment}"
+        folder.mkdir()
+        monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(folder / "cache"))
+        with monkeypatch.context() as patch:
+            calls = kill_at(moment, patch)
+            try:
+                execute(planned, folder / "c.parquet")
+                finished = True
+            except Killed:
+                pass
+            assert finished or calls() >= moment
+        resumed, _ = execute(planned, folder / "c.parquet")
+        same(resumed, undisturbed)
+    assert moment > {"gaussian": 25, "walk": 40}[family]
+
+
+def test_a_killed_process_is_taken_up_again_with_the_same_bits(tmp_path):
+    """SIGKILL at random moments of a run of 20 blocks in 2 processes, then the same command to the end.
+
+    Every second time only the parent is killed: its workers must follow it, for they hold its standard error open.
+    """
+    out, moments = tmp_path / "c.parquet", random.Random(6)
+    arguments = ["chain", "gaussian", "accumulate", "-n", "20", "-g", "250", "--replicates", "5000", "--seed", "9"]
+    command = [sys.executable, "-m", "model_collapse.cli", *arguments, "--every", "100", "--out", str(out)]
+
+    def done() -> int:
+        return len(list(state_folder(out).glob("*.done")))
+
+    left = []
+    for kill in range(5):
+        last = kill == 4
+        started = subprocess.Popen(
+            [*command, "--jobs", "2", "--resume"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+        wanted, limit = done() + moments.choice([0, 1, 2]), time.monotonic() + 60
+        while not last and started.poll() is None and done() < wanted and time.monotonic() < limit:
+            time.sleep(0.005)
+        if not last:
+            time.sleep(moments.random() * 0.1)
+            (started.send_signal if kill % 2 else lambda s, p=started.pid: os.killpg(p, s))(signal.SIGKILL)
+        said = started.communicate(timeout=60)[1].decode()
+        if last:
+            assert started.returncode == 0, said
+        elif state_folder(out).exists():
+            left.append(done())
+    assert left == sorted(left) and left[-1] > 0 and len(set(left)) > 1, f"no kill in the midst of the work: {left}"
+    planned = plan("gaussian", "accumulate", n=20, generations=250, replicates=5000, seed=9, every=100)
+    same(record.read(out), execute(planned)[0])
+    assert not state_folder(out).exists()
+
+
+@pytest.fixture
+def unfinished(tmp_path, monkeypatch) -> Path:
+    """All blocks of a run are done, the table is not written."""
+    out = tmp_path / "c.parquet"
+    with monkeypatch.context() as patch:
+
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        patch.setattr(run, "_gather", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            execute(gaussian(), out)
+    assert len(list(state_folder(out).glob("*.done"))) == 3
+    return out
+
+
+@pytest.mark.parametrize("file", ["table.parquet", "manifest.json"])
+@pytest.mark.parametrize("how", ["flip", "shorten", "remove"])
+def test_a_damaged_block_is_reported_and_computed_again(unfinished, file, how, capsys):
+    broken = state_folder(unfinished) / "block-0001.done" / file
+    content = bytearray(broken.read_bytes())
+    if how == "flip":
+        content[len(content) // 2] ^= 0x40
+    broken.write_bytes(content[:-7] if how == "shorten" else content)
+    if how == "remove":
+        broken.unlink()
+    resumed, _ = execute(gaussian(), unfinished)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "block-0001.done: " in said and "is damaged; computed again" in said
+    # A flip inside the manifest may hit the checksum of the table, and then the two only disagree.
+    assert file in said or (file, how) == ("manifest.json", "flip")
+    same(resumed, execute(gaussian())[0])
+
+
+def test_a_flipped_byte_anywhere_in_a_manifest_never_changes_the_result(unfinished, tmp_path):
+    """A damaged manifest is either seen, or the block it describes is whole all the same."""
+    undisturbed, _ = execute(gaussian())
+    saved = tmp_path / "saved"
+    shutil.copytree(state_folder(unfinished), saved)
+    size = (saved / "block-0000.done" / "manifest.json").stat().st_size
+    for position in range(0, size, 17):
+        if not state_folder(unfinished).exists():
+            unfinished.unlink()
+            shutil.copytree(saved, state_folder(unfinished))
+        manifest = state_folder(unfinished) / "block-0000.done" / "manifest.json"
+        content = bytearray(manifest.read_bytes())
+        content[position] ^= 0x04
+        manifest.write_bytes(content)
+        same(execute(gaussian(), unfinished)[0], undisturbed)
+
+
+def test_state_whose_owner_is_unknown_is_refused(unfinished):
+    (state_folder(unfinished) / "run.json").write_bytes(b'{"run_id"')
+    with pytest.raises(InputError, match=r"run\.json is damaged.*remove .*\.state") as refused:
+        execute(gaussian(), unfinished)
+    assert "\n" not in str(refused.value)
+
+
+def test_blocks_left_by_another_run_are_not_taken_for_ones_own(unfinished):
+    """A kill while the state of a finished run is removed may leave blocks without the file that names their run."""
+    (state_folder(unfinished) / "run.json").unlink()
+    other = gaussian(seed=4)
+    same(execute(other, unfinished)[0], execute(other)[0])
+
+
+def test_damaged_and_lost_checkpoints_are_computed_again(walk, tmp_path, monkeypatch, capsys):
+    """One generation's sample is damaged, another's folder is gone: only those are fitted again."""
+    planned, out = plan("walk", "replace", generations=5, every=2), tmp_path / "c.parquet"
+    undisturbed, _ = execute(planned)
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "write_folder", _but(record.write_folder, "block-0000.done"))
+        with pytest.raises(Killed):
+            execute(planned, out)
+    block = state_folder(out) / "block-0000"
+    assert sorted(os.listdir(block)) == [f"generation-000{t}" for t in range(6)]
+    sample = block / "generation-0003" / "sample.safetensors"
+    content = bytearray(sample.read_bytes())
+    content[-1] ^= 1
+    sample.write_bytes(content)
+    shutil.rmtree(block / "generation-0001")
+    walk.clear()
+    resumed, _ = execute(planned, out)
+    assert walk == ["fit", "fit"]
+    assert "generation-0003: sample.safetensors is damaged; computed again" in capsys.readouterr().err
+    same(resumed, undisturbed)
+
+
+def _but(real, name):
+    def write(out, fill, about):
+        if out.name == name:
+            raise Killed
+        real(out, fill, about)
+
+    return write
+
+
+def test_the_base_is_made_once_and_again_only_if_damaged(walk, tmp_path, capsys):
+    one, _ = execute(plan("walk", replicates=3, generations=1))
+    assert walk.count("base") == 1
+    again, _ = execute(plan("walk", "mix", replicates=1, generations=0))
+    assert walk.count("base") == 1, "another regime shares it"
+    execute(plan("walk", generations=0, seed=1))
+    execute(plan("walk", generations=0, settings={"walk.pace": 2}))
+    assert walk.count("base") == 3, "another seed and another setting do not"
+    [file] = [f for f in (tmp_path / "cache").rglob("model.json") if json.loads(f.read_text())][:1]
+    file.write_text("[7.0]")
+    for seed in (0, 1):
+        for pace in (1, 2):
+            execute(plan("walk", generations=0, seed=seed, settings={"walk.pace": pace}))
+    assert "model.json is damaged; computed again" in capsys.readouterr().err
+    same(execute(plan("walk", replicates=3, generations=1))[0], one)
+
+
+# Finished, unfinished, another's -----------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_left_alone(tmp_path):
+    out = tmp_path / "c.parquet"
+    first, _ = execute(gaussian(), out)
+    before, content = out.stat(), out.read_bytes()
+    for resume in (True, False):
+        again, _ = execute(gaussian(), out, resume=resume)
+        pd.testing.assert_frame_equal(first, again)
+    assert out.read_bytes() == content and out.stat().st_mtime_ns == before.st_mtime_ns
+    assert out.stat().st_ino == before.st_ino and os.listdir(tmp_path) == ["c.parquet"]
+
+
+def test_an_unfinished_run_needs_resume(unfinished):
+    before = sorted(state_folder(unfinished).rglob("*"))
+    with pytest.raises(InputError, match=r"c\.parquet is unfinished; add --resume"):
+        execute(gaussian(), unfinished, resume=False)
+    assert sorted(state_folder(unfinished).rglob("*")) == before and not unfinished.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 4}, r"seed \(3 there, 4 here\)$"),
+        ({"settings": {"family.estimator": "unbiased"}}, r"family\.estimator \(mle there, unbiased here\)$"),
+        ({"n": 11, "generations": 5}, r"n \(10 there, 11 here\), generations \(4 there, 5 here\)$"),
+        ({"regime": "accumulate"}, r"regime \(replace there, accumulate here\)"),
+    ],
+)
+def test_the_place_of_another_run_is_refused_finished_or_not(changes, said, unfinished):
+    other = gaussian(**changes)
+    with pytest.raises(InputError, match=r"state holds another run; it differs in " + said):
+        execute(other, unfinished)
+    execute(gaussian(), unfinished)
+    content = unfinished.read_bytes()
+    with pytest.raises(InputError, match=r"c\.parquet holds another run; it differs in " + said):
+        execute(other, unfinished)
+    assert unfinished.read_bytes() == content and not state_folder(unfinished).exists()
+
+
+def test_what_only_the_work_can_refuse_leaves_nothing_behind(tmp_path):
+    """`mix` needs rows, exact sampling has none: the same command must not ask for --resume next time."""
+    for jobs in (1, 2):
+        with pytest.raises(InputError, match=r"^exact sampling cannot subsample; set family\.sampling=draw$"):
+            execute(gaussian(regime="mix"), tmp_path / "c.parquet", jobs=jobs)
+        assert os.listdir(tmp_path) == []
+
+
+def test_a_worker_ended_from_outside_is_one_line(monkeypatch, tmp_path):
+    """The out-of-memory killer, say: exit status 3, and the finished blocks stay."""
+    import threading
+
+    def end_a_worker() -> None:
+        mine, limit = os.getpid(), time.monotonic() + 30
+        while time.monotonic() < limit:
+            for child in Path("/proc").glob("[0-9]*"):
+                try:
+                    parent = int((child / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                    spawned = b"spawn_main" in (child / "cmdline").read_bytes()
+                except (OSError, IndexError):
+                    continue
+                if parent == mine and spawned:
+                    os.kill(int(child.name), signal.SIGKILL)
+                    return
+            time.sleep(0.01)
+
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("finds the worker through /proc")
+    killer = threading.Thread(target=end_a_worker)
+    killer.start()
+    try:
+        with pytest.raises(OutsideError, match="a worker process was ended from outside"):
+            execute(gaussian(generations=20_000, every=20_000), tmp_path / "c.parquet", jobs=2)
+    finally:
+        killer.join()
