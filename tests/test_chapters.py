@@ -164,7 +164,7 @@ def test_refuses_a_parameters_cell_that_it_cannot_read(tmp_path: Path, cell: str
 def test_refuses_a_notebook_without_costs(tmp_path: Path) -> None:
     file = chapter(tmp_path, "01_one")
     file.write_text(re.sub(r'"minutes": [\d.]+', '"minutes": "long"', file.read_text()))
-    with pytest.raises(InputError, match="01_one.ipynb: .*chapter.cost"):
+    with pytest.raises(InputError, match=r"01_one.ipynb: .*chapter.cost"):
         chapters.find(tmp_path)
 
 
@@ -197,7 +197,9 @@ def test_kernel_is_this_interpreter_in_the_callers_folder(ran: tuple[Path, int, 
 def test_side_by_side_but_one_at_a_time_on_the_gpu(ran: tuple[Path, int, str, str]) -> None:
     root, *_ = ran
     copies = root / "_build/executed/smoke/notebooks"
-    assert printed(copies / "04_early.ipynb") == printed(copies / "05_late.ipynb") == "True\n", "each waited for the other"
+    assert printed(copies / "04_early.ipynb") == printed(copies / "05_late.ipynb") == "True\n", (
+        "each waited for the other"
+    )
     big, huge = seconds(copies / "06_big.ipynb"), seconds(copies / "07_huge.ipynb")
     assert max(big[0], huge[0]) > min(big[1], huge[1])
 

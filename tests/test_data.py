@@ -102,7 +102,9 @@ def test_every_chain_takes_rows_of_its_own(tail):
 
 def test_concat_keeps_provenance_and_fills_in_weights():
     real = Data.real(Rows(np.zeros((2, 3, 1)), stacked=True))
-    written = Data(Rows(np.ones((1, 3, 1)), stacked=True), np.array([[4, 5, 6]]), np.ones((1, 3), int), np.full((1, 3), 7.0))
+    written = Data(
+        Rows(np.ones((1, 3, 1)), stacked=True), np.array([[4, 5, 6]]), np.ones((1, 3), int), np.full((1, 3), 7.0)
+    )
     both = Data.concat([real, real.take(np.arange(0)), written])
     assert len(both) == 3 and both.rows.stacked
     np.testing.assert_array_equal(both.born, [[0, 0, 0], [0, 0, 0], [4, 5, 6]])

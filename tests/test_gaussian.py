@@ -214,7 +214,7 @@ def _normal(mean: np.ndarray, root: np.ndarray, chains: int):
 @cache
 def independent(regime: str, M: int, fits: int, ddof: int, chains: int = 1500) -> np.ndarray:
     """Mean and variance at every fit, (chains, fits, 2): one chain after the other, plain numpy."""
-    rng = np.random.RandomState(1234)  # noqa: NPY002  another generator than the package's, on purpose
+    rng = np.random.RandomState(1234)  # another generator than the package's, on purpose
     out = np.empty((chains, fits, 2))
     for r in range(chains):
         real = data = rng.normal(size=M)

@@ -197,6 +197,12 @@ def test_mix_holds_exactly_its_share_of_real_rows(fraction, n, chains):
         assert len(set(chosen)) > 1, "every chain and every generation draws rows of its own"
 
 
+def test_mix_never_pairs_a_real_row_with_what_was_written_in_its_place():
+    """Continuations of the original rows: row k and its echo 1000 + k are never both read."""
+    for generation in generations(numbered(), Echo(), Mix(0.5), N, streams.stream(4), last=20):
+        assert sorted(generation.train.rows.x % 1000) == list(range(N))
+
+
 def test_mix_deals_every_row_with_the_same_chance():
     """Which of 10 real rows are taken, 4 at a time, in 3000 chains: chi-square with 9 degrees, error rate 1e-4.
 

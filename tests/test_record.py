@@ -205,8 +205,10 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         assert out.read_text() == "old"
         raise ZeroDivisionError
     assert out.read_text() == "old" and os.listdir(tmp_path) == ["file"]
-    with record.whole_file(out) as temporary:
-        temporary.write_text("new")
+    with out.open() as reader:
+        with record.whole_file(out) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old", "who has it open keeps the old file: it was renamed over, not written into"
     assert out.read_text() == "new" and os.listdir(tmp_path) == ["file"]
 
 
@@ -266,17 +268,17 @@ def test_what_is_not_there_is_not_damaged(tmp_path, capsys):
 def test_a_full_disk_says_what_to_do(code, tmp_path):
     out = tmp_path / "file"
     out.write_text("old")
-    with pytest.raises(OutsideError, match="no space left .*: free some and run the same command again"):
-        with record.whole_file(out) as temporary:
-            raise OSError(code, os.strerror(code), str(temporary))
+    said = r"^no space left .*: free some and run the same command again$"
+    with pytest.raises(OutsideError, match=said), record.whole_file(out) as temporary:
+        raise OSError(code, os.strerror(code), str(temporary))
     assert out.read_text() == "old"
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
 def test_a_place_that_cannot_be_written_is_named(code, tmp_path):
-    with pytest.raises(InputError, match=r"^--out: cannot write .*file.* \(.+\)$"):
-        with record.whole_file(tmp_path / "file") as temporary:
-            raise OSError(code, os.strerror(code), str(temporary))
+    said = r"^--out: cannot write .*file.* \(.+\)$"
+    with pytest.raises(InputError, match=said), record.whole_file(tmp_path / "file") as temporary:
+        raise OSError(code, os.strerror(code), str(temporary))
 
 
 def test_a_file_system_that_cannot_sync_a_folder_is_good_enough(tmp_path, monkeypatch):

@@ -78,13 +78,13 @@ class Walk:
     def load(self, folder):
         return np.array(json.loads((folder / "model.json").read_text()))
 '''
-WALK_METRICS = '''
+WALK_METRICS = """
 def drift(generation, reference):
     return {"up": abs(generation.model - reference.first.model), "row": generation.sample.rows.x.mean()}
 
 def own(generation, reference):
     return float(generation.model.item())
-'''
+"""
 
 
 @pytest.fixture
@@ -282,7 +282,10 @@ def test_a_killed_process_is_taken_up_again_with_the_same_bits(tmp_path):
     for kill in range(5):
         last = kill == 4
         started = subprocess.Popen(
-            [*command, "--jobs", "2", "--resume"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            [*command, "--jobs", "2", "--resume"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         wanted, limit = done() + moments.choice([0, 1, 2]), time.monotonic() + 60
         while not last and started.poll() is None and done() < wanted and time.monotonic() < limit:
@@ -400,7 +403,7 @@ def _but(real, name):
 def test_the_base_is_made_once_and_again_only_if_damaged(walk, tmp_path, capsys):
     one, _ = execute(plan("walk", replicates=3, generations=1))
     assert walk.count("base") == 1
-    again, _ = execute(plan("walk", "mix", replicates=1, generations=0))
+    execute(plan("walk", "mix", replicates=1, generations=0))
     assert walk.count("base") == 1, "another regime shares it"
     execute(plan("walk", generations=0, seed=1))
     execute(plan("walk", generations=0, settings={"walk.pace": 2}))

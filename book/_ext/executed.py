@@ -120,7 +120,9 @@ def provenance(about: dict[str, Any]) -> str:
         "Run it again": f"`model-collapse run {about['chapter']} --profile {about['profile']} --force`",
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
-    return f"````{{admonition}} Where this page comes from\n:class: dropdown provenance\n\n| | |\n|---|---|\n{table}\n````"
+    return (
+        f"````{{admonition}} Where this page comes from\n:class: dropdown provenance\n\n| | |\n|---|---|\n{table}\n````"
+    )
 
 
 class FigureOf(Figure):

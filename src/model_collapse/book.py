@@ -14,7 +14,7 @@ from typing import Any
 from model_collapse.chapters import chapter, executed
 from model_collapse.errors import InputError, OutsideError
 
-COLAB = '''\
+COLAB = """\
 # On Google Colab: installs the package beside the torch and numpy that are there. Does nothing anywhere else.
 import sys
 
@@ -26,7 +26,7 @@ if "google.colab" in sys.modules:
 
     from model_collapse.notebook import prepare_colab
 
-    prepare_colab()'''
+    prepare_colab()"""
 """First code cell of every notebook, tagged `colab` and `remove-cell`."""
 
 _DERIVED = ("README.md", "CITATION.cff", "CONTRIBUTING.md", "pyproject.toml")

@@ -47,9 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="model-collapse", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
-    def command(
-        name: str, work: Callable[[argparse.Namespace], int | None], summary: str
-    ) -> argparse.ArgumentParser:
+    def command(name: str, work: Callable[[argparse.Namespace], int | None], summary: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         added.set_defaults(command=work)
         return added

@@ -64,7 +64,9 @@ def against_theory(
     theory  {title: {label: closed form}}, drawn in the colour of the simulation of the same label
     limits  {title: horizontal lines}
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(6 if len(panels) == 1 else 3.7 * len(panels), 3.4), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(6 if len(panels) == 1 else 3.7 * len(panels), 3.4), sharey=True, squeeze=False
+    )
     for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
         colours = dict(zip(arms, sns.color_palette(n_colors=len(arms)), strict=True))
         for label, rows in arms.items():

@@ -53,9 +53,7 @@ class Family(Protocol):
         self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None
     ) -> Any: ...
 
-    def sample(
-        self, model: Any, n: int, rng: np.random.Generator, *, given: Rows | None = None
-    ) -> Rows | Moments: ...
+    def sample(self, model: Any, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows | Moments: ...
 
 
 class Regime(Protocol):

@@ -45,10 +45,8 @@ def choose(profile: str, overrides: Mapping[str, Any], **profiles: Mapping[str, 
     """
     if profile not in profiles:
         raise InputError(f"profile {profile}: this chapter has {', '.join(profiles)}")
-    names = {name: set(values) for name, values in profiles.items()}
-    for name, values in names.items():
-        if values != names[profile]:
-            odd = ", ".join(sorted(values ^ names[profile]))
+    for name, settings in profiles.items():
+        if odd := ", ".join(sorted(set(settings) ^ set(profiles[profile]))):
             raise ValueError(f"profiles {name} and {profile} must have the same settings; they differ in {odd}")
     for name in overrides:
         if name not in profiles[profile]:

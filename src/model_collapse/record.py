@@ -134,9 +134,7 @@ def commit() -> tuple[str, bool]:
     """(commit, dirty) of the checkout the package lies in; ("", False) away from one."""
     try:
         ask = ["git", "-C", str(paths.PACKAGE)]
-        head = subprocess.run(
-            [*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        head = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         state = subprocess.run([*ask, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
         return head, bool(state.strip())
     except (OSError, subprocess.CalledProcessError):

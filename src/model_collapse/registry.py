@@ -15,9 +15,7 @@ from model_collapse.errors import InputError
 
 def names(package: ModuleType) -> list[str]:
     """Names of all members, sorted. Nothing is imported, so a family that needs torch is listed without it."""
-    return sorted(
-        module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")
-    )
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
 
 
 def member(package: ModuleType, name: str) -> type:
@@ -40,9 +38,7 @@ def settings(cls: type) -> list[dict[str, Any]]:
     hints = get_type_hints(cls, include_extras=True)
     listed = []
     for field in fields(cls):
-        described = [
-            m.description for m in getattr(hints[field.name], "__metadata__", ()) if hasattr(m, "description")
-        ]
+        described = [m.description for m in getattr(hints[field.name], "__metadata__", ()) if hasattr(m, "description")]
         listed.append(
             {
                 "name": field.name,

@@ -72,9 +72,7 @@ def plan(
         # The member's own name works as well as its role: opt.epochs is family.epochs.
         owner = {family: "family", regime: "regime"}.get(owner, owner)
         if not dot or owner not in parts:
-            raise InputError(
-                f"--set {key}: write family.KEY, regime.KEY or the name of a filter in use, then =VALUE"
-            )
+            raise InputError(f"--set {key}: write family.KEY, regime.KEY or the name of a filter in use, then =VALUE")
         parts[owner][name] = value
     kind = registry.build(families, family, parts["family"], "family")
     how = registry.build(regimes, regime, parts["regime"], "regime")
@@ -88,7 +86,7 @@ def plan(
     content = ""
     if kind.reads == "text":
         text = corpora.load(corpus or "embedded")
-        corpus, content = text.name, text.fingerprint
+        corpus, content = text.name, "".join([text.fingerprint, *kind.contents()])
         n = len(text.source(None, **kind.reading()).train) if n == "all" else n
     return Run(
         family=family,
@@ -207,6 +205,7 @@ def _finished(run: Run, out: Path, resume: bool) -> bool:
     if out.exists():
         found = record.about(out)
         if found.get("run_id") == run.run_id:
+            shutil.rmtree(state_folder(out), ignore_errors=True)  # a kill may have left a part of it
             return True
         raise InputError(f"--out: {out} holds another run; it differs in {run.differs(found.get('run', {}))}")
     if not out.parent.is_dir():
@@ -355,9 +354,7 @@ class _Notes:
     def save(self, generation: Generation) -> None:
         self._note(generation, None)
         if self.family.checkpoints:
-            record.write_folder(
-                self._folder(generation.t), lambda inside: self._checkpoint(generation, inside), {}
-            )
+            record.write_folder(self._folder(generation.t), lambda inside: self._checkpoint(generation, inside), {})
 
     def write(self, folder: Path) -> None:
         """The block's tables."""
@@ -483,9 +480,7 @@ def _follow(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _all(
-    pool: Executor | None, task: Callable[[_Unit], None], units: list[_Unit], progress: _Progress | None
-) -> None:
+def _all(pool: Executor | None, task: Callable[[_Unit], None], units: list[_Unit], progress: _Progress | None) -> None:
     if pool is None:
         for unit in units:
             task(unit)

@@ -61,9 +61,7 @@ def project() -> Path:
     """The checkout, which chapters and the book need."""
     root = paths.project()
     if root is None:
-        raise InputError(
-            "no checkout: chapters and the book need a clone, installed with `pip install -e .` in it"
-        )
+        raise InputError("no checkout: chapters and the book need a clone, installed with `pip install -e .` in it")
     return root
 
 
@@ -103,16 +101,12 @@ def check(chapters: Iterable[Chapter], parameters: Mapping[str, str]) -> dict[st
 def _read(file: Path) -> Chapter:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        cells = [
-            (cell["cell_type"], _text(cell), tuple(cell["metadata"].get("tags", ()))) for cell in content["cells"]
-        ]
+        cells = [(cell["cell_type"], _text(cell), tuple(cell["metadata"].get("tags", ()))) for cell in content["cells"]]
         adapter = TypeAdapter(dict[Literal[PROFILES], Cost])  # type: ignore[valid-type]
         cost = adapter.validate_python(content["metadata"].get("chapter", {}).get("cost"))
     except (ValueError, KeyError) as error:
         said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise InputError(
-            f"{file.name}: not a chapter; its metadata needs chapter.cost by profile ({said})"
-        ) from None
+        raise InputError(f"{file.name}: not a chapter; its metadata needs chapter.cost by profile ({said})") from None
     prose = "\n".join(text for kind, text, _ in cells if kind == "markdown")
     title = re.search(r"^# (.+)$", prose, re.MULTILINE)
     parameters = [text for kind, text, tags in cells if kind == "code" and "parameters" in tags]
@@ -157,10 +151,8 @@ def _type(node: ast.expr) -> Any:
         case ast.Subscript(value=ast.Name(id="list"), slice=item):
             return list[_type(item)]  # type: ignore[misc]
         case ast.Subscript(value=ast.Name(id="Literal"), slice=ast.Tuple() | ast.Constant() as items):
-            return Literal[ast.literal_eval(items)]  # type: ignore[misc]
-    raise InputError(
-        f"parameter type {ast.unparse(node)}: known are {', '.join(_PLAIN)}, None, list, Literal and |"
-    )
+            return Literal[ast.literal_eval(items)]
+    raise InputError(f"parameter type {ast.unparse(node)}: known are {', '.join(_PLAIN)}, None, list, Literal and |")
 
 
 def _value(name: str, text: str, annotation: str) -> Any:

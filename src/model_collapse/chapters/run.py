@@ -24,6 +24,7 @@ from model_collapse.errors import InputError
 THREADS = 2
 """Threads of a chapter's numerical libraries: fixed, because sums in another order have other last bits."""
 
+
 @dataclass(eq=False)
 class _Task:
     """A chapter that is to be run: what it costs, what it is given, and since when it runs."""
@@ -47,9 +48,7 @@ class _Task:
         """Seconds that are still to come, as far as is known."""
         if self.seconds is not None:
             return 0.0
-        return (
-            self.expected if self.started is None else max(0.0, self.expected - (time.monotonic() - self.started))
-        )
+        return self.expected if self.started is None else max(0.0, self.expected - (time.monotonic() - self.started))
 
     def line(self) -> str:
         name = self.chapter.slug.ljust(16)
@@ -197,15 +196,16 @@ def _execute(task: _Task, target: Path, workers: int) -> dict[str, str]:
     job = json.dumps({"source": str(task.chapter.path), "executed": str(target), "parameters": parameters})
     command = [sys.executable, "-m", "model_collapse.chapters.execute", job]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        options = {"stdin": subprocess.PIPE, "stdout": out, "stderr": err, "env": _environment(workers)}
-        with subprocess.Popen(command, **options) as task.process:
-            task.process.wait()
+        environment = _environment(workers)
+        task.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, env=environment)
+        with task.process as process:
+            process.wait()
         out.seek(0)
         err.seek(0)
         try:
             return json.loads(out.read().splitlines()[-1])
         except (IndexError, ValueError):
-            lines = err.read().strip().splitlines() or [f"exit status {task.process.returncode}"]
+            lines = err.read().strip().splitlines() or [f"exit status {process.returncode}"]
             return {"ename": "RuntimeError", "evalue": lines[-1]}
 
 

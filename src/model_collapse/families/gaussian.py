@@ -82,9 +82,7 @@ class Gaussian:
         scale = np.sqrt(divisor)
         return Normal(moments.mean, moments.root / (scale if np.ndim(scale) == 0 else scale[..., None, None]))
 
-    def sample(
-        self, model: Normal, n: int, rng: np.random.Generator, *, given: Rows | None = None
-    ) -> Rows | Moments:
+    def sample(self, model: Normal, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows | Moments:
         """n rows of N(mu, bias Sigma) per chain: Rows (n, R, d), or Moments of such rows."""
         return self._draw(Normal(model.mean, model.root * np.sqrt(self.bias)), n, rng)
 

@@ -38,7 +38,5 @@ def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:
         known |= vars(importlib.import_module(f"{__name__}.{module.name}"))
     for name in names:
         if name not in family.metrics:
-            raise InputError(
-                f"--metrics: {name!r} is not a metric of this family; it has {', '.join(family.metrics)}"
-            )
+            raise InputError(f"--metrics: {name!r} is not a metric of this family; it has {', '.join(family.metrics)}")
     return {name: known[name] for name in names}

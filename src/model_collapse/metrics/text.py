@@ -122,6 +122,7 @@ def _said(source: Any) -> tuple[Collection[Any], dict[Any, str]]:
     x = source.train.rows.x
     if source.world is not None:
         truths = source.world.truths
+        # The blocks are running text, so the block before is the prompt; the first one, without any, gets the last.
         said = _facts(source, np.roll(x, 1, axis=0), x)
         return said, _bands(truths, [source.world.probability(fact) for fact in truths])
     tokens, counts = np.unique(x, return_counts=True)

@@ -7,6 +7,7 @@ block by as many tokens as it has. The stages are in order of use: `model`, `tra
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ SHAPES = {
 """Width, depth and heads of each preset; the feed-forward layer is four times as wide, as in every OPT."""
 
 SCRATCH_LR = {"tiny": 3e-3, "small": 1e-3}
-"""AdamW's peak learning rate without pre-trained weights; other sizes take OPT-125m's 6e-4 (table 1 of the OPT paper)."""
+"""AdamW's peak learning rate without pre-trained weights; others take OPT-125m's 6e-4 (table 1 of the OPT paper)."""
 
 PUBLISHED_LR, PUBLISHED_BATCH = 2e-5, 128
 """Defaults of the training script released with the paper, which starts from pre-trained weights."""
@@ -143,6 +144,11 @@ class Opt:
             "web": "none" if self.start == "pretrained" else self.pretrain,
             "pretrain": self.pretrain_blocks,
         }
+
+    def contents(self) -> list[str]:
+        """sha256 of what lies in the folders that settings name, since a path does not say which weights are there."""
+        named = {setting for setting in (self.preset, self.tokenizer) if Path(setting).is_dir()}
+        return [_checksum(Path(folder)) for folder in sorted(named)]
 
     def base_settings(self) -> dict[str, Any] | None:
         """The settings that pre-training depends on, or None if there is none to do."""
@@ -262,6 +268,15 @@ class Opt:
     @property
     def _scratch_lr(self) -> float:
         return SCRATCH_LR.get(self.preset, 6e-4)
+
+
+def _checksum(folder: Path) -> str:
+    total = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".json", ".txt", ".safetensors"):
+            with file.open("rb") as stream:
+                total.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def _check_folder(folder: Path, weights: bool) -> None:

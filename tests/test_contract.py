@@ -1,0 +1,283 @@
+"""One contract for all siblings: every family, regime and filter that lies in its folder, found by scanning."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model_collapse import families, filters, loop, metrics, regimes, registry, streams
+from model_collapse.data import Data, Moments, Rows, Source
+from model_collapse.errors import InputError
+from model_collapse.loop import History, generations
+
+FAMILIES, REGIMES, FILTERS = (registry.names(package) for package in (families, regimes, filters))
+NUMERIC = [name for name in FAMILIES if registry.member(families, name).reads == "numbers"]
+MEMBERS = [(families, name) for name in FAMILIES] + [(regimes, name) for name in REGIMES]
+MEMBERS += [(filters, name) for name in FILTERS]
+N = 12
+
+
+def parameters(function: Any) -> list[tuple[str, Any, Any]]:
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+def same_bits(one: Any, other: Any) -> bool:
+    """Equal arrays all the way down."""
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    if is_dataclass(one):
+        return all(same_bits(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    return one == other
+
+
+def frozen(data: Any) -> None:
+    """Make every array of a data object refuse to be written into."""
+    for f in fields(data):
+        value = getattr(data, f.name)
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        elif is_dataclass(value):
+            frozen(value)
+
+
+# What was found ----------------------------------------------------------------------------------------------------
+
+
+def test_the_scan_finds_those_known_by_name():
+    """Without this, a scan that finds nothing would pass every test below."""
+    assert {"gaussian", "opt"} <= set(FAMILIES)
+    assert {"accumulate", "mix", "replace"} <= set(REGIMES)
+    assert "gaussian" in NUMERIC and "opt" not in NUMERIC
+    for package, known in ((families, FAMILIES), (regimes, REGIMES), (filters, FILTERS)):
+        files = {path.stem for folder in package.__path__ for path in _modules(folder)}
+        assert set(known) == files - {"__init__"}, "a file is a member, and every member a file"
+
+
+def _modules(folder: str) -> list[Path]:
+    found = [path for path in Path(folder).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    return [path for path in found if not path.name.startswith("_")]
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    for package, known in ((families, FAMILIES), (regimes, REGIMES)):
+        with pytest.raises(InputError, match=f"'nobody' is not among the .*; known: {', '.join(known)}$"):
+            registry.member(package, "nobody")
+
+
+@pytest.mark.parametrize(("package", "name"), MEMBERS)
+def test_members_are_frozen_dataclasses_with_described_settings(package: ModuleType, name: str):
+    cls = registry.member(package, name)
+    assert is_dataclass(cls) and cls.__module__ == f"{package.__name__}.{name}"
+    assert len(registry.summary(cls)) > 10
+    member = registry.build(package, name, {})
+    with pytest.raises(FrozenInstanceError):
+        member.anything = 1
+    listed = registry.settings(cls)
+    assert [setting["name"] for setting in listed] == [f.name for f in fields(cls)]
+    for setting in listed:
+        assert len(setting["description"]) > 3, f"{name}.{setting['name']} has no description"
+        assert "\n" not in setting["description"]
+    json.dumps(listed)
+    assert hash(member) == hash(registry.build(package, name, {})) and member == registry.build(package, name, {})
+
+
+@pytest.mark.parametrize(("package", "name"), MEMBERS)
+def test_settings_survive_text_and_json(package: ModuleType, name: str):
+    """The defaults, written as on the command line or as in a record, build the same member."""
+    member = registry.build(package, name, {})
+    values = {f.name: getattr(member, f.name) for f in fields(member)}
+    assert registry.build(package, name, json.loads(json.dumps(values))) == member
+    text = {key: str(value) for key, value in values.items() if value is not None}
+    assert registry.build(package, name, text) == member
+
+
+@pytest.mark.parametrize(("package", "name"), MEMBERS)
+def test_bad_settings_are_one_line(package: ModuleType, name: str):
+    cls = registry.member(package, name)
+    with pytest.raises(InputError, match=rf"^here\.nothing: {name} has no such setting; it has ") as refused:
+        registry.build(package, name, {"nothing": 1}, "here")
+    assert all(f.name in str(refused.value) for f in fields(cls)) and "\n" not in str(refused.value)
+    for f in fields(cls):
+        if isinstance(f.default, int | float) and not isinstance(f.default, bool):
+            for bad in ("text", "nan", "-1e400", ""):
+                with pytest.raises(InputError, match=rf"^here\.{f.name}={bad}: ") as refused:
+                    registry.build(package, name, {f.name: bad}, "here")
+                assert "\n" not in str(refused.value)
+
+
+# Families ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_share_their_signatures(name: str):
+    cls = registry.member(families, name)
+    for method in ("fit", "sample"):
+        assert parameters(getattr(cls, method)) == parameters(getattr(loop.Family, method)), method
+    assert cls.reads in ("numbers", "text")
+    assert isinstance(cls.conditional, bool) and isinstance(cls.checkpoints, bool)
+    assert cls.rows >= 1 and cls.block_size >= 1 and cls.metrics
+    needed = ["base", "base_settings", "device"] + (["save", "load"] if cls.checkpoints else [])
+    for method in [*needed, "source" if cls.reads == "numbers" else "reading"]:
+        assert callable(getattr(cls, method)) and getattr(cls, method).__doc__, method
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_metric_of_a_family_is_one_documented_function(name: str):
+    """And no two modules define one name, for the table knows a metric by its name alone."""
+    cls = registry.member(families, name)
+    names = [module.name for module in pkgutil.iter_modules(metrics.__path__)]
+    modules = [importlib.import_module(f"{metrics.__name__}.{module}") for module in names]
+    defined = Counter(
+        key
+        for module in modules
+        for key, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    )
+    for metric, function in metrics.chosen(cls.metrics, cls).items():
+        assert defined[metric] == 1, f"{metric} is defined {defined[metric]} times"
+        assert list(inspect.signature(function).parameters) == ["generation", "reference"]
+        assert function.__name__ == metric and function.__doc__
+    with pytest.raises(InputError, match="--metrics: 'nothing' is not a metric of this family; it has "):
+        metrics.chosen(("nothing",), cls)
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+@pytest.mark.parametrize("regime_name", REGIMES)
+def test_numeric_families_repeat_and_change_nothing(name: str, regime_name: str):
+    """Pure methods: the same streams give the same bits, and no array handed in is written into.
+
+    A pairing may be refused, but then by an InputError that names the way out.
+    """
+    family, regime = registry.build(families, name, {}), registry.build(regimes, regime_name, {})
+
+    def chain() -> list[loop.Generation]:
+        stream = streams.stream(3)
+        source = family.source(N, stream(-1, streams.SOURCE), 2)
+        frozen(source.train)
+        made = []
+        start = family.base(source, stream(-1, streams.BASE))
+        for generation in generations(source, family, regime, N, stream, last=3, start=start):
+            frozen(generation.sample)
+            frozen(generation.train)
+            made.append(generation)
+        return made
+
+    try:
+        first = chain()
+    except InputError as error:
+        assert "set " in str(error) and "\n" not in str(error)
+        return
+    for one, other in zip(first, chain(), strict=True):
+        assert same_bits(one.sample, other.sample) and same_bits(one.train, other.train)
+        assert same_bits(one.model, other.model)
+    assert not same_bits(first[1].sample.rows, first[2].sample.rows)
+    reference = metrics.Reference(first[0], family.source(N, np.random.default_rng(0), 2), family)
+    for metric in metrics.chosen(family.metrics, family).values():
+        for generation in first:
+            value = metric(generation, reference)
+            for entry in value.values() if isinstance(value, dict) else [value]:
+                assert np.shape(entry) in ((), (2,)) and not np.any(np.isnan(entry))
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_numeric_families_write_as_many_rows_as_asked_for_and_their_sources_draw_new_ones(name: str):
+    family = registry.build(families, name, {})
+    source = family.source(N, np.random.default_rng(1), 3)
+    assert len(source.train) == N and np.all(source.train.born == 0) and np.all(source.train.author == 0)
+    new = [source.draw(5, np.random.default_rng(seed)) for seed in (2, 2, 3)]
+    assert all(len(data) == 5 and np.all(data.born == 0) for data in new)
+    assert same_bits(new[0], new[1]) and not same_bits(new[0].rows, new[2].rows)
+    model = family.fit(source.train, np.random.default_rng(4), start=None)
+    for n in (1, 2, 50):
+        assert len(family.sample(model, n, np.random.default_rng(5))) == n
+
+
+# Regimes -----------------------------------------------------------------------------------------------------------
+
+
+def past(kind: str, generation: int = 3) -> tuple[Source, list[Data]]:
+    """A source and what generations 0 .. generation - 1 wrote, as plain rows, stacked rows, or moments."""
+    rng = np.random.default_rng(7)
+
+    def rows() -> Rows | Moments:
+        if kind == "moments":
+            return Moments(N, rng.standard_normal((4, 1)), rng.random((4, 1, 1)))
+        return Rows(rng.standard_normal((N, 4, 1) if kind == "stacked" else (N, 5)), stacked=kind == "stacked")
+
+    written = [Data.of(rows(), t + 1, 1) for t in range(generation)]
+    source = Source(Data.real(rows()), fresh=lambda n, rng: rows())
+    return source, written
+
+
+@pytest.mark.parametrize("kind", ["plain", "stacked", "moments"])
+@pytest.mark.parametrize("name", REGIMES)
+def test_regimes_make_a_training_set_and_change_nothing(name: str, kind: str):
+    """Same signature, a known need, provenance for every row, no write into what they read, no hidden randomness."""
+    regime = registry.build(regimes, name, {})
+    assert parameters(type(regime).__call__) == parameters(loop.Regime.__call__)
+    assert regime.needs in ("nothing", "last", "all")
+    source, written = past(kind)
+    history = History(written[-1], Data.concat(written) if regime.needs == "all" else None)
+    for data in (source.train, history.last, history.pool):
+        if data is not None:
+            frozen(data)
+    try:
+        made = [regime(source, history, N, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    except InputError as error:
+        assert kind == "moments" and str(error) == "exact sampling cannot subsample; set family.sampling=draw"
+        return
+    assert same_bits(made[0], made[1]), "all randomness comes from the generator"
+    for data in made:
+        assert len(data) >= 1 and data.rows.chains == source.train.rows.chains
+        assert data.born.shape == data.author.shape and len(data.born) == (
+            len(data.size) if kind == "moments" else len(data)
+        )
+        assert np.all((data.born >= 0) & (data.born <= 3)) and np.array_equal(data.author > 0, data.born > 0)
+        assert np.all((data.share_real >= 0) & (data.share_real <= 1))
+    if kind != "moments":
+        births = {row.tobytes(): int(born) for part in (source.train, *written) for row, born in _rows(part)}
+        assert all(births[row.tobytes()] == born for row, born in _rows(made[0])), "a row came with another's birth"
+
+
+def _rows(data: Data) -> list[tuple[np.ndarray, int]]:
+    """Every row of every chain with its birth."""
+    x = data.rows.x if data.rows.stacked else data.rows.x[:, None]
+    born = np.broadcast_to(data.born.reshape(len(data), -1), x.shape[:2])
+    return [(x[i, r], int(born[i, r])) for i in range(len(x)) for r in range(x.shape[1])]
+
+
+# Without torch -----------------------------------------------------------------------------------------------------
+
+
+def test_theory_needs_no_torch():
+    """Listing families, a Gaussian chain and the closed forms work where torch and its friends cannot be imported."""
+    code = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "transformers", "tokenizers", "datasets", "huggingface_hub"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from model_collapse import cli, theory
+for kind in ("families", "regimes", "filters", "corpora"):
+    assert cli.main([kind]) == 0
+assert cli.main(["chain", "gaussian", "-n", "5", "-g", "1"]) == 0
+theory.expected_variance(3, 10)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "gaussian" in done.stdout and "opt" in done.stdout
