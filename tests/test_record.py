@@ -17,6 +17,7 @@ import pytest
 from model_collapse import paths, record
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
+from model_collapse.run import plan
 
 RUN = Run(
     family="gaussian",
@@ -49,6 +50,8 @@ OTHER = {
     "filters": (("curate", {"keep": 0.5}),),
     "corpus": "embedded",
     "content": "0f",
+    "source": "1f",
+    "lock": "2f",
 }
 
 
@@ -74,12 +77,15 @@ def test_a_difference_is_named(name):
     assert RUN.differs(json.loads(json.dumps(record.describe(RUN)))) == ""
 
 
-@pytest.mark.parametrize("hash_name", ["source_hash", "lock_hash"])
-def test_source_and_lock_enter_the_run_id(hash_name, monkeypatch):
-    before, described = RUN.run_id, record.describe(RUN)
-    monkeypatch.setattr(record, hash_name, lambda: "f" * 64)
-    assert RUN.run_id != before
-    assert RUN.differs(described).startswith(hash_name.removesuffix("_hash"))
+def test_source_and_lock_enter_a_planned_run(monkeypatch):
+    before = plan("gaussian")
+    assert (before.source, before.lock) == (record.source_hash(), record.lock_hash())
+    for name in ("source_hash", "lock_hash"):
+        with monkeypatch.context() as changed:
+            changed.setattr(record, name, lambda: "f" * 64)
+            after = plan("gaussian")
+        assert after.run_id != before.run_id
+        assert after.differs(record.describe(before)).startswith(name.removesuffix("_hash"))
 
 
 def test_the_source_hash_sees_every_change_of_the_package(tmp_path, monkeypatch):

@@ -163,16 +163,18 @@ class Data:
             weight = _stack([np.ones(part.born.shape) if part.weight is None else part.weight for part in parts])
         size = None
         if parts[0].size is not None:
-            size = np.concatenate([part.size for part in parts])  # type: ignore[misc]
+            size = np.concatenate([part.size for part in parts])
         return Data(rows, _stack([p.born for p in parts]), _stack([p.author for p in parts]), weight, size)
 
     def judged(self, verdict: np.ndarray) -> Data:
         """What a filter leaves: the rows where a bool `verdict` is true, or all rows with the weights it gives."""
+        if verdict.shape != (len(self),):
+            raise ValueError(f"a filter's verdict has one entry per row, shape ({len(self)},), not {verdict.shape}")
         if verdict.dtype == bool:
             return self.take(np.flatnonzero(verdict))
         if isinstance(self.rows, Moments):
             raise InputError("exact sampling cannot weigh rows; set family.sampling=draw")
-        return replace(self, weight=verdict)
+        return replace(self, weight=verdict if self.weight is None else verdict * self.weight)
 
     @property
     def share_real(self) -> np.ndarray:
@@ -208,3 +210,10 @@ class Source:
     def draw(self, n: int, rng: np.random.Generator) -> Data:
         """n new real rows."""
         return Data.real(self.fresh(n, rng))
+
+
+def deal(n: int, chains: int | None, rng: np.random.Generator) -> np.ndarray:
+    """A shuffle of range(n): shape (n,), or (n, R) with one of its own for each of R stacked chains."""
+    if chains is None:
+        return rng.permutation(n)
+    return rng.permuted(np.broadcast_to(np.arange(n)[:, None], (n, chains)), axis=0)

@@ -84,7 +84,7 @@ def against_theory(
 
 @styled
 def fitted_densities(table: pd.DataFrame, generations: Sequence[int], chains: int = 12) -> Figure:
-    """The normal laws that single chains have fitted, each over its own peak; one panel per generation; truth dashed."""
+    """The normal laws that chains have fitted, each over its own peak, one panel per generation; truth dashed."""
     figure, axes = plt.subplots(1, len(generations), figsize=(2.2 * len(generations), 2.4), squeeze=False)
     z = np.linspace(-4, 4, 201)
     for ax, g in zip(axes[0], generations, strict=True):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from model_collapse import streams
-from model_collapse.data import Data, Moments, Rows, Source
+from model_collapse.data import Data, Moments, Rows, Source, deal
 from model_collapse.streams import Stream
 
 Given = Literal["original", "training", "fresh"]
@@ -114,17 +114,19 @@ def generations(
     start  what every fit starts from (a pre-trained model), or None
     saved  finished generations are taken from it, new ones handed to it
     """
-    train, history, first = source.train, None, None
+    train = source.train
+    history: History | None = None
+    first: Generation | None = None
     for t in range(last + 1):
-        if history:
+        if history is not None and first is not None:
             train = regime(source, history, n, stream(t, streams.REGIME))
             rng = stream(t, streams.FILTER)
             for judge in filters:
                 train = train.judged(judge(train, rng, first))
-        generation = saved.load(t, train) if saved else None
+        generation = saved.load(t, train) if saved is not None else None
         if generation is None:
             generation = step(t, train, source, family, n, stream, given=given, start=start)
-            if saved:
+            if saved is not None:
                 saved.save(generation)
         first = first or generation
         wrote = generation.sample
@@ -138,5 +140,5 @@ def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Gen
     if len(rows) == n:
         return rows  # type: ignore[return-value]
     # More rows than needed (a pool that grew): n of them, each at most once; fewer: all of them in turn.
-    index = np.sort(rng.permutation(len(rows))[:n]) if len(rows) > n else np.arange(n) % len(rows)
+    index = np.sort(deal(len(rows), rows.chains, rng)[:n], axis=0) if len(rows) > n else np.arange(n) % len(rows)
     return rows.take(index)  # type: ignore[return-value]

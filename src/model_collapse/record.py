@@ -35,8 +35,8 @@ SCHEMA = "1"
 """Version of the two tables. COLUMNS and TEXT_COLUMNS are what outsiders read; they change only with it."""
 
 COLUMNS = (
-    "run_id family family_args regime regime_args corpus seed replicate generation n_train share_real metric item value "
-    "seconds device"
+    "run_id family family_args regime regime_args corpus seed replicate generation n_train share_real metric item "
+    "value seconds device"
 ).split()
 TEXT_COLUMNS = "run_id replicate generation row prompt text".split()
 
@@ -46,7 +46,8 @@ class Run:
     """All that decides the numbers of a run. Two runs with equal `run_id` have equal tables, bit for bit.
 
     The settings of family, regime and filters are complete (defaults included); `block` is the number of replicate
-    chains that share one random stream; `content` is the hash of the corpus ("" where there is none).
+    chains that share one random stream; `content`, `source` and `lock` are hashes of the corpus and of weights read
+    from folders ("" where there are none), of this package's code and of requirements.lock.
     """
 
     family: str
@@ -64,11 +65,13 @@ class Run:
     filters: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     corpus: str = ""
     content: str = ""
+    source: str = ""
+    lock: str = ""
 
     @property
     def run_id(self) -> str:
         """Sixteen hex digits: sha256 of the settings, the package source, the lock and the corpus content."""
-        return _digest(asdict(self), source_hash(), lock_hash())
+        return digest(asdict(self))
 
     def differs(self, other: Mapping[str, Any]) -> str:
         """What a recorded description has otherwise, in a few words; "" if nothing."""
@@ -78,17 +81,18 @@ class Run:
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """The run as JSON values, flat, with the hashes that enter its id."""
+    """The run as flat JSON values, hashes shortened."""
     flat: dict[str, Any] = {}
     for key, value in json.loads(json.dumps(asdict(run))).items():
         if key in ("family_args", "regime_args"):
             flat |= {f"{key.removesuffix('_args')}.{name}": setting for name, setting in value.items()}
         else:
-            flat[key] = value
-    return flat | {"source": source_hash()[:12], "lock": lock_hash()[:12]}
+            flat[key] = value[:12] if key in ("content", "source", "lock") else value
+    return flat
 
 
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """Sixteen hex digits of sha256 over JSON values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -172,7 +176,7 @@ def table(run: Run, columns: Mapping[str, Any]) -> pa.Table:
     arrays: dict[str, pa.Array] = {}
     for name in COLUMNS:
         if name in constant:
-            arrays[name] = _repeated(constant[name], count)
+            arrays[name] = repeated(constant[name], count)
         elif name == "seed":
             arrays[name] = pa.array(np.full(count, run.seed, np.int64))
         else:
@@ -180,7 +184,8 @@ def table(run: Run, columns: Mapping[str, Any]) -> pa.Table:
     return pa.table(arrays)
 
 
-def _repeated(text: str, count: int) -> pa.DictionaryArray:
+def repeated(text: str, count: int) -> pa.DictionaryArray:
+    """A text column that says the same in every row."""
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text]))
 
 
@@ -226,7 +231,7 @@ def texts_file(out: Path) -> Path:
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Turns a full disk into one line that says what to do, and a place that cannot be written into one that names it."""
+    """Turns a full disk into one line that says what to do, and a forbidden place into one that names it."""
     try:
         yield
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from types import ModuleType
 from typing import Any, get_type_hints
@@ -18,7 +19,7 @@ def names(package: ModuleType) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
 
 
-def member(package: ModuleType, name: str) -> type:
+def member(package: ModuleType, name: str) -> Any:
     """The class of that name: `regimes/mix.py` defines `Mix`. InputError lists the known names."""
     kind = package.__name__.rpartition(".")[2]
     if name not in names(package):
@@ -50,7 +51,7 @@ def settings(cls: type) -> list[dict[str, Any]]:
     return listed
 
 
-def build(package: ModuleType, name: str, values: dict[str, Any], prefix: str | None = None) -> Any:
+def build(package: ModuleType, name: str, values: Mapping[str, Any], prefix: str | None = None) -> Any:
     """The member with these settings; text is read as the setting's type ("0.1" as a share).
 
     InputError in one line for an unknown name, an unknown setting, or a value that is not allowed. `prefix` is how

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import Data, Source
+from model_collapse.data import Data, Source, deal
 from model_collapse.loop import History
 
 
@@ -29,10 +29,3 @@ class Mix:
         real = round(self.real_fraction * n)
         order = deal(n, source.train.rows.chains, rng)
         return Data.concat([source.train.take(order[:real]), history.last.take(order[real:])])
-
-
-def deal(n: int, chains: int | None, rng: np.random.Generator) -> np.ndarray:
-    """A shuffle of range(n): shape (n,), or (n, R), one for every chain."""
-    if chains is None:
-        return rng.permutation(n)
-    return rng.permuted(np.broadcast_to(np.arange(n)[:, None], (n, chains)), axis=0)

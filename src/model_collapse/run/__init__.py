@@ -1,0 +1,158 @@
+"""A run by name: settings -> objects -> loop -> metrics -> record. Resumable, and spread over processes by blocks.
+
+    run = plan("gaussian", "replace", n=100, generations=50, replicates=1000)     settings, checked
+    table, texts = execute(run)                                                  the tables of one run
+    tables, texts = study({"A": run, ...}, folder)                               of several, kept in a folder
+
+A run is R replicate chains. Chains are dealt into blocks; every block has random streams of its own, so that neither
+the number of processes nor an interruption changes a bit of the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model_collapse import families, record, registry
+from model_collapse.errors import InputError
+from model_collapse.record import Run
+from model_collapse.run.block import Unit, make_base, state_folder, work
+from model_collapse.run.planning import blocks, plan
+from model_collapse.run.processes import Progress, each, pool
+
+__all__ = ["Run", "blocks", "execute", "execute_all", "on_stderr", "plan", "state_folder", "study"]
+
+
+def execute(
+    run: Run,
+    out: Path | str | None = None,
+    *,
+    resume: bool = True,
+    jobs: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The tidy table of `run`, and the texts it wrote (None for a family that writes none); see `execute_all`."""
+    if out is not None:
+        execute_all({Path(out): run}, resume=resume, jobs=jobs, progress=progress)
+        return record.read(out), _texts(Path(out))
+    with tempfile.TemporaryDirectory() as folder:
+        return execute(run, Path(folder) / "run.parquet", jobs=jobs, progress=progress)
+
+
+def execute_all(
+    runs: Mapping[Path, Run],
+    *,
+    resume: bool = True,
+    jobs: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Bring every run to its end, blocks side by side in `jobs` processes (None: one for each core, if that pays).
+
+    A finished run is left alone, an unfinished one continued (InputError unless `resume`), a file of another run is
+    refused. State lies in FILE.parquet.state/ until FILE.parquet is there, whole.
+    """
+    waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
+    begun = [out for out in waiting if not any(state_folder(out).glob("block-*"))]
+    try:
+        _complete(waiting, jobs, progress)
+    except InputError:
+        # A combination that only the work itself could refuse: leave no state behind that would ask for --resume.
+        for out in begun:
+            shutil.rmtree(state_folder(out), ignore_errors=True)
+        raise
+    for out, run in waiting.items():
+        _gather(run, out)
+
+
+def study(
+    arms: Mapping[str, Run],
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Tables and texts of several runs by label, each kept in `folder` under its run_id and not run twice."""
+    files = {label: folder / f"{run.run_id}.parquet" for label, run in arms.items()}
+    execute_all({files[label]: run for label, run in arms.items()}, jobs=jobs, progress=progress)
+    tables = {label: record.read(file) for label, file in files.items()}
+    texts = {label: _texts(file) for label, file in files.items()}
+    return tables, {label: text for label, text in texts.items() if text is not None}
+
+
+def _complete(waiting: Mapping[Path, Run], jobs: int | None, progress: Callable[[str], None] | None) -> None:
+    """Work through all blocks that are not done."""
+    units = [Unit(run, out, block) for out, run in waiting.items() for block in range(blocks(run))]
+    units = [unit for unit in units if not unit.done]
+    heavy = any(registry.member(families, unit.run.family).checkpoints for unit in units)
+    # The runner of chapters says how many processes each may have.
+    allowed = jobs or int(os.environ.get("MODEL_COLLAPSE_JOBS", os.cpu_count() or 1))
+    workers = min(allowed, len(units)) if jobs or heavy else 1
+    with pool(workers) as executor:
+        bases = {key: unit for unit in units if (key := unit.base_key)}
+        each(executor, make_base, list(bases.values()), None)
+        total = sum(unit.run.generations + 1 for unit in units)
+        each(executor, work, units, Progress(units, total, progress) if progress and units else None)
+
+
+def _texts(out: Path) -> pd.DataFrame | None:
+    return record.read(record.texts_file(out)) if record.texts_file(out).exists() else None
+
+
+def _finished(run: Run, out: Path, resume: bool) -> bool:
+    """Whether `out` holds this run. Refuses another run's file or state; sets up the state of a new one."""
+    if out.exists():
+        found = record.about(out)
+        if found.get("run_id") == run.run_id:
+            shutil.rmtree(state_folder(out), ignore_errors=True)  # a kill may have left a part of it
+            return True
+        raise InputError(f"--out: {out} holds another run; it differs in {run.differs(found.get('run', {}))}")
+    if not out.parent.is_dir():
+        raise InputError(f"--out: the folder {out.parent} does not exist")
+    state = state_folder(out)
+    described = state / "run.json"
+    if described.exists():
+        try:
+            found = json.loads(described.read_text(encoding="utf-8"))
+            same, other = found["run_id"] == run.run_id, found["run"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"--out: {described} is damaged, so whose state it is is lost; remove {state}") from None
+        if not same:
+            raise InputError(f"--out: {state} holds another run; it differs in {run.differs(other)}")
+        if not resume:
+            raise InputError(f"--out: {out} is unfinished; add --resume to continue it")
+        return False
+    with record.disk_errors():
+        state.mkdir(exist_ok=True)
+        for stray in state.glob("block-*"):
+            # Left by a kill while the state of a finished run was being removed; it may be another run's.
+            shutil.rmtree(stray)
+        with record.whole_file(described) as temporary:
+            about = {"run_id": run.run_id, "run": record.describe(run)}
+            temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
+    return False
+
+
+def _gather(run: Run, out: Path) -> None:
+    """Put the blocks' tables together; the file itself is written last, and then the state can go."""
+    state = state_folder(out)
+    results = [state / f"block-{block:04d}.done" for block in range(blocks(run))]
+    about = record.provenance() | {"run_id": run.run_id, "run": record.describe(run)}
+    for name, file in (("texts.parquet", record.texts_file(out)), ("table.parquet", out)):
+        parts = [pq.read_table(folder / name) for folder in results if (folder / name).exists()]
+        if parts:
+            record.write_table(file, pa.concat_tables(parts).unify_dictionaries().combine_chunks(), about)
+    shutil.rmtree(state, ignore_errors=True)
+
+
+def on_stderr(line: str) -> None:
+    """A progress callback for terminals and logs."""
+    print(line, file=sys.stderr, flush=True)

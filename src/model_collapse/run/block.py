@@ -1,0 +1,233 @@
+"""One block of replicate chains: what a process works on, from its source to its tables."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model_collapse import corpora, families, filters, paths, record, regimes, registry, streams
+from model_collapse import metrics as measures
+from model_collapse.data import Data, Rows, Source
+from model_collapse.loop import Generation, generations
+from model_collapse.record import Run
+
+
+def state_folder(out: Path) -> Path:
+    """Where the state of the unfinished run of `out` lies."""
+    return out.with_name(out.name + ".state")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Work for one process: a block of chains of a run."""
+
+    run: Run
+    out: Path
+    block: int
+
+    @property
+    def folder(self) -> Path:
+        """Where the block's finished generations lie."""
+        return state_folder(self.out) / f"block-{self.block:04d}"
+
+    @property
+    def result(self) -> Path:
+        """Where the finished block lies."""
+        return self.folder.with_suffix(".done")
+
+    @property
+    def done(self) -> bool:
+        """Whether the block is finished and undamaged."""
+        return record.intact(self.result)
+
+    @property
+    def chains(self) -> int:
+        """How many chains the block has."""
+        return min(self.run.block, self.run.replicates - self.block * self.run.block)
+
+    @property
+    def family(self) -> Any:
+        """The family with the run's settings."""
+        return registry.build(families, self.run.family, self.run.family_args)
+
+    @property
+    def base_key(self) -> str | None:
+        """Names the pre-trained model that the run starts from; runs with equal keys share it. None: no such model."""
+        wanted = self.family.base_settings()
+        if wanted is None:
+            return None
+        return record.digest(wanted, self.run.content, self.run.seed, self.run.source, self.run.lock)
+
+    def source(self) -> Source:
+        """Real data for the block's chains."""
+        if self.family.reads == "text":
+            return corpora.load(self.run.corpus).source(self.run.n, **self.family.reading())
+        return self.family.source(self.run.n, self.stream(-1, streams.SOURCE), self.chains)
+
+    @property
+    def stream(self) -> streams.Stream:
+        """The block's random streams."""
+        return streams.stream(self.run.seed, self.block)
+
+
+def _base_folder(unit: Unit) -> Path:
+    return paths.cache() / "bases" / str(unit.base_key)
+
+
+def make_base(unit: Unit) -> None:
+    """Pre-train what all generations of a run start from, once for all its chains, and keep it."""
+    folder = _base_folder(unit)
+    if record.intact(folder):
+        return
+    # Keyed by the seed alone: the paper's repetitions share one pre-trained model too.
+    rng = streams.stream(unit.run.seed)(-1, streams.BASE)
+    model = unit.family.base(unit.source(), rng)
+    record.write_folder(folder, lambda inside: unit.family.save(model, inside), {"family": unit.run.family})
+
+
+def work(unit: Unit) -> None:
+    """Run one block to its end, from wherever it stands."""
+    run, family, source = unit.run, unit.family, unit.source()
+    if unit.base_key is None:
+        start = family.base(source, unit.stream(-1, streams.BASE))
+    else:
+        start = family.load(_base_folder(unit))
+    regime = registry.build(regimes, run.regime, run.regime_args)
+    judges = [registry.build(filters, name, values) for name, values in run.filters]
+    notes = _Notes(unit, family, source)
+    chain = generations(
+        source,
+        family,
+        regime,
+        run.n,
+        unit.stream,
+        last=run.generations,
+        filters=judges,
+        given=run.given,  # type: ignore[arg-type]
+        start=start,
+        saved=notes,
+    )
+    for _ in chain:
+        pass
+    record.write_folder(unit.result, notes.write, {"run_id": run.run_id, "block": unit.block})
+    shutil.rmtree(unit.folder, ignore_errors=True)
+
+
+class _Notes:
+    """Takes down every generation of a block: its metrics, and for a family that checkpoints its sample."""
+
+    def __init__(self, unit: Unit, family: Any, source: Source) -> None:
+        self.unit, self.family, self.source = unit, family, source
+        self.metrics = measures.chosen(unit.run.metrics, family)
+        self.reference: measures.Reference | None = None
+        self.rows: list[pa.Table] = []
+        self.texts: list[pa.Table] = []
+        self.clock = time.perf_counter()
+
+    def load(self, t: int, train: Data) -> Generation | None:
+        folder = self._folder(t)
+        if not self.family.checkpoints or not record.intact(folder):
+            return None
+        from safetensors.numpy import load_file
+
+        arrays = load_file(folder / "sample.safetensors")
+        model = self.family.load(folder / "model") if (folder / "model").exists() else None
+        given = Rows(arrays["given"]) if "given" in arrays else None
+        generation = Generation(t, train, model, Data.of(Rows(arrays["sample"]), born=t + 1, author=1), given)
+        self._note(generation, pq.read_table(folder / "rows.parquet") if self._due(t) else None)
+        self.clock = time.perf_counter()
+        return generation
+
+    def save(self, generation: Generation) -> None:
+        self._note(generation, None)
+        if self.family.checkpoints:
+            record.write_folder(self._folder(generation.t), lambda inside: self._checkpoint(generation, inside), {})
+
+    def write(self, folder: Path) -> None:
+        """The block's tables."""
+        pq.write_table(pa.concat_tables(self.rows), folder / "table.parquet", compression="zstd")
+        if self.texts:
+            pq.write_table(pa.concat_tables(self.texts), folder / "texts.parquet", compression="zstd")
+
+    def _folder(self, t: int) -> Path:
+        return self.unit.folder / f"generation-{t:04d}"
+
+    def _checkpoint(self, generation: Generation, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        arrays = {"sample": generation.sample.rows.x}  # type: ignore[union-attr]
+        if generation.given is not None:
+            arrays["given"] = generation.given.x
+        save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, folder / "sample.safetensors")
+        if self._due(generation.t):
+            pq.write_table(self.rows[-1], folder / "rows.parquet")
+        if generation.t == 0:
+            # Metrics compare with generation 0; no later model is needed again, and weights are large.
+            (folder / "model").mkdir()
+            self.family.save(generation.model, folder / "model")
+
+    def _due(self, t: int) -> bool:
+        """Whether metrics are taken at generation t."""
+        return t % self.unit.run.every == 0 or t == self.unit.run.generations
+
+    def _note(self, generation: Generation, rows: pa.Table | None) -> None:
+        if generation.t == 0:
+            self.reference = measures.Reference(generation, self.source, self.family)
+        if rows is None and self._due(generation.t):
+            rows = self._measure(generation)
+        if rows is not None:
+            self.rows.append(rows)
+        if self.family.reads == "text":
+            self.texts.append(self._written(generation))
+
+    def _measure(self, generation: Generation) -> pa.Table:
+        chains, first = self.unit.chains, self.unit.block * self.unit.run.block
+        named = []
+        for name, metric in self.metrics.items():
+            value = metric(generation, self.reference)  # type: ignore[arg-type]
+            items = value.items() if isinstance(value, Mapping) else [("", value)]
+            named += [(name, item, np.broadcast_to(np.asarray(v, float), chains)) for item, v in items]
+        count = len(named) * chains
+        now = time.perf_counter()
+        seconds, self.clock = (now - self.clock) / chains, now
+        share = np.broadcast_to(generation.train.share_real, chains)
+        columns = {
+            "replicate": pa.array(np.tile(np.arange(first, first + chains, dtype=np.int64), len(named))),
+            "generation": pa.array(np.full(count, generation.t, np.int64)),
+            "n_train": pa.array(np.full(count, len(generation.train), np.int64)),
+            "share_real": pa.array(np.tile(share, len(named))),
+            "metric": _labels([name for name, _, _ in named], chains),
+            "item": _labels([item for _, item, _ in named], chains),
+            "value": pa.array(np.concatenate([value for _, _, value in named])),
+            "seconds": pa.array(np.full(count, seconds)),
+            "device": _labels([self.family.device()] * len(named), chains),
+        }
+        return record.table(self.unit.run, columns)
+
+    def _written(self, generation: Generation) -> pa.Table:
+        tokenizer = self.source.tokenizer  # type: ignore[attr-defined]
+        count, chain = len(generation.sample), self.unit.block * self.unit.run.block
+        columns = {
+            "run_id": record.repeated(self.unit.run.run_id, count),
+            "replicate": pa.array(np.full(count, chain, np.int64)),
+            "generation": pa.array(np.full(count, generation.t, np.int64)),
+            "row": pa.array(np.arange(count, dtype=np.int64)),
+            "prompt": pa.array(tokenizer.decode(generation.given.x)).dictionary_encode(),  # type: ignore[union-attr]
+            "text": pa.array(tokenizer.decode(generation.sample.rows.x)).dictionary_encode(),  # type: ignore[union-attr]
+        }
+        return pa.table(columns)
+
+
+def _labels(names: list[str], times: int) -> pa.DictionaryArray:
+    """Each name `times` times over, dictionary-encoded."""
+    known = sorted(set(names))
+    codes = np.repeat(np.array([known.index(name) for name in names], np.int32), times)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known))
