@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--profile", default="laptop")
 
     address = command("address", _address, "write the repository's address to where it is needed")
-    address.add_argument("url", metavar="URL")
+    address.add_argument("url", metavar="URL", nargs="?", help="without it, what _config.yml has is derived again")
     return parser
 
 

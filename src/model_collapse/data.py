@@ -167,8 +167,12 @@ class Data:
         return Data(rows, _stack([p.born for p in parts]), _stack([p.author for p in parts]), weight, size)
 
     def judged(self, verdict: np.ndarray) -> Data:
-        """What a filter leaves: the rows where a bool `verdict` is true, or all rows with the weights it gives."""
-        if verdict.shape != (len(self),):
+        """What a filter leaves: the rows where a bool `verdict` (n,) is true, or all rows with the weights it gives.
+
+        Weights have shape (n,), or that of `born`; those of several filters multiply.
+        """
+        shapes = {(len(self),)} if verdict.dtype == bool else {(len(self),), self.born.shape}
+        if verdict.shape not in shapes:
             raise ValueError(f"a filter's verdict has one entry per row, shape ({len(self)},), not {verdict.shape}")
         if verdict.dtype == bool:
             return self.take(np.flatnonzero(verdict))

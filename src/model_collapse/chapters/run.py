@@ -125,10 +125,9 @@ def _print_cost(
 
 
 def _run_all(tasks: Sequence[_Task], jobs: int, cores: int) -> None:
-    workers = max(1, cores // jobs // THREADS)
     # A GPU is given to one chapter at a time, beside those that need none.
     with ThreadPoolExecutor(jobs) as cpu, ThreadPoolExecutor(1) as gpu:
-        futures = {(gpu if task.cost.on_gpu else cpu).submit(_run_one, task, workers): task for task in tasks}
+        futures = {(gpu if task.cost.on_gpu else cpu).submit(_run_one, task, cores): task for task in tasks}
         try:
             _watch(futures, jobs)
         except KeyboardInterrupt:
@@ -211,7 +210,8 @@ def _execute(task: _Task, target: Path, workers: int) -> dict[str, str]:
 
 def _environment(workers: int) -> dict[str, str]:
     threads = os.environ.get("OMP_NUM_THREADS", str(THREADS))
-    # `workers`: how many processes a chapter may start beside each other, each with THREADS threads.
+    # A chapter may start as many processes as there are cores, even beside another chapter: the chains that take long
+    # use one thread each, and none should wait for a chapter that ends in seconds.
     return os.environ | {
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,

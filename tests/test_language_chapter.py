@@ -1,0 +1,108 @@
+"""The chapter on language models with real text, a reader's own text, and the paper's settings, at toy size."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from transformers import OPTConfig, OPTForCausalLM
+
+from model_collapse import chapters, cli, paths, record
+from model_collapse.corpora import tokens
+
+TINY = ["-p", "n=12", "-p", "generations=1", "-p", "seeds=1"]
+
+needs_real_data = pytest.mark.skipif(
+    not os.environ.get("MODEL_COLLAPSE_DATA"),
+    reason="MODEL_COLLAPSE_DATA is not set: no real WikiText-2 and no OPT tokenizer here",
+)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MODEL_COLLAPSE_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+def said(executed: Path) -> str:
+    """All sentences of an executed notebook."""
+    cells = nbformat.read(executed, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    return "\n".join(output["data"]["text/markdown"] for output in outputs if "text/markdown" in output.get("data", ()))
+
+
+def executed_copies() -> dict[Path, int]:
+    folder = (paths.project() or Path()) / "_build" / "executed"
+    return {path: path.stat().st_mtime_ns for path in folder.glob("*/notebooks/10_language_model.ipynb")}
+
+
+def run(*arguments: str) -> str:
+    """Run the chapter; what it says."""
+    before = executed_copies()
+    assert cli.main(["run", "language_model", "--force", *arguments]) == 0
+    (changed,) = [path for path, time in executed_copies().items() if before.get(path) != time]
+    return said(changed)
+
+
+def kept(runs: Path) -> dict[str, object]:
+    """The runs that the chapter made, by file name."""
+    return {file.name: record.about(file)["run"] for file in runs.glob("*.parquet") if "texts" not in file.name}
+
+
+@needs_real_data
+def test_real_wikitext(runs: Path) -> None:
+    """The chapter takes WikiText-2 and says on the page which of its two forms it was."""
+    text = run("--profile", "smoke", "-p", "corpus=wikitext-2", *TINY)
+    made = list(kept(runs).values())
+    assert len(made) == 3 and {about["corpus"] for about in made} <= {"wikitext-2-v1", "wikitext-2-raw"}  # type: ignore[index]
+    assert f"corpus {made[0]['corpus']}" in text  # type: ignore[index]
+
+
+def test_a_folder_of_text_files(tmp_path: Path, runs: Path) -> None:
+    """A reader's own texts: one .txt file per document."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for i in range(60):
+        words = [f"word{(i * 7 + j * 13) % 90}" for j in range(120)]
+        (folder / f"{i}.txt").write_text(" ".join(words) + ".\n", encoding="utf-8")
+    text = run("--profile", "smoke", "-p", f"corpus={folder}", *TINY)
+    assert "Of the words of the real training text" in text
+    assert "Perplexity" not in text and "has perplexity" in text
+
+
+def test_the_papers_settings_with_another_opt(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profile `paper` runs unchanged on an OPT in hub layout: a tiny random one beside OPT's tokenizer files."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = tmp_path / "opt"
+    real = paths.data() / "opt-125m-tokenizer" if paths.data() else None
+    tokenizer = tokens.read(real) if real else tokens.trained(["one two three four five six seven"] * 20, 300)
+    folder.mkdir()
+    tokenizer.save(folder)
+    config = OPTConfig(
+        vocab_size=tokenizer.size + 7, hidden_size=16, word_embed_proj_dim=16, ffn_dim=32, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=256,
+    )  # fmt: skip
+    OPTForCausalLM(config).save_pretrained(folder)
+    text = run("--profile", "paper", "-p", f"preset={folder}", "-p", "corpus=embedded", *TINY)
+    made = list(kept(runs).values())
+    assert len(made) == 3
+    for about in made:
+        assert about["family.start"] == "pretrained" and about["family.lr"] == 2e-5 and about["family.beams"] == 5  # type: ignore[index]
+        assert about["family.preset"] == str(folder) and about["family.repetition_penalty"] == 1.0  # type: ignore[index]
+    assert {about["family.epochs"] for about in made} == {5, 10}  # type: ignore[index]
+    assert f"the OPT in {folder}" in text and "Much smaller than the paper's" in text
+
+
+def test_the_paper_profile_is_the_papers() -> None:
+    """What the profile would run, read from the notebook without running it."""
+    (chapter,) = [chapter for chapter in chapters.find() if chapter.slug == "language_model"]
+    cells = [cell["source"] for cell in json.loads(chapter.path.read_text())["cells"] if cell["cell_type"] == "code"]
+    (choice,) = ["".join(source) for source in cells if "choose(" in "".join(source)]
+    scope: dict[str, object] = dict.fromkeys(("corpus", "preset", "n", "generations", "seeds", "seed"))
+    exec(choice, scope | {"profile": "paper"}, names := {})
+    settings = names["settings"]  # type: ignore[index]
+    asked = (settings.corpus, settings.preset, settings.n, settings.generations, settings.seeds)
+    assert asked == ("wikitext-2", "opt-125m", "all", 9, 5)
