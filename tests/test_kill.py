@@ -14,7 +14,8 @@ from model_collapse import record
 KILLS = 20
 
 CHAIN = """chain opt mix -n 24 -g 5 --seed 5 --replicates 2 --jobs 1 --resume --set regime.real_fraction=0.25
---set family.epochs=2 --set family.pretrain_epochs=2 --set family.pretrain_blocks=160 --set family.evaluate=16""".split()
+--set family.epochs=2
+--set family.pretrain_epochs=2 --set family.pretrain_blocks=160 --set family.evaluate=16""".split()
 
 # One process imports torch; each attempt is a fork of it that runs the whole command and is killed with SIGKILL.
 ATTEMPTS = """

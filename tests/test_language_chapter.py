@@ -52,6 +52,16 @@ def kept(runs: Path) -> dict[str, object]:
     return {file.name: record.about(file)["run"] for file in runs.glob("*.parquet") if "texts" not in file.name}
 
 
+def own_texts(root: Path) -> Path:
+    """A folder of 60 small .txt files, one document each."""
+    folder = root / "mine"
+    folder.mkdir()
+    for i in range(60):
+        words = [f"word{(i * 7 + j * 13) % 90}" for j in range(120)]
+        (folder / f"{i}.txt").write_text(" ".join(words) + ".\n", encoding="utf-8")
+    return folder
+
+
 @needs_real_data
 def test_real_wikitext(runs: Path) -> None:
     """The chapter takes WikiText-2 and says on the page which of its two forms it was."""
@@ -63,11 +73,7 @@ def test_real_wikitext(runs: Path) -> None:
 
 def test_a_folder_of_text_files(tmp_path: Path, runs: Path) -> None:
     """A reader's own texts: one .txt file per document."""
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    for i in range(60):
-        words = [f"word{(i * 7 + j * 13) % 90}" for j in range(120)]
-        (folder / f"{i}.txt").write_text(" ".join(words) + ".\n", encoding="utf-8")
+    folder = own_texts(tmp_path)
     text = run("--profile", "smoke", "-p", f"corpus={folder}", *TINY)
     assert "Of the words of the real training text" in text
     assert "Perplexity" not in text and "has perplexity" in text
@@ -86,7 +92,7 @@ def test_the_papers_settings_with_another_opt(tmp_path: Path, runs: Path, monkey
         num_attention_heads=2, max_position_embeddings=256,
     )  # fmt: skip
     OPTForCausalLM(config).save_pretrained(folder)
-    text = run("--profile", "paper", "-p", f"preset={folder}", "-p", "corpus=embedded", *TINY)
+    text = run("--profile", "paper", "-p", f"preset={folder}", "-p", f"corpus={own_texts(tmp_path)}", *TINY)
     made = list(kept(runs).values())
     assert len(made) == 3
     for about in made:
