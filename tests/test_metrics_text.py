@@ -56,13 +56,13 @@ def test_the_two_perplexities():
 
 
 def test_written_perplexity_is_taken_under_generation_0():
-    bits = np.log2(10) * np.array([[0.55], [1.25], [1.25], [3.99], [7.0]])
+    bits = np.log2(10) * np.array([[0.57], [1.22], [1.22], [3.99], [7.0]])
     generation, reference = case(bits=[[0.0]], first=Model(bits))
     items = text.written_perplexity(generation, reference)
     bins = {name: share for name, share in items.items() if name.startswith("bin ")}
-    assert list(bins)[:2] == ["bin 0.00", "bin 0.10"] and list(bins)[-1] == "bin 3.90" and len(bins) == 40
+    assert list(bins)[:2] == ["bin 0.00", "bin 0.05"] and list(bins)[-1] == "bin 3.95" and len(bins) == 80
     assert {name: share for name, share in bins.items() if share} == pytest.approx(
-        {"bin 0.50": 0.2, "bin 1.20": 0.4, "bin 3.90": 0.4}
+        {"bin 0.55": 0.2, "bin 1.20": 0.4, "bin 3.95": 0.4}
     )
     values = 10 ** np.array([0.55, 1.25, 1.25, 3.99, 7.0])
     for name, q in {"q01": 0.01, "q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95, "q99": 0.99}.items():

@@ -12,7 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from model_collapse import stats
@@ -126,19 +128,32 @@ def by_arm(
 
 @styled
 def histograms(table: pd.DataFrame, metric: str, generations: Sequence[int], *, xlabel: str) -> Figure:
-    """Items "bin L" of `metric` (share of rows with log10 value in [L, L + .1)), one step line per generation."""
+    """Items "bin L" of `metric` (share of rows with log10 value in [L, next L)), one step line per generation."""
     figure, ax = plt.subplots()
     colours = sns.color_palette("viridis", len(generations))
     for colour, g in zip(colours, generations, strict=True):
         shares = bins(table, metric, g)
-        ax.stairs(shares["share"], 10 ** np.append(shares["low"], shares["low"].iloc[-1] + 0.1), color=colour, lw=1.6,
-                  label=f"generation {g}")  # fmt: skip
+        ax.stairs(shares["share"], 10 ** _edges(shares), color=colour, lw=1.6, label=f"generation {g}")
     ax.set(xscale="log", xlabel=xlabel, ylabel="share of blocks")
-    filled = bins(table, metric, None)
-    filled = filled[filled["share"] > 0]
-    ax.set_xlim(10 ** filled["low"].min() / 1.2, 10 ** (filled["low"].max() + 0.1) * 1.2)
+    every = bins(table, metric, None)
+    filled = np.flatnonzero(every["share"] > 0)
+    edges = 10 ** _edges(every)
+    ax.set_xlim(edges[max(filled[0] - 1, 0)], edges[min(filled[-1] + 2, len(every))])
+    plain_ticks(ax.xaxis)
     ax.legend()
     return figure
+
+
+def _edges(shares: pd.DataFrame) -> np.ndarray:
+    low = shares["low"].to_numpy()
+    return np.append(low, 2 * low[-1] - low[-2])
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis with the numbers themselves: 2, 5, 30."""
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(ticker.LogLocator(subs=(2, 3, 5)))
+    axis.set_minor_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def bins(table: pd.DataFrame, metric: str, generation: int | None) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from model_collapse.metrics import Reference
 
 QUANTILES = (0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 0.99)
 
-BINS = np.arange(41) / 10
+BINS = np.arange(81) / 20
 """Edges of the histogram of `written_perplexity` in log10."""
 
 COMMON, MEDIUM = 0.5, 0.9
@@ -42,7 +42,7 @@ def written_perplexity(generation: Generation, reference: Reference) -> dict[str
     """Perplexity of every block this generation wrote, under the model of generation 0 and without its prompt.
 
     Items "q01" to "q99" are quantiles over blocks; item "bin 1.30" is the share of blocks with log10 perplexity in
-    [1.30, 1.40), and so on from 0 to 4, where the first and the last bin also hold what lies beyond them.
+    [1.30, 1.35), and so on from 0 to 4, where the first and the last bin also hold what lies beyond them.
     """
     values = _by_block(reference.family.score(reference.first.model, generation.sample.rows))
     quantiles = np.quantile(values, QUANTILES)
