@@ -1,0 +1,105 @@
+"""Figures draw what stands in the table, without torch, and leave no state behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from model_collapse import figures
+
+
+def table(metric: str = "m", items: tuple[str, ...] = ("",)) -> pd.DataFrame:
+    rows = [
+        {"metric": metric, "item": item, "generation": g, "replicate": r, "value": float(2**g + r + i)}
+        for i, item in enumerate(items)
+        for g in range(4)
+        for r in range(3)
+    ]
+    return pd.DataFrame(rows).astype({"metric": "category", "item": "category"})
+
+
+def line(ax: plt.Axes, label: str) -> np.ndarray:
+    (found,) = [drawn for drawn in ax.get_lines() if drawn.get_label() == label]
+    return np.asarray(found.get_ydata())
+
+
+def test_against_theory() -> None:
+    figure = figures.against_theory(
+        {"left": {"arm": table()}, "right": {"arm": table()}},
+        {"left": {"arm": lambda g: 10.0 * g}},
+        ylabel="y",
+        limits={"right": [3.0]},
+    )
+    left, right = figure.axes
+    assert line(left, "arm") == pytest.approx(2.0 ** np.arange(4) + 1)
+    dashed = [drawn for drawn in left.get_lines() if drawn.get_label() != "arm"]
+    assert np.asarray(dashed[0].get_ydata()) == pytest.approx([0, 10, 20, 30])
+    assert [list(drawn.get_ydata()) for drawn in right.get_lines() if drawn.get_label() != "arm"] == [[3.0, 3.0]]
+
+
+def test_by_arm_draws_every_seed_and_their_mean() -> None:
+    (ax,) = figures.by_arm({"A": table(), "B": table()}, "m", ylabel="y").axes
+    assert line(ax, "A") == pytest.approx(2.0 ** np.arange(4) + 1)
+    assert len(ax.get_lines()) == 2 * (3 + 1)
+    colours = {drawn.get_color() for drawn in ax.get_lines()}
+    assert len(colours) == 2, "seeds have their arm's colour"
+
+
+def test_by_item_has_a_panel_for_each() -> None:
+    figure = figures.by_item({"A": table(items=("rare", "common"))}, "m", ["common", "rare"], ylabel="y")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["common", "rare"]
+    assert line(figure.axes[0], "A") - line(figure.axes[1], "A") == pytest.approx(np.ones(4))
+
+
+def test_histograms_are_shares_of_all_blocks() -> None:
+    rows = [
+        {"metric": "w", "item": item, "generation": g, "replicate": r, "value": value}
+        for g in (0, 1)
+        for r in (0, 1)
+        for item, value in (("q50", 9.0), ("bin 0.50", 0.25 * (1 + r)), ("bin 0.55", 0.5), ("bin 0.60", 0.25 * (1 - r)))
+    ]
+    frame = pd.DataFrame(rows).astype({"item": "category"})
+    bins = figures.bins(frame, "w", 1)
+    assert bins.to_numpy().tolist() == [[0.5, 0.375], [0.55, 0.5], [0.6, 0.125]]
+    (ax,) = figures.histograms(frame, "w", [0, 1], xlabel="x").axes
+    assert [patch.get_data().values.sum() for patch in ax.patches] == pytest.approx([1, 1])
+    assert ax.patches[0].get_data().edges == pytest.approx(10 ** np.array([0.5, 0.55, 0.6, 0.65]))
+
+
+def test_fitted_densities_draws_chains_and_truth() -> None:
+    frame = pd.concat([table("mean"), table("variance")])
+    figure = figures.fitted_densities(frame, [0, 3], chains=2)
+    assert [len(ax.get_lines()) for ax in figure.axes] == [3, 3]
+
+
+def test_figures_leave_no_trace() -> None:
+    before = dict(plt.rcParams)
+    figures.by_arm({"A": table()}, "m", ylabel="y")
+    assert dict(plt.rcParams) == before and not plt.get_fignums()
+
+
+def test_theory_and_figures_need_no_torch() -> None:
+    """What a theory chapter imports and runs, in a process where torch and transformers cannot be imported."""
+    code = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "tokenizers", "datasets"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+from model_collapse import cli, figures, notebook, stats, theory
+from model_collapse.run import execute, plan
+table, texts = execute(plan("gaussian", replicates=5, generations=2))
+assert texts is None
+figures.against_theory({"t": {"a": stats.pick(table, "variance")}}, {}, ylabel="v")
+for name in ("families", "regimes", "filters", "corpora"):
+    assert cli.main([name]) == 0
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
