@@ -21,7 +21,7 @@ class Estimate:
     level: float = 0.95
 
     def __format__(self, spec: str) -> str:
-        spec = spec or ".3g"
+        spec = "z" + (spec or ".3g")  # z: a rounded zero has no sign
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
