@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 from model_collapse.errors import OutsideError
 from model_collapse.run.block import Unit
@@ -21,13 +21,16 @@ def pool(workers: int) -> Iterator[Executor | None]:
     if workers <= 1:
         yield None
         return
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_follow, initargs=(os.getpid(),)) as executor:
+    others = set(active_children())
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow, initargs=(os.getpid(),)) as executor:
         try:
             yield executor
-        except BaseException as error:
-            # After an error nobody may still be writing the state that is tidied up next; Ctrl-C answers at once.
-            executor.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        except BaseException:
+            # Nobody may still be writing the state that is tidied up next. The executor itself only asks its workers
+            # to end, and never stops waiting for one that was just being started when another was killed.
+            for child in set(active_children()) - others:
+                child.kill()
+            executor.shutdown(cancel_futures=True)
             raise
 
 
