@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -104,16 +105,18 @@ def _merge(a: Moments, b: Moments) -> Moments:
     if a.root is None or b.root is None:
         return Moments(count, mean, None, weight)
     between = np.sqrt(a.mass * b.mass / mass) * shift[..., None]
-    wide = np.concatenate([a.root, b.root, between], axis=-1)
-    return Moments(count, mean, square_root(wide), weight)
+    return Moments(count, mean, square_root(a.root, b.root, between), weight)
 
 
-def square_root(wide: np.ndarray) -> np.ndarray:
-    """The (..., d, d) root with the same product root root' as `wide`, shape (..., d, k); no product is formed."""
-    dim, k = wide.shape[-2:]
+def square_root(*parts: np.ndarray) -> np.ndarray:
+    """The (..., d, d) root with the same product root root' as the `parts` (..., d, k) side by side; none is formed."""
+    dim = parts[0].shape[-2]
     if dim == 1:
-        # hypot, because a square underflows long before its root does.
-        return np.abs(np.hypot.reduce(wide, axis=-1, keepdims=True))
+        # hypot, because a square underflows long before its root does; column by column, as the columns are few.
+        columns = [part[..., j : j + 1] for part in parts for j in range(part.shape[-1])]
+        return reduce(np.hypot, columns[1:], np.abs(columns[0]))
+    wide = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    k = wide.shape[-1]
     if k < dim:
         wide = np.concatenate([wide, np.zeros((*wide.shape[:-1], dim - k))], axis=-1)
     return np.swapaxes(np.linalg.qr(np.swapaxes(wide, -1, -2), mode="r"), -1, -2)

@@ -124,9 +124,10 @@ def generations(
     for t in range(last + 1):
         if history is not None and first is not None:
             train = regime(source, history, n, stream(t, streams.REGIME))
-            rng = stream(t, streams.FILTER)
-            for judge in filters:
-                train = train.judged(judge(train, rng, first))
+            if filters:
+                rng = stream(t, streams.FILTER)
+                for judge in filters:
+                    train = train.judged(judge(train, rng, first))
         generation = saved.load(t, train) if saved is not None else None
         if generation is None:
             generation = step(t, train, source, family, size(t, n), stream, given=given, start=start)

@@ -92,19 +92,27 @@ class Gaussian:
             z = rng.standard_normal((n, chains, dim))
             return Rows(law.mean + np.einsum("nrj,rij->nri", z, law.root), stacked=True)
         z = rng.standard_normal((chains, dim, 1))
-        mean = law.mean + (law.root @ z)[..., 0] / np.sqrt(n)
-        root = square_root(law.root @ _bartlett(chains, dim, n - 1, rng)) if n > 1 else np.zeros_like(law.root)
-        return Moments(n, mean, root)
+        mean = law.mean + _product(law.root, z)[..., 0] / np.sqrt(n)
+        if n == 1:
+            return Moments(n, mean, np.zeros_like(law.root))
+        return Moments(n, mean, square_root(_product(law.root, _bartlett(chains, dim, n - 1, rng))))
 
 
 def _identity(chains: int, dim: int) -> np.ndarray:
     return np.broadcast_to(np.eye(dim), (chains, dim, dim))
 
 
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b; a thousand products of single numbers are ten times faster as one array's product."""
+    return a * b if a.shape[-2:] == b.shape[-2:] == (1, 1) else a @ b
+
+
 def _bartlett(chains: int, dim: int, freedom: int, rng: np.random.Generator) -> np.ndarray:
     """A with A A' ~ Wishart_d(I, freedom), freedom >= 1: chi variates on the diagonal, normal ones below it."""
     if freedom < dim:
         return rng.standard_normal((chains, dim, freedom))
+    if dim == 1:
+        return np.sqrt(rng.chisquare(freedom, (chains, 1, 1)))
     a = np.zeros((chains, dim, dim))
     diagonal = np.arange(dim)
     a[:, diagonal, diagonal] = np.sqrt(rng.chisquare(freedom - diagonal, (chains, dim)))
