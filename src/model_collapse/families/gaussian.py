@@ -77,20 +77,23 @@ class Gaussian:
         divisor = n if self.estimator == "mle" else n - 1
         if self.variance == "known":
             return Normal(moments.mean, _identity(*moments.mean.shape))
-        if np.any(np.asarray(divisor) <= 0):
+        if np.min(divisor) <= 0:
             raise InputError("family.estimator=unbiased divides by n - 1: n must be at least 2")
         scale = np.sqrt(divisor)
         return Normal(moments.mean, moments.root / (scale if np.ndim(scale) == 0 else scale[..., None, None]))
 
     def sample(self, model: Normal, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows | Moments:
         """n rows of N(mu, bias Sigma) per chain: Rows (n, R, d), or Moments of such rows."""
-        return self._draw(Normal(model.mean, model.root * np.sqrt(self.bias)), n, rng)
+        law = model if self.bias == 1 else Normal(model.mean, model.root * np.sqrt(self.bias))
+        return self._draw(law, n, rng)
 
     def _draw(self, law: Normal, n: int, rng: np.random.Generator) -> Rows | Moments:
         chains, dim = law.mean.shape
         if self.sampling == "draw":
             z = rng.standard_normal((n, chains, dim))
-            return Rows(law.mean + np.einsum("nrj,rij->nri", z, law.root), stacked=True)
+            x = z * law.root[..., 0] if dim == 1 else np.einsum("nrj,rij->nri", z, law.root)
+            x += law.mean
+            return Rows(x, stacked=True)
         z = rng.standard_normal((chains, dim, 1))
         mean = law.mean + _product(law.root, z)[..., 0] / np.sqrt(n)
         if n == 1:
