@@ -8,6 +8,7 @@ tails, and every mean is over thousands of chains, so the normal law is good at 
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -262,7 +263,7 @@ def test_chains_of_one_block_are_independent():
 def test_a_lost_symbol_stays_lost_and_shares_are_whole_counts(M, sampling):
     """In every chain and generation; a chain with one symbol left never moves again."""
     law = chain(Discrete(symbols=7, sampling=sampling), Replace(), M, 8 * M, 300, seed=100)
-    for before, after in zip(law, law[1:], strict=False):
+    for before, after in pairwise(law):
         p, next_p = before.model.shares, after.model.shares
         assert not np.any((p == 0) & (next_p > 0))
         fixed = p.max(axis=1) == 1
