@@ -195,9 +195,9 @@ def stationary_variance(
     mix        g M rows of the M real ones, without replacement.    (1 + 2 g (1 - g)) / D
     bernoulli  CF-W6: every row real with probability g.            1 / (1 - (1 - g)^2 (1 - 1/M))
 
-    With v = q (1 - q): V = g v/M + (1 - g)^2 [V + (v - V) / ((1 - g) M)] + 2 g (1 - g) C, where
-    E[p (1 - p)] = v - V and C, the covariance of the fit with the next real rows, is 0 when they are new and v/M, that of a fit to the finite
-    set with itself, when they come from it. g is the share in whole rows, round(real_fraction M) / M.
+    With v = q (1 - q): V = g v/M + (1 - g)^2 [V + (v - V) / ((1 - g) M)] + 2 g (1 - g) C, where v - V = E[p (1 - p)]
+    and C is the covariance of a fit with the next real rows: 0 when they are new, v/M when they come from the one real
+    set (that of a real set with itself). g is the share in whole rows, round(real_fraction M) / M.
     """
     q, M, g = np.asarray(share, float), np.asarray(M, float), np.asarray(real_fraction, float)
     one = q * (1 - q) / M
@@ -211,7 +211,7 @@ def accumulated_heterozygosity(t: ArrayLike, M: ArrayLike, shares: ArrayLike) ->
     """CF-W7. E[1 - sum p^2] = H_0 prod_(j=1..t) (1 - 1 / (M j^2)) when fit t uses all t batches of M rows so far.
 
     Batch t moves the pooled shares by 1/t of its own sampling error: E[H_t] = E[H_(t-1)] (1 - 1 / (M t^2)). The
-    product is that of the Gaussian chain, with the limit sin(pi / sqrt M) / (pi / sqrt M). The support never changes: it
-    is that of the real batch, `expected_support(1, shares, M)`.
+    product is that of the Gaussian chain, with the limit sin(pi / sqrt M) / (pi / sqrt M). The support never changes:
+    it is that of the real batch, `expected_support(1, shares, M)`.
     """
     return (1 - np.sum(np.square(shares))) * accumulated_variance(t, M, "mle")
