@@ -215,5 +215,5 @@ def points(
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale=scale, yscale=scale)
     if scale == "log":
         plain_ticks(ax.xaxis)
-    ax.legend()
+    ax.legend(loc="upper left")
     return figure
