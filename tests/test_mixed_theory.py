@@ -27,7 +27,7 @@ from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
 from model_collapse.regimes.weigh import Weigh
 
-COMPARISONS = 1500
+COMPARISONS = 2000
 Z = stats.norm.isf(1e-3 / COMPARISONS / 2)  # 5.0
 SIZES = [5, 10, 100]
 SETTINGS: list[dict[str, Any]] = [

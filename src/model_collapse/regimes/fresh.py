@@ -17,7 +17,8 @@ class Fresh:
     """round(real_fraction n) new real rows, the rest from the last sample ("fresh data loop").
 
     Unlike mix, real rows never come back, so the data bring new information in every generation. A model writes only
-    as many rows as the next one reads. Alemohammad et al. 2024, arXiv:2307.01850.
+    as many rows as the next one reads, which keeps exact sampling exact; measures of a sample see those rows.
+    real_fraction=1 is the control that never sees a model's data. Alemohammad et al. 2024, arXiv:2307.01850.
     """
 
     real_fraction: Annotated[float, Field(ge=0, le=1, description="share of rows that are real and new")] = 0.1
@@ -25,8 +26,8 @@ class Fresh:
     needs: ClassVar[Literal["last"]] = "last"
 
     def size(self, t: int, n: int) -> int:
-        """Rows that are not real; at least one, for a model that writes nothing has no sample."""
-        return max(n - round(self.real_fraction * n), 1)
+        """Rows that are not real; n for the control, whose samples are measured though nobody reads them."""
+        return n - round(self.real_fraction * n) or n
 
     def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data:
         real = round(self.real_fraction * n)
