@@ -15,7 +15,6 @@ import pytest
 from scipy import stats
 from scipy.optimize import minimize_scalar
 
-from model_collapse import mixed_theory as theory
 from model_collapse import streams
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.loop import Generation, generations
@@ -26,6 +25,7 @@ from model_collapse.regimes.grow import Grow
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
 from model_collapse.regimes.weigh import Weigh
+from model_collapse.theory import mixed as theory
 
 COMPARISONS = 2000
 Z = stats.norm.isf(1e-3 / COMPARISONS / 2)  # 5.0
