@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -34,17 +35,19 @@ def said(executed: Path) -> str:
     return "\n".join(output["data"]["text/markdown"] for output in outputs if "text/markdown" in output.get("data", ()))
 
 
-def executed_copies() -> dict[Path, int]:
-    folder = (paths.project() or Path()) / "_build" / "executed"
-    return {path: path.stat().st_mtime_ns for path in folder.glob("*/notebooks/10_language_model.ipynb")}
+Run = Callable[..., str]
 
 
-def run(*arguments: str) -> str:
-    """Run the chapter; what it says."""
-    before = executed_copies()
-    assert cli.main(["run", "language_model", "--force", *arguments]) == 0
-    (changed,) = [path for path, time in executed_copies().items() if before.get(path) != time]
-    return said(changed)
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the chapter and gives what it says; the runner's last line names the folder of the executed copy."""
+
+    def sentences(*arguments: str) -> str:
+        assert cli.main(["run", "language_model", "--force", *arguments]) == 0
+        folder = capsys.readouterr().out.splitlines()[-1].removeprefix("executed notebooks: ")
+        return said((paths.project() or Path()) / folder / "10_language_model.ipynb")
+
+    return sentences
 
 
 def kept(runs: Path) -> dict[str, object]:
@@ -63,7 +66,7 @@ def own_texts(root: Path) -> Path:
 
 
 @needs_real_data
-def test_real_wikitext(runs: Path) -> None:
+def test_real_wikitext(runs: Path, run: Run) -> None:
     """The chapter takes WikiText-2 and says on the page which of its two forms it was."""
     text = run("--profile", "smoke", "-p", "corpus=wikitext-2", *TINY)
     made = list(kept(runs).values())
@@ -71,7 +74,7 @@ def test_real_wikitext(runs: Path) -> None:
     assert f"corpus {made[0]['corpus']}" in text  # type: ignore[index]
 
 
-def test_a_folder_of_text_files(tmp_path: Path, runs: Path) -> None:
+def test_a_folder_of_text_files(tmp_path: Path, runs: Path, run: Run) -> None:
     """A reader's own texts: one .txt file per document."""
     folder = own_texts(tmp_path)
     text = run("--profile", "smoke", "-p", f"corpus={folder}", *TINY)
@@ -79,7 +82,9 @@ def test_a_folder_of_text_files(tmp_path: Path, runs: Path) -> None:
     assert "Perplexity" not in text and "has perplexity" in text
 
 
-def test_the_papers_settings_with_another_opt(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_papers_settings_with_another_opt(
+    tmp_path: Path, runs: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Profile `paper` runs unchanged on an OPT in hub layout: a tiny random one beside OPT's tokenizer files."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     folder = tmp_path / "opt"
