@@ -99,7 +99,11 @@ REFUSALS = {
     "unknown command": (["chains"], "chains", "chain"),
     "no family": (["chain"], "FAMILY"),
     "unknown family": (["chain", "gausian", "--out", "c.parquet"], "'gausian'", "gaussian", "opt"),
-    "unknown regime": (["chain", "gaussian", "keep", "--out", "c.parquet"], "'keep'", "accumulate, mix, replace"),
+    "unknown regime": (
+        ["chain", "gaussian", "keep", "--out", "c.parquet"],
+        "'keep'",
+        "accumulate, fixed, fresh, grow, mix, replace, subsample, weigh",
+    ),
     "path as family": (["chain", "../gaussian"], "'../gaussian'", "known: "),
     "private name": (["chain", "__init__"], "'__init__'", "known: "),
     "unknown filter": (chain("--filter", "nice", "--out", "c.parquet"), "'nice'", "filters"),

@@ -9,6 +9,7 @@ import pkgutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
@@ -57,8 +58,8 @@ def frozen(data: Any) -> None:
 
 def test_the_scan_finds_those_known_by_name():
     """Without this, a scan that finds nothing would pass every test below."""
-    assert {"gaussian", "opt"} <= set(FAMILIES)
-    assert {"accumulate", "mix", "replace"} <= set(REGIMES)
+    assert {"gaussian", "discrete", "opt"} <= set(FAMILIES)
+    assert {"accumulate", "fixed", "fresh", "grow", "mix", "replace", "subsample", "weigh"} <= set(REGIMES)
     assert "gaussian" in NUMERIC and "opt" not in NUMERIC
     for package, known in ((families, FAMILIES), (regimes, REGIMES), (filters, FILTERS)):
         files = {path.stem for folder in package.__path__ for path in _modules(folder)}
@@ -207,18 +208,17 @@ def test_numeric_families_write_as_many_rows_as_asked_for_and_their_sources_draw
 # Regimes -----------------------------------------------------------------------------------------------------------
 
 
-def past(kind: str, generation: int = 3) -> tuple[Source, list[Data]]:
+def past(kind: str, size: Callable[[int, int], int], generation: int = 3) -> tuple[Source, list[Data]]:
     """A source and what generations 0 .. generation - 1 wrote, as plain rows, stacked rows, or moments."""
     rng = np.random.default_rng(7)
 
-    def rows() -> Rows | Moments:
+    def rows(n: int, rng: np.random.Generator) -> Rows | Moments:
         if kind == "moments":
-            return Moments(N, rng.standard_normal((4, 1)), rng.random((4, 1, 1)))
-        return Rows(rng.standard_normal((N, 4, 1) if kind == "stacked" else (N, 5)), stacked=kind == "stacked")
+            return Moments(n, rng.standard_normal((4, 1)), rng.random((4, 1, 1)))
+        return Rows(rng.standard_normal((n, 4, 1) if kind == "stacked" else (n, 5)), stacked=kind == "stacked")
 
-    written = [Data.of(rows(), t + 1, 1) for t in range(generation)]
-    source = Source(Data.real(rows()), fresh=lambda n, rng: rows())
-    return source, written
+    written = [Data.of(rows(size(t, N), rng), t + 1, 1) for t in range(generation)]
+    return Source(Data.real(rows(N, rng)), fresh=rows), written
 
 
 @pytest.mark.parametrize("kind", ["plain", "stacked", "moments"])
@@ -228,7 +228,10 @@ def test_regimes_make_a_training_set_and_change_nothing(name: str, kind: str):
     regime = registry.build(regimes, name, {})
     assert parameters(type(regime).__call__) == parameters(loop.Regime.__call__)
     assert regime.needs in ("nothing", "last", "all")
-    source, written = past(kind)
+    size = getattr(regime, "size", lambda t, n: n)
+    assert [name for name, _, _ in parameters(size)] == ["t", "n"]
+    assert all(isinstance(size(t, n), int) and size(t, n) >= 1 for t in (0, 1, 50) for n in (1, N))
+    source, written = past(kind, size)
     history = History(written[-1], Data.concat(written) if regime.needs == "all" else None)
     for data in (source.train, history.last, history.pool):
         if data is not None:
@@ -247,8 +250,9 @@ def test_regimes_make_a_training_set_and_change_nothing(name: str, kind: str):
         assert np.all((data.born >= 0) & (data.born <= 3)) and np.array_equal(data.author > 0, data.born > 0)
         assert np.all((data.share_real >= 0) & (data.share_real <= 1))
     if kind != "moments":
+        # A row that is in nobody's sample is a new real one.
         births = {row.tobytes(): int(born) for part in (source.train, *written) for row, born in _rows(part)}
-        assert all(births[row.tobytes()] == born for row, born in _rows(made[0])), "a row came with another's birth"
+        assert all(births.get(row.tobytes(), 0) == born for row, born in _rows(made[0])), "a row has another's birth"
 
 
 def _rows(data: Data) -> list[tuple[np.ndarray, int]]:

@@ -83,6 +83,34 @@ def test_figures_leave_no_trace() -> None:
     assert dict(plt.rcParams) == before and not plt.get_fignums()
 
 
+def test_shares_of_chains_stack_to_the_whole() -> None:
+    """One panel per chain; the areas of the items reach from 0 to 1, the first at the bottom."""
+    rows = [
+        {"metric": "share", "item": str(i + 1), "generation": g, "replicate": r, "value": [0.5, 0.3, 0.2][(i + r) % 3]}
+        for i in range(3)
+        for g in range(4)
+        for r in range(2)
+    ]
+    figure = figures.shares_of_chains(pd.DataFrame(rows).astype({"item": "category"}), chains=2)
+    assert len(figure.axes) == 2
+    for r, ax in enumerate(figure.axes):
+        tops = [area.get_paths()[0].vertices[:, 1].max() for area in ax.collections]
+        np.testing.assert_allclose(tops, [[0.5, 0.8, 1.0], [0.3, 0.5, 1.0]][r])
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_points_stand_with_their_intervals_about_the_line(scale: str) -> None:
+    data = pd.DataFrame({"x": [1.0, 2.0, 4.0], "y": [2.0, 4.0, 9.0], "low": [1.0, 3.0, 8.0], "high": [2.5, 5.0, 9.5]})
+    (ax,) = figures.points(data, lambda x: 2 * x, xlabel="x", ylabel="y", scale=scale).axes
+    (bars,) = ax.containers
+    np.testing.assert_array_equal(bars.lines[0].get_xydata(), data[["x", "y"]])
+    ends = [np.ptp(segment[:, 1]) for segment in bars.lines[2][0].get_segments()]
+    np.testing.assert_allclose(ends, [1.5, 2.0, 1.5])
+    x, theory = line(ax, "theory"), next(drawn for drawn in ax.get_lines() if drawn.get_label() == "theory")
+    np.testing.assert_allclose(x, 2 * np.asarray(theory.get_xdata()))
+    assert ax.get_xscale() == scale
+
+
 def test_theory_and_figures_need_no_torch() -> None:
     """What a theory chapter imports and runs, in a process where torch and transformers cannot be imported."""
     code = """

@@ -82,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         listing.set_defaults(kind=name)
         listing.add_argument("--json", action="store_true")
 
+    bench = command("bench", _bench, "time our way against the published one")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks; all if none is given")
+    bench.add_argument("--json", metavar="FILE", help="write the results there")
+
     build = command("build", _build, "lay the executed chapters into the book")
     build.add_argument("--profile", default="laptop")
 
@@ -193,6 +197,24 @@ def _corpora() -> list[dict[str, Any]]:
     from model_collapse import corpora
 
     return [{"name": name, "summary": summary} for name, summary in corpora.NAMES.items()]
+
+
+def _bench(chosen: argparse.Namespace) -> int:
+    from model_collapse import bench, record
+    from model_collapse.run import on_stderr
+
+    out = Path(chosen.json) if chosen.json else None
+    if out is not None and not out.parent.is_dir():
+        raise InputError(f"--json: the folder {out.parent} does not exist")
+    found = bench.run(chosen.names, progress=on_stderr)
+    if out is not None:
+        with record.disk_errors(), record.whole_file(out) as temporary:
+            temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    for r in found["results"]:
+        verdict = "met" if r["met"] else "not met"
+        print(f"{r['name']}: {r['ratio']:.4g} times as fast ({r['ratio_min']:.4g} to {r['ratio_max']:.4g}), ", end="")
+        print(f"goal {r['goal']:g}: {verdict}; {r['note']}")
+    return 0
 
 
 def _build(chosen: argparse.Namespace) -> int:

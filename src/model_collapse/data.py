@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -55,11 +56,13 @@ class Moments:
     count  n, the same in all chains
     mean   (R, d)
     root   (R, d, d), or None where a family needs no scatter
+    weight average weight of a row; the scatter is the weighted one
     """
 
     count: int
     mean: np.ndarray
     root: np.ndarray | None = None
+    weight: float = 1
 
     def __len__(self) -> int:
         return self.count
@@ -68,6 +71,16 @@ class Moments:
     def chains(self) -> int:
         """R."""
         return len(self.mean)
+
+    @property
+    def mass(self) -> float:
+        """Total weight: what a fit of weighted rows has in the place of n."""
+        return self.count * self.weight
+
+    def weighed(self, weight: float) -> Moments:
+        """The same rows, each `weight` times as heavy."""
+        root = None if self.root is None else self.root * np.sqrt(weight)
+        return Moments(self.count, self.mean, root, self.weight * weight)
 
     def take(self, index: np.ndarray) -> Moments:
         """Refused: there are no rows to choose from."""
@@ -84,22 +97,26 @@ class Moments:
 
 
 def _merge(a: Moments, b: Moments) -> Moments:
-    count = a.count + b.count
+    count, mass = a.count + b.count, a.mass + b.mass
+    # An average weight of exactly 1 stays an integer, so that unweighted counts are never rounded.
+    weight = 1 if mass == count else mass / count
     shift = b.mean - a.mean
-    mean = a.mean + shift * (b.count / count)
+    mean = a.mean + shift * (b.mass / mass)
     if a.root is None or b.root is None:
-        return Moments(count, mean)
-    between = np.sqrt(a.count * b.count / count) * shift[..., None]
-    wide = np.concatenate([a.root, b.root, between], axis=-1)
-    return Moments(count, mean, square_root(wide))
+        return Moments(count, mean, None, weight)
+    between = np.sqrt(a.mass * b.mass / mass) * shift[..., None]
+    return Moments(count, mean, square_root(a.root, b.root, between), weight)
 
 
-def square_root(wide: np.ndarray) -> np.ndarray:
-    """The (..., d, d) root with the same product root root' as `wide`, shape (..., d, k); no product is formed."""
-    dim, k = wide.shape[-2:]
+def square_root(*parts: np.ndarray) -> np.ndarray:
+    """The (..., d, d) root with the same product root root' as the `parts` (..., d, k) side by side; none is formed."""
+    dim = parts[0].shape[-2]
     if dim == 1:
-        # hypot, because a square underflows long before its root does.
-        return np.abs(np.hypot.reduce(wide, axis=-1, keepdims=True))
+        # hypot, because a square underflows long before its root does; column by column, as the columns are few.
+        columns = [part[..., j : j + 1] for part in parts for j in range(part.shape[-1])]
+        return reduce(np.hypot, columns[1:], np.abs(columns[0]))
+    wide = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    k = wide.shape[-1]
     if k < dim:
         wide = np.concatenate([wide, np.zeros((*wide.shape[:-1], dim - k))], axis=-1)
     return np.swapaxes(np.linalg.qr(np.swapaxes(wide, -1, -2), mode="r"), -1, -2)
@@ -165,6 +182,14 @@ class Data:
         if parts[0].size is not None:
             size = np.concatenate([part.size for part in parts])
         return Data(rows, _stack([p.born for p in parts]), _stack([p.author for p in parts]), weight, size)
+
+    def weighed(self, weight: float) -> Data:
+        """The same rows, each `weight` times as heavy in the fit."""
+        if isinstance(self.rows, Moments):
+            return replace(self, rows=self.rows.weighed(weight))
+        return replace(
+            self, weight=np.full(self.born.shape, float(weight)) * (1 if self.weight is None else self.weight)
+        )
 
     def judged(self, verdict: np.ndarray) -> Data:
         """What a filter leaves: the rows where a bool `verdict` (n,) is true, or all rows with the weights it gives.

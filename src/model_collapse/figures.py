@@ -181,3 +181,39 @@ def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str],
 def _whole_ticks(ax: Axes, last: int) -> None:
     """Generations are whole numbers."""
     ax.set_xticks(np.unique(np.linspace(0, last, min(last, 10) + 1).round().astype(int)))
+
+
+@styled
+def shares_of_chains(table: pd.DataFrame, chains: int = 4) -> Figure:
+    """Shares of symbols (items of the metric `share`) stacked over generations, one panel per chain."""
+    rows = stats.pick(table, "share").astype({"item": str}).astype({"item": int})
+    figure, axes = plt.subplots(1, chains, figsize=(2.2 * chains, 2.6), sharey=True, squeeze=False)
+    for ax, chain in zip(axes[0], sorted(rows["replicate"].unique())[:chains], strict=True):
+        wide = rows[rows["replicate"] == chain].pivot(index="generation", columns="item", values="value")
+        ax.stackplot(wide.index, wide.T, colors=sns.color_palette("viridis", wide.shape[1]), lw=0)
+        ax.set(title=f"chain {chain + 1}", xlabel="generation", ylim=(0, 1), xlim=(0, wide.index.max()))
+    axes[0][0].set_ylabel("share, commonest below")
+    return figure
+
+
+@styled
+def points(
+    table: pd.DataFrame,
+    line: Callable[[np.ndarray], np.ndarray],
+    *,
+    xlabel: str,
+    ylabel: str,
+    scale: str = "linear",
+) -> Figure:
+    """Points with intervals (columns x, y, low, high) about a dashed closed form of x."""
+    figure, ax = plt.subplots()
+    bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
+    ax.errorbar(table["x"], table["y"], yerr=bars, fmt="o", ms=4, lw=1.2, label="simulated")
+    ends = table["x"].min(), table["x"].max()
+    x = np.geomspace(*ends, 200) if scale == "log" else np.linspace(0, ends[1], 200)
+    ax.plot(x, line(x), ls=(0, (4, 3)), color="black", lw=1.1, label="theory")
+    ax.set(xlabel=xlabel, ylabel=ylabel, xscale=scale, yscale=scale)
+    if scale == "log":
+        plain_ticks(ax.xaxis)
+    ax.legend(loc="upper left")
+    return figure

@@ -57,7 +57,10 @@ class Family(Protocol):
 
 
 class Regime(Protocol):
-    """How the next training set is put together. `needs`: how much of the past it reads."""
+    """How the next training set is put together. `needs`: how much of the past it reads.
+
+    A regime that wants samples of another size than n also has `size(t, n)`: how many rows generation t writes.
+    """
 
     needs: ClassVar[Literal["nothing", "last", "all"]]
 
@@ -115,17 +118,19 @@ def generations(
     saved  finished generations are taken from it, new ones handed to it
     """
     train = source.train
+    size = getattr(regime, "size", lambda t, n: n)
     history: History | None = None
     first: Generation | None = None
     for t in range(last + 1):
         if history is not None and first is not None:
             train = regime(source, history, n, stream(t, streams.REGIME))
-            rng = stream(t, streams.FILTER)
-            for judge in filters:
-                train = train.judged(judge(train, rng, first))
+            if filters:
+                rng = stream(t, streams.FILTER)
+                for judge in filters:
+                    train = train.judged(judge(train, rng, first))
         generation = saved.load(t, train) if saved is not None else None
         if generation is None:
-            generation = step(t, train, source, family, n, stream, given=given, start=start)
+            generation = step(t, train, source, family, size(t, n), stream, given=given, start=start)
             if saved is not None:
                 saved.save(generation)
         first = first or generation

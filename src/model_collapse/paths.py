@@ -15,6 +15,12 @@ def project() -> Path | None:
     return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
 
 
+def benchmarks() -> Path | None:
+    """The folder of the published ways that `bench` compares with, if there is a checkout."""
+    root = project()
+    return root / "benchmarks" if root and (root / "benchmarks").is_dir() else None
+
+
 def lock() -> Path | None:
     """requirements.lock of the checkout, if there is one."""
     root = project()

@@ -26,8 +26,12 @@ class Stream(Protocol):
 def stream(seed: int, block: int = 0) -> Stream:
     """The streams of one block of replicate chains."""
 
+    # SeedSequence(seed, spawn_key=(generation + 1, use, block)), in the words that it is made of: an array is read in a
+    # third of the time, and fast families spend much of theirs here.
+    words = [seed & 0xFFFFFFFF, seed >> 32, 0, 0]
+
     def generator(generation: int, use: int) -> np.random.Generator:
-        key = (generation + 1, use, block)
-        return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(seed, spawn_key=key)))
+        entropy = np.array([*words, generation + 1, use, block], np.uint32)
+        return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(entropy)))
 
     return generator

@@ -73,38 +73,49 @@ class Gaussian:
         Weighted rows: mean = sum w x / sum w, and sum w in the place of n.
         """
         moments = data.rows if isinstance(data.rows, Moments) else _moments(data.rows.x, data.weight)
-        n = moments.count if data.weight is None else data.weight.sum(axis=0)
+        n = moments.mass if data.weight is None else data.weight.sum(axis=0)
         divisor = n if self.estimator == "mle" else n - 1
         if self.variance == "known":
             return Normal(moments.mean, _identity(*moments.mean.shape))
-        if np.any(np.asarray(divisor) <= 0):
+        if np.min(divisor) <= 0:
             raise InputError("family.estimator=unbiased divides by n - 1: n must be at least 2")
         scale = np.sqrt(divisor)
         return Normal(moments.mean, moments.root / (scale if np.ndim(scale) == 0 else scale[..., None, None]))
 
     def sample(self, model: Normal, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows | Moments:
         """n rows of N(mu, bias Sigma) per chain: Rows (n, R, d), or Moments of such rows."""
-        return self._draw(Normal(model.mean, model.root * np.sqrt(self.bias)), n, rng)
+        law = model if self.bias == 1 else Normal(model.mean, model.root * np.sqrt(self.bias))
+        return self._draw(law, n, rng)
 
     def _draw(self, law: Normal, n: int, rng: np.random.Generator) -> Rows | Moments:
         chains, dim = law.mean.shape
         if self.sampling == "draw":
             z = rng.standard_normal((n, chains, dim))
-            return Rows(law.mean + np.einsum("nrj,rij->nri", z, law.root), stacked=True)
+            x = z * law.root[..., 0] if dim == 1 else np.einsum("nrj,rij->nri", z, law.root)
+            x += law.mean
+            return Rows(x, stacked=True)
         z = rng.standard_normal((chains, dim, 1))
-        mean = law.mean + (law.root @ z)[..., 0] / np.sqrt(n)
-        root = square_root(law.root @ _bartlett(chains, dim, n - 1, rng)) if n > 1 else np.zeros_like(law.root)
-        return Moments(n, mean, root)
+        mean = law.mean + _product(law.root, z)[..., 0] / np.sqrt(n)
+        if n == 1:
+            return Moments(n, mean, np.zeros_like(law.root))
+        return Moments(n, mean, square_root(_product(law.root, _bartlett(chains, dim, n - 1, rng))))
 
 
 def _identity(chains: int, dim: int) -> np.ndarray:
     return np.broadcast_to(np.eye(dim), (chains, dim, dim))
 
 
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b; a thousand products of single numbers are ten times faster as one array's product."""
+    return a * b if a.shape[-2:] == b.shape[-2:] == (1, 1) else a @ b
+
+
 def _bartlett(chains: int, dim: int, freedom: int, rng: np.random.Generator) -> np.ndarray:
     """A with A A' ~ Wishart_d(I, freedom), freedom >= 1: chi variates on the diagonal, normal ones below it."""
     if freedom < dim:
         return rng.standard_normal((chains, dim, freedom))
+    if dim == 1:
+        return np.sqrt(rng.chisquare(freedom, (chains, 1, 1)))
     a = np.zeros((chains, dim, dim))
     diagonal = np.arange(dim)
     a[:, diagonal, diagonal] = np.sqrt(rng.chisquare(freedom - diagonal, (chains, dim)))

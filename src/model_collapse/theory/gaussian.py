@@ -1,8 +1,4 @@
-"""Closed forms that the simulations are held to. numpy and scipy only.
-
-n counts fits: generation g of a table has been fitted n = g + 1 times. M is the number of rows per generation and
-sigma_0^2 = 1 unless said. All functions broadcast over n and M. CF-* are the names used in the book.
-"""
+"""Closed forms of the Gaussian chain, CF-G*: n fits of M rows each, true variance 1. All broadcast over n and M."""
 
 from __future__ import annotations
 

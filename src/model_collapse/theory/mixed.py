@@ -1,0 +1,252 @@
+"""Closed forms of normal laws refitted to real and synthetic rows together. numpy and scipy only.
+
+n counts fits, M rows per generation; real rows come from N(0, 1), or from N(0, I) in d dimensions.
+
+One recursion carries everything here. Let V_n = E[mu_n^2] and S_n = E[s_n^2]. Fit n + 1 reads k real rows of weight a
+and m rows of weight b written by fit n, whose variance is lambda s_n^2 (lambda = 1: no bias). With W = a k + b m the
+new mean is (a k r + b m y) / W, r the mean of the real rows and y that of the written ones, so that
+
+    V' = [a^2 k + b^2 m lambda S + (b m)^2 V + 2 a k b m C] / W^2
+
+where C = Cov(r, mu_n) is 0 for new real rows and 1/N for rows of one finite real set of N rows that the chain began
+with (mu_1 is the mean of that set, and C' = (a k / N + b m C) / W keeps the value 1/N). The weighted mean square about
+0 has the mean Q = [a k + b m (lambda S + V)] / W, and the scatter is what the mean has not taken:
+
+    S' = Q - V' (mle),   (Q - V') W / (W - 1) (unbiased),   1 (variance known).
+
+It is exact for every M, for only first and second moments enter. With the mle, lambda = 1 and C = 0, Q = 1 if V + S =
+1: then V_n + S_n = 1 for every n, as without real rows. Means over chains get heavy tails where S stays near 1 by rare
+large values (pure replace, unbiased, n > M); a real share bounds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import digamma, poch, polygamma
+
+Estimator = Literal["mle", "unbiased"]
+Variance = Literal["estimated", "known"]
+Moments = tuple[np.ndarray, np.ndarray]
+
+GOLDEN = (np.sqrt(5) - 1) / 2
+"""Inverse of the golden ratio, 0.618: the best weight of real rows, see `weigh_drift_limit`."""
+
+
+def fresh_moments(
+    n: ArrayLike,
+    M: int,
+    real_fraction: float,
+    *,
+    estimator: Estimator = "mle",
+    variance: Variance = "estimated",
+    bias: float = 1.0,
+) -> Moments:
+    """(V_n, S_n) of regime `fresh`: round(g M) new real rows and the rest from the last sample, exact for n >= 1."""
+    k = round(real_fraction * M)
+    return _iterate(n, M, [(k, M - k)], estimator, variance, bias)
+
+
+def mix_moments(
+    n: ArrayLike,
+    M: int,
+    real_fraction: float,
+    *,
+    estimator: Estimator = "mle",
+    variance: Variance = "estimated",
+    bias: float = 1.0,
+) -> Moments:
+    """(V_n, S_n) of regime `mix`: round(g M) rows drawn again from one real set of M rows. Exact for any n >= 1.
+
+    Given the set, the rows drawn have its mean on average, so their covariance with mu_n is C = 1/M too.
+    """
+    k = round(real_fraction * M)
+    return _iterate(n, M, [(k, M - k)], estimator, variance, bias, kept=True)
+
+
+def fixed_moments(
+    n: ArrayLike,
+    M: int,
+    synthetic: float = 1.0,
+    *,
+    estimator: Estimator = "mle",
+    variance: Variance = "estimated",
+    bias: float = 1.0,
+) -> Moments:
+    """(V_n, S_n) of regime `fixed`: all M real rows beside round(synthetic M) written ones. Exact for any n >= 1."""
+    return _iterate(n, M, [(M, max(round(synthetic * M), 1))], estimator, variance, bias, kept=True)
+
+
+def weigh_moments(
+    n: ArrayLike,
+    M: int,
+    real_weight: float,
+    *,
+    estimator: Estimator = "mle",
+    variance: Variance = "estimated",
+    bias: float = 1.0,
+) -> Moments:
+    """(V_n, S_n) of regime `weigh`: M new real rows of weight 2 w, M written ones of weight 2 (1 - w)."""
+    weights = (2 * real_weight, 2 * (1 - real_weight))
+    return _iterate(n, M, [(M, M)], estimator, variance, bias, weights=weights)
+
+
+def grow_moments(
+    sizes: Sequence[int],
+    *,
+    estimator: Estimator = "mle",
+    variance: Variance = "estimated",
+    bias: float = 1.0,
+) -> Moments:
+    """(V_n, S_n) for n = 1 .. len(sizes), where fit i reads sizes[i - 1] rows of fit i - 1 (fit 1: real ones)."""
+    steps = [(0, m) for m in sizes[1:]]
+    return _iterate(np.arange(1, len(sizes) + 1), sizes[0], steps, estimator, variance, bias)
+
+
+def _iterate(
+    n: ArrayLike,
+    first: int,
+    steps: Sequence[tuple[int, int]],
+    estimator: Estimator,
+    variance: Variance,
+    bias: float,
+    weights: tuple[float, float] = (1, 1),
+    kept: bool = False,
+) -> Moments:
+    """V and S at fits n, fit 1 on `first` real rows; the last of `steps` (k, m) is repeated. See the module."""
+    n = np.asarray(n, int)
+    if n.min(initial=1) < 1:
+        raise ValueError("n counts fits and is at least 1")
+    a, b = weights
+    C = 1 / first if kept else 0.0
+    V = [1 / first]
+    S = [1.0 if variance == "known" or estimator == "unbiased" else 1 - 1 / first]
+    for i in range(n.max(initial=1) - 1):
+        k, m = steps[min(i, len(steps) - 1)]
+        real, wrote = a * k, b * m
+        W = real + wrote
+        drift = (a * real + b * wrote * bias * S[-1] + wrote**2 * V[-1] + 2 * real * wrote * C) / W**2
+        scatter = (real + wrote * (bias * S[-1] + V[-1])) / W - drift
+        V.append(drift)
+        S.append(1.0 if variance == "known" else scatter if estimator == "mle" else scatter * W / (W - 1))
+    return np.array(V)[n - 1], np.array(S)[n - 1]
+
+
+def fresh_drift_limit(M: ArrayLike, real_fraction: ArrayLike, *, variance: Variance = "estimated") -> np.ndarray:
+    """CF-G9. Limit of V_n under `fresh` with a share g of new real rows, lambda = 1: V = 1 / (M D).
+
+    Known sigma: V' = 1/M + (1-g)^2 V, so D = 1 - (1-g)^2. With the mle S = 1 - V, hence the synthetic rows spread less:
+    V' = 1/M + [(1-g)^2 - (1-g)/M] V and D = 1 - (1-g)^2 + (1-g)/M. g M is a whole number of rows; 0 < g <= 1 (mle:
+    g = 0 gives 1, the limit of pure replace).
+    """
+    return 1 / (np.asarray(M, float) * _decay(M, real_fraction, variance))
+
+
+def mix_drift_limit(M: ArrayLike, real_fraction: ArrayLike, *, variance: Variance = "estimated") -> np.ndarray:
+    """Limit of V_n under `mix`: (1 + 2 g (1-g)) / (M D), D as in `fresh_drift_limit`; mle or known sigma, 0 < g <= 1.
+
+    The covariance term of the recursion adds 2 g (1-g) / M in every generation: the same real rows, again and again,
+    hold the mean at the mean of that set and not at the truth.
+    """
+    g = np.asarray(real_fraction, float)
+    return (1 + 2 * g * (1 - g)) * fresh_drift_limit(M, g, variance=variance)
+
+
+def fixed_drift_limit(M: ArrayLike, synthetic: ArrayLike = 1.0, *, variance: Variance = "estimated") -> np.ndarray:
+    """Limit of V_n under `fixed`: M real rows for ever and l M synthetic ones; mle or known sigma, l M whole.
+
+    With g = 1 / (1 + l), T = M + l M rows in all: (3 - 2 g) / (T D_T), D_T as in `fresh_drift_limit` with T for M. For
+    a known sigma this is 1 / (g T) + (1 - g) / (T (2 g - g^2)): the spread of the real mean, plus what the loop adds.
+    """
+    g = 1 / (1 + np.asarray(synthetic, float))
+    T = np.asarray(M, float) / g
+    return (3 - 2 * g) / (T * _decay(T, g, variance))
+
+
+def weigh_drift_limit(M: ArrayLike, real_weight: ArrayLike, *, variance: Variance = "known") -> np.ndarray:
+    """CF-G10. Limit of V_n under `weigh`: (1/M) (w^2 + (1-w)^2) / (1 - (1-w)^2) for a known sigma, 0 < w <= 1.
+
+    Its minimum solves w^2 + w = 1: w = 0.618, the inverse of the golden ratio, and its value there is 0.618 / M, less
+    than the 1 / M of real rows alone (He, Xu & Cheng 2025, arXiv:2502.18049). With the mle S = 1 - V, so that
+    (1-w)^2 / M is added to the denominator.
+    """
+    M, w = np.asarray(M, float), np.asarray(real_weight, float)
+    less = 0 if variance == "known" else (1 - w) ** 2 / M
+    return (w**2 + (1 - w) ** 2) / (1 - (1 - w) ** 2 + less) / M
+
+
+def _decay(M: ArrayLike, real_fraction: ArrayLike, variance: Variance) -> np.ndarray:
+    """D: the share of V that one generation forgets."""
+    M, rest = np.asarray(M, float), 1 - np.asarray(real_fraction, float)
+    return 1 - rest**2 + (0 if variance == "known" else rest / M)
+
+
+def biased_variance(n: ArrayLike, M: ArrayLike, bias: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
+    """CF-G11. E[s_n^2] = lambda^(n-1) (1 - 1/M)^n (mle), lambda^(n-1) (unbiased), under `replace`.
+
+    Fit 1 reads real rows; each of the n - 1 samples since had its variance multiplied by lambda. The spread of ln s_n^2
+    does not depend on lambda, and its mean is moved by (n - 1) ln lambda.
+    """
+    n, M = np.asarray(n, float), np.asarray(M, float)
+    return np.asarray(bias, float) ** (n - 1) * ((1 - 1 / M) ** n if estimator == "mle" else 1)
+
+
+def expected_log_det(
+    n: ArrayLike, M: ArrayLike, d: int, estimator: Estimator = "mle", bias: ArrayLike = 1.0
+) -> np.ndarray:
+    """CF-G6b. E[ln det Sigma_n] = n [sum_(j=1..d) psi((M-j)/2) + d ln(2/c)] + (n-1) d ln lambda, -inf for M <= d.
+
+    c = M (mle) or M - 1 (unbiased). det of a Wishart_d(I, M-1) matrix is a product of independent chi-squares with M -
+    1, ..., M - d degrees of freedom (Bartlett), and E ln chi^2_k = psi(k/2) + ln 2. It falls even where E Sigma_n = I.
+    """
+    n, M = np.asarray(n, float), np.asarray(M, float)
+    freedom = np.maximum(M[..., None] - np.arange(1, d + 1), 0)
+    with np.errstate(divide="ignore"):
+        halves = np.where(freedom > 0, digamma(np.where(freedom > 0, freedom / 2, 1)), -np.inf).sum(axis=-1)
+        divisor = M if estimator == "mle" else M - 1
+        return n * (halves + d * np.log(2 / divisor)) + (n - 1) * d * np.log(np.asarray(bias, float))
+
+
+def variance_of_log_det(n: ArrayLike, M: ArrayLike, d: int) -> np.ndarray:
+    """Var[ln det Sigma_n] = n sum_(j=1..d) psi_1((M-j)/2) for M > d: n independent steps, whatever the estimator."""
+    n, M = np.asarray(n, float), np.asarray(M, float)
+    return n * polygamma(1, (M[..., None] - np.arange(1, d + 1)) / 2).sum(axis=-1)
+
+
+def expected_covariance_scale(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
+    """CF-G6b. The factor f in E[Sigma_n] = f Sigma_0: (1 - 1/M)^n (mle), 1 (unbiased), in any dimension."""
+    n, M = np.asarray(n, float), np.asarray(M, float)
+    return (1 - 1 / M) ** n if estimator == "mle" else np.ones(np.broadcast_shapes(n.shape, M.shape))
+
+
+def expected_squared_drift(n: ArrayLike, M: ArrayLike, d: int, estimator: Estimator = "mle") -> np.ndarray:
+    """CF-G6b. E|mu_n - mu_0|^2 = d n / M (unbiased), d (1 - (1 - 1/M)^n) (mle), for Sigma_0 = I: d times CF-G4."""
+    n, M = np.asarray(n, float), np.asarray(M, float)
+    return d * (n / M if estimator == "unbiased" else 1 - (1 - 1 / M) ** n)
+
+
+def grow_expected_deviation(sizes: Sequence[int], estimator: Estimator = "mle") -> np.ndarray:
+    """E[s_n], n = 1 .. len(sizes), with M_i = sizes[i - 1] >= 2 rows in fit i: a product of independent chi means.
+
+    Factor i is sqrt(2 / c) Gamma(M_i / 2) / Gamma((M_i - 1) / 2), c = M_i (mle) or M_i - 1 (unbiased).
+    """
+    M = np.asarray(sizes, float)
+    divisor = M if estimator == "mle" else M - 1
+    # Pochhammer's ratio of Gammas: a difference of log-Gammas would cancel from M = 1e8 on.
+    return np.exp(np.cumsum(np.log(poch((M - 1) / 2, 0.5)) - 0.5 * np.log(divisor / 2)))
+
+
+def grow_expected_w2_squared(
+    sizes: Sequence[int], *, estimator: Estimator = "unbiased", variance: Variance = "estimated"
+) -> np.ndarray:
+    """GA-5. E[W2^2(N(mu_n, s_n^2), N(0, 1))] for n = 1 .. len(sizes) under growing sets, M_i = sizes[i - 1] rows.
+
+    V_n + S_n + 1 - 2 E[s_n]. Unbiased: sum 1/M_i + 2 (1 - prod a(M_i)), to first order (3/2) sum 1/M_i, so finite for
+    ever exactly if sum 1/M_i is. Known sigma: sum 1/M_i. Mle: 2 (1 - E[s_n]), at most 2 whatever the sizes.
+    """
+    V, S = grow_moments(sizes, estimator=estimator, variance=variance)
+    deviation = np.ones(len(sizes)) if variance == "known" else grow_expected_deviation(sizes, estimator)
+    return V + S + 1 - 2 * deviation
