@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from model_collapse import cli, record
+from model_collapse.errors import OutsideError
 from model_collapse.families.gaussian import Gaussian
 
 
@@ -192,6 +193,31 @@ def test_a_place_that_cannot_be_written_is_refused(capsys, elsewhere, monkeypatc
 def test_a_folder_without_write_permission_is_refused(capsys, elsewhere):
     (elsewhere / "locked").mkdir(mode=0o500)
     refused(capsys, chain("--out", "locked/c.parquet"), "--out: cannot write", "locked")
+
+
+def test_a_name_longer_than_the_disk_allows_is_refused(capsys):
+    refused(capsys, chain("--out", "a" * 300 + ".parquet"), "--out", "too long")
+    refused(capsys, chain("--out", "a" * 250 + ".parquet"), "--out", "too long")
+    refused(capsys, chain("--out", ""), "--out")
+
+
+def test_texts_that_are_not_this_runs_are_never_overwritten(capsys, elsewhere):
+    (elsewhere / "out.parquet.texts.parquet").write_text("mine", encoding="utf-8")
+    refused(capsys, chain("--out", "out.parquet"), "out.parquet.texts.parquet")
+
+
+@pytest.mark.parametrize("error", [OutsideError("the hub"), MemoryError("1 TiB")])
+def test_what_is_missing_before_anything_is_finished_leaves_no_state(error, capsys, monkeypatch):
+    def missing(self, *arguments, **options):
+        raise error
+
+    monkeypatch.setattr(Gaussian, "fit", missing)
+    refused(capsys, chain("--out", "out.parquet"), status=3)
+
+
+def test_a_package_that_is_not_installed_is_status_3(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    refused(capsys, ["chain", "opt", "-n", "2", "-g", "0"], "tokenizers", "model-collapse[lm", status=3)
 
 
 def test_too_little_memory_is_status_3(capsys, monkeypatch):

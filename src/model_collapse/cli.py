@@ -32,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, 2)
     except OutsideError as error:
         return _complain(error, 3)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("model_collapse"):
+            raise
+        return _complain(f"{error.name} is not installed; pip install 'model-collapse[lm,book]' brings it", 3)
     except MemoryError as error:
         return _complain(f"not enough memory ({error}); ask for fewer rows or replicates", 3)
     except KeyboardInterrupt:
@@ -142,6 +146,8 @@ def _chain(chosen: argparse.Namespace) -> int:
         metrics=chosen.metrics.split(",") if chosen.metrics is not None else None,
         every=chosen.every,
     )
+    if chosen.out == "":
+        raise InputError("--out: the name of a file is due")
     out = Path(chosen.out) if chosen.out else None
     table, _ = run.execute(planned, out, resume=chosen.resume, jobs=jobs, progress=run.on_stderr)
     summary = summarise(table)

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model_collapse import families, record, registry
-from model_collapse.errors import InputError
+from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
 from model_collapse.run.block import Unit, make_base, state_folder, work
 from model_collapse.run.planning import blocks, plan
@@ -60,14 +60,17 @@ def execute_all(
     A finished run is left alone, an unfinished one continued (InputError unless `resume`), a file of another run is
     refused. State lies in FILE.parquet.state/ until FILE.parquet is there, whole.
     """
-    waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
+    with record.disk_errors():
+        waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
     begun = [out for out in waiting if not any(state_folder(out).glob("block-*"))]
     try:
         _complete(waiting, jobs, progress)
-    except InputError:
-        # A combination that only the work itself could refuse: leave no state behind that would ask for --resume.
+    except (InputError, OutsideError, MemoryError) as error:
+        # A combination that only the work itself could refuse, or nothing finished before something outside was
+        # missing: leave no state behind that would ask for --resume, or stand in the way of a smaller run.
         for out in begun:
-            shutil.rmtree(state_folder(out), ignore_errors=True)
+            if isinstance(error, InputError) or not any(state_folder(out).glob("block-*")):
+                shutil.rmtree(state_folder(out), ignore_errors=True)
         raise
     for out, run in waiting.items():
         _gather(run, out)
@@ -117,6 +120,10 @@ def _finished(run: Run, out: Path, resume: bool) -> bool:
         raise InputError(f"--out: {out} holds another run; it differs in {run.differs(found.get('run', {}))}")
     if not out.parent.is_dir():
         raise InputError(f"--out: the folder {out.parent} does not exist")
+    texts = record.texts_file(out)
+    if texts.exists() and record.about(texts).get("run_id") != run.run_id:
+        # Written before `out`: a kill in between leaves this run's own, which is written again.
+        raise InputError(f"--out: {texts} holds the texts of another run")
     state = state_folder(out)
     described = state / "run.json"
     if described.exists():
@@ -130,14 +137,13 @@ def _finished(run: Run, out: Path, resume: bool) -> bool:
         if not resume:
             raise InputError(f"--out: {out} is unfinished; add --resume to continue it")
         return False
-    with record.disk_errors():
-        state.mkdir(exist_ok=True)
-        for stray in state.glob("block-*"):
-            # Left by a kill while the state of a finished run was being removed; it may be another run's.
-            shutil.rmtree(stray)
-        with record.whole_file(described) as temporary:
-            about = {"run_id": run.run_id, "run": record.describe(run)}
-            temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
+    state.mkdir(exist_ok=True)
+    for stray in state.glob("block-*"):
+        # Left by a kill while the state of a finished run was being removed; it may be another run's.
+        shutil.rmtree(stray)
+    with record.whole_file(described) as temporary:
+        about = {"run_id": run.run_id, "run": record.describe(run)}
+        temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
     return False
 
 
