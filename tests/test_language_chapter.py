@@ -14,7 +14,7 @@ from transformers import OPTConfig, OPTForCausalLM
 from model_collapse import chapters, cli, paths, record
 from model_collapse.corpora import tokens
 
-TINY = ["-p", "n=12", "-p", "generations=1", "-p", "seeds=1"]
+TINY = ["-p", "n=12", "-p", "generations=2", "-p", "seeds=1"]
 
 needs_real_data = pytest.mark.skipif(
     not os.environ.get("MODEL_COLLAPSE_DATA"),
@@ -78,7 +78,7 @@ def test_a_folder_of_text_files(tmp_path: Path, runs: Path, run: Run) -> None:
     """A reader's own texts: one .txt file per document."""
     folder = own_texts(tmp_path)
     text = run("--profile", "smoke", "-p", f"corpus={folder}", *TINY)
-    assert "Of the words of the real training text" in text
+    assert "Of the tokens (words and parts of words) of the real training text" in text
     assert "Perplexity" not in text and "has perplexity" in text
 
 
@@ -116,4 +116,4 @@ def test_the_paper_profile_is_the_papers() -> None:
     exec(choice, scope | {"profile": "paper"}, names := {})
     settings = names["settings"]  # type: ignore[index]
     asked = (settings.corpus, settings.preset, settings.n, settings.generations, settings.seeds)
-    assert asked == ("wikitext-2", "opt-125m", "all", 9, 5)
+    assert asked == ("wikitext-2-raw", "opt-125m", "all", 9, 5)

@@ -112,7 +112,7 @@ def opt() -> Tokenizer:
     data = paths.data()
     if data is not None and all((data / "opt-125m-tokenizer" / name).is_file() for name in FILES):
         return read(data / "opt-125m-tokenizer")
-    instead = "set MODEL_COLLAPSE_DATA to a folder that holds opt-125m-tokenizer/, or use tokenizer=corpus"
+    instead = "set MODEL_COLLAPSE_DATA to a folder that holds opt-125m-tokenizer/"
     return read(hub.fetch(OPT_REPOSITORY, FILES, OPT_REVISION, instead=instead))
 
 

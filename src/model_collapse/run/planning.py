@@ -15,7 +15,8 @@ from model_collapse.errors import InputError
 from model_collapse.record import Run
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
-Index = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Generations = Annotated[int, Field(ge=0, le=10**7)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 def plan(
@@ -57,13 +58,13 @@ def plan(
     judges = tuple((name, asdict(registry.build(filters, name, parts[name]))) for name in filter)
     if given not in ("original", "training", "fresh"):
         raise InputError(f"--given: {given!r} is not allowed; it is original, training or fresh")
-    taken = tuple(metrics) if metrics else kind.metrics
+    taken = tuple(dict.fromkeys(metrics)) if metrics else kind.metrics
     measures.chosen(taken, kind)
     if kind.reads == "numbers" and corpus:
         raise InputError(f"--corpus: {family} reads no corpus")
     content = ""
     if kind.reads == "text":
-        text = corpora.load(corpus or "embedded")
+        text = corpora.load("embedded" if corpus is None else corpus)
         corpus, content = text.name, "".join([text.fingerprint, *kind.contents()])
         n = len(text.source(None, **kind.reading()).train) if n == "all" else n
     return Run(
@@ -72,8 +73,8 @@ def plan(
         regime=regime,
         regime_args=asdict(how),
         n=_checked("-n", Count, kind.rows if n is None else n),
-        generations=_checked("-g", Index, generations),
-        seed=_checked("--seed", Index, seed),
+        generations=_checked("-g", Generations, generations),
+        seed=_checked("--seed", Seed, seed),
         replicates=_checked("--replicates", Count, replicates),
         given=given,
         metrics=taken,

@@ -60,12 +60,18 @@ class Opt:
     pretrain_lr: Annotated[
         Auto | Rate, Field(description="peak learning rate of pre-training, falling to 0; auto: by size")
     ] = "auto"
-    pretrain_blocks: Annotated[int, Field(ge=1, description="at most so many blocks are pre-trained on")] = 2048
+    pretrain_blocks: Annotated[int, Field(ge=1, le=10**9, description="at most so many blocks are pre-trained on")] = (
+        2048
+    )
     tokenizer: Annotated[
         str, Field(description="auto (corpus for tiny and small, else opt), corpus, opt, or a folder")
     ] = "auto"
-    vocabulary: Annotated[int, Field(ge=260, description="tokens of a tokenizer trained on the corpus")] = 1024
-    block: Annotated[int, Field(ge=2, description="tokens in a block, in a prompt, and in what is written")] = 64
+    vocabulary: Annotated[int, Field(ge=260, le=10**6, description="tokens of a tokenizer trained on the corpus")] = (
+        1024
+    )
+    block: Annotated[
+        int, Field(ge=2, le=10**5, description="tokens in a block, in a prompt, and in what is written")
+    ] = 64
     evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropped share of activations in training")] = 0.1
     epochs: Annotated[int, Field(ge=1, description="passes over the training set")] = 5
@@ -83,7 +89,7 @@ class Opt:
         Literal["best", "last"], Field(description="epoch kept: lowest loss on real validation text, or the last")
     ] = "best"
     decoding: Annotated[Literal["beam", "sample", "greedy"], Field(description="how a continuation is chosen")] = "beam"
-    beams: Annotated[int, Field(ge=1, description="beams of decoding=beam")] = 5
+    beams: Annotated[int, Field(ge=1, le=1000, description="beams of decoding=beam")] = 5
     repetition_penalty: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="divisor of the logits of tokens already there; 1: none")
     ] = 1.0
@@ -101,7 +107,7 @@ class Opt:
         Literal["auto", "fp32", "bf16", "fp16"],
         Field(description="of training and writing; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
     ] = "auto"
-    threads: Annotated[int, Field(ge=1, description="CPU threads; more than one may change the last bits")] = 1
+    threads: Annotated[int, Field(ge=1, le=1024, description="CPU threads; more than one may change the last bits")] = 1
 
     name: ClassVar[str] = "opt"
     conditional: ClassVar[bool] = True
