@@ -21,9 +21,7 @@ class Fresh:
     real_fraction=1 is the control that never sees a model's data. Alemohammad et al. 2024, arXiv:2307.01850.
     """
 
-    real_fraction: Annotated[
-        float, Field(ge=0, le=1, allow_inf_nan=False, description="share of rows that are real and new")
-    ] = 0.1
+    real_fraction: Annotated[float, Field(ge=0, le=1, description="share of rows that are real and new")] = 0.1
 
     needs: ClassVar[Literal["last"]] = "last"
 

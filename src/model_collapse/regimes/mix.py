@@ -21,9 +21,7 @@ class Mix:
     model's data.
     """
 
-    real_fraction: Annotated[
-        float, Field(ge=0, le=1, allow_inf_nan=False, description="share of rows that are real")
-    ] = 0.1
+    real_fraction: Annotated[float, Field(ge=0, le=1, description="share of rows that are real")] = 0.1
 
     needs: ClassVar[Literal["last"]] = "last"
 
