@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     chain.add_argument("--resume", action="store_true", help="continue an unfinished run")
     chain.add_argument("--json", action="store_true", help="print the summary as JSON")
 
-    for name in ("families", "regimes", "filters", "corpora"):
+    for name in ("families", "regimes", "filters", "corpora", "claims"):
         listing = command(name, _list, f"list the {name}")
         listing.set_defaults(kind=name)
         listing.add_argument("--json", action="store_true")
@@ -171,7 +171,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list(chosen: argparse.Namespace) -> int:
-    listed = _corpora() if chosen.kind == "corpora" else _members(chosen.kind)
+    other = {"corpora": _corpora, "claims": _claims}.get(chosen.kind)
+    listed = other() if other else _members(chosen.kind)
     if chosen.json:
         print(json.dumps(listed, indent=1))
         return 0
@@ -203,6 +204,19 @@ def _corpora() -> list[dict[str, Any]]:
     from model_collapse import corpora
 
     return [{"name": name, "summary": summary} for name, summary in corpora.NAMES.items()]
+
+
+def _claims() -> list[dict[str, Any]]:
+    from model_collapse import claims
+
+    listed = []
+    for claim in claims.known().values():
+        # JSON has no infinity: an open end of the band is null.
+        band = [None if np.isinf(end) else end for end in claim.band]
+        kept = ("statement", "source", "measured", "reason", "published", "definition", "scale", "chapter")
+        entry = {"name": claim.id, "summary": claim.statement} | {key: getattr(claim, key) for key in kept}
+        listed.append(entry | {"band": band, "runs": {label: dict(run) for label, run in claim.runs.items()}})
+    return listed
 
 
 def _bench(chosen: argparse.Namespace) -> int:

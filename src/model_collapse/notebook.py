@@ -98,6 +98,15 @@ def say(text: str) -> None:
     display({"text/markdown": text, "text/plain": text}, raw=True, metadata={MARK: {"kind": "say"}})
 
 
+def verdict(claim: str, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Show what these tables say to the claim of that id: estimate, interval, allowed band, verdict."""
+    from model_collapse import claims
+
+    judged = str(claims.named(claim).judge(tables))
+    said, colon, outcome = judged.rpartition(": ")
+    say(f"*Claim* {said}{colon}**{outcome}**.")
+
+
 def keep(name: str, value: float | str) -> None:
     """Keep a number for other pages, which write {glue:text}`../notebooks/NN_slug.ipynb::name:.2f`. Shows nothing."""
     from IPython.display import display

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from model_collapse.data import Data, Moments, Rows, Source
 from model_collapse.errors import InputError
+from model_collapse.families._numbers import Numbers
 from model_collapse.theory import zipf_law
 
 
@@ -24,7 +25,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Discrete:
+class Discrete(Numbers):
     """Refit the frequencies of K symbols to n rows, again and again; real rows follow Zipf's law p_i ~ i^-S.
 
     `sampling=exact` draws the counts of the symbols instead of the rows, which is the same in law (multinomial); their
@@ -41,13 +42,10 @@ class Discrete:
         Field(description="multinomial: n rows; poisson: independent counts, n rows on average"),
     ] = "multinomial"
 
-    conditional: ClassVar[bool] = False
-    reads: ClassVar[str] = "numbers"
     metrics: ClassVar[tuple[str, ...]] = ("heterozygosity", "support", "kl", "share")
     rows: ClassVar[int] = 100
     # 64 chains of 1e5 symbols are 51 MB.
     block_size: ClassVar[int] = 64
-    checkpoints: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.counts == "poisson" and self.sampling == "draw":
@@ -62,16 +60,6 @@ class Discrete:
         """n real rows for each of the replicate chains."""
         truth = Categorical(np.broadcast_to(self.law, (replicates, self.symbols)))
         return Source(Data.real(self.sample(truth, n, rng)), fresh=lambda m, rng: self.sample(truth, m, rng))
-
-    def base_settings(self) -> None:
-        """Nothing is trained before generation 0."""
-
-    def base(self, source: Source, rng: np.random.Generator) -> None:
-        """Nothing: every fit starts from the data alone."""
-
-    def device(self) -> str:
-        """What computes."""
-        return "cpu"
 
     def fit(
         self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from model_collapse.data import Data, Moments, Rows, Source, square_root
 from model_collapse.errors import InputError
+from model_collapse.families._numbers import Numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Numbers):
     """Refit N(mu, Sigma) to n rows, again and again; real rows come from N(0, I).
 
     `sampling=exact` draws the sample's sufficient statistics instead of its rows, which is the same in law: the mean
@@ -43,27 +44,14 @@ class Gaussian:
         float, Field(gt=0, allow_inf_nan=False, description="factor on the variance of what is sampled; 1: none")
     ] = 1.0
 
-    conditional: ClassVar[bool] = False
-    reads: ClassVar[str] = "numbers"
     metrics: ClassVar[tuple[str, ...]] = ("mean", "variance", "log_det", "w2_squared")
     rows: ClassVar[int] = 100
     block_size: ClassVar[int] = 256
-    checkpoints: ClassVar[bool] = False
 
     def source(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
         """n real rows of N(0, I) for each of the replicate chains."""
         truth = Normal(np.zeros((replicates, self.dim)), _identity(replicates, self.dim))
         return Source(Data.real(self._draw(truth, n, rng)), fresh=lambda m, rng: self._draw(truth, m, rng))
-
-    def base_settings(self) -> None:
-        """Nothing is trained before generation 0."""
-
-    def base(self, source: Source, rng: np.random.Generator) -> None:
-        """Nothing: every fit starts from the data alone."""
-
-    def device(self) -> str:
-        """What computes."""
-        return "cpu"
 
     def fit(
         self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None

@@ -1,22 +1,16 @@
-"""Our way against the published one, timed in turns in one run: same work, same machine, same threads.
-
-Times are seconds per chain: we run many chains at once and divide by their number. The published way lies in
-benchmarks/, in the checkout.
-"""
+"""Gaussian chains: replace by sufficient statistics or by rows, and accumulate."""
 
 from __future__ import annotations
 
-import importlib.util
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
-from model_collapse import paths, streams
-from model_collapse.errors import InputError
+from model_collapse import streams
+from model_collapse.bench import Benchmark, Pairs, Result, result, seconds
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.loop import generations
 from model_collapse.regimes.accumulate import Accumulate
@@ -24,58 +18,6 @@ from model_collapse.regimes.replace import Replace
 
 THEORY_SIZES = (100, 500, 1000, 10_000)
 """Rows per generation in the figures of the paper's supplement."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One line of the table.
-
-    ours_s, published_s  medians over pairs, seconds per chain
-    ratio                median over pairs of published / ours; ratio_min and ratio_max over the same pairs
-    goal, met            ratio to reach; whether it and what else `note` names as a goal were reached
-    peak_share           share of our time that drawing the same random numbers alone takes, or None
-    """
-
-    name: str
-    ours_s: float
-    published_s: float
-    ratio: float
-    ratio_min: float
-    ratio_max: float
-    goal: float
-    met: bool
-    note: str
-    peak_share: float | None
-    threads: int
-    device: str
-
-
-class Benchmark(Protocol):
-    """A frozen dataclass whose fields are the work; `published` is its module in benchmarks/."""
-
-    published: str
-
-    def measure(self, name: str, published: ModuleType) -> Result: ...
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Seconds of ours and of the published way, run in turns with new seeds."""
-
-    ours: np.ndarray
-    published: np.ndarray
-
-    @staticmethod
-    def time(ours: Callable[[int], object], published: Callable[[int], object], pairs: int) -> Pairs:
-        """`pairs` times each, after one warm-up each; both are called with the number of the pair."""
-        seconds = [(_seconds(ours, i), _seconds(published, i)) for i in range(pairs + 1)]
-        return Pairs(*np.array(seconds[1:]).T)
-
-
-def _seconds(work: Callable[[int], object], seed: int) -> float:
-    begun = time.perf_counter()
-    work(seed)
-    return time.perf_counter() - begun
 
 
 @dataclass(frozen=True)
@@ -103,14 +45,14 @@ class GaussianReplace:
                 published.replace(rows, self.generations, rng)
 
         pairs = Pairs.time(ours, theirs, self.pairs)
-        numbers = np.median([_seconds(self._numbers, i) for i in range(self.pairs)])
+        numbers = np.median([seconds(self._numbers, i) for i in range(self.pairs)])
         total = np.median(pairs.ours)
         bound = np.median(pairs.published) * self.chains / numbers
         note = (
             f"{self.chains} chains at once, {self.generations} generations of {_list(self.sizes)} rows: {total:.3g} s; "
             f"the same random numbers and nothing else take {numbers:.3g} s, which bounds the ratio at {bound:.3g}"
         )
-        return _result(name, pairs, self.chains, self.goal, note, peak=float(numbers / total))
+        return result(name, pairs, self.chains, self.goal, note, peak=float(numbers / total))
 
     def _numbers(self, seed: int) -> None:
         """The random numbers of our way and nothing else."""
@@ -154,15 +96,15 @@ class GaussianAccumulate:
                 published.accumulate(rows, self.paired, rng)
 
         pairs = Pairs.time(ours, theirs, self.pairs)
-        half = np.median([_seconds(lambda seed: ours(seed, self.generations // 2), i) for i in range(self.pairs)])
-        whole = np.median([_seconds(lambda seed: ours(seed, self.generations), i) for i in range(self.pairs)])
+        half = np.median([seconds(lambda seed: ours(seed, self.generations // 2), i) for i in range(self.pairs)])
+        whole = np.median([seconds(lambda seed: ours(seed, self.generations), i) for i in range(self.pairs)])
         note = (
             f"pairs at {self.paired} generations; ours, {self.chains} chains, {self.generations} generations of "
             f"{_list(self.sizes)} rows: {whole:.3g} s (goal < {self.goal_s:g} s), "
             f"{whole / half:.2f} times that of half as many (goal < 2.5: linear)"
         )
         also = bool(whole < self.goal_s and whole / half < 2.5)
-        return _result(name, pairs, self.chains, self.goal, note, also=also)
+        return result(name, pairs, self.chains, self.goal, note, also=also)
 
 
 def _ours(
@@ -182,59 +124,8 @@ def _list(sizes: Sequence[int]) -> str:
     return ", ".join(str(size) for size in sizes)
 
 
-def _result(
-    name: str, pairs: Pairs, chains: int, goal: float, note: str, *, peak: float | None = None, also: bool = True
-) -> Result:
-    ratios = pairs.published / (pairs.ours / chains)
-    ratio = float(np.median(ratios))
-    return Result(
-        name=name,
-        ours_s=float(np.median(pairs.ours)) / chains,
-        published_s=float(np.median(pairs.published)),
-        ratio=ratio,
-        ratio_min=float(ratios.min()),
-        ratio_max=float(ratios.max()),
-        goal=goal,
-        met=ratio >= goal and also,
-        note=note,
-        peak_share=peak,
-        threads=1,
-        device="cpu",
-    )
-
-
 BENCHMARKS: dict[str, Benchmark] = {
     "gaussian-replace": GaussianReplace(),
     "gaussian-replace-draw": GaussianReplace(sampling="draw", chains=16, goal=15),
     "gaussian-accumulate": GaussianAccumulate(),
 }
-
-
-def run(
-    names: Sequence[str] = (),
-    *,
-    known: dict[str, Benchmark] = BENCHMARKS,
-    progress: Callable[[str], None] | None = None,
-) -> dict[str, list[dict[str, Any]]]:
-    """{"results": [...]} of these benchmarks, of all if none is named. InputError for an unknown name."""
-    for name in names:
-        if name not in known:
-            raise InputError(f"bench {name}: no such benchmark; known: {', '.join(known)}")
-    results = []
-    for name in names or known:
-        if progress:
-            progress(f"{name} ...")
-        results.append(asdict(known[name].measure(name, _module(known[name].published))))
-    return {"results": results}
-
-
-def _module(name: str) -> ModuleType:
-    """benchmarks/NAME.py of the checkout."""
-    folder = paths.benchmarks()
-    if folder is None:
-        raise InputError("bench: the published way lies in benchmarks/ of the repository; run it from a checkout")
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", folder / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

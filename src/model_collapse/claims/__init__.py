@@ -1,0 +1,125 @@
+"""Claims of the paper and of its follow-ups, each with the runs that test it and a pure function of their tables.
+
+    claim = known()["GA-1"]
+    tables, _ = study(arms(claim, seed), folder)       the runs, from seeds
+    print(claim.judge(tables))                         estimate, interval, allowed band, verdict
+
+A module of this folder holds the claims of one part of the book, as `CLAIMS`. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from model_collapse.errors import InputError
+from model_collapse.record import Run
+from model_collapse.run import plan
+from model_collapse.stats import Estimate
+
+Tables = Mapping[str, pd.DataFrame]
+
+LEVEL = 0.9999
+"""Level of every interval that a verdict rests on: a true value inside the band is missed once in 10,000 or less."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement that a number settles.
+
+    measured    the quantity and its unit, as `check` returns it
+    band        where it has to lie; a claim counts as reproduced if the whole interval lies inside
+    reason      why this band: fixed before the run
+    runs        label -> arguments of `run.plan`, all but the seed
+    check       tables by label -> estimate with an interval of level LEVEL. Sizes are read from the tables, so that a
+                chapter can put its own runs to the same question.
+    published   the value in the source, if it has one
+    definition  which of the eight definitions of collapse in Schaeffer et al. 2025 (arXiv:2503.03150) it is about
+    chapter     slug of the chapter that shows it
+    """
+
+    id: str
+    statement: str
+    source: str
+    measured: str
+    band: tuple[float, float]
+    reason: str
+    runs: Mapping[str, Mapping[str, Any]]
+    check: Callable[[Tables], Estimate]
+    chapter: str
+    published: str = ""
+    definition: tuple[int, ...] = ()
+    scale: Literal["simulation", "small", "gpu"] = "simulation"
+
+    def judge(self, tables: Tables) -> Verdict:
+        """The verdict that these tables give."""
+        return Verdict(self, self.check(tables))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim and what was measured."""
+
+    claim: Claim
+    estimate: Estimate
+
+    @property
+    def holds(self) -> bool:
+        """Whether the whole interval lies inside the band; never where there is no interval."""
+        low, high = self.claim.band
+        return bool(low <= self.estimate.low and self.estimate.high <= high)
+
+    def __str__(self) -> str:
+        low, high = self.claim.band
+        allowed = (
+            f"at least {low:g}" if high == np.inf else f"at most {high:g}" if low == -np.inf else f"{low:g} to {high:g}"
+        )
+        verdict = "reproduced" if self.holds else "not reproduced"
+        level = f"{self.estimate.level:.2%}".replace(".00%", "%")
+        return (
+            f"{self.claim.id}, {self.claim.statement}: {self.claim.measured} {self.estimate:.3g} ({level} interval), "
+            f"allowed {allowed}: {verdict}"
+        )
+
+
+def known() -> dict[str, Claim]:
+    """All claims by id, found by scanning this folder."""
+    found: dict[str, Claim] = {}
+    for module in pkgutil.iter_modules(__path__):
+        for claim in importlib.import_module(f"{__name__}.{module.name}").CLAIMS:
+            if claim.id in found:
+                raise ValueError(f"two claims are called {claim.id}")
+            found[claim.id] = claim
+    return dict(sorted(found.items()))
+
+
+def named(name: str) -> Claim:
+    """The claim of this id. InputError lists the known ones."""
+    claims = known()
+    if name not in claims:
+        raise InputError(f"claim {name}: no such claim; known: {', '.join(claims)}")
+    return claims[name]
+
+
+def arms(claim: Claim, seed: int) -> dict[str, Run]:
+    """The runs of a claim, for `run.study`."""
+    return {label: plan(**arguments, seed=seed) for label, arguments in claim.runs.items()}
+
+
+def farthest(estimates: Iterable[Estimate], target: float) -> Estimate:
+    """The estimate whose interval reaches farthest from `target`: the worst of several settings.
+
+    Every interval must have been made at a level that allows for their number.
+    """
+    return max(estimates, key=lambda e: np.nan_to_num(max(abs(e.low - target), abs(e.high - target)), nan=np.inf))
+
+
+def level(comparisons: int) -> float:
+    """Level of each of so many intervals that together miss once in 10,000 or less (Bonferroni)."""
+    return 1 - (1 - LEVEL) / comparisons

@@ -1,0 +1,83 @@
+"""Every claim that is checked by simulation, found by scanning: its form, its runs, and its verdict from fresh seeds.
+
+One file per part of the book tests that each check can fail: tests/test_claims_*.py.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from model_collapse import claims
+from model_collapse.claims import Claim, arms, farthest, known
+from model_collapse.errors import InputError
+from model_collapse.run import study
+from model_collapse.stats import Estimate
+
+KNOWN = known()
+NEEDED: set[str] = set()
+
+
+def example(band: tuple[float, float], estimate: Estimate) -> claims.Verdict:
+    claim = Claim("X-1", "something is so", "nobody", "ratio", band, "none", {}, lambda tables: estimate, "gaussian")
+    return claim.judge({})
+
+
+def test_the_scan_finds_those_known_by_name():
+    assert set(KNOWN) >= NEEDED
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_claim_says_what_a_reviewer_needs(name: str):
+    claim = KNOWN[name]
+    assert claim.id == name and claim.statement and claim.source and claim.measured and claim.reason and claim.chapter
+    assert claim.band[0] < claim.band[1]
+    json.dumps({label: dict(arguments) for label, arguments in claim.runs.items()})
+    assert claim.runs and all("seed" not in arguments for arguments in claim.runs.values())
+    assert all(run.seed == 7 for run in arms(claim, 7).values())
+
+
+@pytest.mark.parametrize("name", [name for name, claim in KNOWN.items() if claim.scale == "simulation"])
+def test_a_simulated_claim_has_its_verdict_from_fresh_runs(name: str, tmp_path):
+    """Error rate 1e-4 a claim where what is claimed is true; the seed is fixed, so a failure is a change of code."""
+    claim = KNOWN[name]
+    tables, _ = study(arms(claim, 1), tmp_path, jobs=1)
+    verdict = claim.judge(tables)
+    assert verdict.estimate.level >= claims.LEVEL
+    assert verdict.holds, str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("band", "low", "high", "holds"),
+    [
+        ((0.9, 1.1), 0.95, 1.05, True),
+        ((0.9, 1.1), 0.85, 1.05, False),
+        ((0.9, 1.1), 0.95, 1.15, False),
+        ((1, np.inf), 1.5, 2.5, True),
+        ((-np.inf, 1), 1.5, 2.5, False),
+        ((0.9, 1.1), np.nan, np.nan, False),
+    ],
+)
+def test_the_whole_interval_must_lie_inside_the_band(band, low, high, holds):
+    assert example(band, Estimate(1.0, low, high, 5, 0.9999)).holds is holds
+
+
+def test_a_verdict_reads_as_a_sentence():
+    verdict = example((1, np.inf), Estimate(2.0, 1.5, 2.5, 5, 0.9999))
+    assert str(verdict) == (
+        "X-1, something is so: ratio 2 [1.5, 2.5] (99.99% interval), allowed at least 1: reproduced"
+    )
+
+
+def test_the_farthest_estimate_is_the_worst_and_none_is_worse_than_no_interval():
+    near, far = Estimate(1.0, 0.9, 1.1, 9), Estimate(1.05, 0.7, 1.2, 9)
+    assert farthest([near, far], 1) is far
+    nothing = Estimate(1.0, np.nan, np.nan, 1)
+    assert farthest([near, nothing, far], 1) is nothing
+
+
+def test_an_unknown_claim_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"^claim nobody: no such claim; known: "):
+        claims.named("nobody")
