@@ -49,6 +49,7 @@ def test_the_command_writes_the_file_and_a_line_each(tmp_path, capsys, monkeypat
     assert cli.main(["bench", "gaussian-accumulate", "gaussian-replace", "--json", str(out)]) == 0
     written = json.loads(out.read_text(encoding="utf-8"))
     assert [r["name"] for r in written["results"]] == ["gaussian-accumulate", "gaussian-replace"]
+    assert written["made"]["versions"]["numpy"] and "cores" in written["made"]["machine"]
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[0].startswith("gaussian-accumulate: ") and "times as fast" in lines[1]
 
