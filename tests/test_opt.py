@@ -22,7 +22,7 @@ with warnings.catch_warnings():
     transformers = pytest.importorskip("transformers")
     from safetensors.torch import load_file, save_file
 
-    from model_collapse.families.opt import hardware, model, scoring, training
+    from model_collapse.families.opt import engine, hardware, model, scoring, training
 
 BLOCK = 8
 SMALL = Opt(block=BLOCK, pretrain="none", dropout=0.0)
@@ -442,6 +442,7 @@ def test_an_exhausted_gpu_names_the_setting(monkeypatch):
     with pytest.raises(OutsideError, match=r"family\.batch=8"):
         SMALL.fit(rows(noise(1)), np.random.default_rng(1), start=BLANK)
     some = model.OptModel(BLANK.config, model.unbuild(model.build(BLANK, 0, torch.device("cpu"))))
+    monkeypatch.setattr(engine.Engine, "read", exhausted)
     with pytest.raises(OutsideError, match=r"family\.sample_batch=32"):
         SMALL.sample(some, 2, np.random.default_rng(1), given=Rows(counting(2)))
 

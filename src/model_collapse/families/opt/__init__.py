@@ -102,6 +102,9 @@ class Opt:
         Literal["forbidden", "ordinary"],
         Field(description="</s>: never written (published: as many new tokens at least as at most), or like any token"),
     ] = "forbidden"
+    engine: Annotated[
+        Literal["fast", "reference"], Field(description="own decoder, or transformers' generate: the same tokens")
+    ] = "fast"
     sample_batch: Annotated[int, Field(ge=1, description="prompts continued at a time")] = 64
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
