@@ -9,12 +9,11 @@ queries to one memory, and its logits are normalised only where a token can be c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import OPTForCausalLM
 
 if TYPE_CHECKING:
     from model_collapse.families.opt import Opt
@@ -76,8 +75,8 @@ def _pick(logits: Tensor, past: Tensor, settings: Opt, end: int | None, draw: Te
     return (index if order is None else order.gather(1, index))[:, 0]
 
 
-class _Product:
-    """x -> x W' + b in `dtype`; on a CPU by oneDNN with a matrix laid out for it, two to three times torch's default."""
+class Product:
+    """x -> x W' + b in `dtype`; on a CPU by oneDNN with a matrix laid out for it: 2 to 3 times torch's default."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
         self.weight, self.bias = weight.to(dtype), None if bias is None else bias.to(dtype)
@@ -104,17 +103,17 @@ class _Layer:
     """Weights of a layer as they are used: queries, keys and values in one product, the query's scale in it."""
 
     norm: nn.LayerNorm
-    qkv: _Product
-    out: _Product
+    qkv: Product
+    out: Product
     norm_out: nn.LayerNorm
-    up: _Product
-    down: _Product
+    up: Product
+    down: Product
 
 
 class Engine:
-    """A module's weights laid out for decoding: matrices in `dtype`, sums and norms in fp32."""
+    """An OPTForCausalLM's weights laid out for decoding: matrices in `dtype`, sums and norms in fp32."""
 
-    def __init__(self, module: OPTForCausalLM, dtype: torch.dtype) -> None:
+    def __init__(self, module: Any, dtype: torch.dtype) -> None:
         config, decoder = module.config, module.model.decoder
         self.dtype = dtype
         self.heads = config.num_attention_heads
@@ -186,16 +185,16 @@ class Engine:
             x = x if self.norm_first else layer.norm_out(x)
         return x
 
-    def _product(self, layer: nn.Linear) -> _Product:
-        return _Product(layer.weight, layer.bias, self.dtype)
+    def _product(self, layer: nn.Linear) -> Product:
+        return Product(layer.weight, layer.bias, self.dtype)
 
-    def _layer(self, layer: nn.Module) -> _Layer:
+    def _layer(self, layer: Any) -> _Layer:
         own = layer.self_attn
         # A power of two for every published size but 350m, so that rounding is the library's.
         parts = ((own.q_proj, own.scaling), (own.k_proj, 1.0), (own.v_proj, 1.0))
         weight = torch.cat([part.weight * scale for part, scale in parts])
         bias = None if own.q_proj.bias is None else torch.cat([part.bias * scale for part, scale in parts])
-        qkv = _Product(weight, bias, self.dtype)
+        qkv = Product(weight, bias, self.dtype)
         out, up, down = (self._product(part) for part in (own.out_proj, layer.fc1, layer.fc2))
         return _Layer(layer.self_attn_layer_norm, qkv, out, layer.final_layer_norm, up, down)
 
