@@ -52,6 +52,11 @@ def written_perplexity(generation: Generation, reference: Reference) -> dict[str
     return items | {f"bin {low:.2f}": float(share) for low, share in zip(BINS[:-1], shares, strict=True)}
 
 
+def vocabulary(generation: Generation, reference: Reference) -> float:
+    """Number of different tokens in all that was written."""
+    return float(len(np.unique(_written(generation))))
+
+
 def distinct_3(generation: Generation, reference: Reference) -> float:
     """Different 3-grams of tokens / all 3-grams, over all written blocks; none crosses the end of a block."""
     grams = _trigrams(_written(generation))
