@@ -163,7 +163,9 @@ class Corpus:
             return tokens.opt()
         if Path(name).is_dir():
             return tokens.read(Path(name))
-        raise InputError(f"tokenizer must be corpus, words, opt or a folder with vocab.json and merges.txt; got {name!r}")
+        raise InputError(
+            f"tokenizer must be corpus, words, opt or a folder with vocab.json and merges.txt; got {name!r}"
+        )
 
     def _endless(self, rows: list[str]) -> Iterable[str]:
         """The rows, and after them as many more as anybody wants where the law of the text is known."""

@@ -47,14 +47,14 @@ class Ngram(Starting):
 
     order: Annotated[int, Field(ge=1, le=3, description="tokens in an n-gram: 1 counts words alone")] = 2
     back: Annotated[float, Field(ge=0, le=1, description="weight b of the next shorter context")] = 0.1
-    smoothing: Annotated[float, Field(ge=0, lt=1, description="weight of the uniform law in scores, not in writing")] = (
-        1e-3
-    )
+    smoothing: Annotated[
+        float, Field(ge=0, lt=1, description="weight of the uniform law in scores, not in writing")
+    ] = 1e-3
     tokenizer: Annotated[str, Field(description="words (at white space), corpus, opt, or a folder")] = "words"
     vocabulary: Annotated[int, Field(ge=5, le=10**6, description="tokens at most; rarer words are <unk>")] = 50_000
-    block: Annotated[int, Field(ge=4, le=10**5, description="tokens in a block, in a prompt, and in what is written")] = (
-        64
-    )
+    block: Annotated[
+        int, Field(ge=4, le=10**5, description="tokens in a block, in a prompt, and in what is written")
+    ] = 64
     evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
 
     conditional: ClassVar[bool] = True
