@@ -18,11 +18,13 @@ class Level:
     """What followed every context of one length.
 
     contexts  codes of the contexts that were seen, sorted, (C,)
-    pairs     C x V codes, context number * V + next token, one per occurrence, sorted, (N,)
-    mass      weight of the occurrences before each, (N + 1,): 0, 1, 2, ... where rows have no weights
+    starts    where the pairs of each context begin, and where the last ones end, (C + 1,)
+    pairs     codes of the pairs that were seen, context number * V + next token, sorted, (P,)
+    mass      how often all pairs before each one were seen (times the weight of their rows), (P + 1,)
     """
 
     contexts: np.ndarray
+    starts: np.ndarray
     pairs: np.ndarray
     mass: np.ndarray
 
@@ -128,11 +130,13 @@ class Ngram(Starting):
                 level, context = model.levels[length], x[:, j - length : j]
                 low, high = _slice(level, context, model.vocabulary)
                 seen, total = high > low, level.mass[high] - level.mass[low]
-                known = np.flatnonzero(seen & (x[:, j] < model.vocabulary))
-                first = level.pairs[low[known]] // model.vocabulary * model.vocabulary
-                places = [np.searchsorted(level.pairs, first + x[known, j], side=side) for side in ("left", "right")]
-                share = np.zeros(len(x))
-                share[known] = (level.mass[places[1]] - level.mass[places[0]]) / total[known]
+                pair = (
+                    level.pairs[np.minimum(low, len(level.pairs) - 1)] // model.vocabulary * model.vocabulary + x[:, j]
+                )
+                place = np.minimum(np.searchsorted(level.pairs, pair), len(level.pairs) - 1)
+                there = seen & (x[:, j] < model.vocabulary) & (level.pairs[place] == pair)
+                counted = np.where(there, level.mass[place + 1] - level.mass[place], 0)
+                share = np.divide(counted, total, out=np.zeros(len(x)), where=seen)
                 p = np.where(seen, share if length == 0 else (1 - self.back) * share + self.back * p, p)
             chance[:, j - 1] = p
         # Uniform over the tokens there may be, whatever this model has seen of them.
@@ -152,20 +156,16 @@ def _code(context: np.ndarray, size: int) -> np.ndarray:
 def _level(x: np.ndarray, size: int, length: int, weight: np.ndarray | None) -> Level:
     windows = np.lib.stride_tricks.sliding_window_view(x, length + 1, axis=1).reshape(-1, length + 1)
     contexts, number = np.unique(_code(windows[:, :-1], size), return_inverse=True)
-    pairs = number * size + windows[:, -1]
-    if weight is None:
-        return Level(contexts, np.sort(pairs), np.arange(len(pairs) + 1))
-    order = np.argsort(pairs, kind="stable")
-    mass = np.repeat(weight, len(pairs) // len(x))[order]
-    return Level(contexts, pairs[order], np.concatenate([[0.0], np.cumsum(mass)]))
+    pairs, pair, counts = np.unique(number * size + windows[:, -1], return_inverse=True, return_counts=True)
+    if weight is not None:
+        counts = np.bincount(pair, np.repeat(weight, len(windows) // len(x)))
+    starts = np.searchsorted(pairs, np.arange(len(contexts) + 1) * size)
+    return Level(contexts, starts, pairs, np.concatenate([[0.0], np.cumsum(counts)]))
 
 
 def _slice(level: Level, context: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the occurrences after each context (n, k) begin and end; an empty slice where it was never seen."""
+    """Where the pairs of each context (n, k) begin and end; an empty slice where it was never seen."""
     code = _code(context, size)
-    number = np.searchsorted(level.contexts, code)
-    found = number < len(level.contexts)
-    found[found] = level.contexts[number[found]] == code[found]
-    number = np.where(found, number, 0)
-    low, high = (np.searchsorted(level.pairs, (number + step) * size) for step in (0, 1))
-    return low, np.where(found, high, low)
+    number = np.minimum(np.searchsorted(level.contexts, code), len(level.contexts) - 1)
+    low, high = level.starts[number], level.starts[number + 1]
+    return low, np.where(level.contexts[number] == code, high, low)

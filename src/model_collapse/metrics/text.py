@@ -84,7 +84,7 @@ def rare_coverage(generation: Generation, reference: Reference) -> dict[str, flo
     """
     source: Any = reference.source
     said, bands = _said(source)
-    still: Collection[Any] = np.unique(_written(generation)).tolist()
+    still: Collection[Any] = set(np.unique(_written(generation)).tolist())
     if source.world is not None:
         assert generation.given is not None
         still = _facts(source, generation.given.x, _written(generation))
