@@ -37,8 +37,9 @@ def train(
     """`start` after `epochs` passes over rows (n, block), or after the one of them with the lowest validation loss.
 
     A weighted row counts weight / (mean weight) times. With `steps` so many steps are taken, in as many passes as that
-    needs, the last cut short. `schedule` is the settings' own unless one is named. A start without weights reads every row at a random place among the model's positions: writing goes on
-    after a prompt, at positions that rows read from the first one on would leave untrained.
+    needs, the last cut short. `schedule` is the settings' own unless one is named. A start without weights reads every
+    row at a random place among the model's positions: writing goes on after a prompt, at positions that rows read from
+    the first one on would leave untrained.
 
     InputError if the loss stops being a number; OutsideError if the GPU has too little memory.
     """
