@@ -15,9 +15,9 @@ import pytest
 from scipy import stats
 
 from model_collapse import run, streams, theory
-from model_collapse.data import Data, Moments, Rows
+from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
-from model_collapse.families.discrete import Categorical, Discrete
+from model_collapse.families.discrete import Categorical, Counts, Discrete
 from model_collapse.loop import Generation, generations
 from model_collapse.metrics import Reference
 from model_collapse.metrics import discrete as measures
@@ -71,6 +71,16 @@ def chain(family: Discrete, regime, M: int, fits: int, chains: int, seed: int) -
     stream = streams.stream(seed)
     source = family.source(M, stream(-1, streams.SOURCE), chains)
     return list(generations(source, family, regime, M, stream, last=fits - 1))
+
+
+def law_of(p: np.ndarray) -> Categorical:
+    """The model with these shares, (R, K)."""
+    return Categorical(np.broadcast_to(np.arange(p.shape[1]), p.shape), p, p.shape[1])
+
+
+def dense(counts: Counts) -> np.ndarray:
+    """Counts of all symbols, (R, K)."""
+    return Categorical(counts.symbol, counts.value, counts.symbols).shares
 
 
 def value(metric, generation: Generation, family: Discrete | None = None):
@@ -276,9 +286,9 @@ def test_what_rounding_leaves_goes_to_no_lost_symbol():
     """Shares that sum to a little less than 1: NumPy hands the rest to the last symbol, which is lost here."""
     p = np.array([[0.7, 0.3 - 1e-4, 0.0], [0.2, 0.3, 0.5]])
     rng = np.random.default_rng(101)
-    counts = Discrete(symbols=3).sample(Categorical(p), 10**6, rng).mean * 10**6
+    counts = dense(Discrete(symbols=3).sample(law_of(p), 10**6, rng))
     assert counts[0, 2] == 0 and counts[0].sum() == 10**6 and counts[1, 2] > 0
-    rows = Discrete(symbols=3, sampling="draw").sample(Categorical(p), 10**6, rng).x
+    rows = Discrete(symbols=3, sampling="draw").sample(law_of(p), 10**6, rng).x
     assert rows[:, 0].max() == 1 and rows[:, 1].max() == 2
 
 
@@ -313,7 +323,10 @@ def test_merged_batches_stay_whole_counts():
     """500 merges of odd sizes: the fit is exactly counts over n."""
     rng = np.random.default_rng(105)
     batches = rng.multinomial(37, [0.5, 0.3, 0.15, 0.05], (500, 4))
-    pool = Data.concat([Data.of(Moments(37, batch / 37), t, 1) for t, batch in enumerate(batches)])
+    symbol = np.broadcast_to(np.arange(4), (4, 4))
+    pool = Data.concat(
+        [Data.of(Counts(37, 37, symbol, batch.astype(float), 4), t, 1) for t, batch in enumerate(batches)]
+    )
     fitted = Discrete(symbols=4).fit(pool, rng)
     assert np.array_equal(fitted.shares, batches.sum(axis=0) / (500 * 37))
 
@@ -334,11 +347,12 @@ def test_a_weight_of_k_counts_as_k_rows():
 def test_metrics_by_hand():
     family = Discrete(symbols=3, zipf=0)
     p = np.array([[1 / 3, 1 / 3, 1 / 3], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
-    generation = Generation(0, None, Categorical(p), None)  # type: ignore[arg-type]
+    generation = Generation(0, None, law_of(p), None)  # type: ignore[arg-type]
     np.testing.assert_allclose(value(measures.heterozygosity, generation), [2 / 3, 0.625, 0.5, 0], atol=1e-15)
     assert list(value(measures.support, generation)) == [3, 3, 2, 1]
     kl = value(measures.kl, generation, family)
     np.testing.assert_allclose(kl, [0, np.log(4 / 3) - np.log(2) / 3, np.inf, np.inf], atol=1e-15)
+    np.testing.assert_allclose(value(measures.lost_mass, generation, family), [0, 0, 1 / 3, 2 / 3], atol=1e-15)
     items = value(measures.share, generation)
     assert list(items) == ["1", "2", "3"] and np.array_equal(items["2"], p[:, 1])
     assert measures.ranks(20) == list(range(1, 21)) and measures.ranks(120)[-3:] == [50, 100, 120]
@@ -368,7 +382,7 @@ def test_processes_and_blocks_change_nothing(tmp_path):
     planned = run.plan("discrete", "replace", n=20, generations=4, replicates=150, seed=5)
     (one, _), (two, _) = (run.execute(planned, jobs=jobs) for jobs in (1, 2))
     assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
-    assert set(one["metric"]) == {"heterozygosity", "support", "kl", "share"}
+    assert set(one["metric"]) == {"heterozygosity", "support", "kl", "lost_mass", "share"}
 
 
 def test_no_more_comparisons_than_the_error_rate_allows():
