@@ -13,6 +13,7 @@ from pydantic import Field
 from model_collapse.data import Data, Rows, Source, Statistics
 from model_collapse.errors import InputError
 from model_collapse.families._numbers import Numbers
+from model_collapse.families._shares import cumulative, draw, multinomial
 from model_collapse.theory import zipf_law
 
 
@@ -101,8 +102,8 @@ class Discrete(Numbers):
 
     metrics: ClassVar[tuple[str, ...]] = ("heterozygosity", "support", "kl", "lost_mass", "share")
     rows: ClassVar[int] = 100
-    # 128 chains of 1e5 symbols, all of them left, take 0.7 GB; of 20 symbols, 1e5 chains run as 800 blocks.
-    block_size: ClassVar[int] = 128
+    # 256 chains with 1e5 symbols left in each take a little over 1 GB.
+    block_size: ClassVar[int] = 256
 
     def __post_init__(self) -> None:
         if self.counts == "poisson" and self.sampling == "draw":
@@ -134,31 +135,31 @@ class Discrete(Numbers):
         """n rows per chain: Rows (n, R), or the Counts of such rows."""
         law = _commonest(model, self.top_k) if 0 < self.top_k < model.share.shape[1] else model
         if self.sampling == "draw":
-            return Rows(_draw(law, n, rng), stacked=True)
-        value = rng.poisson(n * law.share) if self.counts == "poisson" else _multinomial(law.share, n, rng)
+            places = draw(law.share, n, rng)
+            return Rows(np.take_along_axis(law.symbol, places.T, axis=1).T.astype(np.int32), stacked=True)
+        value = rng.poisson(n * law.share) if self.counts == "poisson" else multinomial(law.share, n, rng)
         return Counts(n, n, *_packed(law.symbol, value.astype(float)), self.symbols)
 
     def _real(self, n: int, rng: np.random.Generator, chains: int) -> Rows | Counts:
         """n rows of the true law per chain."""
-        law = self.law
-        if self.sampling == "draw" or (n < self.symbols and self.counts == "multinomial"):
-            # By inversion, as the law is the same for all chains.
-            x = np.searchsorted(_cumulative(law), rng.random((n, chains)), side="right").astype(np.int32)
-            return (
-                Rows(x, stacked=True)
-                if self.sampling == "draw"
-                else Counts(n, n, *_count(x, None, self.symbols), self.symbols)
-            )
-        # Some chains at a time, so that memory for symbols that are not drawn stays small.
+        law, K = self.law, self.symbols
+        rows = n < K and self.counts == "multinomial"
+        if self.sampling == "draw":
+            return Rows(_inversion(law, (n, chains), rng).astype(np.int32), stacked=True)
+        # Some chains at a time, so that memory follows what is drawn, not K.
+        step = max(2**22 // max(n if rows else K, 1), 1)
         keys, values = [], []
-        step = max(2**22 // self.symbols, 1)
         for first in range(0, chains, step):
-            size = (min(step, chains - first), self.symbols)
-            counts = rng.poisson(n * law, size) if self.counts == "poisson" else rng.multinomial(n, law, size[0])
-            flat = np.flatnonzero(counts)
-            keys.append(flat + first * self.symbols)
-            values.append(counts.ravel()[flat].astype(float))
-        return Counts(n, n, *_tally(np.concatenate(keys), np.concatenate(values), chains, self.symbols), self.symbols)
+            size = min(step, chains - first)
+            if rows:
+                flat, counts = np.unique(_inversion(law, (n, size), rng) + K * np.arange(size), return_counts=True)
+            else:
+                drawn = rng.poisson(n * law, (size, K)) if self.counts == "poisson" else rng.multinomial(n, law, size)
+                flat = np.flatnonzero(drawn)
+                counts = drawn.ravel()[flat]
+            keys.append(flat + first * K)
+            values.append(counts.astype(float))
+        return Counts(n, n, *_tally(np.concatenate(keys), np.concatenate(values), chains, K), K)
 
 
 @lru_cache(maxsize=1)
@@ -166,6 +167,11 @@ def _law(symbols: int, zipf: float) -> np.ndarray:
     law = zipf_law(symbols, zipf)
     law.flags.writeable = False
     return law
+
+
+def _inversion(law: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Draws of one law (K,) by inversion, which is the same for all chains."""
+    return np.searchsorted(cumulative(law), rng.random(shape), side="right")
 
 
 def _tally(keys: np.ndarray, values: np.ndarray | None, chains: int, symbols: int) -> tuple[np.ndarray, np.ndarray]:
@@ -210,27 +216,3 @@ def _commonest(model: Categorical, k: int) -> Categorical:
     return Categorical(
         symbol, share * (model.share.sum(axis=1, keepdims=True) / np.where(kept > 0, kept, 1)), model.symbols
     )
-
-
-def _multinomial(share: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Counts of n draws per chain, (R, W)."""
-    counts = rng.multinomial(n, share)
-    # NumPy gives the last symbol what rounding leaves over; a lost symbol must stay lost.
-    for r in np.flatnonzero((share[:, -1] == 0) & (counts[:, -1] > 0)):
-        counts[r, share[r].argmax()] += counts[r, -1]
-        counts[r, -1] = 0
-    return counts
-
-
-def _cumulative(share: np.ndarray) -> np.ndarray:
-    """Cumulative shares along the last axis, inf from the last symbol that is alive: it takes what rounding leaves."""
-    below = np.cumsum(share, axis=-1)
-    below[below == below[..., -1:]] = np.inf
-    return below
-
-
-def _draw(law: Categorical, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n symbols per chain by inversion, (n, R): the first symbol whose cumulative share exceeds a uniform number."""
-    u = rng.random((n, len(law.share)))
-    places = [np.searchsorted(below, u[:, r], side="right") for r, below in enumerate(_cumulative(law.share))]
-    return np.take_along_axis(law.symbol, np.stack(places, axis=1).T, axis=1).T.astype(np.int32)
