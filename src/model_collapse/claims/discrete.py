@@ -50,7 +50,7 @@ def absorbed(tables: Tables) -> Estimate:
     """WF-1: share of chains with one symbol left at the last generation, which is at least 20 M."""
     estimates = []
     for table in tables.values():
-        last = int(table["generation"].to_numpy().max())
+        last = int(table["generation"].max())
         left = stats.per_replicate(table, "support", last)
         estimates.append(stats.proportion(left == 1, level(len(tables))))
         if last < 20 * rows(table):
@@ -66,7 +66,7 @@ def fixation(tables: Tables) -> Estimate:
         p = law(table)
         for item, values in shares.groupby("item")["value"]:
             won = stats.proportion(values == 1, level(len(tables) * shares["item"].nunique()))
-            q = p[int(item) - 1]
+            q = p[int(str(item)) - 1]
             estimates.append(Estimate(won.value - q, won.low - q, won.high - q, won.n, LEVEL))
     return farthest(estimates, 0)
 
@@ -97,7 +97,7 @@ def breeds_first(tables: Tables) -> Estimate:
     estimates = []
     for table in tables.values():
         alone, alike = takeover(table)
-        last = int(table["generation"].to_numpy().max())
+        last = int(table["generation"].max())
         # Not yet alike by the end: later than it. Not even alone: the worst that is possible.
         gap = np.where(np.isnan(alone), -last, np.where(np.isnan(alike), last, alike) - alone)
         estimates.append(stats.mean(gap / rows(table), level(len(tables))))
