@@ -121,6 +121,10 @@ def test_fixation_time_of_many_symbols(M):
     q = np.array([0.02, 0.3, 0.5])
     np.testing.assert_allclose(theory.fixation_time(np.stack([q, 1 - q], axis=-1), M), theory.absorption_time(q, M))
     assert theory.fixation_time([1.0], M) == 0
+    n, three = np.arange(1, 40 * M + 2), [0.5, 0.3, 0.2]
+    alone = theory.fixed_probability(n, three, M)
+    np.testing.assert_allclose(1 + np.sum(1 - alone), theory.fixation_time(three, M), rtol=1e-9)
+    np.testing.assert_allclose(1 - theory.fixed_probability(n, [0.3, 0.7], M), theory.both_alive(n, 0.3, M), atol=1e-12)
     shares = theory.zipf_law(4, 1)
     rng, chains = np.random.default_rng(M), 20_000
     counts = rng.multinomial(M, shares, size=chains)

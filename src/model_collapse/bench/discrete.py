@@ -49,8 +49,8 @@ class DiscreteReplace:
         left = np.mean([np.count_nonzero(share) / self.chains for share in shares])
         note = (
             f"{self.chains} chains at once, {self.generations} generations of {self.rows} rows, {self.symbols} "
-            f"symbols: {total:.3g} s; the multinomial counts alone, of {left:.3g} symbols left on average, take {alone:.3g} s, "
-            f"which bounds the ratio at {bound:.3g}"
+            f"symbols: {total:.3g} s; the multinomial counts alone, of {left:.3g} symbols left on average, take "
+            f"{alone:.3g} s, which bounds the ratio at {bound:.3g}"
         )
         return result(name, pairs, self.chains, self.goal, note, peak=alone / total)
 

@@ -196,6 +196,12 @@ def fixation_time(shares: ArrayLike, M: int) -> np.ndarray:
     return np.where(share < 1, share + _binomial(M, share) @ d, 0.0).sum(axis=-1)
 
 
+def fixed_probability(n: ArrayLike, shares: ArrayLike, M: int) -> np.ndarray:
+    """P(one symbol is alone after n fits) = sum_i P(X_n = M | q_i), exact; shares (K,), shape of n. Cost of `survival`."""
+    x = np.arange(M + 1)
+    return _evolve(n, np.asarray(shares, float), M, (x == M).astype(float)).sum(axis=-1)
+
+
 def absorption_time_approximation(shares: ArrayLike, M: ArrayLike) -> np.ndarray:
     """CF-W5. Mean number of fits until one of K symbols is alone: -2 M sum_i (1 - q_i) ln(1 - q_i), shares (..., K).
 
