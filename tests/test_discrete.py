@@ -390,7 +390,11 @@ def test_a_hundred_thousand_replicates():
     """In one block or in many, they are as many chains: support after two fits, exactly."""
     law = chain(Discrete(), Replace(), 10, 2, 100_000, seed=107)
     within("1e5 replicates", value(measures.support, law[1]), float(theory.expected_support(2, Discrete().law, 10)))
-    assert run.blocks(run.plan("discrete", replicates=100_000)) == 391
+    many = {
+        symbols: run.plan("discrete", replicates=100_000, settings={"family.symbols": symbols}).block
+        for symbols in (20, 10**4, 10**6)
+    }
+    assert many == {20: 2048, 10**4: 419, 10**6: 64}
 
 
 @pytest.mark.parametrize("counts", ["multinomial", "poisson"])
@@ -474,7 +478,9 @@ def test_bad_settings_are_one_line(settings, message):
 
 def test_processes_and_blocks_change_nothing(tmp_path):
     """Three blocks of chains, one process or two: the same table."""
-    planned = run.plan("discrete", "replace", n=20, generations=4, replicates=150, seed=5)
+    planned = run.plan(
+        "discrete", "replace", n=20, generations=4, replicates=150, seed=5, settings={"family.symbols": 70_000}
+    )
     (one, _), (two, _) = (run.execute(planned, jobs=jobs) for jobs in (1, 2))
     assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
     assert set(one["metric"]) == {"heterozygosity", "support", "kl", "lost_mass", "share"}

@@ -191,7 +191,7 @@ COUNTS = {
     for c in (1, 2, 5, 10, 20)
 }
 KIN = {
-    M: _chain(M, 2 * M - 1, 8192, max(M // 10, 1), metrics=["heterozygosity"], settings={"symbols": 10**5, "zipf": 0})
+    M: _chain(M, 2 * M - 1, 8192, max(M // 10, 1), metrics=["heterozygosity"], settings={"symbols": 10**4, "zipf": 0})
     for M in (5, 10, 20)
 }
 KEPT = _chain(20, 40, 1024, 4, "accumulate", metrics=["support"])

@@ -77,7 +77,7 @@ class Breeds(Numbers):
     Rows have shape (n, R, 2).
     """
 
-    breeds: Annotated[int, Field(ge=1, le=10**5, description="number of breeds K")] = 10
+    breeds: Annotated[int, Field(ge=1, le=10**4, description="number of breeds K")] = 10
     zipf: Annotated[float, Field(ge=0, le=100, description="exponent of the shares of breeds; 0: all equal")] = 1.0
     within: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="standard deviation of the trait within a breed")
@@ -98,7 +98,7 @@ class Breeds(Numbers):
         "trait_variance",
     )
     rows: ClassVar[int] = 100
-    block_size: ClassVar[int] = 256
+    block_size: ClassVar[int] = 1024
 
     @property
     def law(self) -> np.ndarray:

@@ -102,10 +102,11 @@ class Discrete(Numbers):
 
     metrics: ClassVar[tuple[str, ...]] = ("heterozygosity", "support", "kl", "lost_mass", "share")
     rows: ClassVar[int] = 100
-    # 256 chains with 1e5 symbols left in each take a little over 1 GB.
-    block_size: ClassVar[int] = 256
+    block_size: ClassVar[int] = 2048
 
     def __post_init__(self) -> None:
+        # Fewer chains at a time of many symbols: 64 with 1e5 symbols left in each take 0.2 GB.
+        object.__setattr__(self, "block_size", min(max(2**22 // self.symbols, 64), Discrete.block_size))
         if self.counts == "poisson" and self.sampling == "draw":
             raise InputError("family.counts=poisson has no fixed number of rows to draw; set family.sampling=exact")
 

@@ -197,7 +197,7 @@ def fixation_time(shares: ArrayLike, M: int) -> np.ndarray:
 
 
 def fixed_probability(n: ArrayLike, shares: ArrayLike, M: int) -> np.ndarray:
-    """P(one symbol is alone after n fits) = sum_i P(X_n = M | q_i), exact; shares (K,), shape of n. Cost of `survival`."""
+    """P(one symbol alone after n fits) = sum_i P(X_n = M | q_i); shares (K,), shape of n, exact, cost of `survival`."""
     x = np.arange(M + 1)
     return _evolve(n, np.asarray(shares, float), M, (x == M).astype(float)).sum(axis=-1)
 
