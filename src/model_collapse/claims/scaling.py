@@ -94,6 +94,32 @@ def below_plateau(tables: Tables) -> Estimate:
     return stats.mean(losses(table) / plateau, LEVEL)
 
 
+def token_prices(tables: Tables, confidence: float = 0.95) -> pd.DataFrame:
+    """How many times the rows the same lost mass costs after n fits: columns x = n, y, low, high; chains of `replace`.
+
+    Runs differ in their rows only. The curve of ln lost mass over ln rows of fit n is moved against that of fit 1; the
+    distance is averaged over the runs whose lost mass lies on the first curve. The interval is over groups of chains.
+    """
+    sizes = np.array(sorted({rows(table) for table in tables.values()}))
+    own = {rows(table): table for table in tables.values()}
+    lost = np.array(
+        [stats.pick(own[M], "lost_mass").pivot(index="generation", columns="replicate", values="value") for M in sizes]
+    )
+    fits = np.sort(next(iter(own.values()))["generation"].unique()) + 1
+    groups = np.array_split(np.arange(lost.shape[2]), 8)
+    curves = np.log([lost[:, :, group].mean(axis=2) for group in groups])
+    found = []
+    for j, n in enumerate(fits):
+        prices = []
+        for curve in curves:
+            # np.interp wants rising x: the loss falls with the rows.
+            same = np.interp(-curve[:, j], -curve[:, 0], np.log(sizes), left=np.nan, right=np.nan)
+            prices.append(np.exp(np.nanmean(np.log(sizes) - same)))
+        price = stats.mean(prices, confidence)
+        found.append((n, price.value, price.low, price.high))
+    return pd.DataFrame(found, columns=["x", "y", "low", "high"])
+
+
 def _run(n: int, zipf: float, generations: int, replicates: int, **more: Any) -> dict[str, Any]:
     settings = {"family.zipf": zipf, "family.symbols": more.pop("symbols", 10**5), **more.pop("settings", {})}
     return {

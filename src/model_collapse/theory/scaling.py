@@ -81,11 +81,15 @@ def clean_share_loss(T: ArrayLike, real: ArrayLike, k: int, shares: ArrayLike) -
 
 
 def equivalent_cut(T0: ArrayLike, shares: ArrayLike) -> np.ndarray:
-    """CF-T3. The rank k at which a cut loses as much as T0 rows do: tail_mass(k) = E(T0), log-linear between ranks."""
+    """CF-T3. The rank k at which a cut loses as much as T0 rows do: tail_mass(k) = E(T0)."""
+    return cut_of_loss(expected_loss(T0, shares), shares)
+
+
+def cut_of_loss(loss: ArrayLike, shares: ArrayLike) -> np.ndarray:
+    """The rank k of a cut that loses as much, tail_mass(k) = loss; log-linear between ranks, shape of loss."""
     p = np.asarray(shares, float)
     k = np.arange(len(p))
-    mass = np.log(tail_mass(k, p))
-    return np.interp(-np.log(expected_loss(T0, p)), -mass, k)
+    return np.interp(-np.log(loss), -np.log(tail_mass(k, p)), k)
 
 
 def equivalent_cut_power_law(T0: ArrayLike, symbols: float, beta: float) -> np.ndarray:
