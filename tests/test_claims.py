@@ -18,6 +18,7 @@ from model_collapse.stats import Estimate
 
 KNOWN = known()
 NEEDED: set[str] = set()
+NEEDED |= {"WF-1", "WF-2", "WF-3", "WF-4", "WF-5", "WF-6", "INB-1", "ACC-6", "TT-1", "TT-2", "TT-3", "TT-4"}
 
 
 def example(band: tuple[float, float], estimate: Estimate) -> claims.Verdict:

@@ -7,6 +7,7 @@ tails, and every mean is over thousands of chains, so the normal law is good at 
 
 from __future__ import annotations
 
+import tracemalloc
 from functools import cache
 from itertools import pairwise
 
@@ -15,15 +16,16 @@ import pytest
 from scipy import stats
 
 from model_collapse import run, streams, theory
-from model_collapse.data import Data, Moments, Rows
+from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
-from model_collapse.families.discrete import Categorical, Discrete
+from model_collapse.families.discrete import Categorical, Counts, Discrete
 from model_collapse.loop import Generation, generations
 from model_collapse.metrics import Reference
 from model_collapse.metrics import discrete as measures
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
+from model_collapse.theory import scaling
 
 COMPARISONS = 1000
 LEVEL = 1e-3 / COMPARISONS
@@ -71,6 +73,16 @@ def chain(family: Discrete, regime, M: int, fits: int, chains: int, seed: int) -
     stream = streams.stream(seed)
     source = family.source(M, stream(-1, streams.SOURCE), chains)
     return list(generations(source, family, regime, M, stream, last=fits - 1))
+
+
+def law_of(p: np.ndarray) -> Categorical:
+    """The model with these shares, (R, K)."""
+    return Categorical(np.broadcast_to(np.arange(p.shape[1]), p.shape), p, p.shape[1])
+
+
+def dense(counts: Counts) -> np.ndarray:
+    """Counts of all symbols, (R, K)."""
+    return Categorical(counts.symbol, counts.value, counts.symbols).shares
 
 
 def value(metric, generation: Generation, family: Discrete | None = None):
@@ -192,6 +204,56 @@ def test_poisson_counts(M):
         assert np.all(value(metric, dead[-1], Discrete(symbols=3))[gone] == expected)
 
 
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize(("M", "symbols", "zipf"), [(5, 4, 1.0), (10, 300, 1.5), (50, 40, 2.0)])
+def test_lost_mass_is_the_error_of_hutters_learner(M, symbols, zipf, sampling):
+    """CF-T1 at the first fit, CF-T4 at later ones."""
+    family = Discrete(symbols=symbols, zipf=zipf, sampling=sampling)
+    law = chain(family, Replace(), M, 6, 6_000, seed=110 + M)
+    within("CF-T1", value(measures.lost_mass, law[0], family), float(scaling.expected_loss(M, family.law)))
+    for n in (2, 6):
+        expected = float(scaling.recursive_loss(n, M, family.law))
+        within(f"CF-T4 n={n}", value(measures.lost_mass, law[n - 1], family), expected)
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize(("M", "k"), [(5, 1), (10, 3), (50, 4)])
+def test_top_k_cuts_what_a_model_writes_and_no_real_data(M, k, sampling):
+    """Of the truth as a model: k symbols with their shares over the sum; real rows have all; CF-T2 for the next fit."""
+    family = Discrete(symbols=8, zipf=1.5, sampling=sampling, top_k=k)
+    q = family.law
+    rng = np.random.default_rng(120 + M)
+    source = family.source(M, rng, 6_000)
+    everything = Discrete(symbols=8, zipf=1.5, sampling=sampling).fit(source.train, rng)
+    assert np.array_equal(family.fit(source.train, rng).shares, everything.shares)
+    within(
+        "real rows", value(measures.support, Generation(0, None, everything, None)), theory.expected_support(1, q, M)
+    )  # type: ignore[arg-type]
+    assert len(np.unique(np.nonzero(family.fit(source.draw(M, rng), rng).shares)[1])) == 8
+    written = family.fit(Data.real(family.sample(law_of(np.tile(q, (6_000, 1))), M, rng)), rng)
+    assert not written.shares[:, k:].any()
+    for i in range(k if k > 1 else 0):
+        within("share", written.shares[:, i], q[i] / q[:k].sum())
+    last = Generation(0, None, written, None)  # type: ignore[arg-type]
+    if k > 1:
+        within("CF-T2", value(measures.lost_mass, last, family), float(scaling.cut_loss(M, k, q)))
+    for generation in chain(family, Replace(), M, 4, 50, seed=121)[1:]:
+        assert np.all(value(measures.support, generation) <= k)
+
+
+def test_top_k_keeps_the_truly_commoner_of_equals_and_what_there_is():
+    p = np.array([[0.1, 0.3, 0.3, 0.3], [0.0, 0.0, 1.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    kept = dense(Discrete(symbols=4, zipf=0, top_k=2).sample(law_of(p), 10**4, np.random.default_rng(1)))
+    assert [np.flatnonzero(row).tolist() for row in kept] == [[1, 2], [2], [0, 1]]
+    assert np.all(kept.sum(axis=1) == 10**4)
+    dead = Discrete(symbols=4, counts="poisson", top_k=2).sample(law_of(np.zeros((1, 4))), 10, np.random.default_rng(1))
+    assert not dead.value.any()
+    poisson = Discrete(symbols=4, counts="poisson", top_k=1).sample(
+        law_of(np.tile([0.75, 0.25, 0.25, 0.25], (5_000, 1))), 10, np.random.default_rng(2)
+    )
+    within("Poisson total kept", poisson.value.sum(axis=1), 15.0)
+
+
 # An implementation of its own --------------------------------------------------------------------------------------
 
 
@@ -276,9 +338,9 @@ def test_what_rounding_leaves_goes_to_no_lost_symbol():
     """Shares that sum to a little less than 1: NumPy hands the rest to the last symbol, which is lost here."""
     p = np.array([[0.7, 0.3 - 1e-4, 0.0], [0.2, 0.3, 0.5]])
     rng = np.random.default_rng(101)
-    counts = Discrete(symbols=3).sample(Categorical(p), 10**6, rng).mean * 10**6
+    counts = dense(Discrete(symbols=3).sample(law_of(p), 10**6, rng))
     assert counts[0, 2] == 0 and counts[0].sum() == 10**6 and counts[1, 2] > 0
-    rows = Discrete(symbols=3, sampling="draw").sample(Categorical(p), 10**6, rng).x
+    rows = Discrete(symbols=3, sampling="draw").sample(law_of(p), 10**6, rng).x
     assert rows[:, 0].max() == 1 and rows[:, 1].max() == 2
 
 
@@ -309,11 +371,59 @@ def test_many_symbols(sampling):
         assert list(items)[:2] == ["1", "2"] and list(items)[-1] == "100000" and len(items) < 40
 
 
+def test_memory_follows_the_symbols_that_are_left(tmp_path):
+    """A million symbols, a thousand rows, 256 chains: no array of all chains by all symbols (2 GB)."""
+    tracemalloc.start()
+    planned = run.plan("discrete", n=1000, generations=2, replicates=256, settings={"family.symbols": 10**6})
+    table, _ = run.execute(planned, jobs=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 150e6
+    last = table[(table["generation"] == 0) & (table["metric"] == "support")]["value"].to_numpy()
+    law = theory.zipf_law(10**6, 1)
+    within("K = 1e6", last, float(np.sum(1 - theory.loss_probability(law, 1000))))
+    lost = table[(table["generation"] == 0) & (table["metric"] == "lost_mass")]["value"].to_numpy()
+    within("lost mass, K = 1e6", lost, float(scaling.expected_loss(1000, law)))
+
+
+def test_a_hundred_thousand_replicates():
+    """In one block or in many, they are as many chains: support after two fits, exactly."""
+    law = chain(Discrete(), Replace(), 10, 2, 100_000, seed=107)
+    within("1e5 replicates", value(measures.support, law[1]), float(theory.expected_support(2, Discrete().law, 10)))
+    many = {
+        symbols: run.plan("discrete", replicates=100_000, settings={"family.symbols": symbols}).block
+        for symbols in (20, 10**4, 10**6)
+    }
+    assert many == {20: 2048, 10**4: 419, 10**6: 64}
+
+
+@pytest.mark.parametrize("counts", ["multinomial", "poisson"])
+def test_real_rows_have_their_law_whatever_way_they_are_drawn(counts):
+    """Fewer rows than symbols, or more: by inversion or count by count, and several parts of a block."""
+    for n, symbols in ((30, 50), (50, 30), (50, 2**21)):
+        family = Discrete(symbols=symbols, counts=counts)
+        if counts == "poisson" and symbols > 100:
+            continue
+        source = family.source(n, np.random.default_rng(n), 4_000 if symbols < 100 else 300)
+        shares = family.fit(source.train, np.random.default_rng(0))
+        first = np.sum(shares.share * (shares.symbol == 0), axis=1)
+        within(f"first of {symbols}", first, family.law[0])
+        second = np.sum(shares.share * (shares.symbol == 1), axis=1)
+        within(
+            f"second of {symbols}",
+            second**2,
+            family.law[1] ** 2 + family.law[1] * (1 - family.law[1] * (counts == "multinomial")) / n,
+        )
+
+
 def test_merged_batches_stay_whole_counts():
     """500 merges of odd sizes: the fit is exactly counts over n."""
     rng = np.random.default_rng(105)
     batches = rng.multinomial(37, [0.5, 0.3, 0.15, 0.05], (500, 4))
-    pool = Data.concat([Data.of(Moments(37, batch / 37), t, 1) for t, batch in enumerate(batches)])
+    symbol = np.broadcast_to(np.arange(4), (4, 4))
+    pool = Data.concat(
+        [Data.of(Counts(37, 37, symbol, batch.astype(float), 4), t, 1) for t, batch in enumerate(batches)]
+    )
     fitted = Discrete(symbols=4).fit(pool, rng)
     assert np.array_equal(fitted.shares, batches.sum(axis=0) / (500 * 37))
 
@@ -334,11 +444,12 @@ def test_a_weight_of_k_counts_as_k_rows():
 def test_metrics_by_hand():
     family = Discrete(symbols=3, zipf=0)
     p = np.array([[1 / 3, 1 / 3, 1 / 3], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
-    generation = Generation(0, None, Categorical(p), None)  # type: ignore[arg-type]
+    generation = Generation(0, None, law_of(p), None)  # type: ignore[arg-type]
     np.testing.assert_allclose(value(measures.heterozygosity, generation), [2 / 3, 0.625, 0.5, 0], atol=1e-15)
     assert list(value(measures.support, generation)) == [3, 3, 2, 1]
     kl = value(measures.kl, generation, family)
     np.testing.assert_allclose(kl, [0, np.log(4 / 3) - np.log(2) / 3, np.inf, np.inf], atol=1e-15)
+    np.testing.assert_allclose(value(measures.lost_mass, generation, family), [0, 0, 1 / 3, 2 / 3], atol=1e-15)
     items = value(measures.share, generation)
     assert list(items) == ["1", "2", "3"] and np.array_equal(items["2"], p[:, 1])
     assert measures.ranks(20) == list(range(1, 21)) and measures.ranks(120)[-3:] == [50, 100, 120]
@@ -349,6 +460,8 @@ def test_metrics_by_hand():
     [
         ({"symbols": 0}, "family.symbols=0: "),
         ({"symbols": "many"}, "family.symbols=many: "),
+        ({"top_k": -1}, "family.top_k=-1: "),
+        ({"top_k": "few"}, "family.top_k=few: "),
         ({"zipf": -1}, "family.zipf=-1: "),
         ({"zipf": "inf"}, "family.zipf=inf: "),
         ({"sampling": "some"}, "family.sampling=some: "),
@@ -365,10 +478,12 @@ def test_bad_settings_are_one_line(settings, message):
 
 def test_processes_and_blocks_change_nothing(tmp_path):
     """Three blocks of chains, one process or two: the same table."""
-    planned = run.plan("discrete", "replace", n=20, generations=4, replicates=150, seed=5)
+    planned = run.plan(
+        "discrete", "replace", n=20, generations=4, replicates=150, seed=5, settings={"family.symbols": 70_000}
+    )
     (one, _), (two, _) = (run.execute(planned, jobs=jobs) for jobs in (1, 2))
     assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
-    assert set(one["metric"]) == {"heterozygosity", "support", "kl", "share"}
+    assert set(one["metric"]) == {"heterozygosity", "support", "kl", "lost_mass", "share"}
 
 
 def test_no_more_comparisons_than_the_error_rate_allows():

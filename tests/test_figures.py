@@ -111,6 +111,20 @@ def test_points_stand_with_their_intervals_about_the_line(scale: str) -> None:
     assert ax.get_xscale() == scale
 
 
+def test_laws_draws_every_arm_with_its_line() -> None:
+    data = pd.DataFrame({"x": [1.0, 10.0], "y": [4.0, 2.0], "low": [3.0, 1.5], "high": [5.0, 3.0]})
+    arms = {"one": data, "two": data.assign(y=data["y"] / 2, low=1.0)}
+    (ax,) = figures.laws(arms, {"two": lambda x: 3 / x}, xlabel="x", ylabel="y", limits=[0.7]).axes
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    assert [list(bars.lines[0].get_ydata()) for bars in ax.containers] == [[4, 2], [2, 1]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
+    theory, level = [
+        drawn for drawn in ax.get_lines() if drawn.get_label().startswith("_child") and drawn.get_marker() == "None"
+    ]
+    np.testing.assert_allclose(theory.get_ydata(), 3 / np.asarray(theory.get_xdata()))
+    assert list(level.get_ydata()) == [0.7, 0.7]
+
+
 def test_theory_and_figures_need_no_torch() -> None:
     """What a theory chapter imports and runs, in a process where torch and transformers cannot be imported."""
     code = """

@@ -115,6 +115,48 @@ def test_absorption_time_is_the_sum_of_what_is_not_absorbed(M):
         np.testing.assert_allclose(approximation, expected, rtol=0.2)
 
 
+@pytest.mark.parametrize("M", [1, 2, 5, 30])
+def test_fixation_time_of_many_symbols(M):
+    """CF-W5 for K symbols: for two it is the absorption time; else the whole chain, simulated."""
+    q = np.array([0.02, 0.3, 0.5])
+    np.testing.assert_allclose(theory.fixation_time(np.stack([q, 1 - q], axis=-1), M), theory.absorption_time(q, M))
+    assert theory.fixation_time([1.0], M) == 0
+    n, three = np.arange(1, 40 * M + 2), [0.5, 0.3, 0.2]
+    alone = theory.fixed_probability(n, three, M)
+    np.testing.assert_allclose(1 + np.sum(1 - alone), theory.fixation_time(three, M), rtol=1e-9)
+    np.testing.assert_allclose(1 - theory.fixed_probability(n, [0.3, 0.7], M), theory.both_alive(n, 0.3, M), atol=1e-12)
+    shares = theory.zipf_law(4, 1)
+    rng, chains = np.random.default_rng(M), 20_000
+    counts = rng.multinomial(M, shares, size=chains)
+    time, several = np.ones(chains), counts.max(axis=1) < M
+    while several.any():
+        time += several
+        counts[several] = rng.multinomial(M, counts[several] / M)
+        several = counts.max(axis=1) < M
+    # Four standard errors, four sizes: error rate 3e-4.
+    error = max(time.std() / np.sqrt(chains), 1e-12)
+    assert abs(time.mean() - float(theory.fixation_time(shares, M))) <= 4 * error
+    if M == 30:
+        np.testing.assert_allclose(
+            theory.fixation_time(shares, M), theory.absorption_time_approximation(shares, M), rtol=0.05
+        )
+
+
+@pytest.mark.parametrize(("M", "shares"), [(3, [1.0]), (4, [0.7, 0.3]), (5, [0.5, 0.3, 0.2])])
+def test_variance_within_breeds_by_enumerating_all_paths(M, shares):
+    """Three fits: paths of one breed's counts, each with the factors (x - 1) / x that the mle leaves on average."""
+    expected = np.zeros(3)
+    for n, q in product((1, 2, 3), shares):
+        for path in product(range(M + 1), repeat=n):
+            p, chance, kept = q, 1.0, 1.0
+            for x in path:
+                chance *= comb(M, x) * p**x * (1 - p) ** (M - x)
+                p, kept = x / M, kept * ((x - 1) / x if x else 0)
+            expected[n - 1] += chance * p * kept
+    np.testing.assert_allclose(theory.expected_within_variance([1, 2, 3], shares, M), expected)
+    np.testing.assert_allclose(theory.expected_within_variance([1, 7], [1.0], M), (1 - 1 / M) ** np.array([1, 7]))
+
+
 def test_one_row_is_absorbed_at_once():
     assert theory.absorption_time(0.3, 1) == 1 and theory.both_alive(1, 0.3, 1) == pytest.approx(0, abs=1e-15)
     np.testing.assert_allclose(theory.survival([1, 5], 0.3, 1), 0.3)

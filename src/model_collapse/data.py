@@ -5,9 +5,11 @@ Axis order everywhere: rows first, replicate chains second where a family stacks
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -47,25 +49,51 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class Statistics(ABC):
+    """All that a fit needs to know of n rows that were never drawn; a family of numbers may have a kind of its own.
+
+    count  n, the same in all chains
+    """
+
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def take(self, index: np.ndarray) -> NoReturn:
+        """Refused: there are no rows to choose from."""
+        raise InputError("exact sampling cannot subsample; set family.sampling=draw")
+
+    @property
+    @abstractmethod
+    def chains(self) -> int:
+        """R, the number of stacked chains."""
+
+    @abstractmethod
+    def weighed(self, weight: float) -> Statistics:
+        """Those of the same rows, each `weight` times as heavy."""
+
+    @staticmethod
+    @abstractmethod
+    def concat(parts: Iterable[Any]) -> Statistics:
+        """Those of all the rows together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments(Statistics):
     """Count, mean and scatter of n rows that were never drawn: all that a Gaussian fit needs to know.
 
     The scatter sum_i (x_i - mean)(x_i - mean)' is kept as a square root, scatter = root root', because a root
     never loses its positive sign or its rank to rounding, however small the variance gets.
 
-    count  n, the same in all chains
     mean   (R, d)
     root   (R, d, d), or None where a family needs no scatter
     weight average weight of a row; the scatter is the weighted one
     """
 
-    count: int
     mean: np.ndarray
     root: np.ndarray | None = None
     weight: float = 1
-
-    def __len__(self) -> int:
-        return self.count
 
     @property
     def chains(self) -> int:
@@ -81,10 +109,6 @@ class Moments:
         """The same rows, each `weight` times as heavy."""
         root = None if self.root is None else self.root * np.sqrt(weight)
         return Moments(self.count, self.mean, root, self.weight * weight)
-
-    def take(self, index: np.ndarray) -> Moments:
-        """Refused: there are no rows to choose from."""
-        raise InputError("exact sampling cannot subsample; set family.sampling=draw")
 
     @staticmethod
     def concat(parts: Iterable[Moments]) -> Moments:
@@ -124,17 +148,17 @@ def square_root(*parts: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Rows or moments, with provenance.
+    """Rows or their statistics, with provenance.
 
-    rows    Rows or Moments
+    rows    Rows or Statistics
     born    0 for people, t + 1 for generation t; shape (n,) or (n, R)
     author  which model wrote it (0 for people); same shape
     weight  how much a row counts in the fit, or None for 1 each; same shape
-    size    None for Rows. Moments have no single rows, so there born and author have one entry per merged
+    size    None for Rows. Statistics have no single rows, so there born and author have one entry per merged
             batch and `size` says how many rows each batch stands for.
     """
 
-    rows: Rows | Moments
+    rows: Rows | Statistics
     born: np.ndarray
     author: np.ndarray
     weight: np.ndarray | None = None
@@ -144,14 +168,14 @@ class Data:
         return len(self.rows)
 
     @staticmethod
-    def of(rows: Rows | Moments, born: int, author: int) -> Data:
+    def of(rows: Rows | Statistics, born: int, author: int) -> Data:
         """All of `rows` with one birth and one author."""
-        entries = 1 if isinstance(rows, Moments) else len(rows)
-        size = np.array([len(rows)]) if isinstance(rows, Moments) else None
+        entries = 1 if isinstance(rows, Statistics) else len(rows)
+        size = np.array([len(rows)]) if isinstance(rows, Statistics) else None
         return Data(rows, np.full(entries, born, np.int32), np.full(entries, author, np.int32), size=size)
 
     @staticmethod
-    def real(rows: Rows | Moments) -> Data:
+    def real(rows: Rows | Statistics) -> Data:
         """Rows that people made."""
         return Data.of(rows, PEOPLE, PEOPLE)
 
@@ -185,7 +209,7 @@ class Data:
 
     def weighed(self, weight: float) -> Data:
         """The same rows, each `weight` times as heavy in the fit."""
-        if isinstance(self.rows, Moments):
+        if isinstance(self.rows, Statistics):
             return replace(self, rows=self.rows.weighed(weight))
         return replace(
             self, weight=np.full(self.born.shape, float(weight)) * (1 if self.weight is None else self.weight)
@@ -201,7 +225,7 @@ class Data:
             raise ValueError(f"a filter's verdict has one entry per row, shape ({len(self)},), not {verdict.shape}")
         if verdict.dtype == bool:
             return self.take(np.flatnonzero(verdict))
-        if isinstance(self.rows, Moments):
+        if isinstance(self.rows, Statistics):
             raise InputError("exact sampling cannot weigh rows; set family.sampling=draw")
         return replace(self, weight=verdict if self.weight is None else verdict * self.weight)
 
@@ -231,7 +255,7 @@ class Source:
     """
 
     train: Data
-    fresh: Callable[[int, np.random.Generator], Rows | Moments]
+    fresh: Callable[[int, np.random.Generator], Rows | Statistics]
     validation: Data | None = None
     test: Data | None = None
     web: Data | None = None

@@ -217,3 +217,31 @@ def points(
         plain_ticks(ax.xaxis)
     ax.legend(loc="upper left")
     return figure
+
+
+@styled
+def laws(
+    arms: Mapping[str, pd.DataFrame],
+    lines: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    limits: Sequence[float] = (),
+) -> Figure:
+    """Several arms of points with intervals (columns x, y, low, high) on logarithmic axes, closed forms dashed.
+
+    lines   {label: closed form of x}, drawn over the x of the arm of the same label
+    limits  horizontal lines
+    """
+    figure, ax = plt.subplots()
+    for (label, table), colour in zip(arms.items(), sns.color_palette(n_colors=len(arms)), strict=True):
+        bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
+        ax.errorbar(table["x"], table["y"], yerr=bars, fmt="o", ms=4, lw=1.2, color=colour, label=label)
+        if line := lines.get(label):
+            x = np.geomspace(table["x"].min(), table["x"].max(), 100)
+            ax.plot(x, line(x), ls=(0, (4, 3)), color=colour, lw=1.1)
+    for level in limits:
+        ax.axhline(level, color="0.4", lw=0.8, ls=":")
+    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    ax.legend()
+    return figure

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from model_collapse import streams
-from model_collapse.data import Data, Moments, Rows, Source, deal
+from model_collapse.data import Data, Rows, Source, Statistics, deal
 from model_collapse.streams import Stream
 
 Given = Literal["original", "training", "fresh"]
@@ -53,7 +53,9 @@ class Family(Protocol):
         self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None
     ) -> Any: ...
 
-    def sample(self, model: Any, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows | Moments: ...
+    def sample(
+        self, model: Any, n: int, rng: np.random.Generator, *, given: Rows | None = None
+    ) -> Rows | Statistics: ...
 
 
 class Regime(Protocol):
@@ -146,4 +148,4 @@ def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Gen
         return rows  # type: ignore[return-value]
     # More rows than needed (a pool that grew): n of them, each at most once; fewer: all of them in turn.
     index = np.sort(deal(len(rows), rows.chains, rng)[:n], axis=0) if len(rows) > n else np.arange(n) % len(rows)
-    return rows.take(index)  # type: ignore[return-value]
+    return rows.take(index)

@@ -46,6 +46,16 @@ def median(values: Sequence[float] | np.ndarray | pd.Series, level: float = 0.95
     return Estimate(float(np.median(x)), float(low), float(high), n, level)
 
 
+def proportion(events: Sequence[bool] | np.ndarray | pd.Series, level: float = 0.95) -> Estimate:
+    """Share of events that happened, with the exact interval of Clopper and Pearson (1934): never too short."""
+    x = np.asarray(events, bool)
+    n, k = len(x), int(x.sum())
+    tail = (1 - level) / 2
+    low = stats.beta.ppf(tail, k, n - k + 1) if k else 0.0
+    high = stats.beta.isf(tail, k + 1, n - k) if k < n else 1.0
+    return Estimate(k / n if n else np.nan, float(low), float(high), n, level)
+
+
 def paired(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
     """Mean of a - b over the replicates that both have; the series are indexed by replicate."""
     both = a.index.intersection(b.index)

@@ -60,7 +60,7 @@ class Gaussian(Numbers):
 
         Weighted rows: mean = sum w x / sum w, and sum w in the place of n.
         """
-        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.rows.x, data.weight)
+        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.rows.x, data.weight)  # type: ignore[union-attr]
         n = moments.mass if data.weight is None else data.weight.sum(axis=0)
         divisor = n if self.estimator == "mle" else n - 1
         if self.variance == "known":

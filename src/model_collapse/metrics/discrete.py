@@ -17,16 +17,29 @@ def heterozygosity(generation: Generation, reference: Reference) -> np.ndarray:
 
 def support(generation: Generation, reference: Reference) -> np.ndarray:
     """Number of symbols with a share above 0, shape (R,)."""
-    return np.count_nonzero(generation.model.shares, axis=1)
+    return np.count_nonzero(generation.model.share, axis=1)
 
 
 def kl(generation: Generation, reference: Reference) -> np.ndarray:
     """KL(true || model) = sum q ln(q / p) in nats, shape (R,); inf as soon as one symbol is lost."""
-    p, q = _normalised(generation), reference.family.law
-    with np.errstate(divide="ignore"):
-        # A q that underflowed to 0 adds nothing, lost or not.
-        terms = np.where(q > 0, q * (np.log(np.where(q > 0, q, 1)) - np.log(p)), 0.0)
-    return np.maximum(terms.sum(axis=1), 0)
+    p, law = _normalised(generation), reference.family.law
+    q = np.where(p > 0, law[generation.model.symbol], 0)
+    # A q that underflowed to 0 adds nothing, lost or not.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(q > 0, q * (np.log(q) - np.log(p)), 0.0)
+    lost = np.count_nonzero(q, axis=1) < np.count_nonzero(law)
+    return np.where(lost, np.inf, np.maximum(terms.sum(axis=1), 0))
+
+
+def lost_mass(generation: Generation, reference: Reference) -> np.ndarray:
+    """True probability of the symbols that the model has lost, shape (R,): the test error of Hutter's learner.
+
+    It answers right about what it has seen and wrong about the rest (Hutter 2021, arXiv:2102.04074). Precise to 1e-15,
+    and 0 if nothing is lost.
+    """
+    model, law = generation.model, reference.family.law
+    kept = np.sum(law[model.symbol], axis=1, where=model.share > 0)
+    return np.where(support(generation, reference) == len(law), 0.0, np.maximum(law.sum() - kept, 0))
 
 
 def share(generation: Generation, reference: Reference) -> dict[str, np.ndarray]:
@@ -34,8 +47,15 @@ def share(generation: Generation, reference: Reference) -> dict[str, np.ndarray]
 
     Ranks 1 to 20, then 50, 100, 200, 500, ... and K, so that a table stays small however many symbols there are.
     """
-    p = _normalised(generation)
-    return {str(rank): p[:, rank - 1] for rank in ranks(p.shape[1])}
+    model, p = generation.model, _normalised(generation)
+    recorded = ranks(model.symbols)
+    row = np.full(model.symbols, -1)
+    row[np.array(recorded) - 1] = np.arange(len(recorded))
+    place = np.where(p > 0, row[model.symbol], -1)
+    found = np.nonzero(place >= 0)
+    values = np.zeros((len(recorded), len(p)))
+    values[place[found], found[0]] = p[found]
+    return {str(rank): value for rank, value in zip(recorded, values, strict=True)}
 
 
 def ranks(symbols: int) -> list[int]:
@@ -45,7 +65,7 @@ def ranks(symbols: int) -> list[int]:
 
 
 def _normalised(generation: Generation) -> np.ndarray:
-    """Shares that sum to 1; all 0 for a Poisson chain that died out."""
-    p = generation.model.shares
+    """Shares that sum to 1, (R, W) as in the model; all 0 for a Poisson chain that died out."""
+    p = generation.model.share
     total = p.sum(axis=1, keepdims=True)
     return p if np.all(total == 1) else p / np.where(total > 0, total, 1)
