@@ -100,18 +100,16 @@ def fans(
     bottom     lowest value shown
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.6), sharey=True, squeeze=False)
+    blue, red = sns.color_palette(n_colors=2)
     for ax, (title, rows) in zip(axes[0], panels.items(), strict=True):
-        drawn = (
-            rows.groupby("generation")["value"]
-            .quantile(np.array([0.05, 0.25, 0.5, 0.75, 0.95]))
-            .unstack()
-            .clip(lower=bottom)
-        )
+        quantile = rows.groupby("generation")["value"].quantile(np.array([0.05, 0.25, 0.5, 0.75, 0.95]))
+        # A logarithmic axis cannot show 0: clipped below its end, out of sight.
+        drawn = quantile.unstack().clip(lower=bottom / 10)
         g = drawn.index.to_numpy()
-        ax.fill_between(g, drawn[0.05], drawn[0.95], color="C0", alpha=0.18, lw=0, label="middle 90 % of chains")
-        ax.fill_between(g, drawn[0.25], drawn[0.75], color="C0", alpha=0.3, lw=0, label="middle half")
-        ax.plot(g, drawn[0.5], color="C0", label="median")
-        ax.plot(g, rows.groupby("generation")["value"].mean(), color="C1", label="mean")
+        ax.fill_between(g, drawn[0.05], drawn[0.95], color=blue, alpha=0.18, lw=0, label="middle 90 % of chains")
+        ax.fill_between(g, drawn[0.25], drawn[0.75], color=blue, alpha=0.3, lw=0, label="middle half")
+        ax.plot(g, drawn[0.5], color=blue, label="median")
+        ax.plot(g, rows.groupby("generation")["value"].mean(), color=red, label="mean")
         for p in (0.05, 0.5, 0.95):
             ax.plot(g, quantiles[title](p, g), ls=(0, (4, 3)), color="black", lw=1.1)
         ax.plot(g, means[title](g), ls=":", color="black", lw=1.4)
