@@ -42,6 +42,37 @@ def test_against_theory() -> None:
     assert [list(drawn.get_ydata()) for drawn in right.get_lines() if drawn.get_label() != "arm"] == [[3.0, 3.0]]
 
 
+def test_bounds_are_drawn_as_two_lines() -> None:
+    arms = {"t": {"arm": table()}}
+    (ax,) = figures.against_theory(arms, {"t": {"arm": lambda g: (g, 3.0 * g)}}, ylabel="y").axes
+    low, high = (drawn for drawn in ax.get_lines() if drawn.get_label() != "arm")
+    assert list(low.get_ydata()) == [0, 1, 2, 3] and list(high.get_ydata()) == [0, 3, 6, 9]
+
+
+def test_fans_show_quantiles_and_means() -> None:
+    rows = [{"generation": g, "replicate": r, "value": float(10**r)} for g in range(3) for r in range(5)]
+    frame = pd.DataFrame(rows)
+    (ax,) = figures.fans(
+        {"t": frame}, {"t": lambda p, g: p + g}, {"t": lambda g: 7.0 + g}, ylabel="y", bottom=50.0
+    ).axes
+    assert list(line(ax, "median")) == [100] * 3
+    assert line(ax, "mean") == pytest.approx([2222.2] * 3)
+    closed = [list(drawn.get_ydata()) for drawn in ax.get_lines() if drawn.get_color() == "black"]
+    assert closed == [[p, p + 1, p + 2] for p in (0.05, 0.5, 0.95)] + [[7, 8, 9]]
+    wide = next(area for area in ax.collections if area.get_label() == "middle 90 % of chains")
+    heights = wide.get_paths()[0].vertices[:, 1]
+    assert heights.min() == 5 and heights.max() == pytest.approx(np.quantile([1, 10, 100, 1000, 10**4], 0.95))
+
+
+def test_stacked_parts_reach_their_sum_and_points_are_the_simulated_means() -> None:
+    parts = {"t": {"one": lambda g: 1.0 + 0 * g, "two": lambda g: 2.0 * g}}
+    (ax,) = figures.stacked({"t": table()}, parts, ylabel="y").axes
+    tops = [area.get_paths()[0].vertices[:, 1].max() for area in ax.collections[:2]]
+    assert tops == [1, 7]
+    (bars,) = ax.containers
+    np.testing.assert_allclose(bars.lines[0].get_xydata()[:, 1], 2.0 ** np.arange(4) + 1)
+
+
 def test_by_arm_draws_every_seed_and_their_mean() -> None:
     (ax,) = figures.by_arm({"A": table(), "B": table()}, "m", ylabel="y").axes
     assert line(ax, "A") == pytest.approx(2.0 ** np.arange(4) + 1)

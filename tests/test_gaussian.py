@@ -18,13 +18,18 @@ from scipy.special import digamma, polygamma
 from model_collapse import streams, theory
 from model_collapse.data import Data, Moments, Rows
 from model_collapse.errors import InputError
-from model_collapse.families.gaussian import Gaussian
+from model_collapse.families.gaussian import Gaussian, Normal
 from model_collapse.loop import Generation, generations
 from model_collapse.metrics import Reference
 from model_collapse.metrics import gaussian as measures
 from model_collapse.regimes.accumulate import Accumulate
+from model_collapse.regimes.fixed import Fixed
+from model_collapse.regimes.fresh import Fresh
+from model_collapse.regimes.grow import Grow
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
+from model_collapse.run import execute, plan
+from model_collapse.theory import mixed
 
 COMPARISONS = 1000
 LEVEL = 1e-3 / COMPARISONS
@@ -203,8 +208,6 @@ def test_exact_and_drawn_samples_have_one_law(n):
 
 
 def _normal(mean: np.ndarray, root: np.ndarray, chains: int):
-    from model_collapse.families.gaussian import Normal
-
     return Normal(np.tile(mean, (chains, 1)), np.tile(root, (chains, 1, 1)))
 
 
@@ -301,13 +304,242 @@ def test_one_row_has_no_unbiased_variance():
     assert np.all(measure(chain(Gaussian(), Replace(), 1, 1, 2, seed=0)[0])[1] == 0)
 
 
-def test_the_log_variance_survives_where_the_variance_underflows():
-    """500 fits of M = 2 leave ln s^2 near -980, far below the smallest double; the chain goes on all the same."""
-    M, n = 2, 500
-    run = chain(Gaussian(), Replace(), M, n, 4_000, seed=15)
-    log = measures.log_det(run[-1], None)  # type: ignore[arg-type]
-    assert np.all(np.isfinite(log)) and np.all(measure(run[-1])[1] < 1e-200)
-    within("CF-G3, M=2", log, theory.expected_log_variance(n, M), theory.variance_of_log_variance(n, M))
+# Numbers at their ends ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize(("M", "d", "fits"), [(2, 1, 5000), (10, 1, 20_000), (5, 3, 3000)])
+def test_the_determinant_survives_where_the_deviation_underflows(M, d, fits, estimator):
+    """Far below the smallest number: ln det follows CF-G6b, the typical variance is 0, W2^2 is |mu|^2 + d."""
+    family, stream = Gaussian(dim=d, estimator=estimator), streams.stream(15)
+    source = family.source(M, stream(-1, streams.SOURCE), 400)
+    for last in generations(source, family, Replace(), M, stream, last=fits - 1):  # noqa: B007
+        pass
+    log = measures.log_det(last, None)  # type: ignore[arg-type]
+    expected = mixed.expected_log_det(fits, M, d, estimator)
+    assert expected < -2 * d * 750, "the smallest number is exp(-745)"
+    within(f"ln det, M={M} d={d}", log, float(expected), float(mixed.variance_of_log_det(fits, M, d)))
+    spread = float(mixed.variance_of_log_det(fits, M, d))
+    kurtosis = 3 * spread**2 + fits * polygamma(3, (M - np.arange(1, d + 1)) / 2).sum()
+    within(f"its spread, M={M} d={d}", (log - expected) ** 2, spread, kurtosis - spread**2)
+    variance = measures.variance(last, None)  # type: ignore[arg-type]
+    assert np.median(variance) == 0 and np.max(variance) < 1e-200
+    mu = last.model.mean
+    np.testing.assert_allclose(measures.w2_squared(last, None), np.sum(mu**2, axis=-1) + d, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("dim", "M"), [(1, 4), (3, 6)])
+@pytest.mark.parametrize("regime", [Replace(), Accumulate(), Fresh(0.5), Fixed()], ids=lambda r: type(r).__name__)
+def test_exponents_kept_apart_change_no_digit(monkeypatch, regime, dim, M):
+    """Splitting by powers of two is exact: a chain that splits all the time has the bits of one that never does."""
+    runs = []
+    for tiny in (0, 1e9):
+        monkeypatch.setattr("model_collapse.families.gaussian.TINY", tiny)
+        runs.append(chain(Gaussian(dim=dim), regime, M, 25, 50, seed=21))
+    plain, split = (run[-1].model for run in runs)
+    assert plain.power is None and (split.power is not None or not isinstance(regime, Replace))
+    assert np.array_equal(plain.mean, split.mean) and np.array_equal(plain.deviation, split.deviation)
+
+
+def test_real_rows_bring_a_vanished_chain_back():
+    """What has underflown still merges: with new real rows beside it, the next fit is a number again."""
+    dead = Normal(np.ones((3, 2)), np.broadcast_to(np.eye(2), (3, 2, 2)), np.full((3, 2), -5000))
+    family, rng = Gaussian(dim=2), np.random.default_rng(22)
+    wrote = Data.of(family.sample(dead, 10, rng), 1, 1)
+    assert np.all(wrote.rows.mean == 1)
+    fitted = family.fit(Data.concat([family.source(10, rng, 3).train, wrote]), rng)
+    assert fitted.power is None and np.all(np.isfinite(fitted.root))
+    assert np.all(np.abs(measures.variance(Generation(0, None, fitted, None), None) - 0.75) < 0.6)  # type: ignore[arg-type]
+
+
+def test_drawn_rows_refuse_before_rounding_shows():
+    """Just above the limit the variance is right to a tenth of a per cent; below it one line says what to do."""
+    M, chains = 100, 20_000
+    limit = 10 * M * np.finfo(float).eps
+    rng, family = np.random.default_rng(23), Gaussian(sampling="draw")
+    # Means across a binade, where the grain is coarsest.
+    mean = np.linspace(1, 2, chains)[:, None]
+    fitted = family.fit(Data.real(family.sample(Normal(mean, 1.01 * limit * mean[..., None]), M, rng)), rng)
+    ratio = (fitted.root / (1.01 * limit * mean[..., None])).ravel() ** 2
+    # One generation of the M / 2 over which errors add up.
+    assert abs(np.mean(ratio) / (1 - 1 / M) - 1) < Z * np.std(ratio) / np.sqrt(chains) + 1e-3 / (M / 2)
+    with pytest.raises(
+        InputError, match=r"^family\.sampling=draw: .* of the mean, .* set family\.sampling=exact or "
+    ) as no:
+        family.sample(Normal(mean, 0.99 * limit * mean[..., None]), M, rng)
+    assert "\n" not in str(no.value)
+
+
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+def test_a_drawn_chain_is_right_until_it_is_refused(estimator):
+    """M = 5: drawn until the first chain gets too narrow; up to there ln s^2 has the law of the exact chain."""
+    M, chains = 5, 2_000
+    family, stream = Gaussian(sampling="draw", estimator=estimator), streams.stream(24)
+    source, fits = family.source(M, stream(-1, streams.SOURCE), chains), 0
+    with pytest.raises(InputError, match=r"family\.sampling=draw"):
+        for last in generations(source, family, Replace(), M, stream, last=1000):
+            fits += 1
+            if fits in (10, 20, 30):
+                log = measures.log_det(last, None)  # type: ignore[arg-type]
+                within(f"drawn n={fits}", log, float(theory.expected_log_variance(fits, M, estimator)))
+    assert fits >= 30
+    within("the last one", measures.log_det(last, None), float(theory.expected_log_variance(fits, M, estimator)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize("dim", [1, 2])
+def test_one_row_has_no_variance_and_goes_on(dim, sampling):
+    """M = 1: variance 0 at once, ln det -inf, the mean stays where the one real row was."""
+    run = chain(Gaussian(dim=dim, sampling=sampling), Replace(), 1, 50, 100, seed=25)
+    for generation in run:
+        assert np.all(measures.variance(generation, None) == 0)  # type: ignore[arg-type]
+        assert np.all(measures.log_det(generation, None) == -np.inf)  # type: ignore[arg-type]
+        assert np.array_equal(generation.model.mean, run[0].model.mean)
+
+
+@pytest.mark.parametrize("regime", [Accumulate(), Grow(2)], ids=["accumulate", "grow"])
+def test_a_singular_start_stays_singular(regime):
+    """Two real rows in three dimensions span a line: exact chains never leave it, however many rows come later."""
+    for generation in chain(Gaussian(dim=3), regime, 2, 12, 50, seed=26):
+        assert np.all(measures.log_det(generation, None) == -np.inf)  # type: ignore[arg-type]
+        assert np.all(measures.variance(generation, None) > 0)  # type: ignore[arg-type]
+
+
+def test_a_growing_variance_is_refused_before_it_overflows():
+    with pytest.raises(
+        InputError, match=r"^family\.bias=3: the variance has grown beyond 1e200; fewer generations \(-g\)$"
+    ):
+        chain(Gaussian(bias=3.0), Replace(), 20, 1000, 5, seed=27)
+
+
+def test_a_hundred_thousand_chains():
+    """In one run, by blocks of their own; the interval of a mean is as narrow as so many chains make it."""
+    table, _ = execute(plan("gaussian", n=10, generations=5, every=5, replicates=100_000, metrics=["log_det"], seed=28))
+    values = table.loc[table["generation"] == 5, "value"].to_numpy()
+    assert len(values) == 100_000 and len(np.unique(values)) == 100_000
+    within("CF-G3", values, float(theory.expected_log_variance(6, 10)), float(theory.variance_of_log_variance(6, 10)))
+
+
+# Other errors ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("M", [1, 2, 3, 10, 100])
+def test_bimodal_real_data_have_one_law_exact_and_drawn(M):
+    """Mean and scatter of M rows of the mixture, jointly; and the moments that the mixture has."""
+    chains, laws = 20_000, []
+    for sampling, seed in (("exact", 30), ("draw", 31)):
+        family, rng = Gaussian(truth="bimodal", sampling=sampling), np.random.default_rng(seed)
+        fitted = family.fit(family.source(M, rng, chains).train, rng)
+        mean, deviation = fitted.mean[:, 0], fitted.root[:, 0, 0]
+        laws.append([mean, deviation, np.abs(mean) - deviation, mean + deviation])
+        within(f"E mean M={M}", mean, 0, 1 / M)
+        within(f"E mean^2 M={M}", mean**2, 1 / M)
+        if M > 1:
+            within(f"E s^2 M={M}", deviation**2, 1 - 1 / M)
+            for estimator, scale in (("mle", 1), ("unbiased", np.sqrt(M / (M - 1)))):
+                within(f"E s M={M}", scale * deviation, theory.first_deviation(M, estimator, "bimodal"))
+        else:
+            assert np.all(deviation == 0)
+    for i, (one, other) in enumerate(zip(*laws, strict=True)):
+        if M > 1 or i != 1:
+            same_law(f"bimodal M={M}, statistic {i}", one, other)
+
+
+def test_new_real_rows_are_bimodal_too():
+    source = Gaussian(truth="bimodal", sampling="draw").source(10, np.random.default_rng(32), 4)
+    rows = source.draw(20_000, np.random.default_rng(33)).rows
+    assert isinstance(rows, Rows)
+    a, b = theory.BIMODAL
+    p = stats.kstest(rows.x.ravel(), lambda x: (stats.norm.cdf(x, -a, b) + stats.norm.cdf(x, a, b)) / 2).pvalue
+    made.append("bimodal rows")
+    assert p > LEVEL
+
+
+def test_a_bimodal_truth_has_one_dimension():
+    with pytest.raises(InputError, match=r"^family\.truth=bimodal is a law in one dimension; set family\.dim=1$"):
+        Gaussian(truth="bimodal", dim=2)
+
+
+@pytest.mark.parametrize(("mu", "s"), [(0.0, 1.0), (0.7, 0.4), (-1.0, 0.0)])
+def test_the_distance_to_a_bimodal_truth_by_quantiles(mu, s):
+    """W2^2 in one dimension is the mean squared distance of equal quantiles, here by the midpoint rule."""
+    a, b = theory.BIMODAL
+    x = np.linspace(-a - 9 * b, a + 9 * b, 400_001)
+    u = (stats.norm.cdf(x, -a, b) + stats.norm.cdf(x, a, b)) / 2
+    weight, middle = np.diff(u), (x[1:] + x[:-1]) / 2
+    quantile = stats.norm.ppf((u[1:] + u[:-1]) / 2)
+    inside = np.isfinite(quantile)
+    expected = np.sum(weight[inside] * (mu + s * quantile[inside] - middle[inside]) ** 2)
+    generation = Generation(0, None, Normal(np.array([[mu]]), np.array([[[s]]])), None)  # type: ignore[arg-type]
+    reference = Reference(generation, None, Gaussian(truth="bimodal"))  # type: ignore[arg-type]
+    assert measures.w2_squared(generation, reference).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize("M", [5, 10, 100])
+def test_three_sources_of_error_add_up(M, estimator):
+    """E[W2^2] with every combination of sources, up to M / 2 fits; the noise alone with the variance known."""
+    for truth, noise in (("normal", 0.0), ("bimodal", 0.0), ("normal", 0.3), ("bimodal", 0.1)):
+        family = Gaussian(estimator=estimator, truth=truth, noise=noise)
+        fits = max(M // 2, 2)
+        run = chain(family, Replace(), M, fits, 20_000, seed=34)
+        reference = Reference(run[0], None, family)  # type: ignore[arg-type]
+        for n in sorted({1, 2, fits}):
+            parts = theory.w2_sources(n, M, estimator, truth=truth, noise=noise)
+            within(f"sources n={n}", measures.w2_squared(run[n - 1], reference), float(sum(parts.values())))
+            drift = theory.mean_drift(n, M, estimator) + parts["approximation"]
+            within(f"noisy drift n={n}", measures.mean(run[n - 1], reference) ** 2, float(drift))
+
+
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+def test_noise_enters_every_coordinate_of_every_fit(sampling):
+    """M = 50 rows in two dimensions, variance known: each coordinate of mu_n is N(0, n / M + n noise^2)."""
+    M, n, noise = 50, 6, 0.2
+    run = chain(Gaussian(dim=2, variance="known", noise=noise, sampling=sampling), Replace(), M, n, 5_000, seed=35)
+    spread = n / M + n * noise**2
+    for i in range(2):
+        within(f"noise, coordinate {i}", run[-1].model.mean[:, i] ** 2, spread, 2 * spread**2)
+    product = run[-1].model.mean[:, 0] * run[-1].model.mean[:, 1]
+    within("coordinates apart", product, 0, spread**2)
+
+
+# Tails and more dimensions -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize("M", [5, 10, 100])
+def test_quantiles_of_the_variance_over_chains(M, estimator):
+    """The share of chains below each quantile, at n = 2 M fits and later; what is left out is of order 1/n."""
+    chains, fits = 20_000, 4 * M
+    run = chain(Gaussian(estimator=estimator), Replace(), M, fits, chains, seed=36)
+    for n in (2 * M, fits):
+        value = measure(run[n - 1])[1]
+        for p in (0.05, 0.5, 0.95):
+            made.append("quantile")
+            share = np.mean(value < theory.variance_quantile(p, n, M, estimator))
+            assert abs(share - p) < Z * np.sqrt(p * (1 - p) / chains) + 0.05 / n
+        for eps in (0.1, 0.5):
+            bound, markov = theory.deviation_tail_bound(eps, n, M), theory.expected_deviation(n, M, estimator) / eps
+            assert np.mean(np.sqrt(value) > eps) <= markov <= bound
+
+
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize(("M", "d"), [(10, 2), (20, 5), (100, 3)])
+def test_the_distance_in_d_dimensions_lies_between_its_bounds(M, d, estimator):
+    """Up to M / 2 fits, and close to first order where n d / M is small."""
+    fits = M // 2
+    run = chain(Gaussian(dim=d, estimator=estimator), Replace(), M, fits, 4_000, seed=37)
+    for n in (1, 2, fits):
+        w2 = measures.w2_squared(run[n - 1], None)
+        error = Z * np.std(w2) / np.sqrt(len(w2))
+        low, high = theory.w2_squared_bounds(n, M, d, estimator)
+        made.append("bounds")
+        assert low - error <= np.mean(w2) <= high + error
+        # What is left out of the first order is at most its square, over d.
+        first = float(theory.w2_squared_first_order(n, M, d))
+        if n * d <= M / 10:
+            made.append("first order")
+            assert abs(np.mean(w2) - first) < error + first**2
 
 
 # Metrics -----------------------------------------------------------------------------------------------------------
@@ -316,9 +548,7 @@ def test_the_log_variance_survives_where_the_variance_underflows():
 def test_metrics_against_dense_linear_algebra():
     """|mu|^2 + tr(Sigma + I - 2 Sigma^(1/2)) by an eigendecomposition; ln det and trace from the covariance."""
     rng = np.random.default_rng(16)
-    mean, root = rng.standard_normal((5, 4)), rng.standard_normal((5, 4, 4))
-    from model_collapse.families.gaussian import Normal
-
+    mean, root = rng.standard_normal((5, 4)), np.tril(rng.standard_normal((5, 4, 4)))
     generation = Generation(0, None, Normal(mean, root), None)  # type: ignore[arg-type]
     reference = Reference(generation, None, Gaussian(dim=4))  # type: ignore[arg-type]
     for r in range(5):
@@ -333,8 +563,6 @@ def test_metrics_against_dense_linear_algebra():
 
 def test_w2_does_not_cancel_close_to_the_truth():
     """At distance 1e-9 the naive sum of four terms would have lost everything."""
-    from model_collapse.families.gaussian import Normal
-
     near = Generation(0, None, Normal(np.array([[1e-9]]), np.array([[[1 + 1e-9]]])), None)  # type: ignore[arg-type]
     assert measures.w2_squared(near, None).item() == pytest.approx(2e-18, rel=1e-6)  # type: ignore[arg-type]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
+from scipy.special import poch
 
 from model_collapse import theory
 
@@ -66,6 +69,84 @@ def test_one_fit_against_quadrature(M, estimator):
     assert theory.variance_of_log_variance(1, M) == pytest.approx(spread, rel=1e-6)
 
 
+@pytest.mark.parametrize("M", [1e7, 1e8, 1e9])
+def test_large_samples_do_not_cancel(M):
+    """ln a(M) = -1 / (4 M) to first order: a difference of log-Gammas of size M ln M would have lost it all."""
+    assert np.log(theory.expected_deviation(M / 100, M, "unbiased")) == pytest.approx(-1 / 400, rel=3e-7)
+
+
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize("M", [2, 5, 10, 100])
+def test_one_bimodal_fit_against_a_sum(M, estimator):
+    """E[s_1]: noncentral chi-squares by scipy, weighed by the binomial number of rows on the right."""
+    a, b = theory.BIMODAL
+    assert a**2 + b**2 == pytest.approx(1, rel=1e-15)
+    # A handful of the ways to split 100 rows carries all the weight; the rest is skipped.
+    ways = [(k, stats.binom.pmf(k, M, 0.5)) for k in range(M + 1) if stats.binom.pmf(k, M, 0.5) > 1e-9]
+    total = sum(p * root_of_noncentral(M - 1, 4 * k * (M - k) / M * (a / b) ** 2) for k, p in ways)
+    divisor = M if estimator == "mle" else M - 1
+    assert theory.first_deviation(M, estimator, "bimodal") == pytest.approx(b * total / np.sqrt(divisor), rel=1e-6)
+    assert theory.first_deviation(M, estimator) == pytest.approx(theory.expected_deviation(1, M, estimator))
+
+
+def root_of_noncentral(k: int, noncentrality: float) -> float:
+    """E[sqrt X], X noncentral chi-square: a Poisson mixture of central ones."""
+    j = np.arange(stats.poisson.isf(1e-13, noncentrality / 2) + 2)
+    central = np.sqrt(2) * poch((k + 2 * j) / 2, 0.5)
+    return float(stats.poisson.pmf(j, noncentrality / 2) @ central)
+
+
+def test_the_overlap_of_a_truth_by_its_quantiles():
+    """c = E[Phi^-1(F(X)) X] by quadrature over x; and 1 for the normal truth, whose expressivity error is 0."""
+    a, b = theory.BIMODAL
+
+    def integrand(x: float) -> float:
+        u = (stats.norm.cdf(x, -a, b) + stats.norm.cdf(x, a, b)) / 2
+        return stats.norm.ppf(u) * x * (stats.norm.pdf(x, -a, b) + stats.norm.pdf(x, a, b)) / 2
+
+    # Even in x: the left half, where the distribution function is small and exact.
+    c = 2 * integrate.quad(integrand, -a - 12 * b, 0, points=(-a,), limit=400)[0]
+    assert theory.overlap("bimodal") == pytest.approx(c, rel=1e-7)
+    assert theory.overlap("normal") == 1
+
+
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+@pytest.mark.parametrize("M", [5, 10, 100])
+def test_sources_of_error_alone(M, estimator):
+    """Each source without the other two: CF-G5; a constant; a straight line."""
+    n = np.array([1, 2, 10, 50])
+    plain = theory.w2_sources(n, M, estimator)
+    np.testing.assert_allclose(plain["statistical"], theory.expected_w2_squared(n, M, estimator), rtol=1e-12)
+    assert not plain["expressivity"].any() and not plain["approximation"].any()
+    endless = theory.w2_sources(n, 10**8, estimator, truth="bimodal", noise=0.1)
+    np.testing.assert_allclose(endless["expressivity"], 2 * (1 - theory.overlap("bimodal")))
+    np.testing.assert_allclose(endless["statistical"], 0, atol=1e-6)
+    np.testing.assert_allclose(endless["approximation"], 0.01 * n)
+
+
+@pytest.mark.parametrize("estimator", ["mle", "unbiased"])
+def test_bounds_in_d_dimensions_close_in_on_one(estimator):
+    """Both are CF-G5 for d = 1; with rows they approach each other and lie about the first order; low > d n / M."""
+    n, M = np.array([1, 5, 20])[:, None], np.array([10, 100, 10_000])
+    for bound in theory.w2_squared_bounds(n, M, 1, estimator):
+        np.testing.assert_allclose(bound, theory.expected_w2_squared(n, M, estimator), rtol=1e-8, atol=1e-13)
+    low, high = theory.w2_squared_bounds(n, M, 3, estimator)
+    assert np.all(low <= high)
+    first = theory.w2_squared_first_order(n, M, 3)
+    assert np.all((low < first) & (first < high) | (n * 3 > M / 10))
+    if estimator == "unbiased":
+        assert np.all(low > 3 * n / M)
+    np.testing.assert_allclose(theory.w2_squared_first_order(n, M), 1.5 * n / M)
+
+
+@pytest.mark.parametrize("M", [5, 10, 100])
+def test_the_median_lies_above_the_exponential_of_the_mean_log(M):
+    """By 1 / (3 M) or so in the logarithm, whatever n is: the skewness of a log chi-square."""
+    for n in (M, 10 * M):
+        gap = np.log(theory.variance_quantile(0.5, n, M)) - theory.expected_log_variance(n, M)
+        assert gap == pytest.approx(1 / (3 * (M - 2)), rel=0.07)
+
+
 @pytest.mark.parametrize("estimator", ["mle", "unbiased"])
 def test_chains_multiply(estimator):
     n, M = np.array([0, 1, 7, 100]), 12
@@ -119,6 +200,7 @@ def test_forms_broadcast():
         theory.expected_w2_squared,
         theory.expected_fourth_moment,
         theory.accumulated_variance,
+        partial(theory.variance_quantile, 0.9),
     ):
         table = form(n, M, "unbiased")
         assert table.shape == (4, 3)

@@ -89,11 +89,13 @@ class Moments(Statistics):
     mean   (R, d)
     root   (R, d, d), or None where a family needs no scatter
     weight average weight of a row; the scatter is the weighted one
+    power  (R, d) or None: column j of the root is that of `root` times 2^power_j, for roots too small to be numbers
     """
 
     mean: np.ndarray
     root: np.ndarray | None = None
     weight: float = 1
+    power: np.ndarray | None = None
 
     @property
     def chains(self) -> int:
@@ -108,7 +110,7 @@ class Moments(Statistics):
     def weighed(self, weight: float) -> Moments:
         """The same rows, each `weight` times as heavy."""
         root = None if self.root is None else self.root * np.sqrt(weight)
-        return Moments(self.count, self.mean, root, self.weight * weight)
+        return Moments(self.count, self.mean, root, self.weight * weight, self.power)
 
     @staticmethod
     def concat(parts: Iterable[Moments]) -> Moments:
@@ -129,7 +131,13 @@ def _merge(a: Moments, b: Moments) -> Moments:
     if a.root is None or b.root is None:
         return Moments(count, mean, None, weight)
     between = np.sqrt(a.mass * b.mass / mass) * shift[..., None]
-    return Moments(count, mean, square_root(a.root, b.root, between), weight)
+    root = square_root(scaled(a.root, a.power), scaled(b.root, b.power), between)
+    return Moments(count, mean, root, weight)
+
+
+def scaled(root: np.ndarray, power: np.ndarray | None) -> np.ndarray:
+    """The root (..., d, d) with its columns times 2^power (..., d): 0 where that is less than the smallest number."""
+    return root if power is None else np.ldexp(root, power[..., None, :])
 
 
 def square_root(*parts: np.ndarray) -> np.ndarray:
@@ -143,7 +151,11 @@ def square_root(*parts: np.ndarray) -> np.ndarray:
     k = wide.shape[-1]
     if k < dim:
         wide = np.concatenate([wide, np.zeros((*wide.shape[:-1], dim - k))], axis=-1)
-    return np.swapaxes(np.linalg.qr(np.swapaxes(wide, -1, -2), mode="r"), -1, -2)
+    root = np.swapaxes(np.linalg.qr(np.swapaxes(wide, -1, -2), mode="r"), -1, -2)
+    # What rounding leaves on the diagonal of a singular root would hide that it is singular.
+    diagonal = np.diagonal(root, axis1=-2, axis2=-1)
+    nothing = np.abs(diagonal) < 10 * dim * np.finfo(float).eps * np.linalg.norm(root, axis=-1)
+    return np.where(nothing[..., None, :], 0, root)
 
 
 @dataclass(frozen=True, eq=False)

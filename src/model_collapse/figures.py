@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from model_collapse import stats
 
 Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
-"""Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits."""
+"""Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits. Bounds come as a pair."""
 
 
 @contextmanager
@@ -75,12 +75,76 @@ def against_theory(
             band(ax, rows, label, color=colours[label])
             if curve := theory.get(title, {}).get(label):
                 g = np.unique(rows["generation"])
-                ax.plot(g, curve(g), ls=(0, (4, 3)), color="black", lw=1.1)
+                ax.plot(g, np.atleast_2d(curve(g)).T, ls=(0, (4, 3)), color="black", lw=1.1)
         for level in (limits or {}).get(title, ()):
             ax.axhline(level, color="0.4", lw=0.8, ls=":")
         ax.set(title=title, xlabel="generation", yscale=yscale, xscale=xscale)
         ax.legend()
     axes[0][0].set_ylabel(ylabel)
+    return figure
+
+
+@styled
+def fans(
+    panels: Mapping[str, pd.DataFrame],
+    quantiles: Mapping[str, Callable[[float, np.ndarray], np.ndarray]],
+    means: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    *,
+    ylabel: str,
+    bottom: float,
+) -> Figure:
+    """How one metric is spread over chains: median, middle half, middle 90 %, and the mean, on a logarithmic axis.
+
+    panels     {title: rows of one metric}
+    quantiles  {title: closed form (p, g) of the p-quantile}, dashed;  means  {title: closed form of the mean}, dotted
+    bottom     lowest value shown
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.6), sharey=True, squeeze=False)
+    blue, red = sns.color_palette(n_colors=2)
+    for ax, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        quantile = rows.groupby("generation")["value"].quantile(np.array([0.05, 0.25, 0.5, 0.75, 0.95]))
+        # A logarithmic axis cannot show 0: clipped below its end, out of sight.
+        drawn = quantile.unstack().clip(lower=bottom / 10)
+        g = drawn.index.to_numpy()
+        ax.fill_between(g, drawn[0.05], drawn[0.95], color=blue, alpha=0.18, lw=0, label="middle 90 % of chains")
+        ax.fill_between(g, drawn[0.25], drawn[0.75], color=blue, alpha=0.3, lw=0, label="middle half")
+        ax.plot(g, drawn[0.5], color=blue, label="median")
+        ax.plot(g, rows.groupby("generation")["value"].mean(), color=red, label="mean")
+        for p in (0.05, 0.5, 0.95):
+            ax.plot(g, quantiles[title](p, g), ls=(0, (4, 3)), color="black", lw=1.1)
+        ax.plot(g, means[title](g), ls=":", color="black", lw=1.4)
+        ax.set(title=title, xlabel="generation", yscale="log")
+    axes[0][0].set_ylabel(ylabel)
+    axes[0][0].set_ylim(bottom=bottom)
+    axes[0][0].legend(loc="upper right")
+    return figure
+
+
+@styled
+def stacked(
+    panels: Mapping[str, pd.DataFrame],
+    parts: Mapping[str, Mapping[str, Callable[[np.ndarray], np.ndarray]]],
+    *,
+    ylabel: str,
+) -> Figure:
+    """What a mean is made of: closed forms of its parts stacked as areas, simulated totals as points with intervals.
+
+    panels  {title: rows of one metric};  parts  {title: {label: closed form of g}}, from the bottom up
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(6 if len(panels) == 1 else 2.6 * len(panels), 3.2), sharey=True, squeeze=False
+    )
+    for ax, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        curve = stats.by_generation(rows)
+        g = curve["generation"].to_numpy()
+        names = parts[title]
+        ax.stackplot(g, *(part(g) for part in names.values()), labels=list(names), alpha=0.55, lw=0)
+        bars = [curve["mean"] - curve["low"], curve["high"] - curve["mean"]]
+        ax.errorbar(g, curve["mean"], yerr=bars, fmt="o", color="black", ms=3, lw=1, label="simulated")
+        ax.set(title=title, xlabel="generation")
+    axes[0][0].set_ylabel(ylabel)
+    axes[0][0].set_ylim(bottom=0)
+    axes[0][0].legend(loc="upper left")
     return figure
 
 

@@ -1,14 +1,24 @@
-"""Closed forms of the Gaussian chain, CF-G*: n fits of M rows each, true variance 1. All broadcast over n and M."""
+"""Closed forms of the Gaussian chain, CF-G*: n fits of M rows each, true variance 1. All broadcast over n and M.
+
+Chains of pure `replace` and `accumulate`; forms for real and synthetic rows together are in `mixed`.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma, gammaln
+from scipy.integrate import quad
+from scipy.special import digamma, poch, polygamma
+from scipy.stats import binom, norm
 
 Estimator = Literal["mle", "unbiased"]
+Truth = Literal["normal", "bimodal"]
+
+BIMODAL = (0.96, 0.28)
+"""(a, b) of the truth that is half N(-a, b^2), half N(a, b^2): a^2 + b^2 = 1, so mean 0 and variance 1."""
 
 
 def _shrink(M: np.ndarray, estimator: Estimator) -> np.ndarray:
@@ -31,8 +41,19 @@ def expected_deviation(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle")
     a is the mean of sqrt(chi^2_(M-1) / (M - 1)).
     """
     n, M = np.asarray(n, float), np.asarray(M, float)
-    log_a = 0.5 * np.log(2 / (M - 1)) + gammaln(M / 2) - gammaln((M - 1) / 2)
+    # Pochhammer's ratio of Gammas: a difference of log-Gammas would cancel for large M.
+    log_a = np.log(poch((M - 1) / 2, 0.5) / np.sqrt((M - 1) / 2))
     return np.exp(n * (log_a + 0.5 * np.log(_shrink(M, estimator))))
+
+
+def deviation_tail_bound(eps: ArrayLike, n: ArrayLike, M: ArrayLike) -> np.ndarray:
+    """CF-G6c. P(s_n > eps) <= exp(-n / (4 M - 1)) / eps, either estimator (Suresh et al. 2025, arXiv:2412.17646).
+
+    It goes to 0 for every eps: s_n -> 0 in probability, and as the sum over n is finite also almost surely. Markov's
+    inequality with CF-G2, E[s_n] / eps, is sharper.
+    """
+    n, M = np.asarray(n, float), np.asarray(M, float)
+    return np.exp(-n / (4 * M - 1)) / np.asarray(eps, float)
 
 
 def expected_log_variance(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
@@ -46,9 +67,21 @@ def expected_log_variance(n: ArrayLike, M: ArrayLike, estimator: Estimator = "ml
 
 def variance_of_log_variance(n: ArrayLike, M: ArrayLike) -> np.ndarray:
     """Var[ln s_n^2] = n psi_1((M - 1) / 2): the log-variance is a random walk with independent steps."""
-    from scipy.special import polygamma
-
     return np.asarray(n, float) * polygamma(1, (np.asarray(M, float) - 1) / 2)
+
+
+def variance_quantile(p: ArrayLike, n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
+    """The p-quantile of s_n^2 over chains, to order 1/n in p: p = 0.5 is the median that CF-G3 approximates.
+
+    ln s_n^2 is a sum of n independent log chi-squares with cumulants n psi_(k-1)((M-1)/2), so it is normal in the
+    limit and s_n^2 lognormal. The third cumulant is kept (Cornish & Fisher): with g = psi_2 / (psi_1^1.5 sqrt n) the
+    quantile of the standardised sum is z + (z^2 - 1) g / 6. The median of the logarithm is -psi_2 / (6 psi_1), about
+    1 / (3 M), above its mean.
+    """
+    n, k = np.asarray(n, float), (np.asarray(M, float) - 1) / 2
+    z, spread = norm.ppf(p), polygamma(1, k)
+    skew = polygamma(2, k) / spread**1.5 / np.sqrt(n)
+    return np.exp(expected_log_variance(n, M, estimator) + np.sqrt(n * spread) * (z + (z**2 - 1) * skew / 6))
 
 
 def mean_drift(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
@@ -70,6 +103,37 @@ def expected_w2_squared(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle"
     return drift + expected_variance(n, M, estimator) + 1 - 2 * expected_deviation(n, M, estimator)
 
 
+def w2_squared_first_order(n: ArrayLike, M: ArrayLike, d: ArrayLike = 1) -> np.ndarray:
+    """E[W2^2(N(mu_n, Sigma_n), N(0, I))] = n d (d + 5) / (4 M), up to a term in (n d / M)^2: 3 n / (2 M) for d = 1.
+
+    Either estimator. With Sigma_n = I + D, Sigma^(1/2) = I + D / 2 + O(D^2), so W2^2 = |mu|^2 + tr(D^2) / 4 + O(D^3).
+    E|mu|^2 = n d / M; the errors of n fits add up, each with Var D_ii = 2 / M and Var D_ij = 1 / M, so
+    E tr(D^2) = n d (d + 1) / M.
+    """
+    n, M, d = np.asarray(n, float), np.asarray(M, float), np.asarray(d, float)
+    return n * d * (d + 5) / (4 * M)
+
+
+def w2_squared_bounds(
+    n: ArrayLike, M: ArrayLike, d: int, estimator: Estimator = "mle"
+) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) around E[W2^2(N(mu_n, Sigma_n), N(0, I))] in d dimensions, for M > d; both are CF-G5 if d = 1.
+
+    W2^2 = |mu|^2 + tr Sigma + d - 2 tr Sigma^(1/2), and only the mean of the last term is not known exactly.
+    low: (Sigma^(1/2))_ii <= sqrt(Sigma_ii) by Jensen's inequality, and Sigma_ii is a chain in one dimension: d times
+    CF-G5. For the unbiased estimator that is more than d n / M, what the mean alone contributes.
+    high: tr Sigma^(1/2) >= d det(Sigma)^(1 / 2d), arithmetic and geometric mean of its eigenvalues. det is a product of
+    independent chi-squares, M - 1, ..., M - d degrees of freedom a fit, so its mean is
+    d [sqrt(2/c) prod_j Gamma((M-j)/2 + 1/2d) / Gamma((M-j)/2)]^n, c = M (mle) or M - 1 (unbiased).
+    """
+    n, M = np.asarray(n, float), np.asarray(M, float)
+    half = (M[..., None] - np.arange(1, d + 1)) / 2
+    divisor = M if estimator == "mle" else M - 1
+    geometric = d * np.exp(n * (np.log(poch(half, 1 / (2 * d))).sum(axis=-1) - 0.5 * np.log(divisor / 2)))
+    low = d * expected_w2_squared(n, M, estimator)
+    return low, d * (mean_drift(n, M, estimator) + expected_variance(n, M, estimator) + 1) - 2 * geometric
+
+
 def expected_fourth_moment(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
     """CF-G6. E[s_n^4] = ((M^2 - 1) / M^2)^n (mle), ((M + 1) / (M - 1))^n (unbiased).
 
@@ -77,6 +141,77 @@ def expected_fourth_moment(n: ArrayLike, M: ArrayLike, estimator: Estimator = "m
     """
     n, M = np.asarray(n, float), np.asarray(M, float)
     return (((M + 1) / (M - 1)) * _shrink(M, estimator) ** 2) ** n
+
+
+# Three sources of error --------------------------------------------------------------------------------------------
+
+
+@cache
+def overlap(truth: Truth) -> float:
+    """c = integral of q(u) Phi^-1(u) over u in (0, 1), q the quantile function of the truth: 1 if it is normal.
+
+    For a truth of mean 0 and variance 1, W2^2(N(mu, s^2), truth) = mu^2 + s^2 + 1 - 2 c s, as in one dimension the best
+    transport pairs equal quantiles. The normal law of the same mean and variance is at 2 (1 - c). By parts
+    c = integral of phi(Phi^-1(F(x))) dx, F the distribution function of the truth.
+    """
+    if truth == "normal":
+        return 1.0
+    a, b = BIMODAL
+
+    def integrand(x: float) -> float:
+        # Both halves as survival functions: for x >= 0 they are small where a distribution function would be near 1.
+        return norm.pdf(norm.isf((norm.sf(x, -a, b) + norm.sf(x, a, b)) / 2))
+
+    return 2 * quad(integrand, 0, a + 30 * b, points=(a, a + 5 * b), epsabs=1e-12)[0]
+
+
+@cache
+def first_deviation(M: int, estimator: Estimator = "mle", truth: Truth = "normal") -> float:
+    """E[s_1], the first fit's standard deviation, for M >= 2 real rows of the truth.
+
+    Bimodal: with k of M rows on the right, scatter / b^2 is chi-square with M - 1 degrees of freedom and noncentrality
+    4 k (M - k) a^2 / (M b^2). The root of a positive X has the mean (1 / 2 sqrt(pi)) int (1 - E e^(-t X)) t^(-3/2) dt.
+    """
+    if truth == "normal":
+        return float(expected_deviation(1, M, estimator))
+    a, b = BIMODAL
+    reach = int(np.ceil(5 * np.sqrt(M)))  # ten standard deviations of k to either side
+    k = np.arange(max(M // 2 - reach, 0), min(M // 2 + reach, M) + 1)
+    noncentrality = 4 * k * (M - k) / M * (a / b) ** 2
+    size = M / b**2
+    # In u = ln(size t) the integrand falls as e^(-|u| / 2) and the trapezoidal rule converges exponentially.
+    u = np.arange(-75, 75, 0.2)
+    t = np.exp(u)[:, None] / size
+    missing = -np.expm1(-noncentrality * t / (1 + 2 * t) - (M - 1) / 2 * np.log1p(2 * t))
+    root = np.sqrt(size / np.pi) / 2 * 0.2 * np.sum(missing @ binom.pmf(k, M, 0.5) * np.exp(-u / 2))
+    return float(b * root / np.sqrt(M if estimator == "mle" else M - 1))
+
+
+def w2_sources(
+    n: ArrayLike, M: int, estimator: Estimator = "mle", *, truth: Truth = "normal", noise: float = 0.0
+) -> dict[str, np.ndarray]:
+    """E[W2^2] to the truth after n >= 1 fits, as a sum of the paper's three errors; each has the shape of n.
+
+    expressivity   2 (1 - c), c = overlap(truth): left with endless data and perfect training, the same in every fit
+    statistical    drift + E[s_n^2] - 1 + 2 c (1 - E[s_n]): 0 for M -> infinity, grows with n
+    approximation  n noise^2: training moves the mean by an independent N(0, noise^2) in every fit
+
+    W2^2 = mu^2 + s^2 + 1 - 2 c s for a truth of mean 0 and variance 1 (see `overlap`). The noise never touches s, and
+    adds its variance to that of the mean. Only the first fit sees the truth: E[s_n] is E[s_1] times CF-G2 for n - 1
+    fits; E[s_1^2] and the variance of the first mean are the same for any truth.
+    """
+    n = np.asarray(n, float)
+    c = overlap(truth)
+    deviation = first_deviation(M, estimator, truth) * expected_deviation(n - 1, M, estimator)
+    statistical = mean_drift(n, M, estimator) + expected_variance(n, M, estimator) - 1 + 2 * c * (1 - deviation)
+    return {
+        "expressivity": np.full(n.shape, 2 * (1 - c)),
+        "statistical": statistical,
+        "approximation": n * noise**2,
+    }
+
+
+# Accumulate --------------------------------------------------------------------------------------------------------
 
 
 def accumulated_variance(t: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
