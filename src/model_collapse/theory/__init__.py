@@ -37,6 +37,7 @@ from model_collapse.theory.gaussian import (
     mean_drift,
     variance_of_log_variance,
 )
+from model_collapse.theory.gmm import l2_of_normals, regularised_variance
 
 __all__ = [
     "Estimator",
@@ -58,9 +59,11 @@ __all__ = [
     "fixation_probability",
     "forgetting_time",
     "inbreeding",
+    "l2_of_normals",
     "loss_probability",
     "mean_drift",
     "poisson_survival",
+    "regularised_variance",
     "stationary_variance",
     "survival",
     "survival_bounds",
