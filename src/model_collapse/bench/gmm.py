@@ -42,7 +42,7 @@ class GmmReplace:
     def measure(self, name: str, published: ModuleType) -> Result:
         """Times per chain over all stretches."""
         try:
-            from threadpoolctl import threadpool_limits
+            from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
         except ModuleNotFoundError:
             raise OutsideError("bench gmm needs scikit-learn: pip install 'model-collapse[images]'") from None
         sets = self.training_sets()
