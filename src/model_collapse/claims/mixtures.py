@@ -60,7 +60,7 @@ CLAIMS = (
         source="Shumailov et al. 2024, supplement, mixture experiment (N = 1000, two components) and its notebook",
         measured="smallest factor by which the median chain keeps its three bounds",
         band=(1, np.inf),
-        reason="bounds: L2 distance to generation 0 below 0.1 at 50 (1 / (4 pi) = 0.08 is the first mixture's own size), "
+        reason="bounds: L2 distance to generation 0 below 0.1 at 50 (the first mixture has 1 / (4 pi) = 0.08 itself), "
         "component sd below a tenth of the real one and L2 above 30 at 2000",
         runs={
             "blob": {
