@@ -274,6 +274,7 @@ def ellipses(
             for centre in centres:
                 ax.add_patch(Ellipse((centre[0], centre[1]), 4, 4, fill=False, ls="--", lw=1))
             colours = sns.color_palette(n_colors=max(chains, fitted.shape[1] // 6))
+            face = 0.25 if chains == 1 else 0.08
             for r, (_, law) in enumerate(fitted.head(chains).iterrows()):
                 for k in range(fitted.shape[1] // 6):
                     x, y, xx, xy, yy = (law[f"{k + 1} {name}"] for name in ("x", "y", "xx", "xy", "yy"))
@@ -281,7 +282,7 @@ def ellipses(
                     angle = np.degrees(np.arctan2(axis[1, 1], axis[0, 1]))
                     colour = colours[k if chains == 1 else r]
                     width, height = 4 * np.sqrt(size[1]), 4 * np.sqrt(size[0])
-                    ax.add_patch(Ellipse((x, y), width, height, angle=angle, fc=(*colour, 0.25), ec=colour, lw=1.2))
+                    ax.add_patch(Ellipse((x, y), width, height, angle=angle, fc=(*colour, face), ec=colour, lw=1.2))
             ax.set(aspect="equal", xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[])
         axes[0, column].set_title(f"generation {g}")
     for ax, chains in zip(axes[:, 0], rows, strict=True):

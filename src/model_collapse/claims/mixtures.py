@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from model_collapse import stats
-from model_collapse.claims import Claim, Tables, level
+from model_collapse.claims import LEVEL, Claim, Tables, level
 from model_collapse.stats import Estimate
 
 EARLY, LATE = 50, 2000
@@ -49,8 +50,8 @@ def falls(tables: Tables) -> Estimate:
 
 
 def _lowest(estimates: Iterable[Estimate]) -> Estimate:
-    """The estimate whose interval reaches lowest; one without an interval comes first."""
-    return min(estimates, key=lambda e: np.nan_to_num(e.low, nan=-np.inf))
+    """The estimate whose interval reaches lowest; one without an interval comes first. All hold together at LEVEL."""
+    return replace(min(estimates, key=lambda e: np.nan_to_num(e.low, nan=-np.inf)), level=LEVEL)
 
 
 CLAIMS = (
