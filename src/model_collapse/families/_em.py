@@ -172,37 +172,43 @@ def step_of_two(
 
 def parameters(statistics: np.ndarray, reg_covar: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows (K, R), means (2, K, R) and covariances xx, yy, xy (3, K, R) of each component."""
-    n = np.maximum(statistics[..., 0].T, NO_ROWS)
-    moments = statistics[..., 1:].T / n
-    means, spread = moments[:2], moments[2:]
-    spread[:2] -= means * means
-    spread[2] -= means[0] * means[1]
-    spread[:2] += reg_covar
+    # When few chains are left, what costs is every single call: hence in place, and on a copy that lies in this order.
+    moments = statistics.T.copy()
+    n, rest = moments[0], moments[1:]
+    np.maximum(n, NO_ROWS, out=n)
+    rest /= n
+    means, spread = rest[:2], rest[2:]
+    square, cross = spread[:2], spread[2]
+    square -= means * means
+    square += reg_covar
+    cross -= means[0] * means[1]
     return n, means, spread
 
 
 def log_densities(statistics: np.ndarray, reg_covar: float) -> np.ndarray:
     """ln of weight times density, up to a constant, as coefficients (6, K, R) of the features.
 
-    ln n - ln(det S) / 2 - (x - m)' S^-1 (x - m) / 2, multiplied out.
+    ln n - ln(det C) / 2 - (x - m)' C^-1 (x - m) / 2, multiplied out. The inverse of C has yy, xx, -xy over det C in the
+    places of xx, yy, xy.
     """
     n, means, spread = parameters(statistics, reg_covar)
-    det = spread[0] * spread[1]
-    det -= spread[2] * spread[2]
-    # The inverse has yy, xx, -xy in the places of xx, yy, xy. Few rows of chains: what costs here is every single call.
+    square, cross = spread[:2], spread[2]
+    det = square[0] * square[1]
+    det -= cross * cross
     spread /= det
     form = np.empty((6, *n.shape))
-    np.multiply(spread[1::-1], means, out=form[1:3])
-    form[1:3] -= spread[2] * means[::-1]
-    np.multiply(spread[1::-1], -0.5, out=form[3:5])
-    form[5] = spread[2]
-    means *= form[1:3]
+    constant, linear, swapped = form[0], form[1:3], square[::-1]
+    np.multiply(swapped, means, out=linear)
+    linear -= cross * means[::-1]
+    np.multiply(swapped, -0.5, out=form[3:5])
+    form[5] = cross
+    means *= linear
     n *= n
     n /= det
-    np.log(n, out=form[0])
-    form[0] -= means[0]
-    form[0] -= means[1]
-    form[0] *= 0.5
+    np.log(n, out=constant)
+    constant -= means[0]
+    constant -= means[1]
+    constant *= 0.5
     return form
 
 
