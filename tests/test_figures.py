@@ -108,6 +108,39 @@ def test_fitted_densities_draws_chains_and_truth() -> None:
     assert [len(ax.get_lines()) for ax in figure.axes] == [3, 3]
 
 
+def test_medians_draw_a_panel_per_metric_with_chains_and_marks() -> None:
+    wide = pd.concat([table("a"), table("b").assign(value=lambda t: t["value"] * (t["generation"] > 0))])
+    figure = figures.medians(
+        {"A": wide, "B": wide},
+        {"a": ("size", "linear"), "b": ("distance", "log")},
+        chains=True,
+        marks={"b": [(3, 100.0)]},
+    )
+    left, right = figure.axes
+    assert line(left, "A") == pytest.approx(2.0 ** np.arange(4) + 1)
+    assert line(right, "B") == pytest.approx(2.0 ** np.arange(1, 4) + 1), "no 0 on a logarithmic axis"
+    assert line(right, "published") == pytest.approx([100]) and right.get_yscale() == "log"
+    assert len(left.get_lines()) == 2 * (3 + 1)
+
+
+def test_ellipses_have_the_axes_of_the_covariances() -> None:
+    laws = {0: (0.0, 1.0, 4.0, 0.0, 1.0), 1: (1.0, -1.0, 1.0, 0.5, 1.0)}
+    rows = [
+        {"metric": "component", "item": f"1 {name}", "generation": g, "replicate": r, "value": value}
+        for g in (0, 7)
+        for r, law in laws.items()
+        for name, value in zip(("x", "y", "xx", "xy", "yy", "weight"), (*law, 1.0), strict=True)
+    ]
+    figure = figures.ellipses(pd.DataFrame(rows), [0, 7], [1, 5], [[0.0, 0.0]])
+    assert [ax.get_title(loc="left") for ax in figure.axes[:2]] == ["generation 0", "generation 7"]
+    single, both = figure.axes[0].patches, figure.axes[3].patches
+    assert (len(single), len(both)) == (2, 3), "the truth, and one ellipse per component and chain"
+    assert (single[1].width, single[1].height, single[1].angle % 180) == pytest.approx((8, 4, 0))
+    assert tuple(both[2].center) == (1, -1) and both[2].angle % 180 == pytest.approx(45)
+    assert (both[2].width / 4) ** 2 == pytest.approx(1.5) and (both[2].height / 4) ** 2 == pytest.approx(0.5)
+    assert [ax.get_ylabel() for ax in figure.axes[::2]] == ["one chain", "2 chains"]
+
+
 def test_figures_leave_no_trace() -> None:
     before = dict(plt.rcParams)
     figures.by_arm({"A": table()}, "m", ylabel="y")

@@ -16,6 +16,7 @@ from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
 
 from model_collapse import stats
 
@@ -308,4 +309,74 @@ def laws(
         ax.axhline(level, color="0.4", lw=0.8, ls=":")
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     ax.legend()
+    return figure
+
+
+@styled
+def medians(
+    arms: Mapping[str, pd.DataFrame],
+    metrics: Mapping[str, tuple[str, str]],
+    *,
+    chains: bool = False,
+    marks: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+) -> Figure:
+    """Median over chains by generation with its distribution-free 95 % interval as a band, one panel per metric.
+
+    metrics  {metric: (label of its axis, "linear" or "log")}; on a logarithmic axis values of 0 are left out
+    chains   thin lines for the single chains besides
+    marks    {metric: published values as (generation, value)}, drawn as crosses
+    """
+    figure, axes = plt.subplots(1, len(metrics), figsize=(6 if len(metrics) == 1 else 3.4 * len(metrics), 3.3))
+    for ax, (metric, (ylabel, yscale)) in zip(np.atleast_1d(axes), metrics.items(), strict=True):
+        for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
+            rows = stats.pick(table, metric)
+            rows = rows[rows["value"] > 0] if yscale == "log" else rows
+            if chains:
+                for _, chain in rows.groupby("replicate"):
+                    ax.plot(chain["generation"], chain["value"], color=colour, lw=0.5, alpha=0.25)
+            curve = {g: stats.median(group["value"]) for g, group in rows.groupby("generation")}
+            ax.plot(list(curve), [e.value for e in curve.values()], color=colour, label=label)
+            low, high = ([getattr(e, end) for e in curve.values()] for end in ("low", "high"))
+            ax.fill_between(list(curve), low, high, color=colour, alpha=0.25, lw=0)
+        if found := (marks or {}).get(metric):
+            ax.plot(*zip(*found, strict=True), "x", color="black", ms=6, mew=1.6, label="published", zorder=4)
+        ax.set(xlabel="generation", ylabel=ylabel, yscale=yscale)
+    np.atleast_1d(axes)[0].legend()
+    return figure
+
+
+@styled
+def ellipses(
+    table: pd.DataFrame, generations: Sequence[int], rows: Sequence[int], centres: Sequence[Sequence[float]]
+) -> Figure:
+    """Fitted mixtures of the metric `component`: an ellipse of two standard deviations for every component.
+
+    rows     how many chains each row of panels shows: one chain with a colour per component, several with a colour each
+    centres  of the real data, whose own circles of two standard deviations are dashed
+    """
+    shape = len(rows), len(generations)
+    figure, axes = plt.subplots(
+        *shape, figsize=(1.6 * shape[1], 1.75 * shape[0]), sharex=True, sharey=True, squeeze=False
+    )
+    half = 4 + np.abs(np.asarray(centres)).max()
+    for column, g in enumerate(generations):
+        found = stats.pick(table, "component", g).astype({"item": str})
+        fitted = found.pivot(index="replicate", columns="item", values="value")
+        for ax, chains in zip(axes[:, column], rows, strict=True):
+            for centre in centres:
+                ax.add_patch(Ellipse((centre[0], centre[1]), 4, 4, fill=False, ls="--", lw=1))
+            colours = sns.color_palette(n_colors=max(chains, fitted.shape[1] // 6))
+            face = 0.25 if chains == 1 else 0.08
+            for r, (_, law) in enumerate(fitted.head(chains).iterrows()):
+                for k in range(fitted.shape[1] // 6):
+                    x, y, xx, xy, yy = (law[f"{k + 1} {name}"] for name in ("x", "y", "xx", "xy", "yy"))
+                    size, axis = np.linalg.eigh([[xx, xy], [xy, yy]])
+                    angle = np.degrees(np.arctan2(axis[1, 1], axis[0, 1]))
+                    colour = colours[k if chains == 1 else r]
+                    width, height = 4 * np.sqrt(size[1]), 4 * np.sqrt(size[0])
+                    ax.add_patch(Ellipse((x, y), width, height, angle=angle, fc=(*colour, face), ec=colour, lw=1.2))
+            ax.set(aspect="equal", xlim=(-half, half), ylim=(-half, half), xticks=[], yticks=[])
+        axes[0, column].set_title(f"generation {g}")
+    for ax, chains in zip(axes[:, 0], rows, strict=True):
+        ax.set_ylabel("one chain" if chains == 1 else f"{min(chains, len(fitted))} chains")
     return figure

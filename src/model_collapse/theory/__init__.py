@@ -50,6 +50,7 @@ from model_collapse.theory.gaussian import (
     w2_squared_bounds,
     w2_squared_first_order,
 )
+from model_collapse.theory.gmm import l2_of_normals, regularised_variance
 
 __all__ = [
     "BIMODAL",
@@ -78,11 +79,13 @@ __all__ = [
     "fixed_probability",
     "forgetting_time",
     "inbreeding",
+    "l2_of_normals",
     "loss_probability",
     "mean_drift",
     "narrowing_time",
     "overlap",
     "poisson_survival",
+    "regularised_variance",
     "stationary_variance",
     "survival",
     "survival_bounds",
