@@ -69,6 +69,21 @@ def test_replace_and_accumulate_follow_the_closed_forms(d, T, given):
                 within(f"{regime} {given} d={d} T={T} n={n}", errors(run[n - 1]), float(expected))
 
 
+@pytest.mark.parametrize(("d", "T", "shift"), [(1, 10, 1.0), (3, 12, 0.3), (10, 40, 2.0)])
+def test_a_biased_labeller_is_slowed_by_accumulating_and_not_stopped(d, T, shift):
+    """Drift c (n - 1) under replace, whatever the x, and c (H_n - 1) under accumulate."""
+    family = Regression(dim=d, shift=shift)
+    for given in ("original", "fresh"):
+        run = chain(family, Replace(), T, 9, 4000, seed=d, given=given)
+        for n in (1, 2, 10):
+            within(f"drift {given} n={n}", errors(run[n - 1]), float(theory.replaced_error(n, T, d, shift=shift)))
+    run = chain(family, Accumulate(), T, 29, 4000, seed=d)
+    for n in (1, 2, 10, 30):
+        within(f"slowed d={d} n={n}", errors(run[n - 1]), float(theory.accumulated_error(n, T, d, shift=shift)))
+    with pytest.raises(ValueError, match="known for given='original' only"):
+        theory.accumulated_error(2, T, d, shift=shift, given="fresh")
+
+
 def test_fresh_x_beat_reused_ones_a_little_when_data_accumulate():
     """The difference is far larger than the error of the mean: the two exact forms are told apart."""
     d, T, n = 3, 10, 12

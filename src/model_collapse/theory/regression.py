@@ -25,15 +25,21 @@ def first_error(T: ArrayLike, d: ArrayLike, noise: ArrayLike = 1.0) -> np.ndarra
 
 
 def replaced_error(
-    n: ArrayLike, T: ArrayLike, d: ArrayLike, noise: float = 1.0, written_noise: float | None = None
+    n: ArrayLike,
+    T: ArrayLike,
+    d: ArrayLike,
+    noise: float = 1.0,
+    written_noise: float | None = None,
+    shift: float = 0.0,
 ) -> np.ndarray:
     """CF-L1. n sigma^2 d / (T - d - 1), exact whether the same x are relabelled or new ones are drawn.
 
-    With another noise tau on written labels, (sigma^2 + (n - 1) tau^2) d / (T - d - 1): none, and the error stays.
-    Gerstgrasser et al. 2024, arXiv:2404.01413.
+    With another noise tau on written labels, (sigma^2 + (n - 1) tau^2) d / (T - d - 1): none, and the error stays. A
+    labeller who adds Delta to w, |Delta| = c, adds c^2 (n - 1)^2. Gerstgrasser et al. 2024, arXiv:2404.01413.
     """
+    n = np.asarray(n, float)
     tau = noise if written_noise is None else written_noise
-    return (noise**2 + (np.asarray(n, float) - 1) * tau**2) * first_error(T, d)
+    return (noise**2 + (n - 1) * tau**2) * first_error(T, d) + (shift * (n - 1)) ** 2
 
 
 def accumulated_error(
@@ -43,6 +49,7 @@ def accumulated_error(
     noise: float = 1.0,
     written_noise: float | None = None,
     given: Literal["original", "fresh"] = "original",
+    shift: float = 0.0,
 ) -> np.ndarray:
     """CF-L2. The sum over fits k = 1 .. n of the k-th batch's share, exact in both cases:
 
@@ -50,12 +57,18 @@ def accumulated_error(
               the sum of 1 / k^2 stays below pi^2 / 6 (arXiv:2404.01413).
     fresh     sigma^2 d / (k (k T - d - 1)). E tr G^-1 X_k'X_k G^-1 is, by symmetry between the k batches, 1/k of
               E tr G^-1 with G ~ Wishart_d(I, k T). Always smaller from k = 2 on.
+
+    A labeller who adds Delta, |Delta| = c, moves fit k by Delta / k: c^2 (1/2 + ... + 1/n)^2 more, which is about
+    (c ln n)^2. Exact for the original x; not known here for fresh ones.
     """
+    if shift and given == "fresh":
+        raise ValueError("the effect of a shift is known for given='original' only")
     n = np.asarray(n, int)
     k = np.arange(1, n.max(initial=1) + 1)
     tau = noise if written_noise is None else written_noise
     share = first_error(T, d) / k**2 if given == "original" else first_error(k * T, d) / k
-    return np.cumsum(share * np.where(k == 1, noise**2, tau**2))[n - 1]
+    bias = shift * np.cumsum(np.where(k == 1, 0, 1 / k))
+    return (np.cumsum(share * np.where(k == 1, noise**2, tau**2)) + bias**2)[n - 1]
 
 
 def pathway(n: ArrayLike, regime: Literal["replace", "accumulate", "subsample"]) -> np.ndarray:
