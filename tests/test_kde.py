@@ -255,6 +255,24 @@ def test_one_row_is_a_normal_law_and_no_rule():
             chain(Kde(dim=2, rule=rule), Replace(), 2, 1, 2, seed=1)
 
 
+def test_rows_that_shrink_or_spread_without_end_are_one_line():
+    """Two rows by rule shrink until they are equal, twenty spread; until then no measure is nan."""
+    for n, last, pattern in ((2, 6000, "-n 2"), (20, 20_000, "-n 20")):
+        family = Kde(rule="scott")
+        stream = streams.stream(3)
+        source = family.source(n, stream(-1, streams.SOURCE), 2)
+        seen = []
+        with pytest.raises(
+            InputError, match=rf"^{pattern}: family\.rule=scott has let the rows spread or shrink"
+        ) as refused:
+            for generation in generations(source, family, Replace(), n, stream, last=last):
+                seen.append(generation)
+        assert "\n" not in str(refused.value) and len(seen) > 50
+        reference = Reference(seen[0], source, family)
+        for metric in (measures.nll, measures.kl_density, measures.w2_marginal, moments.variance):
+            assert not np.any(np.isnan(metric(seen[-1], reference)))
+
+
 def test_a_shape_of_the_plane_needs_two_dimensions():
     with pytest.raises(InputError, match=r"^family\.shape=moons lies in the plane: set family\.dim=2$"):
         Kde(shape="moons")

@@ -21,7 +21,7 @@ _LABELS: Mapping[str, Any] = {
     "n": 111,
     "generations": 9,
     "every": 9,
-    "replicates": 20_480,
+    "replicates": 16_384,
     "metrics": ["test_error"],
 }
 

@@ -17,6 +17,9 @@ from model_collapse.theory.kde import rule_factor
 _CELLS = 2**21
 """Pairs of a point and a row that are looked at together: 16 MB for each array of them."""
 
+_MOST = 1e290
+"""Largest variance of rows by a rule: what is made of it must still be a number."""
+
 Shape = Literal["normal", "blobs", "circles", "moons"]
 
 
@@ -66,11 +69,12 @@ class Kernels:
         for r in range(chains):
             for start in range(0, points.shape[1], per):
                 part = slice(start, start + per)
-                exponent = share[r] - 0.5 * sum(
-                    np.subtract.outer(points[r, part, i], rows[r, :, i]) ** 2 for i in range(d)
-                )
-                top = exponent.max(axis=1)
-                out[r, part] = top + np.log(np.exp(exponent - top[:, None]).sum(axis=1))
+                # Very narrow kernels leave a density of exactly 0, and a logarithm of -inf.
+                with np.errstate(divide="ignore", over="ignore"):
+                    squares = (np.subtract.outer(points[r, part, i], rows[r, :, i]) ** 2 for i in range(d))
+                    exponent = share[r] - 0.5 * sum(squares)
+                    top = np.maximum(exponent.max(axis=1), np.finfo(float).min)
+                    out[r, part] = top + np.log(np.exp(exponent - top[:, None]).sum(axis=1))
         volume = np.log(np.abs(np.diagonal(self.kernel, axis1=-2, axis2=-1))).sum(axis=-1)
         return out.T - volume - d / 2 * np.log(2 * np.pi)
 
@@ -135,9 +139,19 @@ class Kde(Numbers):
         each = np.full((n, chains), 1 / n) if share is None else share
         count = 1 / np.sum(each**2, axis=0)
         centred = x - np.sum(each[..., None] * x, axis=0)
-        covariance = np.einsum("nr,nri,nrj->rij", each, centred, centred) * (count / (count - 1))[:, None, None]
-        factor = rule_factor(count, self.rule, d)
-        return Kernels(x, np.linalg.cholesky(covariance) * factor[:, None, None], share)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            covariance = np.einsum("nr,nri,nrj->rij", each, centred, centred) * (count / (count - 1))[:, None, None]
+        try:
+            # nan is not below it either.
+            root = np.linalg.cholesky(covariance) if np.all(np.abs(covariance) < _MOST) else None
+        except np.linalg.LinAlgError:
+            root = None
+        if root is None:
+            raise InputError(
+                f"-n {n}: family.rule={self.rule} has let the rows spread or shrink beyond all numbers; set "
+                "family.rule=fixed, raise -n or lower -g"
+            )
+        return Kernels(x, root * rule_factor(count, self.rule, d)[:, None, None], share)
 
     def sample(self, model: Kernels, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows:
         """n rows per chain, (n, R, d): a row of the model's by its share, plus a draw from its kernel."""
