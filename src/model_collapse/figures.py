@@ -280,7 +280,8 @@ def points(
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale=scale, yscale=scale)
     if scale == "log":
         plain_ticks(ax.xaxis)
-    ax.legend(loc="upper left")
+        plain_ticks(ax.yaxis)
+    ax.legend()
     return figure
 
 

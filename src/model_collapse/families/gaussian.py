@@ -11,7 +11,7 @@ from pydantic import Field
 from model_collapse import theory
 from model_collapse.data import Data, Moments, Rows, Source, scaled, square_root
 from model_collapse.errors import InputError
-from model_collapse.families._numbers import Numbers
+from model_collapse.families._numbers import Numbers, bartlett
 
 TINY = 1e-100
 """A root smaller than this hands its size over to `power`, long before it would underflow."""
@@ -133,10 +133,10 @@ class Gaussian(Numbers):
         mean = law.mean + _product(law.deviation, z)[..., 0] / np.sqrt(n)
         if n == 1:
             return Moments(n, mean, np.zeros_like(law.root))
-        bartlett = _bartlett(chains, dim, n - 1, rng)
+        triangle = bartlett(chains, dim, n - 1, rng)
         if n <= dim:
-            return Moments(n, mean, square_root(_product(law.deviation, bartlett)))
-        return _safe(Moments(n, mean, _times(law, bartlett), power=law.power))
+            return Moments(n, mean, square_root(_product(law.deviation, triangle)))
+        return _safe(Moments(n, mean, _times(law, triangle), power=law.power))
 
 
 def _identity(chains: int, dim: int) -> np.ndarray:
@@ -168,20 +168,6 @@ def _safe(moments: Moments) -> Moments:
     return replace(
         moments, root=scaled(moments.root, -size), power=size + (0 if moments.power is None else moments.power)
     )
-
-
-def _bartlett(chains: int, dim: int, freedom: int, rng: np.random.Generator) -> np.ndarray:
-    """A with A A' ~ Wishart_d(I, freedom), freedom >= 1: chi variates on the diagonal, normal ones below it."""
-    if freedom < dim:
-        return rng.standard_normal((chains, dim, freedom))
-    if dim == 1:
-        return np.sqrt(rng.chisquare(freedom, (chains, 1, 1)))
-    a = np.zeros((chains, dim, dim))
-    diagonal = np.arange(dim)
-    a[:, diagonal, diagonal] = np.sqrt(rng.chisquare(freedom - diagonal, (chains, dim)))
-    low = np.tril_indices(dim, -1)
-    a[:, low[0], low[1]] = rng.standard_normal((chains, len(low[0])))
-    return a
 
 
 def _bimodal(n: int, chains: int, sampling: str, rng: np.random.Generator) -> Rows | Moments:
