@@ -183,7 +183,7 @@ def fresh_drift_limit(M: ArrayLike, real_fraction: ArrayLike, *, variance: Varia
     V' = 1/M + [(1-g)^2 - (1-g)/M] V and D = 1 - (1-g)^2 + (1-g)/M. g M is a whole number of rows; 0 < g <= 1 (mle:
     g = 0 gives 1, the limit of pure replace).
     """
-    return 1 / (np.asarray(M, float) * _decay(M, real_fraction, variance))
+    return 1 / (np.asarray(M, float) * drift_decay(M, real_fraction, variance=variance))
 
 
 def mix_drift_limit(M: ArrayLike, real_fraction: ArrayLike, *, variance: Variance = "estimated") -> np.ndarray:
@@ -204,7 +204,7 @@ def fixed_drift_limit(M: ArrayLike, synthetic: ArrayLike = 1.0, *, variance: Var
     """
     g = 1 / (1 + np.asarray(synthetic, float))
     T = np.asarray(M, float) / g
-    return (3 - 2 * g) / (T * _decay(T, g, variance))
+    return (3 - 2 * g) / (T * drift_decay(T, g, variance=variance))
 
 
 def weigh_drift_limit(M: ArrayLike, real_weight: ArrayLike, *, variance: Variance = "known") -> np.ndarray:
@@ -219,8 +219,12 @@ def weigh_drift_limit(M: ArrayLike, real_weight: ArrayLike, *, variance: Varianc
     return (w**2 + (1 - w) ** 2) / (1 - (1 - w) ** 2 + less) / M
 
 
-def _decay(M: ArrayLike, real_fraction: ArrayLike, variance: Variance) -> np.ndarray:
-    """D: the share of V that one generation forgets."""
+def drift_decay(M: ArrayLike, real_fraction: ArrayLike, *, variance: Variance = "estimated") -> np.ndarray:
+    """D, the share of the gap V_n - V that one generation closes under `fresh` or `mix`; known sigma or mle.
+
+    1 - (1-g)^2 (+ (1-g)/M for the mle): about 2 g, so that 1 / (2 g) generations make the plateau, but never less than
+    1/M with the mle, whose variance forgets the past by itself.
+    """
     M, rest = np.asarray(M, float), 1 - np.asarray(real_fraction, float)
     return 1 - rest**2 + (0 if variance == "known" else rest / M)
 

@@ -40,9 +40,8 @@ def green_tokens(
     """Tokens T at which text with this green share > gamma is found with probability `power`, normal approximation.
 
     From gamma T + threshold sqrt(T gamma (1-gamma)) = share T - z sqrt(T share (1-share)), z the quantile
-    of the power:
-    T = [(threshold sqrt(gamma (1-gamma)) + z sqrt(share (1-share))) / (share - gamma)]^2, one over the square of
-    what the watermark adds. Good from some 50 tokens on.
+    of the power: T = [(threshold sqrt(gamma (1-gamma)) + z sqrt(share (1-share))) / (share - gamma)]^2, one over the
+    square of what the watermark adds. Good from some 50 tokens on.
     """
     p, gamma = np.asarray(share, float), np.asarray(gamma, float)
     spread = np.asarray(threshold, float) * np.sqrt(gamma * (1 - gamma)) + norm.ppf(power) * np.sqrt(p * (1 - p))
