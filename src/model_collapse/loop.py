@@ -26,7 +26,7 @@ class Generation:
     train: Data
     model: Any
     sample: Data
-    given: Rows | None = None
+    given: Rows | Moments | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class History:
 class Family(Protocol):
     """A kind of model: a frozen dataclass whose fields are its settings and whose methods are pure.
 
-    conditional  whether `sample` needs `given` (a language model's prompts)
+    conditional  whether `sample` needs `given`: rows, or moments of rows (a language model's prompts, a regression's x)
     """
 
     conditional: ClassVar[bool]
@@ -53,7 +53,7 @@ class Family(Protocol):
         self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None
     ) -> Any: ...
 
-    def sample(self, model: Any, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows | Moments: ...
+    def sample(self, model: Any, n: int, rng: np.random.Generator, *, given: Any = None) -> Rows | Moments: ...
 
 
 class Regime(Protocol):
@@ -139,11 +139,11 @@ def generations(
         yield generation
 
 
-def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows:
-    """The n rows that a conditional family is given to continue."""
+def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows | Moments:
+    """The n rows, or their moments, that a conditional family is given to go on from."""
     rows = {"original": source.train, "training": train}[given].rows if given != "fresh" else source.fresh(n, rng)
     if len(rows) == n:
-        return rows  # type: ignore[return-value]
+        return rows
     # More rows than needed (a pool that grew): n of them, each at most once; fewer: all of them in turn.
     index = np.sort(deal(len(rows), rows.chains, rng)[:n], axis=0) if len(rows) > n else np.arange(n) % len(rows)
-    return rows.take(index)  # type: ignore[return-value]
+    return rows.take(index)

@@ -28,3 +28,21 @@ class Numbers:
     def device(self) -> str:
         """What computes."""
         return "cpu"
+
+
+def bartlett(chains: int, dim: int, freedom: int, rng: np.random.Generator) -> np.ndarray:
+    """A (R, d, min(d, freedom)) with A A' ~ Wishart_d(I, freedom): chi variates on the diagonal, normal ones below it.
+
+    Smith & Hocking 1972, algorithm AS 53, Applied Statistics 21, 341-345. With freedom < d, when the Wishart matrix is
+    singular, A is the normal matrix itself.
+    """
+    if freedom < dim:
+        return rng.standard_normal((chains, dim, freedom))
+    if dim == 1:
+        return np.sqrt(rng.chisquare(freedom, (chains, 1, 1)))
+    a = np.zeros((chains, dim, dim))
+    diagonal = np.arange(dim)
+    a[:, diagonal, diagonal] = np.sqrt(rng.chisquare(freedom - diagonal, (chains, dim)))
+    low = np.tril_indices(dim, -1)
+    a[:, low[0], low[1]] = rng.standard_normal((chains, len(low[0])))
+    return a

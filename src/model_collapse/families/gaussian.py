@@ -10,7 +10,7 @@ from pydantic import Field
 
 from model_collapse.data import Data, Moments, Rows, Source, square_root
 from model_collapse.errors import InputError
-from model_collapse.families._numbers import Numbers
+from model_collapse.families._numbers import Numbers, bartlett
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Gaussian(Numbers):
         mean = law.mean + _product(law.root, z)[..., 0] / np.sqrt(n)
         if n == 1:
             return Moments(n, mean, np.zeros_like(law.root))
-        return Moments(n, mean, square_root(_product(law.root, _bartlett(chains, dim, n - 1, rng))))
+        return Moments(n, mean, square_root(_product(law.root, bartlett(chains, dim, n - 1, rng))))
 
 
 def _identity(chains: int, dim: int) -> np.ndarray:
@@ -96,20 +96,6 @@ def _identity(chains: int, dim: int) -> np.ndarray:
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b; a thousand products of single numbers are ten times faster as one array's product."""
     return a * b if a.shape[-2:] == b.shape[-2:] == (1, 1) else a @ b
-
-
-def _bartlett(chains: int, dim: int, freedom: int, rng: np.random.Generator) -> np.ndarray:
-    """A with A A' ~ Wishart_d(I, freedom), freedom >= 1: chi variates on the diagonal, normal ones below it."""
-    if freedom < dim:
-        return rng.standard_normal((chains, dim, freedom))
-    if dim == 1:
-        return np.sqrt(rng.chisquare(freedom, (chains, 1, 1)))
-    a = np.zeros((chains, dim, dim))
-    diagonal = np.arange(dim)
-    a[:, diagonal, diagonal] = np.sqrt(rng.chisquare(freedom - diagonal, (chains, dim)))
-    low = np.tril_indices(dim, -1)
-    a[:, low[0], low[1]] = rng.standard_normal((chains, len(low[0])))
-    return a
 
 
 def _moments(x: np.ndarray, weight: np.ndarray | None) -> Moments:

@@ -81,7 +81,7 @@ def rare_coverage(generation: Generation, reference: Reference) -> dict[str, flo
     said, bands = _said(source)
     still: Collection[Any] = np.unique(_written(generation)).tolist()
     if source.world is not None:
-        assert generation.given is not None
+        assert isinstance(generation.given, Rows)
         still = _facts(source, generation.given.x, _written(generation))
     shares = {}
     for band in ("rare", "medium", "common"):

@@ -165,7 +165,7 @@ class _Notes:
 
         arrays = {"sample": generation.sample.rows.x}  # type: ignore[union-attr]
         if generation.given is not None:
-            arrays["given"] = generation.given.x
+            arrays["given"] = generation.given.x  # type: ignore[union-attr]
         save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, folder / "sample.safetensors")
         if self._due(generation.t):
             pq.write_table(self.rows[-1], folder / "rows.parquet")

@@ -1,0 +1,18 @@
+"""Metrics of a fitted linear map, one value per chain. Real x come from N(0, I)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model_collapse.loop import Generation
+from model_collapse.metrics import Reference
+
+
+def test_error(generation: Generation, reference: Reference) -> np.ndarray:
+    """|w - w*|^2, shape (R,): mean squared error on new real x beyond that of the label noise."""
+    return np.sum((generation.model.weights - reference.family.truth) ** 2, axis=-1)
+
+
+def weight_norm(generation: Generation, reference: Reference) -> np.ndarray:
+    """|w|, shape (R,); the truth has 1."""
+    return np.linalg.norm(generation.model.weights, axis=-1)
