@@ -233,7 +233,7 @@ def points_by_arm(
 
     panels  {title: {label: points}}
     theory  {title: {label: closed form}}, drawn over the points of the same label
-    scale   of the horizontal axis
+    scale   of the horizontal axis; a logarithmic one is labelled at the points
     """
     wide = 6 if len(panels) == 1 else 3.7 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.4), sharey=True, squeeze=False)
@@ -247,9 +247,12 @@ def points_by_arm(
                 x = np.geomspace(*ends, 200) if scale == "log" else np.linspace(*ends, 200)
                 ax.plot(x, curve(x), ls=(0, (4, 3)), color=colour, lw=1.1)
         ax.set(title=title, xlabel=xlabel, xscale=scale, yscale=yscale)
-        for axis, kind in ((ax.xaxis, scale), (ax.yaxis, yscale)):
-            if kind == "log":
-                plain_ticks(axis)
+        if yscale == "log":
+            plain_ticks(ax.yaxis)
+        if scale == "log":
+            ticks = sorted(set().union(*(table["x"] for table in arms.values())))
+            ax.set_xticks(ticks, [f"{value:g}" for value in ticks])
+            ax.xaxis.set_minor_locator(ticker.NullLocator())
         ax.legend()
     axes[0][0].set_ylabel(ylabel)
     return figure
