@@ -19,6 +19,7 @@ from model_collapse.stats import Estimate
 KNOWN = known()
 NEEDED: set[str] = set()
 NEEDED |= {"MIX-1", "MIX-2"}
+NEEDED |= {"ACC-1", "ACC-3", "MET-1", "MIX-3"}
 
 
 def example(band: tuple[float, float], estimate: Estimate) -> claims.Verdict:

@@ -56,8 +56,8 @@ class Regression(Numbers):
     conditional: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = ("test_error", "weight_norm")
     rows: ClassVar[int] = 100
-    # 64 chains of 100 dimensions are 5 MB of moments.
-    block_size: ClassVar[int] = 64
+    # 256 chains of 100 dimensions are 21 MB of moments.
+    block_size: ClassVar[int] = 256
 
     @property
     def truth(self) -> np.ndarray:

@@ -1,0 +1,70 @@
+"""Relabelled regression with accumulating data: merged sums against least squares on the growing matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from model_collapse import bench, streams
+from model_collapse.bench import Benchmark, Pairs, Result, on_one_thread, result, seconds
+from model_collapse.families.regression import Regression
+from model_collapse.loop import generations
+from model_collapse.regimes.accumulate import Accumulate
+
+
+@dataclass(frozen=True)
+class RegressionAccumulate:
+    """The same x relabelled in every generation, each fitted to the real rows and all relabelled ones so far.
+
+    A generation costs the published way more the later it is, and us the same always. Pairs are timed at `paired`
+    generations, which favours the published way; both are timed once at `generations` besides. Both have one thread.
+    """
+
+    chains: int = 16
+    goal: float = 50
+    rows: int = 316
+    dim: int = 100
+    generations: int = 100
+    paired: int = 50
+    pairs: int = 5
+
+    published = "regression"
+
+    def measure(self, name: str, published: ModuleType) -> Result:
+        """Times per chain."""
+        return on_one_thread(_measure, self, name)
+
+
+def _measure(work: RegressionAccumulate, name: str) -> Result:
+    published = bench.published(work.published)
+
+    def ours(seed: int, count: int = work.paired) -> None:
+        _ours(work.rows, work.dim, count, work.chains, seed)
+
+    def theirs(seed: int, count: int = work.paired) -> None:
+        published.accumulate(work.rows, work.dim, count, np.random.RandomState(seed))
+
+    pairs = Pairs.time(ours, theirs, work.pairs)
+    whole = seconds(lambda seed: ours(seed, work.generations), 0) / work.chains
+    long = seconds(lambda seed: theirs(seed, work.generations), 0)
+    note = (
+        f"pairs at {work.paired} generations, which favours the published way; at {work.generations} generations of "
+        f"{work.rows} rows in {work.dim} dimensions it took {long:.3g} s once, ours {whole:.3g} s per chain "
+        f"({work.chains} at once): {long / whole:.3g} times as fast"
+    )
+    return result(name, pairs, work.chains, work.goal, note)
+
+
+def _ours(rows: int, dim: int, count: int, chains: int, seed: int) -> list[np.ndarray]:
+    """Squared error |w - w*|^2 (chains,) at each of `count` generations, through the one loop."""
+    stream, family = streams.stream(seed), Regression(dim=dim)
+    source = family.source(rows, stream(-1, streams.SOURCE), chains)
+    regime: Any = Accumulate()
+    made = generations(source, family, regime, rows, stream, last=count - 1)
+    return [np.sum((generation.model.weights - family.truth) ** 2, axis=-1) for generation in made]
+
+
+BENCHMARKS: dict[str, Benchmark] = {"regression": RegressionAccumulate()}
