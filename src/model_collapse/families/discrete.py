@@ -46,10 +46,19 @@ class Discrete(Numbers):
     rows: ClassVar[int] = 100
     # 64 chains of 1e5 symbols are 51 MB.
     block_size: ClassVar[int] = 64
+    width: ClassVar[str] = "symbols"
 
     def __post_init__(self) -> None:
         if self.counts == "poisson" and self.sampling == "draw":
             raise InputError("family.counts=poisson has no fixed number of rows to draw; set family.sampling=exact")
+
+    def chain_bytes(self, rows: int) -> int:
+        """Ten copies of the shares, and of rows that are drawn eight, as measured."""
+        return 80 * self.symbols + (64 * rows if self.sampling == "draw" else 0)
+
+    def items(self, metric: str) -> int:
+        """One, but `share` has one for each of the ranks that are recorded, at most 37."""
+        return min(self.symbols, 37) if metric == "share" else 1
 
     @property
     def law(self) -> np.ndarray:
