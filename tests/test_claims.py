@@ -21,6 +21,7 @@ NEEDED: set[str] = set()
 NEEDED |= {"WF-1", "WF-2", "WF-3", "WF-4", "WF-5", "WF-6", "INB-1", "ACC-6", "TT-1", "TT-2", "TT-3", "TT-4"}
 NEEDED |= {"GA-1", "GA-2", "GA-3", "GA-4", "GA-5", "GA-6", "GA-7", "ACC-2"}
 NEEDED |= {"GM-1", "GM-2"}
+NEEDED |= {"MIX-1", "MIX-2"}
 NEEDED |= {"ACC-1", "ACC-3", "MET-1", "MIX-3"}
 
 

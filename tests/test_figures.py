@@ -209,3 +209,23 @@ assert "torch" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_points_by_arm_have_their_intervals_and_lines() -> None:
+    data = pd.DataFrame({"x": [1.0, 2.0, 4.0], "y": [2.0, 4.0, 9.0], "low": [1.0, 3.0, 8.0], "high": [2.5, 5.0, 9.5]})
+    figure = figures.points_by_arm(
+        {"left": {"a": data, "b": data.assign(y=3.0)}, "right": {"a": data}},
+        {"left": {"b": lambda x: 3 * x}},
+        xlabel="x",
+        ylabel="y",
+        scale="log",
+    )
+    left, right = figure.axes
+    assert [bars.get_label() for bars in left.containers] == ["a", "b"]
+    np.testing.assert_array_equal(left.containers[0].lines[0].get_xydata(), data[["x", "y"]])
+    ends = [np.ptp(segment[:, 1]) for segment in left.containers[0].lines[2][0].get_segments()]
+    np.testing.assert_allclose(ends, [1.5, 2.0, 1.5])
+    dashed = [drawn for drawn in left.get_lines() if len(drawn.get_xdata()) == 200]
+    assert len(dashed) == 1 and dashed[0].get_color() == left.containers[1].lines[0].get_color()
+    np.testing.assert_allclose(dashed[0].get_ydata(), 3 * np.asarray(dashed[0].get_xdata()))
+    assert left.get_xscale() == "log" and right.get_title(loc="left") == "right"

@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import closed_forms  # noqa: E402
-
 import records  # noqa: E402
 
 MODULES = [module.name for module in pkgutil.iter_modules(theory.__path__)]

@@ -493,3 +493,117 @@ def test_a_worker_ended_from_outside_is_one_line(monkeypatch, tmp_path):
             execute(gaussian(generations=20_000, every=20_000), tmp_path / "c.parquet", jobs=2)
     finally:
         killer.join()
+
+
+# Memory ------------------------------------------------------------------------------------------------------------
+
+DRAW = {"family.sampling": "draw"}
+
+
+@pytest.fixture
+def eight_gigabytes(monkeypatch) -> None:
+    """A machine with 8 GB, whatever this one has."""
+    monkeypatch.setattr(run.memory, "machine", lambda: 8e9)
+
+
+@pytest.mark.parametrize(
+    ("planned", "said"),
+    [
+        (
+            {"regime": "grow", "n": 100, "generations": 1000, "settings": {"regime.power": 4, **DRAW}},
+            r"^-g 1000: grow with 1\.01e\+14 rows in one chain needs about 6\.45e\+06 GB of memory, "
+            r"and this machine has 8 GB; lower -n or -g; family\.sampling=exact draws no rows$",
+        ),
+        (
+            {"n": 10**9, "replicates": 100, "settings": DRAW},
+            r"^-n 1000000000: 1e\+09 rows in each of 100 chains at a time needs .*; lower -n or --replicates; family\.",
+        ),
+        (
+            {"regime": "accumulate", "n": 10**5, "generations": 10**4, "settings": DRAW},
+            r"^-g 10000: accumulate with 1e\+09 rows in one chain needs about 64 GB .*; lower -n or -g; ",
+        ),
+        (
+            {"replicates": 10**9},
+            r"^--replicates 1000000000: a table of 4e\+10 rows needs about 1\.2e\+04 GB of memory, "
+            r"and this machine has 8 GB; lower --replicates or -g, raise --every or ask for fewer --metrics$",
+        ),
+        ({"generations": 10**7}, r"^-g 10000000: a table of 4e\+07 rows needs about 12 GB"),
+        (
+            {"family": "discrete", "settings": {"family.symbols": 10**7}, "replicates": 64},
+            r"^family\.symbols=10000000: a model of that size in each of 64 chains at a time needs about 51\.2 GB of "
+            r"memory, and this machine has 8 GB; lower it$",
+        ),
+    ],
+    ids=["growing sets", "rows", "a pool", "replicates", "generations", "symbols"],
+)
+def test_what_cannot_fit_into_memory_is_refused_before_any_work(planned, said, eight_gigabytes, tmp_path):
+    """One line that names the argument, what it needs and what there is; no state is left."""
+    with pytest.raises(OutsideError, match=said) as refused:
+        execute(plan(**{"family": "gaussian", **planned}), tmp_path / "c.parquet")
+    assert "\n" not in str(refused.value) and not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "planned",
+    [
+        *({"n": n, "generations": 1000, "replicates": 1000} for n in (10, 100, 1000, 10_000)),
+        {"family": "discrete", "settings": {"family.symbols": 10**5}, "replicates": 64},
+        {"replicates": 10**5},
+        {"family": "discrete", "replicates": 10**5, "metrics": ["heterozygosity", "support"]},
+        {"regime": "grow", "n": 100, "generations": 1000, "settings": {"regime.power": 4}},
+        {"n": 10**9, "replicates": 10},
+        {"generations": 10**7, "every": 1000},
+        {"n": 10**5, "replicates": 256, "settings": DRAW},
+    ],
+    ids=lambda planned: " ".join(f"{key}={value}" for key, value in planned.items()),
+)
+def test_what_is_large_but_fits_is_not_refused(planned, eight_gigabytes):
+    run.memory.check(plan(**{"family": "gaussian", **planned}), processes=1)
+
+
+def test_every_process_needs_its_own_memory(eight_gigabytes):
+    planned = gaussian(n=200_000, replicates=2000, settings=DRAW)
+    run.memory.check(planned, processes=2)
+    with pytest.raises(OutsideError, match=r"in each of 1024 chains at a time .* lower -n or --jobs; "):
+        run.memory.check(planned, processes=4)
+
+
+def test_a_finished_run_is_not_asked_for_memory(tmp_path, monkeypatch):
+    execute(gaussian(), tmp_path / "c.parquet")
+    monkeypatch.setattr(run.memory, "machine", lambda: 1.0)
+    execute(gaussian(), tmp_path / "c.parquet")
+    with pytest.raises(OutsideError):
+        execute(gaussian(seed=4), tmp_path / "d.parquet")
+
+
+def test_the_estimate_is_of_the_right_size(tmp_path):
+    """A drawn sample and a table, each against the peak that a process of its own reaches: within a factor of 3."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("reads its peak from /proc")
+    code = """
+import re, sys
+from pathlib import Path
+from model_collapse.run import execute, plan
+
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+n, generations, replicates = (int(text) for text in sys.argv[2:])
+settings = {"family.sampling": sys.argv[1]}
+run = plan("gaussian", n=n, generations=generations, replicates=replicates, settings=settings)
+before = peak()
+execute(run)
+print(peak() - before)
+"""
+    for sampling, n, last, replicates in (("draw", 10**6, 2, 4), ("exact", 10, 250, 1000)):
+        arguments = [sampling, *(str(value) for value in (n, last, replicates))]
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        used = float(done.stdout)
+        family = Gaussian(sampling=sampling)  # type: ignore[arg-type]
+        table = replicates * (last + 1) * 4 * run.memory.ROW_OF_TABLE
+        estimate = max(table, family.chain_bytes(n) * min(replicates, 256))
+        assert estimate / 3 < used < 3 * estimate, (sampling, used, estimate)
+
+
+def test_the_machine_has_some_memory():
+    assert 1e8 < run.memory.machine() < 1e15

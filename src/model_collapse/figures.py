@@ -381,3 +381,42 @@ def ellipses(
     for ax, chains in zip(axes[:, 0], rows, strict=True):
         ax.set_ylabel("one chain" if chains == 1 else f"{min(chains, len(fitted))} chains")
     return figure
+
+
+@styled
+def points_by_arm(
+    panels: Mapping[str, Mapping[str, pd.DataFrame]],
+    theory: Mapping[str, Curves],
+    *,
+    xlabel: str,
+    ylabel: str,
+    scale: str = "linear",
+    yscale: str = "linear",
+) -> Figure:
+    """Points with intervals (columns x, y, low, high), one colour and marker per arm, closed forms of x dashed.
+
+    panels  {title: {label: points}}
+    theory  {title: {label: closed form}}, drawn over the points of the same label
+    scale   of the horizontal axis; a logarithmic one is labelled at the points
+    """
+    wide = 6 if len(panels) == 1 else 3.7 * len(panels)
+    figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.4), sharey=True, squeeze=False)
+    for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
+        colours = sns.color_palette(n_colors=len(arms))
+        for colour, marker, (label, table) in zip(colours, "osD^vP*"[: len(arms)], arms.items(), strict=True):
+            bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
+            ax.errorbar(table["x"], table["y"], yerr=bars, fmt=marker, ms=4.5, lw=1.2, color=colour, label=label)
+            if curve := theory.get(title, {}).get(label):
+                ends = table["x"].min(), table["x"].max()
+                x = np.geomspace(*ends, 200) if scale == "log" else np.linspace(*ends, 200)
+                ax.plot(x, curve(x), ls=(0, (4, 3)), color=colour, lw=1.1)
+        ax.set(title=title, xlabel=xlabel, xscale=scale, yscale=yscale)
+        if yscale == "log":
+            plain_ticks(ax.yaxis)
+        if scale == "log":
+            ticks = sorted(set().union(*(table["x"] for table in arms.values())))
+            ax.set_xticks(ticks, [f"{value:g}" for value in ticks])
+            ax.xaxis.set_minor_locator(ticker.NullLocator())
+        ax.legend()
+    axes[0][0].set_ylabel(ylabel)
+    return figure

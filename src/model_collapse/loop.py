@@ -26,7 +26,7 @@ class Generation:
     train: Data
     model: Any
     sample: Data
-    given: Rows | Moments | None = None
+    given: Rows | Statistics | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ def generations(
         yield generation
 
 
-def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows | Moments:
+def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows | Statistics:
     """The n rows, or their moments, that a conditional family is given to go on from."""
     rows = {"original": source.train, "training": train}[given].rows if given != "fresh" else source.fresh(n, rng)
     if len(rows) == n:

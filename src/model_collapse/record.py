@@ -113,6 +113,7 @@ def lock_hash() -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@cache
 def versions() -> dict[str, str]:
     """Installed versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}

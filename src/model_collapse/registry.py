@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from functools import cache
 from types import ModuleType
 from typing import Any, get_type_hints
 
@@ -58,7 +59,6 @@ def build(package: ModuleType, name: str, values: Mapping[str, Any], prefix: str
     the caller writes the settings ("family.epochs").
     """
     cls = member(package, name)
-    hints = get_type_hints(cls, include_extras=True)
     known = [field.name for field in fields(cls)]
     prefix = prefix or name
     checked = {}
@@ -66,7 +66,7 @@ def build(package: ModuleType, name: str, values: Mapping[str, Any], prefix: str
         if key not in known:
             raise InputError(f"{prefix}.{key}: {name} has no such setting; it has {', '.join(known) or 'none'}")
         try:
-            checked[key] = TypeAdapter(hints[key]).validate_python(value)
+            checked[key] = _checks(cls)[key].validate_python(value)
         except ValidationError as error:
             said = error.errors()[0]["msg"]
             raise InputError(f"{prefix}.{key}={value}: {said[0].lower()}{said[1:]}") from None
@@ -75,3 +75,10 @@ def build(package: ModuleType, name: str, values: Mapping[str, Any], prefix: str
     except TypeError:
         missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in checked]
         raise InputError(f"{prefix}: {name} needs {', '.join(missing)}") from None
+
+
+@cache
+def _checks(cls: type) -> dict[str, TypeAdapter[Any]]:
+    """What checks a setting's value, by its name; making it takes longer than many a run."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: TypeAdapter(hints[field.name]) for field in fields(cls)}

@@ -64,11 +64,13 @@ def paired(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
 
 def by_generation(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Mean over replicates with its interval, one row per generation and item: generation, item, mean, low, high."""
-    rows = []
-    for (generation, item), group in table.astype({"item": str}).groupby(["generation", "item"], sort=True):
-        estimate = mean(group["value"], level)
-        rows.append((generation, item, estimate.value, estimate.low, estimate.high, estimate.n))
-    return pd.DataFrame(rows, columns=["generation", "item", "mean", "low", "high", "replicates"])
+    groups = table.astype({"item": str}).groupby(["generation", "item"], sort=True)["value"]
+    curve = groups.agg(mean="mean", sd="std", replicates="count").reset_index()
+    count = curve["replicates"].to_numpy()
+    # As `mean` of each group, all at once; one value alone has no interval.
+    half = stats.t.ppf((1 + level) / 2, np.where(count > 1, count - 1, np.nan)) * curve["sd"] / np.sqrt(count)
+    curve = curve.assign(low=curve["mean"] - half, high=curve["mean"] + half)
+    return curve[["generation", "item", "mean", "low", "high", "replicates"]]
 
 
 def pick(table: pd.DataFrame, metric: str, generation: int | None = None, item: str | None = None) -> pd.DataFrame:

@@ -201,7 +201,7 @@ CLAIMS = (
             for label, n in (("few rows", 2000), ("many rows", 8000))
         },
         check=_plateau,
-        chapter="accumulate",
+        chapter="real_share",
         definition=(5,),
     ),
 )

@@ -26,12 +26,26 @@ class Starting:
 class Numbers(Starting):
     """A family that makes its real data itself and needs no checkpoint.
 
-    Its `source(n, rng, replicates)` gives n real rows for each of the replicate chains.
+    Its `source(n, rng, replicates)` gives n real rows for each of the replicate chains. `width` is the setting that
+    makes its models large, if there is one.
     """
 
     conditional: ClassVar[bool] = False
     reads: ClassVar[str] = "numbers"
     checkpoints: ClassVar[bool] = False
+    width: ClassVar[str] = "dim"
+
+    def chain_bytes(self, rows: int) -> int:
+        """Memory of one chain with training sets of so many rows, about: eight copies of them, as measured.
+
+        Where no rows are drawn (`sampling=exact`), a dozen matrices of width by width instead.
+        """
+        width = getattr(self, self.width, 1)
+        return 96 * width**2 if getattr(self, "sampling", "draw") == "exact" else 64 * width * rows
+
+    def items(self, metric: str) -> int:
+        """How many numbers a metric has per chain and generation, about."""
+        return 1
 
 
 def bartlett(chains: int, dim: int, freedom: int, rng: np.random.Generator) -> np.ndarray:

@@ -103,12 +103,21 @@ class Discrete(Numbers):
     metrics: ClassVar[tuple[str, ...]] = ("heterozygosity", "support", "kl", "lost_mass", "share")
     rows: ClassVar[int] = 100
     block_size: ClassVar[int] = 2048
+    width: ClassVar[str] = "symbols"
 
     def __post_init__(self) -> None:
         # Fewer chains at a time of many symbols: 64 with 1e5 symbols left in each take 0.2 GB.
         object.__setattr__(self, "block_size", min(max(2**22 // self.symbols, 64), Discrete.block_size))
         if self.counts == "poisson" and self.sampling == "draw":
             raise InputError("family.counts=poisson has no fixed number of rows to draw; set family.sampling=exact")
+
+    def chain_bytes(self, rows: int) -> int:
+        """Ten copies of the shares, and of rows that are drawn eight, as measured."""
+        return 80 * self.symbols + (64 * rows if self.sampling == "draw" else 0)
+
+    def items(self, metric: str) -> int:
+        """One, but `share` has one for each of the ranks that are recorded, at most 37."""
+        return min(self.symbols, 37) if metric == "share" else 1
 
     @property
     def law(self) -> np.ndarray:

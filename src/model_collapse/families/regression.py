@@ -81,7 +81,7 @@ class Regression(Numbers):
         Weighted rows: weighted sums, and sum of the weights in the place of n. Without ridge the rows must span all d
         dimensions and be more than d, or InputError.
         """
-        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.rows.x, data.weight)
+        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.rows.x, data.weight)  # type: ignore[union-attr]
         root, d = moments.root, self.dim
         assert root is not None
         if self.ridge:

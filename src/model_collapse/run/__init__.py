@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from model_collapse import families, record, registry
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
+from model_collapse.run import memory
 from model_collapse.run.block import Unit, make_base, state_folder, work
 from model_collapse.run.planning import blocks, plan
 from model_collapse.run.processes import Progress, each, pool
@@ -58,9 +59,12 @@ def execute_all(
     """Bring every run to its end, blocks side by side in `jobs` processes (None: one for each core, if that pays).
 
     A finished run is left alone, an unfinished one continued (InputError unless `resume`), a file of another run is
-    refused. State lies in FILE.parquet.state/ until FILE.parquet is there, whole.
+    refused. State lies in FILE.parquet.state/ until FILE.parquet is there, whole. OutsideError for a run that is known
+    beforehand not to fit into memory.
     """
     with record.disk_errors():
+        for run in (run for out, run in runs.items() if not out.exists()):
+            memory.check(run, _processes(runs.values(), jobs))
         waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
     begun = [out for out in waiting if not any(state_folder(out).glob("block-*"))]
     try:
@@ -95,15 +99,20 @@ def _complete(waiting: Mapping[Path, Run], jobs: int | None, progress: Callable[
     """Work through all blocks that are not done."""
     units = [Unit(run, out, block) for out, run in waiting.items() for block in range(blocks(run))]
     units = [unit for unit in units if not unit.done]
-    heavy = any(registry.member(families, unit.run.family).checkpoints for unit in units)
-    # The runner of chapters says how many processes each may have.
-    allowed = jobs or int(os.environ.get("MODEL_COLLAPSE_JOBS", os.cpu_count() or 1))
-    workers = min(allowed, len(units)) if jobs or heavy else 1
-    with pool(workers) as executor:
+    with pool(min(_processes([unit.run for unit in units], jobs), len(units))) as executor:
         bases = {key: unit for unit in units if (key := unit.base_key)}
         each(executor, make_base, list(bases.values()), None)
         total = sum(unit.run.generations + 1 for unit in units)
         each(executor, work, units, Progress(units, total, progress) if progress and units else None)
+
+
+def _processes(runs: Iterable[Run], jobs: int | None) -> int:
+    """How many blocks of these runs are worked on at a time, at most."""
+    runs = list(runs)
+    heavy = any(registry.member(families, run.family).checkpoints for run in runs)
+    # The runner of chapters says how many processes each may have.
+    allowed = jobs or int(os.environ.get("MODEL_COLLAPSE_JOBS", os.cpu_count() or 1))
+    return min(allowed, sum(blocks(run) for run in runs)) if jobs or heavy else 1
 
 
 def _texts(out: Path) -> pd.DataFrame | None:

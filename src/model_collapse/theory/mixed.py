@@ -17,6 +17,9 @@ with (mu_1 is the mean of that set, and C' = (a k / N + b m C) / W keeps the val
 It is exact for every M, for only first and second moments enter. With the mle, lambda = 1 and C = 0, Q = 1 if V + S =
 1: then V_n + S_n = 1 for every n, as without real rows. Means over chains get heavy tails where S stays near 1 by rare
 large values (pure replace, unbiased, n > M); a real share bounds them.
+
+The discrete chain has the same recursion, for a row that is symbol i or not has a first and a second moment too: with
+the V_n and S_n of the mle, Var(p_i) = q_i (1 - q_i) V_n and E[1 - sum p^2] = (1 - sum q^2) S_n, in every regime here.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma, poch, polygamma
+
+from model_collapse.theory.real_share import Schedule, fill_schedule, fresh_schedule, heal_schedule
 
 Estimator = Literal["mle", "unbiased"]
 Variance = Literal["estimated", "known"]
@@ -46,8 +51,44 @@ def fresh_moments(
     bias: float = 1.0,
 ) -> Moments:
     """(V_n, S_n) of regime `fresh`: round(g M) new real rows and the rest from the last sample, exact for n >= 1."""
-    k = round(real_fraction * M)
-    return _iterate(n, M, [(k, M - k)], estimator, variance, bias)
+    return _iterate(n, M, fresh_schedule(M, real_fraction), estimator, variance, bias)
+
+
+def fill_moments(
+    n: ArrayLike,
+    M: int,
+    floor: float = 0.0,
+    half: float = 5.0,
+    *,
+    estimator: Estimator = "mle",
+    variance: Variance = "estimated",
+    bias: float = 1.0,
+) -> Moments:
+    """(V_n, S_n) of regime `fill`, whose real share falls from 1 towards the floor. Exact for any n >= 1.
+
+    Without a floor g_t -> half / t, and for a known sigma dV/dn = 1/M - 2 (half / n) V has the solution
+    n / (M (1 + 2 half)): the mean wanders as without real rows, only 1 + 2 half times more slowly.
+    """
+    schedule = fill_schedule(int(np.max(n, initial=1)) - 1, M, floor, half)
+    return _iterate(n, M, schedule, estimator, variance, bias)
+
+
+def heal_moments(
+    n: ArrayLike,
+    M: int,
+    until: int,
+    real_fraction: float,
+    *,
+    estimator: Estimator = "mle",
+    variance: Variance = "estimated",
+    bias: float = 1.0,
+) -> Moments:
+    """(V_n, S_n) of regime `heal`: `replace` for fits 1 .. until + 1, then `fresh`. Exact for any n >= 1.
+
+    From there V_n and, with the mle, S_n = 1 - V_n go to the limits of `fresh` like (1 - D)^i, i generations of healing
+    with D as in `fresh_drift_limit`; how ill the chain was makes no difference to where it goes.
+    """
+    return _iterate(n, M, heal_schedule(M, until, real_fraction), estimator, variance, bias)
 
 
 def mix_moments(
@@ -109,7 +150,7 @@ def grow_moments(
 def _iterate(
     n: ArrayLike,
     first: int,
-    steps: Sequence[tuple[int, int]],
+    steps: Schedule,
     estimator: Estimator,
     variance: Variance,
     bias: float,
@@ -142,7 +183,7 @@ def fresh_drift_limit(M: ArrayLike, real_fraction: ArrayLike, *, variance: Varia
     V' = 1/M + [(1-g)^2 - (1-g)/M] V and D = 1 - (1-g)^2 + (1-g)/M. g M is a whole number of rows; 0 < g <= 1 (mle:
     g = 0 gives 1, the limit of pure replace).
     """
-    return 1 / (np.asarray(M, float) * _decay(M, real_fraction, variance))
+    return 1 / (np.asarray(M, float) * drift_decay(M, real_fraction, variance=variance))
 
 
 def mix_drift_limit(M: ArrayLike, real_fraction: ArrayLike, *, variance: Variance = "estimated") -> np.ndarray:
@@ -163,7 +204,7 @@ def fixed_drift_limit(M: ArrayLike, synthetic: ArrayLike = 1.0, *, variance: Var
     """
     g = 1 / (1 + np.asarray(synthetic, float))
     T = np.asarray(M, float) / g
-    return (3 - 2 * g) / (T * _decay(T, g, variance))
+    return (3 - 2 * g) / (T * drift_decay(T, g, variance=variance))
 
 
 def weigh_drift_limit(M: ArrayLike, real_weight: ArrayLike, *, variance: Variance = "known") -> np.ndarray:
@@ -178,8 +219,12 @@ def weigh_drift_limit(M: ArrayLike, real_weight: ArrayLike, *, variance: Varianc
     return (w**2 + (1 - w) ** 2) / (1 - (1 - w) ** 2 + less) / M
 
 
-def _decay(M: ArrayLike, real_fraction: ArrayLike, variance: Variance) -> np.ndarray:
-    """D: the share of V that one generation forgets."""
+def drift_decay(M: ArrayLike, real_fraction: ArrayLike, *, variance: Variance = "estimated") -> np.ndarray:
+    """D, the share of the gap V_n - V that one generation closes under `fresh` or `mix`; known sigma or mle.
+
+    1 - (1-g)^2 (+ (1-g)/M for the mle): about 2 g, so that 1 / (2 g) generations make the plateau, but never less than
+    1/M with the mle, whose variance forgets the past by itself.
+    """
     M, rest = np.asarray(M, float), 1 - np.asarray(real_fraction, float)
     return 1 - rest**2 + (0 if variance == "known" else rest / M)
 

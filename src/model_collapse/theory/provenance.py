@@ -1,0 +1,66 @@
+"""Closed forms about knowing who wrote a row, CF-P*: a watermark's test, and what provenance is worth. numpy and scipy.
+
+A watermark prefers, at every token, a pseudo-random "green" share gamma of the vocabulary. Text of people has a green
+share of gamma; whoever knows the key counts. Kirchenbauer et al. 2023, arXiv:2301.10226.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binom, norm
+
+
+def green_z(green: ArrayLike, tokens: ArrayLike, gamma: ArrayLike = 0.25) -> np.ndarray:
+    """CF-P1. z = (G - gamma T) / sqrt(T gamma (1 - gamma)) for G green tokens among T; standard normal if unmarked.
+
+    Tokens must be independent. Repeated n-grams are not: they repeat their colours, so that repetitive text, such as a
+    collapsed model's, gives large |z| whoever wrote it. Count every n-gram once.
+    """
+    T, gamma = np.asarray(tokens, float), np.asarray(gamma, float)
+    return (np.asarray(green, float) - gamma * T) / np.sqrt(T * gamma * (1 - gamma))
+
+
+def green_power(share: ArrayLike, tokens: ArrayLike, threshold: ArrayLike = 4.0, gamma: ArrayLike = 0.25) -> np.ndarray:
+    """P(z > threshold) for independent tokens that are green with probability `share`; exact, a binomial tail.
+
+    share = gamma gives the rate of false alarms, 3e-5 at z = 4 for long texts and more for short ones, whose binomial
+    law has the longer upper tail.
+    """
+    T, gamma = np.asarray(tokens, float), np.asarray(gamma, float)
+    most = gamma * T + np.asarray(threshold, float) * np.sqrt(T * gamma * (1 - gamma))
+    return binom.sf(np.floor(most), T, np.asarray(share, float))
+
+
+def green_tokens(
+    share: ArrayLike, power: ArrayLike = 0.95, threshold: ArrayLike = 4.0, gamma: ArrayLike = 0.25
+) -> np.ndarray:
+    """Tokens T at which text with this green share > gamma is found with probability `power`, normal approximation.
+
+    From gamma T + threshold sqrt(T gamma (1-gamma)) = share T - z sqrt(T share (1-share)), z the quantile
+    of the power: T = [(threshold sqrt(gamma (1-gamma)) + z sqrt(share (1-share))) / (share - gamma)]^2, one over the
+    square of what the watermark adds. Good from some 50 tokens on.
+    """
+    p, gamma = np.asarray(share, float), np.asarray(gamma, float)
+    spread = np.asarray(threshold, float) * np.sqrt(gamma * (1 - gamma)) + norm.ppf(power) * np.sqrt(p * (1 - p))
+    return (spread / (p - gamma)) ** 2
+
+
+def effective_rows(
+    rows: ArrayLike, real_fraction: ArrayLike, provenance: Literal["none", "oracle"] = "none"
+) -> np.ndarray:
+    """CF-P2. Real rows that batches (..., batches) of n_i rows with real share a_i are worth; shape (...).
+
+    none    sum n_i a_i^2, if only the shares are known (Kanabar & Gastpar 2025, arXiv:2501.19273)
+    oracle  sum n_i a_i, if every row says whether it is real: then only these count
+
+    For a mean: the average of batch i has the mean a theta + (1 - a) c, c the mean of the model that wrote the rest, so
+    (average - (1 - a) c) / a estimates theta with variance sigma^2 / (n a^2). Estimates with uncorrelated errors,
+    weighted by n_i a_i^2, have together the variance sigma^2 / sum n_i a_i^2. sigma^2 is the variance of a row of the
+    mixture, the truth's if the model is near it. Not knowing costs a factor a: at a share of 1 % each real row counts
+    for 0.01.
+    """
+    n, a = np.asarray(rows, float), np.asarray(real_fraction, float)
+    return np.sum(n * (a**2 if provenance == "none" else a), axis=-1)
