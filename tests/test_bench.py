@@ -49,6 +49,7 @@ def test_the_command_writes_the_file_and_a_line_each(tmp_path, capsys, monkeypat
     assert cli.main(["bench", "gaussian-accumulate", "gaussian-replace", "--json", str(out)]) == 0
     written = json.loads(out.read_text(encoding="utf-8"))
     assert [r["name"] for r in written["results"]] == ["gaussian-accumulate", "gaussian-replace"]
+    assert written["made"]["versions"]["numpy"] and "cores" in written["made"]["machine"]
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[0].startswith("gaussian-accumulate: ") and "times as fast" in lines[1]
 
@@ -56,9 +57,8 @@ def test_the_command_writes_the_file_and_a_line_each(tmp_path, capsys, monkeypat
 def test_unknown_names_and_folders_are_refused_before_any_work(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bench, "published", lambda name: SimpleNamespace())
     assert cli.main(["bench", "gaussian-replace", "nobody"]) == 2
-    assert capsys.readouterr().err.startswith(
-        "model-collapse: bench nobody: no such benchmark; known: gaussian-replace, "
-    )
+    known = ", ".join(bench.benchmarks())
+    assert capsys.readouterr().err == f"model-collapse: bench nobody: no such benchmark; known: {known}\n"
     assert cli.main(["bench", "--json", str(tmp_path / "none" / "bench.json")]) == 2
     assert "--json: the folder" in capsys.readouterr().err
 

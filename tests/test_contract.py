@@ -58,7 +58,7 @@ def frozen(data: Any) -> None:
 
 def test_the_scan_finds_those_known_by_name():
     """Without this, a scan that finds nothing would pass every test below."""
-    assert {"gaussian", "discrete", "opt"} <= set(FAMILIES)
+    assert {"gaussian", "discrete", "ngram", "opt"} <= set(FAMILIES)
     assert {"accumulate", "fixed", "fresh", "grow", "mix", "replace", "subsample", "weigh"} <= set(REGIMES)
     assert "gaussian" in NUMERIC and "opt" not in NUMERIC
     for package, known in ((families, FAMILIES), (regimes, REGIMES), (filters, FILTERS)):

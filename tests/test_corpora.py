@@ -411,7 +411,7 @@ def test_unknown_name_lists_the_known_ones(name: str) -> None:
         ({"block": 1}, "block must be at least 2"),
         ({"evaluate": 0}, "evaluate must be at least 1"),
         ({"vocabulary": 100}, "vocabulary must be at least 260"),
-        ({"tokenizer": "gpt"}, "tokenizer must be corpus, opt or a folder"),
+        ({"tokenizer": "gpt"}, "tokenizer must be corpus, words, opt or a folder"),
         ({"web": "nothing"}, "corpus must be one of"),
         ({"block": 10**6}, "too short for one block"),
     ],

@@ -22,7 +22,7 @@ with warnings.catch_warnings():
     transformers = pytest.importorskip("transformers")
     from safetensors.torch import load_file, save_file
 
-    from model_collapse.families.opt import hardware, model, scoring, training
+    from model_collapse.families.opt import engine, hardware, model, scoring, training
 
 BLOCK = 8
 SMALL = Opt(block=BLOCK, pretrain="none", dropout=0.0)
@@ -190,11 +190,45 @@ def test_weights_of_rows_count():
 
 
 def test_learning_rate_by_step():
-    assert np.allclose(training._shape(4, 0.0, fall=False), 1)
-    assert np.allclose(training._shape(4, 0.0, fall=True), [1, 0.75, 0.5, 0.25])
-    assert np.allclose(training._shape(4, 0.5, fall=False), [0.5, 1, 1, 1])
+    assert np.allclose(training._rates(4, 2.0, 0.0, "constant"), 2)
+    assert np.allclose(training._rates(4, 2.0, 0.0, "linear"), [2, 1.5, 1, 0.5])
+    assert np.allclose(training._rates(4, 2.0, 0.5, "constant"), [1, 2, 2, 2])
+    cosine = training._rates(1001, 1e-3, 0.0, "cosine")
+    assert cosine[0] == 1e-3 and np.isclose(cosine[500], (1e-3 + 1e-6) / 2, rtol=2e-3)
+    assert np.all(np.diff(cosine) < 0) and 1e-6 < cosine[-1] < 1.1e-6
     published = Opt(preset="opt-125m", start="pretrained")
     assert (published.learning_rate, published.blocks_per_step) == (2e-5, 128)
+
+
+def test_gradients_of_parts_add_up_to_the_batch():
+    """Without dropout, one block at a time moves the weights as the whole batch does, up to rounding."""
+    data = rows(counting(40))
+    whole, parts = (
+        dataclasses.replace(SMALL, epochs=2, chunk=chunk).fit(data, np.random.default_rng(1), start=BLANK)
+        for chunk in (0, 1)
+    )
+    assert all(torch.allclose(whole.weights[name], parts.weights[name], atol=1e-4) for name in whole.weights)
+    assert np.allclose(SMALL.score(whole, data.rows), SMALL.score(parts, data.rows), atol=1e-3)
+
+
+def test_steps_take_the_place_of_epochs():
+    """Five steps where an epoch has three: the second pass is cut short."""
+    data, moves = rows(counting(48)), []
+    step = training._Step.__call__
+
+    def counted(self, *arguments):
+        moves.append(arguments[-1])
+        return step(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training._Step, "__call__", counted)
+        five = dataclasses.replace(SMALL, steps=5, epochs=9).fit(data, np.random.default_rng(1), start=BLANK)
+        assert len(moves) == 5
+        six, two = (
+            dataclasses.replace(SMALL, **settings).fit(data, np.random.default_rng(1), start=BLANK)
+            for settings in ({"steps": 6}, {"epochs": 2})
+        )
+    assert equal(six, two) and not equal(five, six)
 
 
 def test_a_diverged_training_says_where():
@@ -442,6 +476,7 @@ def test_an_exhausted_gpu_names_the_setting(monkeypatch):
     with pytest.raises(OutsideError, match=r"family\.batch=8"):
         SMALL.fit(rows(noise(1)), np.random.default_rng(1), start=BLANK)
     some = model.OptModel(BLANK.config, model.unbuild(model.build(BLANK, 0, torch.device("cpu"))))
+    monkeypatch.setattr(engine.Engine, "read", exhausted)
     with pytest.raises(OutsideError, match=r"family\.sample_batch=32"):
         SMALL.sample(some, 2, np.random.default_rng(1), given=Rows(counting(2)))
 

@@ -229,7 +229,8 @@ def _bench(chosen: argparse.Namespace) -> int:
     found = bench.run(chosen.names, progress=on_stderr)
     if out is not None:
         with record.disk_errors(), record.whole_file(out) as temporary:
-            temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            made = {"made": record.provenance() | {"machine": record.machine()}}
+            temporary.write_text(json.dumps(found | made, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     for r in found["results"]:
         verdict = "met" if r["met"] else "not met"
         print(f"{r['name']}: {r['ratio']:.4g} times as fast ({r['ratio_min']:.4g} to {r['ratio_max']:.4g}), ", end="")

@@ -134,6 +134,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+def machine() -> str:
+    """The processor and its cores, as far as the system tells."""
+    model = platform.processor() or platform.machine()
+    cpus = Path("/proc/cpuinfo")
+    if cpus.is_file():
+        lines = cpus.read_text(encoding="utf-8", errors="replace").splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}"
+
+
 def commit() -> tuple[str, bool]:
     """(commit, dirty) of the checkout the package lies in; ("", False) away from one."""
     try:

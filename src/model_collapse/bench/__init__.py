@@ -31,7 +31,8 @@ class Result:
     ours_s, published_s  medians over pairs, seconds per chain
     ratio                median over pairs of published / ours; ratio_min and ratio_max over the same pairs
     goal, met            ratio to reach; whether it and what else `note` names as a goal were reached
-    peak_share           share of our time that drawing the same random numbers alone takes, or None
+    peak_share           share of a limit measured in the same run that we reach (drawing the same random numbers and
+                         nothing else; the rate of a large matrix product), or None
     """
 
     name: str
@@ -97,7 +98,15 @@ def on_one_thread(work: Callable[..., Any], *args: Any) -> Any:
 
 
 def result(
-    name: str, pairs: Pairs, chains: int, goal: float, note: str, *, peak: float | None = None, also: bool = True
+    name: str,
+    pairs: Pairs,
+    chains: int,
+    goal: float,
+    note: str,
+    *,
+    peak: float | None = None,
+    also: bool = True,
+    threads: int = 1,
 ) -> Result:
     """A line of the table from `pairs`, in which ours ran `chains` chains and the published way one."""
     ratios = pairs.published / (pairs.ours / chains)
@@ -113,7 +122,7 @@ def result(
         met=ratio >= goal and also,
         note=note,
         peak_share=peak,
-        threads=1,
+        threads=threads,
         device="cpu",
     )
 

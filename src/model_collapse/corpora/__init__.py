@@ -17,7 +17,7 @@ import numpy as np
 from model_collapse.corpora import text, tokens
 from model_collapse.corpora.embedded import World
 from model_collapse.corpora.text import Text
-from model_collapse.corpora.tokens import Tokenizer
+from model_collapse.corpora.tokens import Tokenizer, Words
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 
@@ -50,7 +50,7 @@ class TextSource(Source):
 
     corpus: str = ""
     fingerprint: str = ""
-    tokenizer: Tokenizer | None = None
+    tokenizer: Tokenizer | Words | None = None
     world: World | None = None
 
 
@@ -99,8 +99,9 @@ class Corpus:
 
         n           training blocks, the first ones; None: all there are
         block       tokens in a block
-        tokenizer   "corpus" (a byte-level BPE trained on this corpus), "opt", or a folder with its tokenizer files
-        vocabulary  size of the corpus' own tokenizer
+        tokenizer   "corpus" (a byte-level BPE trained on this corpus), "words" (cut at white space), "opt", or a
+                    folder with its tokenizer files
+        vocabulary  size of the corpus' own tokenizer, or how many different words are kept
         evaluate    at most so many blocks each of validation and test; None: all
         web         text to pre-train on: "web" (the part set aside), another corpus, or "none"; unless "web", the
                     part set aside is trained on like the rest
@@ -153,14 +154,18 @@ class Corpus:
             raise InputError(f'web must be another corpus than {self.name}, or "web" for the part of it set aside')
         return other.whole
 
-    def _tokenizer(self, name: str, vocabulary: int) -> Tokenizer:
+    def _tokenizer(self, name: str, vocabulary: int) -> Tokenizer | Words:
+        if name == "words":
+            return tokens.words(self.whole, vocabulary)
         if name == "corpus":
             return tokens.trained(self.whole, vocabulary)
         if name == "opt":
             return tokens.opt()
         if Path(name).is_dir():
             return tokens.read(Path(name))
-        raise InputError(f"tokenizer must be corpus, opt or a folder with vocab.json and merges.txt; got {name!r}")
+        raise InputError(
+            f"tokenizer must be corpus, words, opt or a folder with vocab.json and merges.txt; got {name!r}"
+        )
 
     def _endless(self, rows: list[str]) -> Iterable[str]:
         """The rows, and after them as many more as anybody wants where the law of the text is known."""

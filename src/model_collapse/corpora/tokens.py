@@ -1,6 +1,6 @@
-"""Tokenisers: OPT's own, and a small byte-level BPE trained on the corpus.
+"""Tokenisers: OPT's own, a small byte-level BPE trained on the corpus, and plain words.
 
-Both follow OPT's conventions: <s> 0, <pad> 1, </s> 2, <unk> 3, and one </s> in front of every text.
+All follow OPT's conventions: <s> 0, <pad> 1, </s> 2, <unk> 3, and one </s> in front of every text.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,6 +94,48 @@ class Tokenizer:
         engine.pre_tokenizer = _bytes()
         engine.decoder = decoders.ByteLevel()
         return engine
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """One token per word, cut at white space: what n-gram models count. A word it does not know is <unk>.
+
+    vocabulary  word -> id; the specials are there under their names
+    """
+
+    vocabulary: dict[str, int]
+
+    @property
+    def size(self) -> int:
+        """Ids run from 0 to size - 1."""
+        return len(self.vocabulary)
+
+    @property
+    def end(self) -> int:
+        """Id of </s>, which stands in front of every text."""
+        return self.vocabulary[END]
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of every text, </s> first."""
+        unknown = self.vocabulary["<unk>"]
+        return [[self.end, *(self.vocabulary.get(word, unknown) for word in text.split())] for text in texts]
+
+    def decode(self, ids: np.ndarray) -> list[str]:
+        """Text of every row of `ids`, shape (n, length): words with a space between, </s> as a line break."""
+        words = list(self.vocabulary)
+        return [
+            "\n".join(" ".join(words[i] for i in line) for line in _cut(row.tolist(), self.end))
+            for row in np.asarray(ids)
+        ]
+
+
+def words(texts: Iterable[str], size: int) -> Words:
+    """The `size` commonest words of `texts`, the specials among them; equally common ones in alphabetical order."""
+    counts = Counter(word for text in texts for word in text.split())
+    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    # WikiText-2-v1 spells <unk> out.
+    names = [*SPECIAL, *(word for word, _ in common if word not in SPECIAL)]
+    return Words({word: i for i, word in enumerate(names[:size])})
 
 
 def _cut(ids: list[int], end: int) -> list[list[int]]:
@@ -208,7 +251,7 @@ def _checksum(body: object) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def blocks(tokenizer: Tokenizer, texts: Iterable[str], length: int, n: int | None = None) -> np.ndarray:
+def blocks(tokenizer: Tokenizer | Words, texts: Iterable[str], length: int, n: int | None = None) -> np.ndarray:
     """All texts in a row, cut into blocks: int32 (k, length), k <= n; the remainder is dropped.
 
     No more texts are read than n blocks need.

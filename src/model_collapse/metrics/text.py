@@ -52,6 +52,11 @@ def written_perplexity(generation: Generation, reference: Reference) -> dict[str
     return items | {f"bin {low:.2f}": float(share) for low, share in zip(BINS[:-1], shares, strict=True)}
 
 
+def vocabulary(generation: Generation, reference: Reference) -> float:
+    """Number of different tokens in all that was written."""
+    return float(len(np.unique(_written(generation))))
+
+
 def distinct_3(generation: Generation, reference: Reference) -> float:
     """Different 3-grams of tokens / all 3-grams, over all written blocks; none crosses the end of a block."""
     grams = _trigrams(_written(generation))
@@ -79,7 +84,7 @@ def rare_coverage(generation: Generation, reference: Reference) -> dict[str, flo
     """
     source: Any = reference.source
     said, bands = _said(source)
-    still: Collection[Any] = np.unique(_written(generation)).tolist()
+    still: Collection[Any] = set(np.unique(_written(generation)).tolist())
     if source.world is not None:
         assert isinstance(generation.given, Rows)
         still = _facts(source, generation.given.x, _written(generation))

@@ -43,7 +43,7 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True)
 class Opt:
-    """A causal language model, fitted by next-token cross-entropy with AdamW and a constant learning rate.
+    """A causal language model, fitted by next-token cross-entropy with AdamW.
 
     Defaults follow the paper where it says something (five epochs, five beams, no repetition penalty, blocks of 64
     tokens, the epoch with the lowest loss on real validation text) and suit `preset=tiny` elsewhere.
@@ -75,6 +75,9 @@ class Opt:
     evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropped share of activations in training")] = 0.1
     epochs: Annotated[int, Field(ge=1, description="passes over the training set")] = 5
+    steps: Annotated[
+        int, Field(ge=0, description="steps of the optimiser instead of epochs; 0: as many as epochs say")
+    ] = 0
     lr: Annotated[
         Auto | Rate,
         Field(description="AdamW's learning rate; auto: 2e-5 from pretrained weights, else by size (tiny 3e-3)"),
@@ -82,6 +85,13 @@ class Opt:
     batch: Annotated[Auto | Count, Field(description="blocks per step; auto: 128 from pretrained weights, else 16")] = (
         "auto"
     )
+    chunk: Annotated[
+        int, Field(ge=0, description="blocks that go through the model at a time, gradients summed; 0: a whole batch")
+    ] = 0
+    schedule: Annotated[
+        Literal["constant", "linear", "cosine"],
+        Field(description="of the learning rate: constant, to 0, or half a cosine to 1e-6"),
+    ] = "constant"
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="AdamW's decoupled decay")] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of steps in which the learning rate rises")] = 0.0
     clip: Annotated[float, Field(ge=0, allow_inf_nan=False, description="largest gradient norm; 0: any")] = 1.0
@@ -102,6 +112,9 @@ class Opt:
         Literal["forbidden", "ordinary"],
         Field(description="</s>: never written (published: as many new tokens at least as at most), or like any token"),
     ] = "forbidden"
+    engine: Annotated[
+        Literal["fast", "reference"], Field(description="own decoder, or transformers' generate: the same tokens")
+    ] = "fast"
     sample_batch: Annotated[int, Field(ge=1, description="prompts continued at a time")] = 64
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
@@ -160,7 +173,17 @@ class Opt:
         """The settings that pre-training depends on, or None if there is none to do."""
         if self.start == "pretrained" or self.pretrain == "none":
             return None
-        names = ("preset", "pretrain_epochs", "pretrain_lr", "dropout", "batch", "weight_decay", "warmup", "clip")
+        names = (
+            "preset",
+            "pretrain_epochs",
+            "pretrain_lr",
+            "dropout",
+            "batch",
+            "weight_decay",
+            "warmup",
+            "clip",
+            "chunk",
+        )
         settings = {name: getattr(self, name) for name in (*names, "precision", "threads")}
         return settings | self.reading()
 
@@ -201,7 +224,7 @@ class Opt:
         lr = self._scratch_lr if self.pretrain_lr == "auto" else self.pretrain_lr
         halved = replace(self, batch=max(1, self.blocks_per_step // 2))
         return training.train(
-            base, pairs, rng, halved, epochs=self.pretrain_epochs, lr=lr, fall=True, progress=progress
+            base, pairs, rng, halved, epochs=self.pretrain_epochs, lr=lr, schedule="linear", progress=progress
         )
 
     def fit(
@@ -221,7 +244,16 @@ class Opt:
 
         start = start or model.blank(self.preset, self.vocabulary, positions=2 * self.block)
         chosen_by = validation if self.checkpoint == "best" else None
-        return training.train(start, data, rng, self, epochs=self.epochs, lr=self.learning_rate, validation=chosen_by)
+        return training.train(
+            start,
+            data,
+            rng,
+            self,
+            epochs=self.epochs,
+            lr=self.learning_rate,
+            steps=self.steps,
+            validation=chosen_by,
+        )
 
     def sample(self, model: OptModel, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows:
         """The next `block` tokens after each of the n given blocks (n, any length): Rows (n, block) of int32.

@@ -9,7 +9,7 @@ import torch
 from transformers import GenerationConfig, OPTForCausalLM
 
 from model_collapse.errors import InputError
-from model_collapse.families.opt import hardware
+from model_collapse.families.opt import engine, hardware
 from model_collapse.families.opt.model import OptModel, build
 from model_collapse.families.opt.scoring import checked
 
@@ -30,18 +30,26 @@ def write(model: OptModel, x: np.ndarray, rng: np.random.Generator, settings: Op
     with hardware.threads(settings.threads), hardware.memory(less), torch.inference_mode():
         prompts = checked(model, x, device)
         module = build(model, 0, device).eval()
-        with hardware.mixed(hardware.precision(settings.precision, device), device):
-            parts = [
-                decode(module, part, settings.block, settings, generator)
-                for part in prompts.split(settings.sample_batch)
+        dtype = hardware.precision(settings.precision, device)
+        parts = prompts.split(settings.sample_batch)
+        if settings.engine == "reference":
+            with hardware.mixed(dtype, device):
+                written = [reference(module, part, settings.block, settings, generator) for part in parts]
+        else:
+            # Drawn for all rows at once, so that a row's tokens do not depend on the batch it is in.
+            shape = len(prompts), settings.block
+            draws = torch.rand(shape, generator=generator, dtype=torch.float64).to(device).split(settings.sample_batch)
+            fast = engine.Engine(module, dtype)
+            written = [
+                fast.write(part, settings.block, settings, draw) for part, draw in zip(parts, draws, strict=True)
             ]
-    return torch.cat(parts).cpu().numpy().astype(np.int32)
+    return torch.cat(written).cpu().numpy().astype(np.int32)
 
 
-def decode(
+def reference(
     module: OPTForCausalLM, prompts: torch.Tensor, new_tokens: int, settings: Opt, generator: torch.Generator
 ) -> torch.Tensor:
-    """`new_tokens` tokens after each prompt (n, m): (n, new_tokens), on the prompts' device.
+    """`new_tokens` tokens after each prompt (n, m) by transformers' `generate`: (n, new_tokens), on their device.
 
     beam: the sequence of largest total log-probability among `beams`; greedy: the likeliest token at each step;
     sample: a draw from the distribution after temperature, top_k, top_p and repetition penalty.

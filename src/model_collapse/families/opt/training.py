@@ -29,15 +29,17 @@ def train(
     *,
     epochs: int,
     lr: float,
-    fall: bool = False,
+    schedule: str | None = None,
+    steps: int = 0,
     validation: Data | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> OptModel:
     """`start` after `epochs` passes over rows (n, block), or after the one of them with the lowest validation loss.
 
-    A weighted row counts weight / (mean weight) times. `fall`: the learning rate goes linearly to 0 instead of staying
-    at `lr`. A start without weights reads every row at a random place among the model's positions: writing goes on
-    after a prompt, at positions that rows read from the first one on would leave untrained.
+    A weighted row counts weight / (mean weight) times. With `steps` so many steps are taken, in as many passes as that
+    needs, the last cut short. `schedule` is the settings' own unless one is named. A start without weights reads every
+    row at a random place among the model's positions: writing goes on after a prompt, at positions that rows read from
+    the first one on would leave untrained.
 
     InputError if the loss stops being a number; OutsideError if the GPU has too little memory.
     """
@@ -50,8 +52,10 @@ def train(
         held_out = None if validation is None else checked(start, validation.rows.x, device)  # type: ignore[union-attr]
         module = build(start, initial, device, settings.dropout)
         step = _Step(module, settings, lr)
-        steps = math.ceil(len(blocks) / settings.blocks_per_step)
-        rates = lr * _shape(epochs * steps, settings.warmup, fall).reshape(epochs, steps)
+        per_epoch = math.ceil(len(blocks) / settings.blocks_per_step)
+        steps = steps or epochs * per_epoch
+        epochs = math.ceil(steps / per_epoch)
+        rates = _rates(steps, lr, settings.warmup, schedule or settings.schedule)
         room = start.positions - blocks.shape[1] + 1 if start.weights is None else 1
         lowest, weights = math.inf, None
         for epoch in range(epochs):
@@ -59,7 +63,8 @@ def train(
             order = torch.from_numpy(rng.permutation(len(blocks))).to(device)
             place = torch.from_numpy(rng.integers(room, size=len(blocks))).to(device)
             parts = order.split(settings.blocks_per_step)
-            losses = [step(blocks[p], weight[p], place[p], rate) for p, rate in zip(parts, rates[epoch], strict=True)]
+            due = rates[epoch * per_epoch : (epoch + 1) * per_epoch]
+            losses = [step(blocks[p], weight[p], place[p], rate) for p, rate in zip(parts, due, strict=False)]
             _check_numbers(torch.stack(losses), f"epoch {epoch + 1} of {epochs}", lr)
             said = f"epoch {epoch + 1} of {epochs}, training loss {float(losses[-1]):.3f}"
             if held_out is not None:
@@ -80,6 +85,7 @@ class _Step:
 
     def __init__(self, module: OPTForCausalLM, settings: Opt, lr: float) -> None:
         self.module, self.clip = module, settings.clip
+        self.chunk = settings.chunk or settings.blocks_per_step
         self.device = module.device
         self.dtype = hardware.precision(settings.precision, self.device)
         self.optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=settings.weight_decay, fused=True)
@@ -89,18 +95,26 @@ class _Step:
         """Move the weights once; blocks (b, block), weight and first position (b,). The loss before the move."""
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
-        positions = place[:, None] + torch.arange(blocks.shape[1] - 1, device=self.device)
-        with hardware.mixed(self.dtype, self.device):
-            logits = self.module(input_ids=blocks[:, :-1], position_ids=positions, use_cache=False).logits
-        losses = functional.cross_entropy(logits.float().flatten(0, 1), blocks[:, 1:].flatten(), reduction="none")
-        loss = (losses.view(len(blocks), -1).mean(1) * weight).mean()
         self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
+        losses = [
+            self._gradient(part, weight, place, len(blocks))
+            for part, weight, place in zip(*(x.split(self.chunk) for x in (blocks, weight, place)), strict=True)
+        ]
         if self.clip:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        return torch.stack(losses).sum()
+
+    def _gradient(self, blocks: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, whole: int) -> torch.Tensor:
+        """Add a part's gradient; its part of the mean loss over the `whole` batch."""
+        positions = place[:, None] + torch.arange(blocks.shape[1] - 1, device=self.device)
+        with hardware.mixed(self.dtype, self.device):
+            logits = self.module(input_ids=blocks[:, :-1], position_ids=positions, use_cache=False).logits
+        losses = functional.cross_entropy(logits.float().flatten(0, 1), blocks[:, 1:].flatten(), reduction="none")
+        loss = (losses.view(len(blocks), -1).mean(1) * weight).sum() / whole
+        self.scaler.scale(loss).backward()
         return loss.detach()
 
 
@@ -110,12 +124,23 @@ def _relative(weight: np.ndarray | None, n: int, device: torch.device) -> torch.
     return torch.from_numpy(relative.astype(np.float32)).to(device)
 
 
-def _shape(steps: int, warmup: float, fall: bool) -> np.ndarray:
-    """Share of the peak learning rate at each step, shape (steps,): a linear rise, then constant or a linear fall."""
+LOWEST_LR = 1e-6
+"""Where the cosine schedule ends."""
+
+
+def _rates(steps: int, lr: float, warmup: float, schedule: str) -> np.ndarray:
+    """Learning rate at each step, shape (steps,): a linear rise to `lr`, then constant, linear to 0, or half a cosine
+    down to LOWEST_LR."""
     done = np.arange(steps)
     rise = round(warmup * steps)
-    share = (steps - done) / (steps - rise) if fall else np.ones(steps)
-    return np.minimum(share, (done + 1) / rise) if rise else share
+    gone = np.maximum(done - rise, 0) / max(steps - rise, 1)
+    lowest = min(LOWEST_LR, lr)
+    rates = {
+        "constant": np.full(steps, lr),
+        "linear": lr * (1 - gone),
+        "cosine": lowest + (lr - lowest) * (1 + np.cos(np.pi * gone)) / 2,
+    }[schedule]
+    return np.minimum(rates, lr * (done + 1) / rise) if rise else rates
 
 
 def _check_numbers(losses: torch.Tensor, where: str, lr: float) -> None:

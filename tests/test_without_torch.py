@@ -1,0 +1,56 @@
+"""The theory half of the book where torch and the language-model packages are not installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model_collapse import chapters
+
+ROOT = Path(__file__).parents[1]
+ABSENT = ("torch", "transformers", "tokenizers", "datasets", "huggingface_hub")
+THEORY = [chapter.slug for chapter in chapters.find(ROOT) if int(chapter.path.stem[:2]) < 10]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which importing them fails as if they were not there, in kernels too."""
+    folder = tmp_path_factory.mktemp("absent")
+    for name in ABSENT:
+        line = f"raise ModuleNotFoundError(\"No module named '{name}'\", name={name!r})\n"
+        (folder / f"{name}.py").write_text(line, encoding="utf-8")
+    runs = tmp_path_factory.mktemp("runs")
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path, "MODEL_COLLAPSE_RUNS": str(runs)}
+
+
+def test_they_are_really_absent(environment: dict[str, str]):
+    """Without this, every test below could pass with torch at hand."""
+    for name in ABSENT:
+        done = subprocess.run([sys.executable, "-c", f"import {name}"], env=environment, capture_output=True, text=True)
+        assert f"No module named '{name}'" in done.stderr
+
+
+def test_the_theory_chapters_are_known():
+    assert {"gaussian", "discrete"} <= set(THEORY)
+
+
+@pytest.mark.parametrize("slug", THEORY)
+def test_a_theory_chapter_runs(slug: str, environment: dict[str, str]):
+    """With a parameter of its own, so that the copies of the book stay as they are."""
+    ask = ["-m", "model_collapse.cli", "run", slug, "--profile", "smoke", "-p", "seed=2", "--jobs", "1", "--force"]
+    done = subprocess.run([sys.executable, *ask], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_claims_and_benchmarks_are_listed(environment: dict[str, str]):
+    code = (
+        "from model_collapse import bench, claims, cli, figures, stats, theory\n"
+        "assert bench.benchmarks() and cli.main(['claims', '--json']) == 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
