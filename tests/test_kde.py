@@ -111,7 +111,7 @@ def test_samples_have_the_models_mean_covariance_and_density(rule, weights):
         weight[2] = weight[6] = 0
     model = Kde(dim=2, rule=rule, bandwidth=0.7).fit(weighted(x, weight), rng)
     wrote = Kde(dim=2).sample(model, 50_000, rng).x
-    covariance = model.root @ np.swapaxes(model.root, -1, -2)
+    covariance = model.deviation @ np.swapaxes(model.deviation, -1, -2)
     for r in range(2):
         centred = wrote[:, r] - model.mean[r]
         for i in range(2):

@@ -42,7 +42,7 @@ class Kernels:
         return np.average(self.x, axis=0, weights=None if self.weight is None else self._spread)
 
     @property
-    def root(self) -> np.ndarray:
+    def deviation(self) -> np.ndarray:
         """Root of the densities' covariance, (R, d, d): that of the rows (their sum over n) plus the kernel's."""
         centred = self.x - self.mean
         if self.weight is None:
