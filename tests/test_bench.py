@@ -70,3 +70,11 @@ def test_without_a_checkout_there_is_nothing_to_compare_with(monkeypatch):
         InputError, match=r"^bench: the published way lies in benchmarks/ of the repository; run it from"
     ):
         bench.run(["gaussian-replace"], known=SMALL)
+
+
+def test_linear_algebra_gets_one_thread():
+    import threadpoolctl
+
+    with bench.one_thread():
+        pools = threadpoolctl.threadpool_info()
+        assert pools and all(pool["num_threads"] == 1 for pool in pools)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -42,15 +41,3 @@ def test_both_ways_do_the_same_work_with_the_same_law():
         assert stats.ks_2samp(plain[:, g], ours[:, g]).pvalue > 1e-4 / 6
         expected = theory.accumulated_error(g + 1, rows, dim)
         assert stats.ttest_1samp(plain[:, g], expected).pvalue > 1e-4 / 6
-
-
-def _threads() -> tuple[str | None, int]:
-    return os.environ.get("OPENBLAS_NUM_THREADS"), os.getpid()
-
-
-def test_both_ways_get_one_thread_in_a_process_of_their_own(monkeypatch):
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    threads, process = bench.on_one_thread(_threads)
-    assert threads == "1" and process != os.getpid()
-    assert "OPENBLAS_NUM_THREADS" not in os.environ and os.environ["OMP_NUM_THREADS"] == "3"

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import pkgutil
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 
 from model_collapse import paths
-from model_collapse.errors import InputError
+from model_collapse.errors import InputError, OutsideError
 
 
 @dataclass(frozen=True)
@@ -78,23 +76,15 @@ def seconds(work: Callable[[int], object], seed: int) -> float:
     return time.perf_counter() - begun
 
 
-def on_one_thread(work: Callable[..., Any], *args: Any) -> Any:
-    """work(*args) in a fresh process where libraries of linear algebra use one thread; all of it must be picklable.
-
-    They read how many when they are loaded, so it is too late for that in this process.
-    """
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Libraries of linear algebra use one thread inside. OutsideError without threadpoolctl."""
     try:
-        with ProcessPoolExecutor(1, get_context("spawn")) as executor:
-            return executor.submit(work, *args).result()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    except ModuleNotFoundError:
+        raise OutsideError("bench: threadpoolctl is missing; pip install 'model-collapse[dev,images]'") from None
+    with threadpool_limits(1):
+        yield
 
 
 def result(

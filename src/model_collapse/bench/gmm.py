@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from model_collapse import streams
-from model_collapse.bench import Benchmark, Pairs, Result, result, seconds
+from model_collapse.bench import Benchmark, Pairs, Result, one_thread, result, seconds
 from model_collapse.data import Data, Rows, Source
-from model_collapse.errors import OutsideError
 from model_collapse.families.gmm import Gmm
 from model_collapse.loop import generations
 from model_collapse.metrics import Reference
@@ -41,10 +40,6 @@ class GmmReplace:
 
     def measure(self, name: str, published: ModuleType) -> Result:
         """Times per chain over all stretches."""
-        try:
-            from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-        except ModuleNotFoundError:
-            raise OutsideError("bench gmm needs scikit-learn: pip install 'model-collapse[images]'") from None
         sets = self.training_sets()
 
         def ours(seed: int) -> None:
@@ -56,7 +51,7 @@ class GmmReplace:
             for x in sets:
                 published.replace(np.ascontiguousarray(x[:, seed % self.chains]), self.length, rng)
 
-        with threadpool_limits(1):
+        with one_thread():
             pairs = Pairs.time(ours, theirs, self.pairs)
             young = Pairs.time(
                 lambda seed: replace(sets[0], self.length, seed),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from model_collapse import bench, streams
-from model_collapse.bench import Benchmark, Pairs, Result, on_one_thread, result, seconds
+from model_collapse import streams
+from model_collapse.bench import Benchmark, Pairs, Result, one_thread, result, seconds
 from model_collapse.families.regression import Regression
 from model_collapse.loop import generations
 from model_collapse.regimes.accumulate import Accumulate
@@ -35,27 +35,23 @@ class RegressionAccumulate:
 
     def measure(self, name: str, published: ModuleType) -> Result:
         """Times per chain."""
-        return on_one_thread(_measure, self, name)
 
+        def ours(seed: int, count: int = self.paired) -> None:
+            _ours(self.rows, self.dim, count, self.chains, seed)
 
-def _measure(work: RegressionAccumulate, name: str) -> Result:
-    published = bench.published(work.published)
+        def theirs(seed: int, count: int = self.paired) -> None:
+            published.accumulate(self.rows, self.dim, count, np.random.RandomState(seed))
 
-    def ours(seed: int, count: int = work.paired) -> None:
-        _ours(work.rows, work.dim, count, work.chains, seed)
-
-    def theirs(seed: int, count: int = work.paired) -> None:
-        published.accumulate(work.rows, work.dim, count, np.random.RandomState(seed))
-
-    pairs = Pairs.time(ours, theirs, work.pairs)
-    whole = seconds(lambda seed: ours(seed, work.generations), 0) / work.chains
-    long = seconds(lambda seed: theirs(seed, work.generations), 0)
-    note = (
-        f"pairs at {work.paired} generations, which favours the published way; at {work.generations} generations of "
-        f"{work.rows} rows in {work.dim} dimensions it took {long:.3g} s once, ours {whole:.3g} s per chain "
-        f"({work.chains} at once): {long / whole:.3g} times as fast"
-    )
-    return result(name, pairs, work.chains, work.goal, note)
+        with one_thread():
+            pairs = Pairs.time(ours, theirs, self.pairs)
+            whole = seconds(lambda seed: ours(seed, self.generations), 0) / self.chains
+            long = seconds(lambda seed: theirs(seed, self.generations), 0)
+        note = (
+            f"pairs at {self.paired} generations, which favours the published way; at {self.generations} generations "
+            f"of {self.rows} rows in {self.dim} dimensions it took {long:.3g} s once, ours {whole:.3g} s per chain "
+            f"({self.chains} at once): {long / whole:.3g} times as fast"
+        )
+        return result(name, pairs, self.chains, self.goal, note)
 
 
 def _ours(rows: int, dim: int, count: int, chains: int, seed: int) -> list[np.ndarray]:

@@ -81,7 +81,8 @@ class Verdict:
             f"at least {low:g}" if high == np.inf else f"at most {high:g}" if low == -np.inf else f"{low:g} to {high:g}"
         )
         verdict = "reproduced" if self.holds else "not reproduced"
-        level = f"{self.estimate.level:.2%}".replace(".00%", "%")
+        # Where several intervals have to hold at once each has a higher level; together they have this one.
+        level = f"{min(self.estimate.level, LEVEL):.2%}"
         return (
             f"{self.claim.id}, {self.claim.statement}: {self.claim.measured} {self.estimate:.3g} ({level} interval), "
             f"allowed {allowed}: {verdict}"
