@@ -232,7 +232,7 @@ def test_regimes_make_a_training_set_and_change_nothing(name: str, kind: str):
     assert [name for name, _, _ in parameters(size)] == ["t", "n"]
     assert all(isinstance(size(t, n), int) and size(t, n) >= 1 for t in (0, 1, 50) for n in (1, N))
     source, written = past(kind, size)
-    history = History(written[-1], Data.concat(written) if regime.needs == "all" else None)
+    history = History(written[-1], Data.concat([source.train, *written]) if regime.needs == "all" else None)
     for data in (source.train, history.last, history.pool):
         if data is not None:
             frozen(data)

@@ -275,7 +275,7 @@ def test_the_history_holds_no_more_than_the_regime_asks_for(needs):
 
     Watch.needs = needs
     list(generations(numbered(), Echo(), Watch(), N, streams.stream(0), last=4))
-    assert pools == ([10, 20, 30, 40] if needs == "all" else [None] * 4)
+    assert pools == ([20, 30, 40, 50] if needs == "all" else [None] * 4)
 
 
 # Saved generations -------------------------------------------------------------------------------------------------

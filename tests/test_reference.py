@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import closed_forms  # noqa: E402
-import records  # noqa: E402
+import speed  # noqa: E402
 
 MODULES = [module.name for module in pkgutil.iter_modules(theory.__path__)]
 
@@ -41,7 +41,7 @@ def test_signatures_are_shown_without_annotations():
 def test_the_record_of_speed_has_every_benchmark():
     record = json.loads((ROOT / "records" / "bench.json").read_text(encoding="utf-8"))
     assert [r["name"] for r in record["results"]] == list(bench.benchmarks())
-    page = records.table(record)
+    page = speed.table(record)
     for r in record["results"]:
         assert f"| `{r['name']}` |" in page and r["note"] in page
         assert r["met"] or "**no**" in page

@@ -61,7 +61,7 @@ def test_subsample_gives_every_row_of_the_pool_the_same_chance():
     rows = [np.broadcast_to(np.arange(i * N, (i + 1) * N)[:, None, None], (N, chains, 1)) for i in range(3)]
     parts = [Data.of(Rows(x, stacked=True), born, min(born, 1)) for born, x in enumerate(rows)]
     source = Source(parts[0], fresh=lambda n, rng: pytest.fail("subsample draws no new rows"))
-    train = Subsample()(source, History(parts[2], Data.concat(parts[1:])), N, np.random.default_rng(5))
+    train = Subsample()(source, History(parts[2], Data.concat(parts)), N, np.random.default_rng(5))
     counts = np.bincount(train.rows.x.ravel(), minlength=size)
     expected = chains * N / size
     statistic = np.sum((counts - expected) ** 2) / expected / ((size - N) / (size - 1))

@@ -31,7 +31,7 @@ class Generation:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a regime may look back on: the last sample, and the pool of all samples so far if it asked for it."""
+    """What a regime may look back on: the last sample, and if it asked for it the pool of real data and all samples."""
 
     last: Data
     pool: Data | None = None
@@ -135,8 +135,13 @@ def generations(
                 saved.save(generation)
         first = first or generation
         wrote = generation.sample
-        history = history.then(wrote) if history else History(wrote, wrote if regime.needs == "all" else None)
+        history = history.then(wrote) if history else _begun(source, wrote, regime)
         yield generation
+
+
+def _begun(source: Source, wrote: Data, regime: Regime) -> History:
+    """The history after generation 0."""
+    return History(wrote, Data.concat([source.train, wrote]) if regime.needs == "all" else None)
 
 
 def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows | Statistics:

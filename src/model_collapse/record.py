@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class Run:
     source: str = ""
     lock: str = ""
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         """Sixteen hex digits: sha256 of the settings, the package source, the lock and the corpus content."""
         return digest(asdict(self))
@@ -145,8 +145,9 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()}"
 
 
+@cache
 def commit() -> tuple[str, bool]:
-    """(commit, dirty) of the checkout the package lies in; ("", False) away from one."""
+    """(commit, dirty) of the checkout the package lies in, as first asked for; ("", False) away from one."""
     try:
         ask = ["git", "-C", str(paths.PACKAGE)]
         head = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()

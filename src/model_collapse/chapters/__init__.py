@@ -13,6 +13,7 @@ and one cell tagged `parameters` holds annotated assignments with defaults. Exec
     run.py         checks, prints the cost, runs chapters side by side
 """
 
+from model_collapse.chapters import _quick  # noqa: F401  first, before anything imports nbformat
 from model_collapse.chapters.chapter import PROFILES, Chapter, Cost, find
 from model_collapse.chapters.run import run
 

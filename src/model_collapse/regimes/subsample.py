@@ -22,5 +22,5 @@ class Subsample:
 
     def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data:
         assert history.pool is not None
-        pool = Data.concat([source.train, history.pool])
+        pool = history.pool
         return pool.take(deal(len(pool), pool.rows.chains, rng)[:n])
