@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from model_collapse import families, metrics, record, run, streams
+from model_collapse import families, metrics, record, registry, run, streams
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.loop import generations
@@ -188,6 +188,16 @@ def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     several, _ = execute(planned, tmp_path / "2.parquet", jobs=2)
     same(alone, several)
     assert len(set(alone[(alone["metric"] == "mean") & (alone["generation"] == 4)]["value"])) == 600
+
+
+@pytest.mark.parametrize("family", [name for name in registry.names(families) if name not in ("ngram", "opt")])
+def test_every_family_of_numbers_gives_the_same_bits_in_two_processes(family, tmp_path):
+    """Two blocks of chains, one of them with a single chain; language models have tests of their own."""
+    block = registry.build(families, family, {}).block_size
+    planned = plan(family, n=20, generations=2, replicates=block + 1, seed=4)
+    one, two = (execute(planned, tmp_path / f"{jobs}.parquet", jobs=jobs)[0] for jobs in (1, 2))
+    assert one["replicate"].nunique() == block + 1
+    assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
 
 
 def test_more_replicates_leave_full_blocks_as_they_were():
