@@ -205,7 +205,8 @@ def _execute(task: _Task, target: Path, workers: int) -> dict[str, str]:
             return json.loads(out.read().splitlines()[-1])
         except (IndexError, ValueError):
             lines = err.read().strip().splitlines() or [f"exit status {process.returncode}"]
-            return {"ename": "RuntimeError", "evalue": lines[-1]}
+            fatal = (line for line in lines if line.startswith("Fatal Python error"))
+            return {"ename": "RuntimeError", "evalue": next(fatal, lines[-1])}
 
 
 def _environment(workers: int) -> dict[str, str]:
