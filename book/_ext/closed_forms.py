@@ -54,8 +54,15 @@ def _paragraphs(described: Any) -> list[nodes.Node]:
     found: list[nodes.Node] = []
     for text in (inspect.getdoc(described) or "").split("\n\n"):
         aligned = text.startswith(" ") or any("  " in line.strip() for line in text.splitlines())
-        found.append(nodes.literal_block(text, text, language="none") if aligned else nodes.paragraph("", text))
+        found.append(nodes.literal_block(text, text, language="none") if aligned else _paragraph(text))
     return found
+
+
+def _paragraph(text: str) -> nodes.paragraph:
+    """Plain text, in which only `code` is marked."""
+    parts = text.split("`")
+    marked = [nodes.literal("", part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts)]
+    return nodes.paragraph("", "", *marked)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

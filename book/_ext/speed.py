@@ -32,15 +32,17 @@ class Benchmarks(SphinxDirective):
 
 def table(record: dict[str, Any]) -> str:
     """Markdown of a bench record."""
-    lines = ["| benchmark | times as fast | in the pairs | goal | reached |", "|---|---|---|---|---|"]
+    lines = ["| benchmark | times as fast | in the pairs | goal | reached | threads |", "|---|---|---|---|---|---|"]
     for r in record["results"]:
         span = f"{r['ratio_min']:,.3g} to {r['ratio_max']:,.3g}"
         reached = "yes" if r["met"] else "**no**"
-        lines.append(f"| `{r['name']}` | {_short(r['ratio'])} | {span} | {_short(r['goal'])} | {reached} |")
+        lines.append(
+            f"| `{r['name']}` | {_short(r['ratio'])} | {span} | {_short(r['goal'])} | {reached} | {r['threads']} |"
+        )
     notes = [f"`{r['name']}`\n: {r['note']}." for r in record["results"]]
     made = record["made"]
     versions = ", ".join(f"{name} {made['versions'][name]}" for name in ("python", "numpy", "scipy"))
-    where = f"Measured on {made['machine']}, one thread, {made['created_at'][:10]}; {versions}."
+    where = f"Measured on {made['machine']}, {made['created_at'][:10]}; {versions}."
     return "\n".join([*lines, "", where, "", *("\n".join([note, ""]) for note in notes)])
 
 
