@@ -31,6 +31,7 @@ def test_every_module_of_theory_is_on_the_page_once():
 def test_every_closed_form_says_what_it_is(name: str):
     module = importlib.import_module(f"model_collapse.theory.{name}")
     found = closed_forms.functions(module)
+    assert getattr(theory, name) is module, "imported with the package, as the page says"
     assert found and all(len(function.__doc__ or "") > 20 for function in found)
 
 

@@ -4,6 +4,7 @@ n counts fits: generation g of a table has been fitted n = g + 1 times. M is the
 the names used in the book.
 """
 
+from model_collapse.theory import gmm, kde, mixed, provenance, real_share, regression, scaling, subsample
 from model_collapse.theory.discrete import (
     absorption_time,
     absorption_time_approximation,
@@ -78,15 +79,23 @@ __all__ = [
     "fixation_time",
     "fixed_probability",
     "forgetting_time",
+    "gmm",
     "inbreeding",
+    "kde",
     "l2_of_normals",
     "loss_probability",
     "mean_drift",
+    "mixed",
     "narrowing_time",
     "overlap",
     "poisson_survival",
+    "provenance",
+    "real_share",
+    "regression",
     "regularised_variance",
+    "scaling",
     "stationary_variance",
+    "subsample",
     "survival",
     "survival_bounds",
     "survival_rate",
