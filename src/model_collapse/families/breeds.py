@@ -80,10 +80,10 @@ class Breeds(Numbers):
     breeds: Annotated[int, Field(ge=1, le=10**4, description="number of breeds K")] = 10
     zipf: Annotated[float, Field(ge=0, le=100, description="exponent of the shares of breeds; 0: all equal")] = 1.0
     within: Annotated[
-        float, Field(gt=0, allow_inf_nan=False, description="standard deviation of the trait within a breed")
+        float, Field(gt=0, le=1e6, allow_inf_nan=False, description="standard deviation of the trait within a breed")
     ] = 1.0
     spacing: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="distance of the centres of breeds next in rank")
+        float, Field(ge=0, le=1e6, allow_inf_nan=False, description="distance of the centres of breeds next in rank")
     ] = 4.0
     sampling: Annotated[
         Literal["exact", "draw"], Field(description="exact: sufficient statistics; draw: every row")

@@ -66,7 +66,12 @@ class Gaussian(Numbers):
     ] = "normal"
     noise: Annotated[
         float,
-        Field(ge=0, allow_inf_nan=False, description="sd of the error training adds to each fitted mean, in true sd"),
+        Field(
+            ge=0,
+            le=1e6,
+            allow_inf_nan=False,
+            description="sd of the error training adds to each fitted mean, in true sd",
+        ),
     ] = 0.0
 
     metrics: ClassVar[tuple[str, ...]] = ("mean", "variance", "log_det", "w2_squared")

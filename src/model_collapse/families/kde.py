@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import Data, Rows, Source
+from model_collapse.data import Data, Rows, Source, square_root
 from model_collapse.errors import InputError
 from model_collapse.families._numbers import Numbers
 from model_collapse.theory.kde import rule_factor
@@ -44,12 +44,11 @@ class Kernels:
     @property
     def deviation(self) -> np.ndarray:
         """Root of the densities' covariance, (R, d, d): that of the rows (their sum over n) plus the kernel's."""
-        centred = self.x - self.mean
-        if self.weight is None:
-            covariance = np.einsum("nri,nrj->rij", centred, centred) / len(self.x)
-        else:
-            covariance = np.einsum("nr,nri,nrj->rij", self.weight, centred, centred)
-        return np.linalg.cholesky(covariance + self.kernel @ np.swapaxes(self.kernel, -1, -2))
+        share = 1 / len(self.x) if self.weight is None else self._spread
+        centred = np.sqrt(share) * (self.x - self.mean)
+        if centred.shape[-1] == 1:
+            return np.hypot(np.sqrt(np.einsum("nrd,nrd->rd", centred, centred))[..., None], self.kernel)
+        return square_root(np.moveaxis(centred, 0, -1), self.kernel)
 
     @property
     def _spread(self) -> np.ndarray:
@@ -95,7 +94,8 @@ class Kde(Numbers):
         Field(description="fixed: kernels of width `bandwidth`; scott, silverman: by number and spread of the rows"),
     ] = "fixed"
     bandwidth: Annotated[
-        float, Field(gt=0, allow_inf_nan=False, description="standard deviation h of the kernels with rule=fixed")
+        float,
+        Field(ge=1e-12, le=1e6, allow_inf_nan=False, description="standard deviation h of kernels with rule=fixed"),
     ] = 0.5
 
     metrics: ClassVar[tuple[str, ...]] = ("mean", "variance", "nll", "kl_density", "w2_marginal")

@@ -37,17 +37,20 @@ class Regression(Numbers):
 
     dim: Annotated[int, Field(ge=1, le=10**4, description="dimensions d of x")] = 10
     noise: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="standard deviation sigma of the label noise")
+        float, Field(ge=0, le=1e6, allow_inf_nan=False, description="standard deviation sigma of the label noise")
     ] = 1.0
     written_noise: Annotated[
         float | None,
-        Field(ge=0, allow_inf_nan=False, description="the same for written labels; None: noise"),
+        Field(ge=0, le=1e6, allow_inf_nan=False, description="the same for written labels; None: noise"),
     ] = None
     ridge: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="penalty per row: |y - Xw|^2 / n + ridge |w|^2")
+        float, Field(ge=0, le=1e6, allow_inf_nan=False, description="penalty per row: |y - Xw|^2 / n + ridge |w|^2")
     ] = 0.0
     shift: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="length c of what a biased labeller adds to w; 0: unbiased")
+        float,
+        Field(
+            ge=0, le=1e6, allow_inf_nan=False, description="length c of what a biased labeller adds to w; 0: unbiased"
+        ),
     ] = 0.0
     sampling: Annotated[
         Literal["exact", "draw"], Field(description="exact: sufficient statistics; draw: every row")

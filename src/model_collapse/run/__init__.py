@@ -121,6 +121,8 @@ def _texts(out: Path) -> pd.DataFrame | None:
 
 def _finished(run: Run, out: Path, resume: bool) -> bool:
     """Whether `out` holds this run. Refuses another run's file or state; sets up the state of a new one."""
+    if out.is_dir():
+        raise InputError(f"--out: {out} is a folder; name a file")
     if out.exists():
         found = record.about(out)
         if found.get("run_id") == run.run_id:

@@ -68,11 +68,15 @@ def each(executor: Executor | None, task: Callable[[Unit], None], units: list[Un
 
 
 class Progress:
-    """Says how many generations are finished, and when the rest will be, by looking at what lies on disk."""
+    """Says how many generations are finished, and when the rest will be, by looking at what lies on disk.
+
+    Not more than once a second.
+    """
 
     def __init__(self, units: list[Unit], total: int, tell: Callable[[str], None]) -> None:
         self.units, self.total, self._tell = units, total, tell
         self.begun, self.at_first, self.said = time.monotonic(), self._count(), -1
+        self.next = self.begun
 
     def _count(self) -> int:
         return sum(
@@ -81,6 +85,9 @@ class Progress:
         )
 
     def tell(self) -> None:
+        if time.monotonic() < self.next:
+            return
+        self.next = time.monotonic() + 1
         done = self._count()
         if done == self.said:
             return
