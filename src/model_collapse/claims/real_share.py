@@ -81,6 +81,8 @@ def best_weight(tables: Tables) -> Estimate:
     among the weights or is not surely curved there.
     """
     drift = drift_by_weight(tables)
+    if drift.empty:
+        raise ValueError("no late generations")
     weights = drift.columns.to_numpy(float)
     common = np.polyfit(weights, drift.mean().to_numpy(), 3)
     turning = np.roots(np.polyder(common))
