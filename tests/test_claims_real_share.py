@@ -113,6 +113,13 @@ def test_weights_on_one_side_of_the_minimum_have_no_verdict():
     assert np.isnan(estimate.low) and estimate.value == 0.75
 
 
+def test_a_weight_without_effect_has_no_best():
+    arms = weighted((0.45, 0.55, 0.65, 0.75, 0.85))
+    assert not MIX_2.judge({label: table.assign(value=0.3) for label, table in arms.items()}).holds
+    like = arms["0.45"]["value"].to_numpy()
+    assert not MIX_2.judge({label: table.assign(value=like) for label, table in arms.items()}).holds
+
+
 def test_the_interval_is_that_of_resampled_chains():
     """Against the plain bootstrap over chains, all weights of a chain together."""
     tables = weighted((0.45, 0.55, 0.65, 0.75, 0.85))

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -34,11 +35,12 @@ class Claim:
     """A statement that a number settles.
 
     measured    the quantity and its unit, as `check` returns it
-    band        where it has to lie; a claim counts as reproduced if the whole interval lies inside
+    band        where it has to lie; a claim counts as reproduced if the whole interval lies inside, ends excluded
     reason      why this band: fixed before the run
     runs        label -> arguments of `run.plan`, all but the seed
     check       tables by label -> estimate with an interval of level LEVEL. Sizes are read from the tables, so that a
                 chapter can put its own runs to the same question.
+    ends        generation that each table has to reach; a chain that stops before it settles nothing
     published   the value in the source, if it has one
     definition  which of the eight definitions of collapse in Schaeffer et al. 2025 (arXiv:2503.03150) it is about
     chapter     slug of the chapter that shows it
@@ -53,13 +55,22 @@ class Claim:
     runs: Mapping[str, Mapping[str, Any]]
     check: Callable[[Tables], Estimate]
     chapter: str
+    ends: Callable[[pd.DataFrame], float] = lambda table: 0
     published: str = ""
     definition: tuple[int, ...] = ()
     scale: Literal["simulation", "small", "gpu"] = "simulation"
 
     def judge(self, tables: Tables) -> Verdict:
-        """The verdict that these tables give."""
-        return Verdict(self, self.check(tables))
+        """The verdict that these tables give; one without interval where rows that the check needs are missing."""
+        try:
+            with warnings.catch_warnings():
+                # What has no logarithm or mean becomes nan, and with it the interval.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                estimate = self.check(tables)
+            reached = all(table["generation"].max() >= self.ends(table) for table in tables.values())
+        except (LookupError, ValueError, ZeroDivisionError):
+            return Verdict(self, Estimate(np.nan, np.nan, np.nan, 0, LEVEL))
+        return Verdict(self, estimate if reached else unsettled(estimate))
 
 
 @dataclass(frozen=True)
@@ -71,9 +82,13 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether the whole interval lies inside the band; never where there is no interval."""
+        """Whether the whole interval lies inside the band; never where there is no interval.
+
+        An end of the band is outside it: no effect at all, an interval of [0, 0], is not "at least 0".
+        """
         low, high = self.claim.band
-        return bool(low <= self.estimate.low and self.estimate.high <= high)
+        inside = low < self.estimate.low and (self.estimate.high < high or high == np.inf)
+        return bool(inside and not np.isnan(self.estimate.value))
 
     def __str__(self) -> str:
         low, high = self.claim.band
@@ -111,6 +126,11 @@ def named(name: str) -> Claim:
 def arms(claim: Claim, seed: int) -> dict[str, Run]:
     """The runs of a claim, for `run.study`."""
     return {label: plan(**arguments, seed=seed) for label, arguments in claim.runs.items()}
+
+
+def unsettled(estimate: Estimate) -> Estimate:
+    """The estimate without its interval, so that no band holds it: the tables do not show what the claim needs."""
+    return replace(estimate, low=np.nan, high=np.nan)
 
 
 def farthest(estimates: Iterable[Estimate], target: float) -> Estimate:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import stats, theory
-from model_collapse.claims import LEVEL, Claim, Tables, farthest, level
+from model_collapse.claims import LEVEL, Claim, Tables, farthest, level, unsettled
 from model_collapse.stats import Estimate
 
 PAPER = "Shumailov et al. 2024, doi:10.1038/s41586-024-07566-y"
@@ -83,15 +83,22 @@ def first_order_distance(tables: Tables) -> Estimate:
     return _worst(found)
 
 
+def _trusted(table: pd.DataFrame) -> float:
+    """Fits up to which GA-4 looks at means over chains: M / 2 with the unbiased estimator, 2 M with the mle."""
+    return _rows(table) * (0.5 if _family(table)["estimator"] == "unbiased" else 2)
+
+
 def divergence(tables: Tables) -> Estimate:
     """GA-4: the smallest of E[W2^2] / (n / M), unbiased, n up to M / 2, and 2 / E[W2^2], mle, n up to 2 M."""
     cases = []
     for table in tables.values():
         M, unbiased = _rows(table), _family(table)["estimator"] == "unbiased"
-        cases += [(table, n, n / M if unbiased else None) for n in _fits(table, M / 2 if unbiased else 2 * M)]
+        cases += [(table, n, n / M if unbiased else None) for n in _fits(table, _trusted(table))]
     found = []
     for table, n, bound in cases:
         distance = stats.mean(_values(table, "w2_squared", n), level(len(cases)))
+        if distance.low == distance.high:  # chains that are all alike: nothing was risked
+            distance = unsettled(distance)
         if bound is not None:
             found.append(_over(distance, bound))
         else:
@@ -197,6 +204,7 @@ CLAIMS = (
         },
         check=typical_variance,
         chapter="gaussian",
+        ends=lambda table: 2 * _rows(table) - 1,
         definition=(4,),
     ),
     Claim(
@@ -214,6 +222,7 @@ CLAIMS = (
         },
         check=drift_of_the_mean,
         chapter="gaussian",
+        ends=lambda table: _rows(table) / 2 - 1,
         definition=(3,),
     ),
     Claim(
@@ -230,6 +239,7 @@ CLAIMS = (
         },
         check=first_order_distance,
         chapter="gaussian",
+        ends=lambda table: _rows(table) / 5 - 1,
         published="0.165 to first order after 11 fits of 100 rows",
         definition=(3,),
     ),
@@ -246,6 +256,7 @@ CLAIMS = (
         },
         check=divergence,
         chapter="gaussian",
+        ends=lambda table: _trusted(table) - 1,
         definition=(3,),
     ),
     Claim(
@@ -263,6 +274,7 @@ CLAIMS = (
         },
         check=growth_of_the_risk,
         chapter="gaussian",
+        ends=lambda table: 39,
         definition=(3,),
     ),
     Claim(
@@ -290,6 +302,7 @@ CLAIMS = (
         runs={"two peaks": _run(truth="bimodal", n=1_000_000, generations=10, replicates=128, metrics=["w2_squared"])},
         check=expressivity_again,
         chapter="error_sources",
+        ends=lambda table: 5,
     ),
     Claim(
         id="ACC-2",
@@ -301,6 +314,7 @@ CLAIMS = (
         runs={"M = 100": _run("accumulate", n=100, generations=99, every=99, replicates=24576, metrics=["variance"])},
         check=accumulated_variance,
         chapter="accumulate",
+        ends=lambda table: _rows(table) - 1,
         definition=(4,),
     ),
 )

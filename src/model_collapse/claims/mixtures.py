@@ -77,6 +77,7 @@ CLAIMS = (
         published="component sd 0.0100 and 0.0112, L2 536 at the end of one run",
         definition=(4, 6),
         chapter="mixtures",
+        ends=lambda table: LATE,
     ),
     Claim(
         id="GM-2",
@@ -100,5 +101,6 @@ CLAIMS = (
         check=falls,
         definition=(4,),
         chapter="mixtures",
+        ends=lambda table: 350,
     ),
 )

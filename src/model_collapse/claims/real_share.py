@@ -78,9 +78,11 @@ def best_weight(tables: Tables) -> Estimate:
     Arms of one seed share their random numbers, so that a chain is resampled with its values at all weights: of the
     cubic p of the means with its minimum at w, chain i contributes w - p_i'(w) / p''(w), p_i its own cubic. That is how
     the minimum moves when chains are weighted anew (the infinitesimal jackknife). No interval, if p has no minimum
-    among the weights.
+    among the weights or is not surely curved there.
     """
     drift = drift_by_weight(tables)
+    if drift.empty:
+        raise ValueError("no late generations")
     weights = drift.columns.to_numpy(float)
     common = np.polyfit(weights, drift.mean().to_numpy(), 3)
     turning = np.roots(np.polyder(common))
@@ -92,7 +94,12 @@ def best_weight(tables: Tables) -> Estimate:
     if len(inside) != 1:
         return Estimate(float(weights[drift.mean().argmin()]), np.nan, np.nan, len(drift), LEVEL)
     (w,) = inside
-    slopes = np.array([3 * w**2, 2 * w, 1, 0]) @ np.polyfit(weights, drift.to_numpy().T, 3)
+    own = np.polyfit(weights, drift.to_numpy().T, 3)
+    slopes = np.array([3 * w**2, 2 * w, 1, 0]) @ own
+    curved = stats.mean(np.array([6 * w, 2, 0, 0]) @ own, LEVEL)
+    # Without an effect of the weight the cubic has a minimum of rounding errors.
+    if not curved.low > 1e-9 * drift.to_numpy().mean():
+        return Estimate(w, np.nan, np.nan, len(drift), LEVEL)
     return stats.mean(w - slopes / np.polyval(np.polyder(common, 2), w), LEVEL)
 
 
