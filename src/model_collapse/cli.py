@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     chain.add_argument("--jobs", metavar="N", help="processes")
     chain.add_argument("--out", metavar="FILE.parquet")
     chain.add_argument("--resume", action="store_true", help="continue an unfinished run")
-    chain.add_argument("--json", action="store_true", help="print the summary as JSON; null where there is no finite number")
+    chain.add_argument(
+        "--json", action="store_true", help="print the summary as JSON; null where there is no finite number"
+    )
 
     for name in ("families", "regimes", "filters", "corpora", "claims"):
         listing = command(name, _list, f"list the {name}")
