@@ -10,6 +10,7 @@ A module of this folder holds the claims of one part of the book, as `CLAIMS`. N
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -139,6 +140,24 @@ def farthest(estimates: Iterable[Estimate], target: float) -> Estimate:
     Every interval must have been made at a level that allows for their number.
     """
     return max(estimates, key=lambda e: np.nan_to_num(max(abs(e.low - target), abs(e.high - target)), nan=np.inf))
+
+
+def lowest(estimates: Iterable[Estimate]) -> Estimate:
+    """The estimate whose interval reaches lowest, the worst where more is better; one without an interval comes first.
+
+    Levels as in `farthest`.
+    """
+    return min(estimates, key=lambda e: np.nan_to_num(e.low, nan=-np.inf))
+
+
+def family(table: pd.DataFrame) -> dict[str, Any]:
+    """The settings of the family that made a table."""
+    return json.loads(str(table["family_args"].iloc[0]))
+
+
+def rows(table: pd.DataFrame) -> int:
+    """M, the number of real rows that generation 0 was fitted to."""
+    return int(table.loc[table["generation"] == 0, "n_train"].iloc[0])
 
 
 def level(comparisons: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import stats
-from model_collapse.claims import LEVEL, Claim, Tables, farthest, level, unsettled
+from model_collapse.claims import LEVEL, Claim, Tables, family, farthest, level, lowest, unsettled
 from model_collapse.stats import Estimate
 from model_collapse.theory import regression as theory
 
@@ -47,7 +46,7 @@ def _growth_of_labels(tables: Tables) -> Estimate:
     ratios, bounded = [], True
     sure = level(2 * len(tables))
     for label, table in tables.items():
-        settings = json.loads(str(table["family_args"].iloc[0]))
+        settings = family(table)
         T = int(table.loc[table["generation"] == 0, "n_train"].iloc[0])
         n = int(table["generation"].max()) + 1
         size = (n, T, settings["dim"], settings["noise"])
@@ -68,13 +67,13 @@ def _order_of_regimes(tables: Tables) -> Estimate:
     """ln(subsample / accumulate) and ln(replace / subsample) of the mean risk, all families: the smallest of them."""
     families = sorted({label.rpartition(" ")[0] for label in tables})
     gaps = []
-    for family in families:
-        kept, taken, replaced = (_last(tables[f"{family} {regime}"]) for regime in _REGIMES)
+    for kind in families:
+        kept, taken, replaced = (_last(tables[f"{kind} {regime}"]) for regime in _REGIMES)
         gaps += [
             _log_ratio(taken, kept, level(2 * len(families))),
             _log_ratio(replaced, taken, level(2 * len(families))),
         ]
-    return min(gaps, key=lambda gap: np.nan_to_num(gap.low, nan=-np.inf))
+    return lowest(gaps)
 
 
 def _two_yardsticks(tables: Tables) -> Estimate:
@@ -88,7 +87,7 @@ def _two_yardsticks(tables: Tables) -> Estimate:
         with np.errstate(divide="ignore", invalid="ignore"):
             growth = np.log(late) - np.log(early)
         found.append(stats.mean(sign * (growth["kl"] - growth["w2"]), level(2)))
-    return min(found, key=lambda estimate: np.nan_to_num(estimate.low, nan=-np.inf))
+    return lowest(found)
 
 
 def _distances(table: pd.DataFrame, generation: int) -> pd.DataFrame:

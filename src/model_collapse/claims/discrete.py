@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from model_collapse import stats, theory
-from model_collapse.claims import LEVEL, Claim, Tables, farthest, level, unsettled
+from model_collapse.claims import LEVEL, Claim, Tables, family, farthest, level, lowest, rows, unsettled
 from model_collapse.stats import Estimate
-
-
-def family(table: pd.DataFrame) -> dict[str, Any]:
-    """The settings of the family that made a table."""
-    return json.loads(str(table["family_args"].iloc[0]))
 
 
 def law(table: pd.DataFrame) -> np.ndarray:
@@ -25,19 +19,9 @@ def law(table: pd.DataFrame) -> np.ndarray:
     return theory.zipf_law(family(table)["symbols"], family(table)["zipf"])
 
 
-def rows(table: pd.DataFrame) -> int:
-    """Rows M of the real data."""
-    return int(table.groupby("generation")["n_train"].first().loc[0])
-
-
 def by_chain(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One metric without items: a row per generation, a column per chain."""
     return stats.pick(table, metric).pivot(index="generation", columns="replicate", values="value")
-
-
-def worst(estimates: Sequence[Estimate]) -> Estimate:
-    """The estimate whose interval reaches lowest; one without an interval comes first."""
-    return min(estimates, key=lambda e: np.nan_to_num(e.low, nan=-np.inf))
 
 
 def over_groups(chains: int, measure: Callable[[np.ndarray], float], groups: int = 16) -> Estimate:
@@ -53,7 +37,7 @@ def absorbed(tables: Tables) -> Estimate:
         last = int(table["generation"].max())
         left = stats.per_replicate(table, "support", last)
         estimates.append(stats.proportion(left == 1, level(len(tables))))
-    return worst(estimates)
+    return lowest(estimates)
 
 
 def fixation(tables: Tables) -> Estimate:
@@ -107,7 +91,7 @@ def breeds_first(tables: Tables) -> Estimate:
         alone, alike = takeover(table)
         # A chain in which one of the two never comes is nan and leaves the mean without an interval.
         estimates.append(stats.mean((alike - alone) / rows(table), level(len(tables))))
-    return worst(estimates)
+    return lowest(estimates)
 
 
 def takeover(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

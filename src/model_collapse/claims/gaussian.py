@@ -6,28 +6,17 @@ and its interval says nothing; logarithms and medians are good for ever.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from model_collapse import stats, theory
-from model_collapse.claims import LEVEL, Claim, Tables, farthest, level, unsettled
+from model_collapse.claims import LEVEL, Claim, Tables, family, farthest, level, lowest, rows, unsettled
 from model_collapse.stats import Estimate
 
 PAPER = "Shumailov et al. 2024, doi:10.1038/s41586-024-07566-y"
-
-
-def _rows(table: pd.DataFrame) -> int:
-    """M, the number of real rows that generation 0 was fitted to."""
-    return int(table.loc[table["generation"] == 0, "n_train"].iloc[0])
-
-
-def _family(table: pd.DataFrame) -> dict[str, Any]:
-    return json.loads(str(table["family_args"].iloc[0]))
 
 
 def _fits(table: pd.DataFrame, most: float = np.inf) -> np.ndarray:
@@ -47,52 +36,47 @@ def _over(estimate: Estimate, unit: float) -> Estimate:
     return Estimate(estimate.value / unit, low, high, estimate.n, estimate.level)
 
 
-def _worst(found: list[Estimate]) -> Estimate:
-    """The ratio farthest from 1. Intervals of level(len(found)) hold together at LEVEL."""
-    return replace(farthest(found, 1), level=LEVEL)
-
-
 def typical_variance(tables: Tables) -> Estimate:
     """GA-1: median of ln s_n^2 over its closed form CF-G3, at the last generation; the worst table."""
     found = []
     for table in tables.values():
         n = _fits(table)[-1]
-        expected = theory.expected_log_variance(n, _rows(table), _family(table)["estimator"])
+        expected = theory.expected_log_variance(n, rows(table), family(table)["estimator"])
         found.append(_over(stats.median(_values(table, "log_det", n), level(len(tables))), float(expected)))
-    return _worst(found)
+    return farthest(found, 1)
 
 
 def drift_of_the_mean(tables: Tables) -> Estimate:
     """GA-2: mean of mu_n^2 over n / M, at the last n up to M / 4 and up to M / 2; the worst of all."""
     found = []
     for table in tables.values():
-        M = _rows(table)
+        M = rows(table)
         for n in {_fits(table, M / 4)[-1], _fits(table, M / 2)[-1]}:
             found.append(_over(stats.mean(_values(table, "mean", n) ** 2, level(2 * len(tables))), n / M))
-    return _worst(found)
+    return farthest(found, 1)
 
 
 def first_order_distance(tables: Tables) -> Estimate:
     """GA-3: mean of W2^2 over 3 n / (2 M), at the last n up to M / 10 and up to M / 5; the worst of all."""
     found = []
     for table in tables.values():
-        M = _rows(table)
+        M = rows(table)
         for n in {_fits(table, M / 10)[-1], _fits(table, M / 5)[-1]}:
             expected = float(theory.w2_squared_first_order(n, M))
             found.append(_over(stats.mean(_values(table, "w2_squared", n), level(2 * len(tables))), expected))
-    return _worst(found)
+    return farthest(found, 1)
 
 
 def _trusted(table: pd.DataFrame) -> float:
     """Fits up to which GA-4 looks at means over chains: M / 2 with the unbiased estimator, 2 M with the mle."""
-    return _rows(table) * (0.5 if _family(table)["estimator"] == "unbiased" else 2)
+    return rows(table) * (0.5 if family(table)["estimator"] == "unbiased" else 2)
 
 
 def divergence(tables: Tables) -> Estimate:
     """GA-4: the smallest of E[W2^2] / (n / M), unbiased, n up to M / 2, and 2 / E[W2^2], mle, n up to 2 M."""
     cases = []
     for table in tables.values():
-        M, unbiased = _rows(table), _family(table)["estimator"] == "unbiased"
+        M, unbiased = rows(table), family(table)["estimator"] == "unbiased"
         cases += [(table, n, n / M if unbiased else None) for n in _fits(table, _trusted(table))]
     found = []
     for table, n, bound in cases:
@@ -104,7 +88,7 @@ def divergence(tables: Tables) -> Estimate:
         else:
             low, high = 2 / distance.high, 2 / distance.low if distance.low > 0 else np.inf
             found.append(Estimate(2 / distance.value, low, high, distance.n, distance.level))
-    return replace(min(found, key=lambda estimate: np.nan_to_num(estimate.low, nan=-np.inf)), level=LEVEL)
+    return lowest(found)
 
 
 def growth_of_the_risk(tables: Tables) -> Estimate:
@@ -129,7 +113,7 @@ def slope_of_half_times(tables: Tables) -> Estimate:
     Least squares. A slope is a weighted sum, so its interval follows from those of the n*: where the two ends of the
     median's interval, as curves over n, cross one half.
     """
-    sizes = np.log([_rows(table) for table in tables.values()])
+    sizes = np.log([rows(table) for table in tables.values()])
     if np.ptp(sizes) == 0:
         return Estimate(np.nan, np.nan, np.nan, len(sizes), LEVEL)
     weights = (sizes - sizes.mean()) / np.sum((sizes - sizes.mean()) ** 2)
@@ -162,7 +146,7 @@ def expressivity_again(tables: Tables) -> Estimate:
     for table, n in later:
         ratio = np.sqrt(_values(table, "w2_squared", n) / _values(table, "w2_squared", 1))
         found.append(stats.mean(ratio, level(len(later))))
-    return _worst(found)
+    return farthest(found, 1)
 
 
 def accumulated_variance(tables: Tables) -> Estimate:
@@ -170,9 +154,9 @@ def accumulated_variance(tables: Tables) -> Estimate:
     found = []
     for table in tables.values():
         t = _fits(table)[-1]
-        expected = theory.accumulated_variance(t, _rows(table), _family(table)["estimator"])
+        expected = theory.accumulated_variance(t, rows(table), family(table)["estimator"])
         found.append(_over(stats.mean(_values(table, "variance", t), level(len(tables))), float(expected)))
-    return _worst(found)
+    return farthest(found, 1)
 
 
 def _run(regime: str = "replace", **more: Any) -> Mapping[str, Any]:
@@ -204,7 +188,7 @@ CLAIMS = (
         },
         check=typical_variance,
         chapter="gaussian",
-        ends=lambda table: 2 * _rows(table) - 1,
+        ends=lambda table: 2 * rows(table) - 1,
         definition=(4,),
     ),
     Claim(
@@ -222,7 +206,7 @@ CLAIMS = (
         },
         check=drift_of_the_mean,
         chapter="gaussian",
-        ends=lambda table: _rows(table) / 2 - 1,
+        ends=lambda table: rows(table) / 2 - 1,
         definition=(3,),
     ),
     Claim(
@@ -239,7 +223,7 @@ CLAIMS = (
         },
         check=first_order_distance,
         chapter="gaussian",
-        ends=lambda table: _rows(table) / 5 - 1,
+        ends=lambda table: rows(table) / 5 - 1,
         published="0.165 to first order after 11 fits of 100 rows",
         definition=(3,),
     ),
@@ -314,7 +298,7 @@ CLAIMS = (
         runs={"M = 100": _run("accumulate", n=100, generations=99, every=99, replicates=24576, metrics=["variance"])},
         check=accumulated_variance,
         chapter="accumulate",
-        ends=lambda table: _rows(table) - 1,
+        ends=lambda table: rows(table) - 1,
         definition=(4,),
     ),
 )

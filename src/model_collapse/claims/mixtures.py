@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from model_collapse import stats
-from model_collapse.claims import LEVEL, Claim, Tables, level
+from model_collapse.claims import Claim, Tables, level, lowest
 from model_collapse.stats import Estimate
 
 EARLY, LATE = 50, 2000
@@ -38,7 +36,7 @@ def margins(tables: Tables) -> Estimate:
             found.append(Estimate(float(kept), float(low), float(high), middle.n, sure))
         middle = stats.median(stats.per_replicate(table, "l2", LATE), sure)
         found.append(Estimate(middle.value / FAR, middle.low / FAR, middle.high / FAR, middle.n, sure))
-    return _lowest(found)
+    return lowest(found)
 
 
 def falls(tables: Tables) -> Estimate:
@@ -46,12 +44,7 @@ def falls(tables: Tables) -> Estimate:
     by_size = sorted(tables.values(), key=lambda table: int(table["n_train"].iloc[0]))
     logs = [np.log(stats.per_replicate(table, "l2", int(table["generation"].max()))) for table in by_size]
     sure = level(len(logs) - 1)
-    return _lowest(stats.paired(fewer, more, sure) for fewer, more in pairwise(logs))
-
-
-def _lowest(estimates: Iterable[Estimate]) -> Estimate:
-    """The estimate whose interval reaches lowest; one without an interval comes first. All hold together at LEVEL."""
-    return replace(min(estimates, key=lambda e: np.nan_to_num(e.low, nan=-np.inf)), level=LEVEL)
+    return lowest(stats.paired(fewer, more, sure) for fewer, more in pairwise(logs))
 
 
 CLAIMS = (

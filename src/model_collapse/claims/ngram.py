@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 
 from model_collapse import corpora, stats, theory
-from model_collapse.claims import Claim, Tables, farthest, level
+from model_collapse.claims import Claim, Tables, family, farthest, level
 from model_collapse.stats import Estimate
 
 
 def word_shares(table: pd.DataFrame) -> tuple[np.ndarray, int]:
     """Shares of the words in the real training text of a run, and how many words it has."""
-    settings = json.loads(str(table["family_args"].iloc[0]))
+    settings = family(table)
     names = ("block", "tokenizer", "vocabulary")
     source = corpora.load(str(table["corpus"].iloc[0])).source(
         int(table["n_train"].iloc[0]), **{name: settings[name] for name in names}, web="none"
@@ -33,7 +31,7 @@ def vocabulary_inside_bounds(tables: Tables) -> Estimate:
     """Different words written over their expected number by the lower bound, farthest of all generations from 1."""
     estimates = []
     for table in tables.values():
-        if json.loads(str(table["family_args"].iloc[0]))["order"] != 1:
+        if family(table)["order"] != 1:
             continue
         shares, words = word_shares(table)
         rows = stats.pick(table, "vocabulary")

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from model_collapse import stats
-from model_collapse.claims import LEVEL, Claim, Tables, farthest, level, unsettled
-from model_collapse.claims.discrete import family, law, rows
+from model_collapse.claims import LEVEL, Claim, Tables, family, farthest, level, rows, unsettled
+from model_collapse.claims.discrete import law
 from model_collapse.stats import Estimate
 from model_collapse.theory import scaling
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
-from model_collapse.data import Data, Source
-from model_collapse.loop import History
-from model_collapse.regimes.fresh import Fresh
+from model_collapse.regimes._scheduled import Scheduled
 from model_collapse.theory.real_share import fill_share
 
 
 @dataclass(frozen=True)
-class Fill:
+class Fill(Scheduled):
     """New real rows are a share floor + (1 - floor) / (1 + t / half) of training set t, the rest of the last sample.
 
     The share of a real stock in a web to which every generation adds as much; with a floor that is kept real. Otherwise
@@ -27,15 +24,6 @@ class Fill:
         float, Field(ge=1e-3, le=1e9, description="generation at which the share is half way to the floor")
     ] = 5.0
 
-    needs: ClassVar[Literal["last"]] = "last"
-
-    def size(self, t: int, n: int) -> int:
-        """Rows that generation t writes: those of training set t + 1 that are not real, as in `fresh`."""
-        return self._fresh(t + 1).size(t, n)
-
-    def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data:
-        # Generation t - 1 wrote rows born t; they are for training set t.
-        return self._fresh(int(history.last.born.flat[0]))(source, history, n, rng)
-
-    def _fresh(self, t: int) -> Fresh:
-        return Fresh(float(fill_share(t, self.floor, self.half)))
+    def share(self, t: int) -> float:
+        """Share of real rows in training set t."""
+        return float(fill_share(t, self.floor, self.half))

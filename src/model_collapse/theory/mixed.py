@@ -31,9 +31,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma, poch, polygamma
 
+from model_collapse.theory.gaussian import Estimator, expected_variance, mean_drift
 from model_collapse.theory.real_share import Schedule, fill_schedule, fresh_schedule, heal_schedule
 
-Estimator = Literal["mle", "unbiased"]
 Variance = Literal["estimated", "known"]
 Moments = tuple[np.ndarray, np.ndarray]
 
@@ -235,8 +235,7 @@ def biased_variance(n: ArrayLike, M: ArrayLike, bias: ArrayLike, estimator: Esti
     Fit 1 reads real rows; each of the n - 1 samples since had its variance multiplied by lambda. The spread of ln s_n^2
     does not depend on lambda, and its mean is moved by (n - 1) ln lambda.
     """
-    n, M = np.asarray(n, float), np.asarray(M, float)
-    return np.asarray(bias, float) ** (n - 1) * ((1 - 1 / M) ** n if estimator == "mle" else 1)
+    return np.asarray(bias, float) ** (np.asarray(n, float) - 1) * expected_variance(n, M, estimator)
 
 
 def expected_log_det(
@@ -263,14 +262,12 @@ def variance_of_log_det(n: ArrayLike, M: ArrayLike, d: int) -> np.ndarray:
 
 def expected_covariance_scale(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
     """CF-G6b. The factor f in E[Sigma_n] = f Sigma_0: (1 - 1/M)^n (mle), 1 (unbiased), in any dimension."""
-    n, M = np.asarray(n, float), np.asarray(M, float)
-    return (1 - 1 / M) ** n if estimator == "mle" else np.ones(np.broadcast_shapes(n.shape, M.shape))
+    return expected_variance(n, M, estimator)
 
 
 def expected_squared_drift(n: ArrayLike, M: ArrayLike, d: int, estimator: Estimator = "mle") -> np.ndarray:
     """CF-G6b. E|mu_n - mu_0|^2 = d n / M (unbiased), d (1 - (1 - 1/M)^n) (mle), for Sigma_0 = I: d times CF-G4."""
-    n, M = np.asarray(n, float), np.asarray(M, float)
-    return d * (n / M if estimator == "unbiased" else 1 - (1 - 1 / M) ** n)
+    return d * mean_drift(n, M, estimator)
 
 
 def grow_expected_deviation(sizes: Sequence[int], estimator: Estimator = "mle") -> np.ndarray:
