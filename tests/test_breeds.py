@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from toy_comparisons import Comparisons
 
 from model_collapse import run, streams, theory
 from model_collapse.data import Data, Rows
@@ -22,22 +23,8 @@ from model_collapse.regimes.replace import Replace
 from model_collapse.regimes.weigh import Weigh
 
 COMPARISONS = 300
-LEVEL = 1e-3 / COMPARISONS
-Z = stats.norm.isf(LEVEL / 2)
-made: list[str] = []
-
-
-def within(name: str, values: np.ndarray, expected: float) -> None:
-    """The mean of `values` (R,) is `expected`, within Z standard errors."""
-    made.append(name)
-    z = (np.mean(values) - expected) / (np.std(values, ddof=1) / np.sqrt(len(values)))
-    assert abs(z) < Z, f"{name}: mean {np.mean(values):.6g}, expected {expected:.6g}, z = {z:.1f}"
-
-
-def same_law(name: str, one: np.ndarray, other: np.ndarray) -> None:
-    """Kolmogorov and Smirnov's test of two samples; with ties it errs on the side of equality."""
-    made.append(name)
-    assert stats.ks_2samp(one, other).pvalue > LEVEL, name
+compare = Comparisons(COMPARISONS)
+within, same_law = compare.within, compare.same_law
 
 
 def chain(family: Breeds, regime, M: int, fits: int, chains: int, seed: int) -> list[Generation]:
@@ -81,8 +68,8 @@ def test_time_to_one_breed(M):
     within("time to one breed", 1 + several.sum(axis=0), float(theory.fixation_time(family.law, M)))
     last = law[-1]
     commonest = value(measures.majority_breed, last, family)
-    made.append("winners")
-    assert stats.chisquare(np.bincount(commonest, minlength=6)[1:], 4_000 * family.law).pvalue > LEVEL
+    compare.count("winners")
+    assert stats.chisquare(np.bincount(commonest, minlength=6)[1:], 4_000 * family.law).pvalue > compare.level
     assert np.all(value(measures.majority_share, last, family) == 1)
 
 
@@ -98,7 +85,7 @@ def test_time_to_a_narrow_breed(M):
     for ratio in (0.1, 0.01):
         times = 1 + np.argmax(logs < np.log(ratio), axis=0)
         error = times.std() / np.sqrt(len(times)) / times.mean()
-        made.append("narrow")
+        compare.count("narrow")
         assert error < 0.01 / 3
         assert abs(float(theory.narrowing_time(ratio, M)) / times.mean() - 1) < 0.01 + 2 * error
 
@@ -244,8 +231,3 @@ def test_bad_settings_are_one_line(setting):
     with pytest.raises(InputError, match=rf"^family\.{setting}: ") as refused:
         run.plan("breeds", settings={f"family.{key}": text})
     assert "\n" not in str(refused.value)
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import stats
+from toy_comparisons import Comparisons
 
 from model_collapse import run, streams, theory
 from model_collapse.data import Data, Rows
@@ -28,29 +29,21 @@ from model_collapse.regimes.replace import Replace
 from model_collapse.theory import scaling
 
 COMPARISONS = 1000
-LEVEL = 1e-3 / COMPARISONS
-Z = stats.norm.isf(LEVEL / 2)  # 4.9
-made: list[str] = []
-
-
-def within(name: str, values: np.ndarray, expected: float) -> None:
-    """The mean of `values` (R,) is `expected`, within Z standard errors."""
-    made.append(name)
-    z = (np.mean(values) - expected) / (np.std(values, ddof=1) / np.sqrt(len(values)))
-    assert abs(z) < Z, f"{name}: mean {np.mean(values):.6g}, expected {expected:.6g}, z = {z:.1f}"
+compare = Comparisons(COMPARISONS)
+within = compare.within
 
 
 def happens(name: str, events: np.ndarray, probability: float) -> None:
     """Exact binomial test of events (R,)."""
-    made.append(name)
+    compare.count(name)
     probability = min(max(probability, 0), 1)
     p = stats.binomtest(int(np.sum(events)), len(events), probability).pvalue
-    assert p > LEVEL, f"{name}: {np.mean(events):.5g}, expected {probability:.5g}, p = {p:.1e}"
+    assert p > compare.level, f"{name}: {np.mean(events):.5g}, expected {probability:.5g}, p = {p:.1e}"
 
 
 def same_law(name: str, one: np.ndarray, other: np.ndarray) -> None:
     """Chi-square test of two samples of whole numbers; rare values are pooled from both ends."""
-    made.append(name)
+    compare.count(name)
     values = np.unique(np.concatenate([one, other]))
     table = np.array([[np.sum(sample == value) for value in values] for sample in (one, other)])
     cells: list[np.ndarray] = []
@@ -65,7 +58,7 @@ def same_law(name: str, one: np.ndarray, other: np.ndarray) -> None:
     if len(cells) < 2:
         return
     p = stats.chi2_contingency(np.array(cells)).pvalue
-    assert p > LEVEL, f"{name}: p = {p:.1e}"
+    assert p > compare.level, f"{name}: p = {p:.1e}"
 
 
 def chain(family: Discrete, regime, M: int, fits: int, chains: int, seed: int) -> list[Generation]:
@@ -126,8 +119,8 @@ def test_fixation(M, sampling):
     last = chain(family, Replace(), M, 20 * M, chains, seed=20 + M)[-1]
     assert np.all(value(measures.support, last) == 1) and np.all(value(measures.heterozygosity, last) == 0)
     winners = np.bincount(last.model.shares.argmax(axis=1), minlength=5)
-    made.append("fixation")
-    assert stats.chisquare(winners, chains * theory.fixation_probability(family.law)).pvalue > LEVEL
+    compare.count("fixation")
+    assert stats.chisquare(winners, chains * theory.fixation_probability(family.law)).pvalue > compare.level
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
@@ -313,8 +306,8 @@ def test_chains_of_one_block_are_independent():
     for regime, sampling in ((Replace(), "exact"), (Replace(), "draw"), (Accumulate(), "draw"), (Mix(0.5), "draw")):
         last = chain(Discrete(sampling=sampling), regime, 10, 6, 6_000, seed=90)[-1]
         for x in (last.model.shares[:, 0], value(measures.heterozygosity, last)):
-            made.append("independent chains")
-            assert abs(np.corrcoef(x[::2], x[1::2])[0, 1]) * np.sqrt(3_000) < Z
+            compare.count("independent chains")
+            assert abs(np.corrcoef(x[::2], x[1::2])[0, 1]) * np.sqrt(3_000) < compare.z
 
 
 # Edges -------------------------------------------------------------------------------------------------------------
@@ -484,8 +477,3 @@ def test_processes_and_blocks_change_nothing(tmp_path):
     (one, _), (two, _) = (run.execute(planned, jobs=jobs) for jobs in (1, 2))
     assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
     assert set(one["metric"]) == {"heterozygosity", "support", "kl", "lost_mass", "share"}
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import digamma, polygamma
+from toy_comparisons import Comparisons
 
 from model_collapse import streams, theory
 from model_collapse.data import Data, Moments, Rows
@@ -32,24 +33,8 @@ from model_collapse.run import execute, plan
 from model_collapse.theory import mixed
 
 COMPARISONS = 1000
-LEVEL = 1e-3 / COMPARISONS
-Z = stats.norm.isf(LEVEL / 2)  # 4.9
-made: list[str] = []
-
-
-def within(name: str, values: np.ndarray, expected: float, variance: float | None = None) -> None:
-    """The mean of `values` (R,) is `expected`, within Z standard errors (known ones where `variance` is given)."""
-    made.append(name)
-    error = np.sqrt((np.var(values, ddof=1) if variance is None else variance) / len(values))
-    z = (np.mean(values) - expected) / error
-    assert abs(z) < Z, f"{name}: mean {np.mean(values):.6g}, expected {expected:.6g}, z = {z:.1f}"
-
-
-def same_law(name: str, one: np.ndarray, other: np.ndarray) -> None:
-    """Two-sample Kolmogorov-Smirnov."""
-    made.append(name)
-    p = stats.ks_2samp(one, other).pvalue
-    assert p > LEVEL, f"{name}: p = {p:.1e}"
+compare = Comparisons(COMPARISONS)
+within, same_law = compare.within, compare.same_law
 
 
 def chain(family: Gaussian, regime, M: int, fits: int, chains: int, seed: int) -> list[Generation]:
@@ -260,8 +245,8 @@ def test_chains_of_one_block_are_independent():
         mean, variance = measure(run[-1])
         for value in (mean, np.log(variance)):
             left, right = value[::2], value[1::2]
-            made.append("independent chains")
-            assert abs(np.corrcoef(left, right)[0, 1]) * np.sqrt(len(left)) < Z
+            compare.count("independent chains")
+            assert abs(np.corrcoef(left, right)[0, 1]) * np.sqrt(len(left)) < compare.z
 
 
 # Fitting -----------------------------------------------------------------------------------------------------------
@@ -362,7 +347,8 @@ def test_drawn_rows_refuse_before_rounding_shows():
     fitted = family.fit(Data.real(family.sample(Normal(mean, 1.01 * limit * mean[..., None]), M, rng)), rng)
     ratio = (fitted.root / (1.01 * limit * mean[..., None])).ravel() ** 2
     # One generation of the M / 2 over which errors add up.
-    assert abs(np.mean(ratio) / (1 - 1 / M) - 1) < Z * np.std(ratio) / np.sqrt(chains) + 1e-3 / (M / 2)
+    compare.count("grain")
+    assert abs(np.mean(ratio) / (1 - 1 / M) - 1) < compare.z * np.std(ratio) / np.sqrt(chains) + 1e-3 / (M / 2)
     with pytest.raises(
         InputError, match=r"^family\.sampling=draw: .* of the mean, .* set family\.sampling=exact or "
     ) as no:
@@ -451,8 +437,8 @@ def test_new_real_rows_are_bimodal_too():
     assert isinstance(rows, Rows)
     a, b = theory.BIMODAL
     p = stats.kstest(rows.x.ravel(), lambda x: (stats.norm.cdf(x, -a, b) + stats.norm.cdf(x, a, b)) / 2).pvalue
-    made.append("bimodal rows")
-    assert p > LEVEL
+    compare.count("bimodal rows")
+    assert p > compare.level
 
 
 def test_a_bimodal_truth_has_one_dimension():
@@ -515,9 +501,9 @@ def test_quantiles_of_the_variance_over_chains(M, estimator):
     for n in (2 * M, fits):
         value = measure(run[n - 1])[1]
         for p in (0.05, 0.5, 0.95):
-            made.append("quantile")
+            compare.count("quantile")
             share = np.mean(value < theory.variance_quantile(p, n, M, estimator))
-            assert abs(share - p) < Z * np.sqrt(p * (1 - p) / chains) + 0.05 / n
+            assert abs(share - p) < compare.z * np.sqrt(p * (1 - p) / chains) + 0.05 / n
         for eps in (0.1, 0.5):
             bound, markov = theory.deviation_tail_bound(eps, n, M), theory.expected_deviation(n, M, estimator) / eps
             assert np.mean(np.sqrt(value) > eps) <= markov <= bound
@@ -531,14 +517,14 @@ def test_the_distance_in_d_dimensions_lies_between_its_bounds(M, d, estimator):
     run = chain(Gaussian(dim=d, estimator=estimator), Replace(), M, fits, 4_000, seed=37)
     for n in (1, 2, fits):
         w2 = measures.w2_squared(run[n - 1], None)
-        error = Z * np.std(w2) / np.sqrt(len(w2))
+        error = compare.z * np.std(w2) / np.sqrt(len(w2))
         low, high = theory.w2_squared_bounds(n, M, d, estimator)
-        made.append("bounds")
+        compare.count("bounds")
         assert low - error <= np.mean(w2) <= high + error
         # What is left out of the first order is at most its square, over d.
         first = float(theory.w2_squared_first_order(n, M, d))
         if n * d <= M / 10:
-            made.append("first order")
+            compare.count("first order")
             assert abs(np.mean(w2) - first) < error + first**2
 
 
@@ -573,8 +559,3 @@ def test_exact_samples_merge_like_rows():
     for generation in run:
         moments = generation.train.rows
         assert isinstance(moments, Moments) and moments.root.shape == (3, 1, 1)
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.special import digamma, polygamma
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.mixture import GaussianMixture
+from toy_comparisons import Comparisons
 
 from model_collapse import bench, streams, theory
 from model_collapse.bench.gmm import replace as ours
@@ -28,25 +29,9 @@ from model_collapse.metrics import gmm as measures
 from model_collapse.regimes.replace import Replace
 
 COMPARISONS = 200
-LEVEL = 1e-3 / COMPARISONS
-Z = stats.norm.isf(LEVEL / 2)  # 4.6
+compare = Comparisons(COMPARISONS)
+within, same_law = compare.within, compare.same_law
 SETTINGS = {"tol": 1e-5, "max_iter": 2000, "reg_covar": 1e-6}
-made: list[str] = []
-
-
-def within(name: str, values: np.ndarray, expected: float, variance: float | None = None) -> None:
-    """The mean of `values` (R,) is `expected`, within Z standard errors (known ones where `variance` is given)."""
-    made.append(name)
-    error = np.sqrt((np.var(values, ddof=1) if variance is None else variance) / len(values))
-    z = (np.mean(values) - expected) / error
-    assert abs(z) < Z, f"{name}: mean {np.mean(values):.6g}, expected {expected:.6g}, z = {z:.1f}"
-
-
-def same_law(name: str, one: np.ndarray, other: np.ndarray) -> None:
-    """Two-sample Kolmogorov-Smirnov."""
-    made.append(name)
-    p = stats.ks_2samp(one, other).pvalue
-    assert p > LEVEL, f"{name}: p = {p:.1e}"
 
 
 def lumps(chains: int, rows: int, lumps: int, sd: float, seed: int = 3) -> np.ndarray:
@@ -146,9 +131,9 @@ def test_seeds_are_drawn_with_scikit_learns_probabilities(components):
     theirs = np.array([kmeans_plusplus(x, components, random_state=rng)[1] for _ in range(draws)])
     codes = [rows @ 5 ** np.arange(components) for rows in (picked, theirs)]
     counts = np.array([np.bincount(code, minlength=5**components) for code in codes])
-    made.append("seeds")
+    compare.count("seeds")
     counts = counts[:, counts.sum(axis=0) >= 20]
-    assert counts.shape[1] >= 10 and stats.chi2_contingency(counts).pvalue > LEVEL
+    assert counts.shape[1] >= 10 and stats.chi2_contingency(counts).pvalue > compare.level
 
 
 def test_chains_have_the_law_of_the_published_loop():
@@ -268,8 +253,8 @@ def test_rows_of_a_mixture_have_its_law():
             def below(v: np.ndarray, r: int = r, centre: Any = centre, spread: Any = spread) -> np.ndarray:
                 return stats.norm.cdf((v[:, None] - centre) / spread) @ law.weights[r]
 
-            made.append("rows")
-            assert stats.kstest(x[:, r] @ direction, below).pvalue > LEVEL
+            compare.count("rows")
+            assert stats.kstest(x[:, r] @ direction, below).pvalue > compare.level
 
 
 def test_real_data_are_one_blob_or_two_clusters_four_apart():
@@ -368,8 +353,3 @@ def test_steps_end_at_the_given_number():
     """As in scikit-learn the last step then stands, without a warning."""
     run = chain(Gmm(max_iter=3, tol=0), 50, 2, 5, seed=19)
     assert np.all(run[0].model.iterations == 3)
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 from scipy.special import ndtri
+from toy_comparisons import Comparisons
 
 from model_collapse import streams
 from model_collapse.data import Data, Rows
@@ -29,16 +30,8 @@ from model_collapse.run import execute, plan
 from model_collapse.theory import kde as theory
 
 COMPARISONS = 300
-LEVEL = 1e-3 / COMPARISONS
-Z = stats.norm.isf(LEVEL / 2)
-made: list[str] = []
-
-
-def within(name: str, values: np.ndarray, expected: float) -> None:
-    """The mean of `values` (R,) is `expected`, within Z standard errors."""
-    made.append(name)
-    z = (np.mean(values) - expected) / (np.std(values, ddof=1) / np.sqrt(len(values)))
-    assert abs(z) < Z, f"{name}: mean {np.mean(values):.6g}, expected {expected:.6g}, z = {z:.1f}"
+compare = Comparisons(COMPARISONS)
+within = compare.within
 
 
 def chain(family: Kde, regime, n: int, last: int, chains: int, seed: int) -> list[Generation]:
@@ -291,8 +284,3 @@ def test_by_name_in_two_blocks():
     assert set(table["metric"]) == set(Kde.metrics) and np.all(np.isfinite(table["value"]))
     again, _ = execute(plan("kde", "accumulate", **arguments), jobs=2)
     np.testing.assert_array_equal(again["value"], table["value"])
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from toy_comparisons import Comparisons
 
 from model_collapse import streams
 from model_collapse.data import Data, Moments, Rows
@@ -26,15 +26,8 @@ from model_collapse.regimes.weigh import Weigh
 from model_collapse.run import execute, plan
 
 COMPARISONS = 300
-LEVEL = 1e-3 / COMPARISONS
-made: list[str] = []
-
-
-def same_law(name: str, one: np.ndarray, other: np.ndarray) -> None:
-    """Two-sample Kolmogorov-Smirnov."""
-    made.append(name)
-    p = stats.ks_2samp(one, other).pvalue
-    assert p > LEVEL, f"{name}: p = {p:.1e}"
+compare = Comparisons(COMPARISONS)
+same_law = compare.same_law
 
 
 def chain(family: Regression, regime, n: int, last: int, chains: int, seed: int, given="original") -> list[Generation]:
@@ -179,8 +172,8 @@ def test_chains_of_one_block_are_independent():
     """4000 pairs; correlation times sqrt(pairs) is standard normal."""
     for regime in (Replace(), Accumulate()):
         value = np.log(errors(Regression(), chain(Regression(), regime, 20, 5, 8000, seed=9)[-1]))
-        made.append("independent chains")
-        assert abs(np.corrcoef(value[::2], value[1::2])[0, 1]) * np.sqrt(4000) < stats.norm.isf(LEVEL / 2)
+        compare.count("independent chains")
+        assert abs(np.corrcoef(value[::2], value[1::2])[0, 1]) * np.sqrt(4000) < compare.z
 
 
 # Edges -------------------------------------------------------------------------------------------------------------
@@ -248,8 +241,3 @@ def test_metrics_of_known_weights():
     generation = Generation(0, None, Linear(np.array([[0.5, 0.5, 0.5, 0.5], [0, 0, 0, 3.0]])), None)  # type: ignore[arg-type]
     np.testing.assert_allclose(errors(family, generation), [0, 0.75 + 2.5**2])
     np.testing.assert_allclose(measures.weight_norm(generation, None), [1, 3])  # type: ignore[arg-type]
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

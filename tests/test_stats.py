@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as reference
+from toy_comparisons import Comparisons
 
 from model_collapse import stats
 
@@ -59,3 +60,26 @@ def test_picking() -> None:
     assert rows.to_dict() == {0: 101, 1: 102}
     curve = stats.by_generation(stats.pick(table(), "a", item=""))
     assert curve[["generation", "mean", "replicates"]].to_numpy().tolist() == [[0, 0.5, 2], [1, 100.5, 2]]
+
+
+def test_comparisons_of_the_other_tests_fail_when_they_should() -> None:
+    """On a wrong mean, on two different laws, and on one comparison too many; what is right passes."""
+    x, y = np.random.default_rng(5).standard_normal((2, 1000))
+    compare = Comparisons(12)
+    assert 2 * reference.norm.sf(compare.z) == pytest.approx(compare.level) == pytest.approx(1e-3 / 12)
+    compare.within("mean", x, 0)
+    compare.within("known variance", x, 0, variance=1)
+    compare.within("floor", x, 0.3, floor=10)
+    compare.within("slack", x, 0.3, slack=0.3)
+    compare.within("rounding", np.ones(9), 1 + 1e-13, slack=1e-12)
+    compare.same_law("law", x, y)
+    for settings in ({}, {"variance": 1}, {"floor": 0.5}, {"slack": 1e-12}):
+        with pytest.raises(AssertionError, match=r"^wrong: mean .*, expected 0.3, s.e. "):
+            compare.within("wrong", x, 0.3, **settings)
+    with pytest.raises(AssertionError, match="^not a number: "):
+        compare.within("not a number", np.append(x, np.nan), 0)
+    with pytest.raises(AssertionError, match="^laws: p = "):
+        compare.same_law("laws", x, 2 * y)
+    assert len(compare.made) == 12
+    with pytest.raises(AssertionError, match="^one more: more than 12 comparisons"):
+        compare.within("one more", x, 0)

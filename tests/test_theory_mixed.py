@@ -8,12 +8,13 @@ and `replace`) they are compared only up to sum 1/M_i <= 1/2.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 from scipy.optimize import minimize_scalar
+from toy_comparisons import Comparisons
 
 from model_collapse import streams
 from model_collapse.families.gaussian import Gaussian
@@ -28,7 +29,8 @@ from model_collapse.regimes.weigh import Weigh
 from model_collapse.theory import mixed as theory
 
 COMPARISONS = 2000
-Z = stats.norm.isf(1e-3 / COMPARISONS / 2)  # 5.0
+compare = Comparisons(COMPARISONS)
+within = partial(compare.within, slack=1e-12)
 SIZES = [5, 10, 100]
 SETTINGS: list[dict[str, Any]] = [
     {"estimator": "mle"},
@@ -37,21 +39,10 @@ SETTINGS: list[dict[str, Any]] = [
     {"estimator": "mle", "bias": 0.8},
     {"variance": "known", "bias": 1.3},
 ]
-made: list[str] = []
 
 
 def name(settings: dict[str, Any]) -> str:
     return "-".join(str(value) for value in settings.values())
-
-
-def within(what: str, values: np.ndarray, expected: float, variance: float | None = None) -> None:
-    """The mean of `values` (R,) is `expected`, within Z standard errors (known ones where `variance` is given)."""
-    made.append(what)
-    error = np.sqrt((np.var(values, ddof=1) if variance is None else variance) / len(values))
-    gap = np.mean(values) - expected
-    assert abs(gap) <= Z * error + 1e-12, (
-        f"{what}: mean {np.mean(values):.6g}, expected {expected:.6g}, s.e. {error:.1g}"
-    )
 
 
 def chain(regime: Any, M: int, fits: int, chains: int, seed: int, **settings: Any) -> list[Generation]:
@@ -257,8 +248,3 @@ def test_growing_sets_bound_the_risk_and_constant_ones_do_not():
 def test_fits_are_counted_from_one():
     with pytest.raises(ValueError, match="n counts fits and is at least 1"):
         theory.fresh_moments(0, 10, 0.1)
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

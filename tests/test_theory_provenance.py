@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from toy_comparisons import Comparisons
 
 from model_collapse.theory import provenance as theory
 
 COMPARISONS = 40
-LEVEL = 1e-3 / COMPARISONS
-Z = stats.norm.isf(LEVEL / 2)  # 4.2
-made: list[str] = []
+compare = Comparisons(COMPARISONS)
+within = compare.within
 
 
 def test_recorded_values():
@@ -33,15 +33,16 @@ def test_power_against_binomial_draws(tokens, share, threshold, gamma):
     green = np.random.default_rng(tokens).binomial(tokens, share, texts)
     found = int(np.sum(theory.green_z(green, tokens, gamma) > threshold))
     expected = float(theory.green_power(share, tokens, threshold, gamma))
-    made.append("power")
-    assert stats.binomtest(found, texts, expected).pvalue > LEVEL
+    compare.count("power")
+    assert stats.binomtest(found, texts, expected).pvalue > compare.level
 
 
 def test_z_is_standard_normal_for_unmarked_text():
     """Mean 0 and variance 1 exactly; the tail probability approaches the normal one as texts get long."""
     z = theory.green_z(np.random.default_rng(1).binomial(200, 0.25, 200_000), 200)
-    made.extend(["mean", "variance"])
-    assert abs(z.mean()) < Z / np.sqrt(len(z)) and abs(z.var() - 1) < Z * np.sqrt(2 / len(z)) * 1.05
+    compare.count("mean")
+    compare.count("variance")
+    assert abs(z.mean()) < compare.z / np.sqrt(len(z)) and abs(z.var() - 1) < compare.z * np.sqrt(2 / len(z)) * 1.05
     for tokens, factor in ((10**4, 1.3), (10**8, 1.01)):
         assert theory.green_power(0.25, tokens, 4.0) / stats.norm.sf(4) == pytest.approx(1, abs=factor - 1)
     assert theory.green_power(0.25, 50, 4.0) > 3 * stats.norm.sf(4), "short texts are accused more often"
@@ -87,28 +88,16 @@ def test_effective_rows_is_the_precision_of_the_best_mean(batches):
         w = n[i] * a[i] ** 2 / weights[i]
         estimate = (1 - w) * estimate + w * own
         variance = (1 - w) ** 2 * variance + w**2 * float(np.mean(mixture * (1 - mixture))) / (n[i] * a[i] ** 2)
-    near(np.square(estimate - theta), variance)
+    within("without provenance", np.square(estimate - theta), variance)
     assert variance == pytest.approx(one / theory.effective_rows(n, a), rel=1 / n[0])
     oracle = one / theory.effective_rows(n, a, "oracle")
     # Conditionally on the number of real rows, whose spread adds a little.
-    near(np.square(real_yes / real_rows - theta), one * float(np.mean(1 / real_rows)))
+    within("oracle", np.square(real_yes / real_rows - theta), one * float(np.mean(1 / real_rows)))
     assert one * np.mean(1 / real_rows) == pytest.approx(oracle, rel=2 / theory.effective_rows(n, a, "oracle"))
     assert np.var(estimate) > np.var(real_yes / real_rows)
-
-
-def near(values: np.ndarray, expected: float) -> None:
-    """The mean of `values` is `expected`, within Z standard errors."""
-    made.append("mean")
-    error = np.std(values, ddof=1) / np.sqrt(len(values))
-    assert abs(values.mean() - expected) < Z * error, f"{values.mean():.4g}, expected {expected:.4g}, s.e. {error:.1g}"
 
 
 def test_effective_rows_by_hand():
     assert theory.effective_rows([100], [0.01]) == pytest.approx(0.01)
     assert theory.effective_rows([100], [0.01], "oracle") == pytest.approx(1)
     np.testing.assert_allclose(theory.effective_rows([[10, 10], [10, 10]], [[1, 1], [1, 0.5]]), [20, 12.5])
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

@@ -7,13 +7,14 @@ of what is averaged; the unbiased estimator goes without them for no more than M
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise, product
 from math import comb
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+from toy_comparisons import Comparisons
 
 from model_collapse import streams, theory
 from model_collapse.families.discrete import Discrete
@@ -29,8 +30,8 @@ from model_collapse.regimes.replace import Replace
 from model_collapse.theory import mixed, real_share
 
 COMPARISONS = 1500
-LEVEL = 1e-3 / COMPARISONS
-Z = stats.norm.isf(LEVEL / 2)  # 5.0
+compare = Comparisons(COMPARISONS)
+within = partial(compare.within, slack=1e-12)
 SIZES = [5, 10, 100]
 SETTINGS: list[dict[str, Any]] = [
     {"estimator": "mle"},
@@ -39,15 +40,6 @@ SETTINGS: list[dict[str, Any]] = [
     {"estimator": "mle", "bias": 0.8},
 ]
 AT = [1, 2, 4, 7, 25]
-made: list[str] = []
-
-
-def within(what: str, values: np.ndarray, expected: float, floor: float = 0.0) -> None:
-    """The mean of `values` (R,) is `expected` within Z standard errors; `floor`: the least standard deviation."""
-    made.append(what)
-    error = max(float(np.std(values, ddof=1)), floor) / np.sqrt(len(values))
-    gap = np.mean(values) - expected
-    assert abs(gap) <= Z * error + 1e-12, f"{what}: {np.mean(values):.6g}, expected {expected:.6g}, s.e. {error:.1g}"
 
 
 def chain(family: Any, regime: Any, M: int, fits: int, chains: int, seed: int) -> list[Generation]:
@@ -151,8 +143,7 @@ def test_exact_and_drawn_chains_have_one_law(regime, estimator):
     for t in (0, 1, 4, 8):
         for what in ("mean", "variance", "ratio"):
             left, right = (_statistic(run[t], what) for run in (one, two))
-            made.append(what)
-            assert stats.ks_2samp(left, right).pvalue > LEVEL, f"{what} at generation {t}"
+            compare.same_law(f"{what} at generation {t}", left, right)
 
 
 def _statistic(generation: Generation, what: str) -> np.ndarray:
@@ -256,8 +247,3 @@ def test_lost_symbols_wait_for_a_real_row():
     np.testing.assert_allclose(real_share.first_return(0.1, [1, 2]), [10, 1 / 0.19])
     assert real_share.first_return(0.1, 0) == np.inf
     assert real_share.first_return(1e-9, 10) == pytest.approx(1e8, rel=1e-6)
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

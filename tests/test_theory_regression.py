@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from toy_comparisons import Comparisons
 
 from model_collapse import streams
 from model_collapse.families.gaussian import Gaussian
@@ -25,16 +26,8 @@ from model_collapse.theory import regression as theory
 from model_collapse.theory.subsample import subsample_moments
 
 COMPARISONS = 400
-LEVEL = 1e-3 / COMPARISONS
-Z = stats.norm.isf(LEVEL / 2)
-made: list[str] = []
-
-
-def within(name: str, values: np.ndarray, expected: float) -> None:
-    """The mean of `values` (R,) is `expected`, within Z standard errors."""
-    made.append(name)
-    z = (np.mean(values) - expected) / (np.std(values, ddof=1) / np.sqrt(len(values)))
-    assert abs(z) < Z, f"{name}: mean {np.mean(values):.6g}, expected {expected:.6g}, z = {z:.1f}"
+compare = Comparisons(COMPARISONS)
+within = compare.within
 
 
 def chain(family, regime, n: int, last: int, chains: int, seed: int, given="original") -> list[Generation]:
@@ -223,10 +216,5 @@ def test_subsampled_regression_follows_the_pathway_to_first_order(given):
     for n in (1, 2, 5, 25):
         found = errors(run[n - 1]) / theory.first_error(T, d)
         error = found.std(ddof=1) / np.sqrt(len(found))
-        made.append("pathway")
-        assert abs(found.mean() - theory.pathway(n, "subsample")) < Z * error + 0.06 * found.mean()
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS
+        compare.count("pathway")
+        assert abs(found.mean() - theory.pathway(n, "subsample")) < compare.z * error + 0.06 * found.mean()

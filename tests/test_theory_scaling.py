@@ -10,20 +10,14 @@ from math import comb
 
 import numpy as np
 import pytest
-from scipy import stats
+from toy_comparisons import Comparisons
 
 from model_collapse import theory
 from model_collapse.theory import scaling
 
 COMPARISONS = 100
-Z = stats.norm.isf(1e-3 / COMPARISONS / 2)
-made: list[str] = []
-
-
-def within(name: str, values: np.ndarray, expected: float) -> None:
-    made.append(name)
-    z = (np.mean(values) - expected) / (np.std(values, ddof=1) / np.sqrt(len(values)))
-    assert abs(z) < Z, f"{name}: mean {np.mean(values):.6g}, expected {expected:.6g}, z = {z:.1f}"
+compare = Comparisons(COMPARISONS)
+within = compare.within
 
 
 def lost(counts: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -172,8 +166,3 @@ def test_clean_data_bring_the_power_law_back():
     np.testing.assert_allclose(
         scaling.clean_share_loss([100, 1000], [100, 1000], k, p), scaling.expected_loss([100, 1000], p)
     )
-
-
-def test_no_more_comparisons_than_the_error_rate_allows():
-    """Last in the file: what ran before must fit the Bonferroni count."""
-    assert len(made) <= COMPARISONS

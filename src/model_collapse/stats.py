@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,6 +72,19 @@ def by_generation(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     half = stats.t.ppf((1 + level) / 2, np.where(count > 1, count - 1, np.nan)) * curve["sd"] / np.sqrt(count)
     curve = curve.assign(low=curve["mean"] - half, high=curve["mean"] + half)
     return curve[["generation", "item", "mean", "low", "high", "replicates"]]
+
+
+def deviation(rows: pd.DataFrame, expected: Callable[[np.ndarray], Any], last: float = np.inf) -> float:
+    """Largest distance of a mean over replicates from what is expected of its generation, in standard errors.
+
+    rows      of one metric and item
+    expected  of an array of generations
+    last      later generations are left out
+    """
+    means = rows[rows["generation"] <= last].groupby("generation")["value"].agg(["mean", "std", "count"])
+    # Chains that all agree have no spread; what rounding adds to an exact mean is no deviation.
+    error = np.maximum(means["std"] / np.sqrt(means["count"]), 1e-12)
+    return float(np.max(np.abs(means["mean"] - expected(means.index.to_numpy())) / error))
 
 
 def pick(table: pd.DataFrame, metric: str, generation: int | None = None, item: str | None = None) -> pd.DataFrame:

@@ -122,7 +122,7 @@ def slope_of_half_times(tables: Tables) -> Estimate:
         n = _fits(table)
         medians = [stats.median(_values(table, "log_det", k), level(len(tables))) for k in n]
         early, middle, late = (
-            _crossing(n, np.array([getattr(m, side) for m in medians])) for side in ("low", "value", "high")
+            crossing(n, np.array([getattr(m, side) for m in medians])) for side in ("low", "value", "high")
         )
         value += weight * np.log(middle)
         low += weight * np.log(early if weight > 0 else late)
@@ -130,7 +130,7 @@ def slope_of_half_times(tables: Tables) -> Estimate:
     return Estimate(float(value), float(low), float(high), len(sizes), LEVEL)
 
 
-def _crossing(n: np.ndarray, log_variance: np.ndarray) -> float:
+def crossing(n: np.ndarray, log_variance: np.ndarray) -> float:
     """Where a curve over n first falls below ln(1/4), interpolated; nan if it does not."""
     below = np.flatnonzero(log_variance < -np.log(4))
     if not len(below) or below[0] == 0:
