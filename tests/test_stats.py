@@ -76,10 +76,10 @@ def test_comparisons_of_the_other_tests_fail_when_they_should() -> None:
     for settings in ({}, {"variance": 1}, {"floor": 0.5}, {"slack": 1e-12}):
         with pytest.raises(AssertionError, match=r"^wrong: mean .*, expected 0.3, s.e. "):
             compare.within("wrong", x, 0.3, **settings)
-    with pytest.raises(AssertionError, match="^not a number: "):
+    with pytest.raises(AssertionError, match=r"^not a number: "):
         compare.within("not a number", np.append(x, np.nan), 0)
-    with pytest.raises(AssertionError, match="^laws: p = "):
+    with pytest.raises(AssertionError, match=r"^laws: p = "):
         compare.same_law("laws", x, 2 * y)
     assert len(compare.made) == 12
-    with pytest.raises(AssertionError, match="^one more: more than 12 comparisons"):
+    with pytest.raises(AssertionError, match=r"^one more: more than 12 comparisons"):
         compare.within("one more", x, 0)
