@@ -91,7 +91,7 @@ def test_a_chapters_tables_can_be_asked(name: str):
         for M in (20, 80)
     }
     estimate = KNOWN[name].judge(tables).estimate
-    assert estimate.level == LEVEL and estimate.low <= estimate.high
+    assert estimate.level >= LEVEL and estimate.low <= estimate.high
     # Means that the claim says are near 1 are, within what a thousand chains tell.
     assert estimate.low < (2 if name == "GA-4" else 1.05) and estimate.high > 0.95
 

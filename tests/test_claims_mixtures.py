@@ -33,7 +33,7 @@ def test_gm_1_is_the_smallest_margin():
     assert verdict.holds and verdict.estimate.value == pytest.approx(0.1 / 0.03)
     assert verdict.estimate.low == verdict.estimate.high == verdict.estimate.value
     both = named("GM-1").judge({"made": table(TRUE, spread=0), "other": table(TRUE | {("l2", 2000): 60.0}, spread=0)})
-    assert both.estimate.value == pytest.approx(2) and both.estimate.level == LEVEL
+    assert both.estimate.value == pytest.approx(2) and both.estimate.level >= LEVEL
 
 
 @pytest.mark.parametrize("wrong", [{("l2", 50): 0.3}, {("component_sd", 2000): 0.3}, {("l2", 2000): 10.0}])
