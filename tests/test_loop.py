@@ -12,7 +12,7 @@ from model_collapse import streams
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families.gaussian import Gaussian
-from model_collapse.loop import Generation, generations, step
+from model_collapse.loop import Generation, Reference, generations, step
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
@@ -80,7 +80,7 @@ def test_given_training_takes_n_rows_of_a_pool_that_grew_each_at_most_once():
 def test_given_training_repeats_a_set_that_shrank():
     """A filter leaves 4 of 10 rows: all of them are given, in turn."""
 
-    def four(data: Data, rng: np.random.Generator, reference: Generation) -> np.ndarray:
+    def four(data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         return np.arange(len(data)) < 4
 
     chain = generations(numbered(), Echo(), Replace(), N, streams.stream(0), last=1, filters=[four], given="training")
@@ -231,12 +231,12 @@ def test_mix_deals_every_row_with_the_same_chance():
 def test_filters_judge_what_the_regime_made_in_order_and_never_generation_0():
     calls = []
 
-    def even(data: Data, rng: np.random.Generator, reference: Generation) -> np.ndarray:
-        calls.append(("even", len(data), reference.t, rng.random()))
+    def even(data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        calls.append(("even", len(data), reference.first.t, rng.random()))
         return data.rows.x % 2 == 0
 
-    def heavy(data: Data, rng: np.random.Generator, reference: Generation) -> np.ndarray:
-        calls.append(("heavy", len(data), reference.t, rng.random()))
+    def heavy(data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        calls.append(("heavy", len(data), reference.first.t, rng.random()))
         return np.full(len(data), 2.5)
 
     family = Echo()

@@ -41,10 +41,21 @@ class History:
         return History(sample, None if self.pool is None else Data.concat([self.pool, sample]))
 
 
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a filter or a metric compares with: generation 0, the real data, and the family that knows its models."""
+
+    first: Generation
+    source: Source
+    family: Any
+
+
 class Family(Protocol):
     """A kind of model: a frozen dataclass whose fields are its settings and whose methods are pure.
 
     conditional  whether `sample` needs `given`: rows, or moments of rows (a language model's prompts, a regression's x)
+
+    A family whose attribute `continued` is true goes on from the model of the generation before.
     """
 
     conditional: ClassVar[bool]
@@ -70,7 +81,7 @@ class Regime(Protocol):
 class Filter(Protocol):
     """What a training set keeps, after the regime and before the fit: a mask (n,) of bool, or weights (n,)."""
 
-    def __call__(self, data: Data, rng: np.random.Generator, reference: Generation) -> np.ndarray: ...
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray: ...
 
 
 class Saved(Protocol):
@@ -114,26 +125,28 @@ def generations(
 ) -> Iterator[Generation]:
     """Generations 0 to `last`: the first is fitted to real data, each later one to what the regime makes of the past.
 
-    start  what every fit starts from (a pre-trained model), or None
+    start  what every fit starts from (a pre-trained model), or None; of a continued family only the first does
     saved  finished generations are taken from it, new ones handed to it
     """
     train = source.train
     size = getattr(regime, "size", lambda t, n: n)
     history: History | None = None
-    first: Generation | None = None
+    reference: Reference | None = None
     for t in range(last + 1):
-        if history is not None and first is not None:
+        if history is not None and reference is not None:
             train = regime(source, history, n, stream(t, streams.REGIME))
             if filters:
                 rng = stream(t, streams.FILTER)
                 for judge in filters:
-                    train = train.judged(judge(train, rng, first))
+                    train = train.judged(judge(train, rng, reference))
         generation = saved.load(t, train) if saved is not None else None
         if generation is None:
             generation = step(t, train, source, family, size(t, n), stream, given=given, start=start)
             if saved is not None:
                 saved.save(generation)
-        first = first or generation
+        reference = reference or Reference(generation, source, family)
+        if getattr(family, "continued", False):
+            start = generation.model
         wrote = generation.sample
         history = history.then(wrote) if history else _begun(source, wrote, regime)
         yield generation

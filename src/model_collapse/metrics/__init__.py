@@ -9,26 +9,17 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from model_collapse.data import Source
 from model_collapse.errors import InputError
-from model_collapse.loop import Generation
+from model_collapse.loop import Generation, Reference
+
+__all__ = ["Metric", "Reference", "Value", "chosen"]
 
 Value = float | np.ndarray | Mapping[str, float | np.ndarray]
-Metric = Callable[[Generation, "Reference"], Value]
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """What a generation is compared with: generation 0, the real data, and the family that knows its models."""
-
-    first: Generation
-    source: Source
-    family: Any
+Metric = Callable[[Generation, Reference], Value]
 
 
 def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:

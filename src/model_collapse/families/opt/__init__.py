@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 SHAPES = {
     "tiny": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "mini": {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4},
     "small": {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 8},
     "opt-125m": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12},
 }
 """Width, depth and heads of each preset; the feed-forward layer is four times as wide, as in every OPT."""
 
-SCRATCH_LR = {"tiny": 3e-3, "small": 1e-3}
+SCRATCH_LR = {"tiny": 3e-3, "mini": 2e-3, "small": 1e-3}
 """AdamW's peak learning rate without pre-trained weights; others take OPT-125m's 6e-4 (table 1 of the OPT paper)."""
 
 PUBLISHED_LR, PUBLISHED_BATCH = 2e-5, 128
@@ -49,7 +50,9 @@ class Opt:
     tokens, the epoch with the lowest loss on real validation text) and suit `preset=tiny` elsewhere.
     """
 
-    preset: Annotated[str, Field(description="tiny, small, opt-125m, or a folder with an OPT in hub layout")] = "tiny"
+    preset: Annotated[str, Field(description="tiny, mini, small, opt-125m, or a folder with an OPT in hub layout")] = (
+        "tiny"
+    )
     start: Annotated[
         Literal["scratch", "pretrained"], Field(description="random weights, or those that come with the preset")
     ] = "scratch"
@@ -64,7 +67,7 @@ class Opt:
         2048
     )
     tokenizer: Annotated[
-        str, Field(description="auto (corpus for tiny and small, else opt), corpus, opt, or a folder")
+        str, Field(description="auto (corpus for tiny, mini and small, else opt), corpus, opt, or a folder")
     ] = "auto"
     vocabulary: Annotated[int, Field(ge=260, le=10**6, description="tokens of a tokenizer trained on the corpus")] = (
         1024
@@ -95,6 +98,9 @@ class Opt:
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="AdamW's decoupled decay")] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of steps in which the learning rate rises")] = 0.0
     clip: Annotated[float, Field(ge=0, allow_inf_nan=False, description="largest gradient norm; 0: any")] = 1.0
+    continued: Annotated[
+        bool, Field(description="each generation goes on from the weights of the one before, not from the first ones")
+    ] = False
     checkpoint: Annotated[
         Literal["best", "last"], Field(description="epoch kept: lowest loss on real validation text, or the last")
     ] = "best"
@@ -141,7 +147,7 @@ class Opt:
         if self.preset not in SHAPES:
             _check_folder(Path(self.preset), weights=self.start == "pretrained")
         if self.start == "pretrained":
-            if self.preset in ("tiny", "small"):
+            if self.preset in SCRATCH_LR:
                 raise InputError(
                     f"family.start=pretrained: preset {self.preset} has no weights; use opt-125m or a folder, "
                     "or family.start=scratch"

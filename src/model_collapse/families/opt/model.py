@@ -44,7 +44,7 @@ class OptModel:
 
 
 def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
-    """The shape of a preset, without weights. tiny and small take the vocabulary and positions they are asked for."""
+    """The shape of a preset, without weights. All but opt-125m take the vocabulary and positions they are asked for."""
     if preset not in SHAPES:
         return OptModel(_plain(_read_config(Path(preset))))
     shape: dict[str, Any] = dict(SHAPES[preset])

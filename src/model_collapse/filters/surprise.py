@@ -1,0 +1,34 @@
+"""Surprise: a selection of documents by how probable the first model finds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse.data import Data, Rows
+from model_collapse.errors import InputError
+from model_collapse.loop import Reference
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """Keeps round(share n) rows of lowest, or highest, mean negative log-likelihood under generation 0's model.
+
+    Real rows are judged like written ones, and nothing is topped up: the training set has that many rows. After the
+    selection by perplexity of Gambetta et al. 2024 (arXiv:2410.12341).
+    """
+
+    keep: Annotated[Literal["low", "high"], Field(description="the least, or the most, surprising rows")] = "low"
+    share: Annotated[float, Field(gt=0, le=1, description="share of the rows that is kept")] = 0.5
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        if not isinstance(data.rows, Rows) or not hasattr(reference.family, "score"):
+            raise InputError("--filter surprise: only a family that scores text has surprises; use opt or ngram")
+        nats = reference.family.score(reference.first.model, data.rows).mean(axis=1)
+        order = np.argsort(nats if self.keep == "low" else -nats, kind="stable")
+        kept = np.zeros(len(data), bool)
+        kept[order[: max(1, round(self.share * len(data)))]] = True
+        return kept

@@ -1,0 +1,139 @@
+"""The arms of the language experiment in one table, and the sizes it is run at.
+
+    runs = protocol.runs(("A", "B", "control"), protocol.SCALES["laptop"])
+    tables, texts = study(runs, folder)
+
+Arm A is the paper's (Shumailov et al. 2024, Fig. 1b): each generation is trained for five epochs on what the one before
+wrote, nothing else, with five beams and real prompts. Every other arm says only what it does otherwise. What the paper
+left unsaid is a setting of family `opt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from model_collapse.errors import InputError
+from model_collapse.record import Run
+from model_collapse.run import plan
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What an arm does otherwise than A.
+
+    title     in a legend or a table
+    settings  of family, regime and filter, over those of the scale
+    given     what is continued: the original prompts, or the generation's own training set
+    """
+
+    title: str
+    regime: str = "replace"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    given: str = "original"
+    filters: tuple[str, ...] = ()
+
+
+SAMPLED: Mapping[str, Any] = {"family.decoding": "sample"}
+
+ARMS: Mapping[str, Arm] = {
+    "A": Arm("A: only what was written, 5 epochs"),
+    "B": Arm("B: 10 % real, 10 epochs", "mix", {"family.epochs": 10, "regime.real_fraction": 0.1}),
+    "control": Arm("control: real text only", "mix", {"regime.real_fraction": 1.0}),
+    # With A and B the grid of epochs and real share, because the paper changed both at a time.
+    "A10": Arm("only what was written, 10 epochs", settings={"family.epochs": 10}),
+    "B5": Arm("10 % real, 5 epochs", "mix", {"regime.real_fraction": 0.1}),
+    # The paper's text has an ablation at 2; the released code has 3 everywhere.
+    "penalty-2": Arm("repetition penalty 2", settings={"family.repetition_penalty": 2.0}),
+    "penalty-3": Arm("repetition penalty 3", settings={"family.repetition_penalty": 3.0}),
+    "prompts": Arm("prompts from the training set", given="training"),
+    "greedy": Arm("greedy", settings={"family.decoding": "greedy"}),
+    "sampled": Arm("sampled", settings=SAMPLED),
+    "cold": Arm("sampled, temperature 0.3", settings={**SAMPLED, "family.temperature": 0.3}),
+    "top-k": Arm("sampled, top 50", settings={**SAMPLED, "family.top_k": 50}),
+    "top-p": Arm("sampled, top 95 %", settings={**SAMPLED, "family.top_p": 0.95}),
+    # Gerstgrasser et al. 2024 (arXiv:2404.01413) sample; their arms are compared with "sampled".
+    "accumulate": Arm("sampled, accumulate", "accumulate", SAMPLED),
+    "subsample": Arm("sampled, accumulate and subsample", "subsample", SAMPLED),
+    "grow": Arm("sampled, replace with a set that grows", "grow", {**SAMPLED, "regime.power": 1.0}),
+    "last": Arm("last epoch, not the best", settings={"family.checkpoint": "last"}),
+    "continued": Arm("from the previous weights", settings={"family.continued": True}),
+    # The released runner's flags; A at the scales `t4` and `paper` has the defaults of the released script.
+    "runner": Arm("lr 1e-5, batch 16", settings={"family.lr": 1e-5, "family.batch": 16}),
+    "unsurprising": Arm(
+        "the least surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "low"}
+    ),
+    "surprising": Arm("the most surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "high"}),
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A size of the experiment.
+
+    model  settings of family `opt` that all arms share
+    """
+
+    corpus: str
+    n: int | str
+    generations: int
+    seeds: int
+    seed: int = 0
+    model: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[str, ...] | None = None
+
+
+TINY: Mapping[str, Any] = {
+    "family.preset": "tiny",
+    "family.pretrain_epochs": 3,
+    "family.pretrain_lr": 3e-3,
+    "family.lr": 1e-3,
+    "family.dropout": 0.0,
+}
+"""Fine-tuning at a third of the rate of pre-training, as of a model that knows the language."""
+
+PUBLISHED: Mapping[str, Any] = {"family.preset": "opt-125m", "family.start": "pretrained", "family.lr": 2e-5}
+
+SCALES: Mapping[str, Scale] = {
+    "smoke": Scale("embedded", 48, 2, 2, model={**TINY, "family.pretrain_blocks": 128, "family.evaluate": 32}),
+    "laptop": Scale("embedded", 192, 9, 3, model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128}),
+    # Real text at the size of a laptop: what the claims of scale "small" are judged by.
+    "wikitext": Scale(
+        "wikitext-2-v1", 192, 9, 6, model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256}
+    ),
+    "t4": Scale("wikitext-2", 1024, 5, 1, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 1024}),
+    "paper": Scale("wikitext-2-raw", "all", 9, 5, model={**PUBLISHED, "family.batch": 128, "family.evaluate": 10**6}),
+}
+
+
+def run(arm: str, scale: Scale) -> Run:
+    """One arm at a scale, checked. InputError lists the arms."""
+    if arm not in ARMS:
+        raise InputError(f"arm {arm}: known are {', '.join(ARMS)}")
+    chosen = ARMS[arm]
+    return plan(
+        "opt",
+        chosen.regime,
+        n=scale.n,
+        generations=scale.generations,
+        seed=scale.seed,
+        replicates=scale.seeds,
+        given=chosen.given,
+        filter=chosen.filters,
+        settings={**scale.model, **chosen.settings},
+        corpus=scale.corpus,
+        metrics=scale.metrics,
+    )
+
+
+def runs(arms: Iterable[str], scale: Scale) -> dict[str, Run]:
+    """Arm -> run, for `run.study`."""
+    return {arm: run(arm, scale) for arm in arms}
+
+
+def named(profile: str, **overrides: Any) -> Scale:
+    """The scale of a profile, with every override that is not None. InputError lists profiles."""
+    if profile not in SCALES:
+        raise InputError(f"profile {profile}: this chapter has {', '.join(SCALES)}")
+    return replace(SCALES[profile], **{name: value for name, value in overrides.items() if value is not None})
