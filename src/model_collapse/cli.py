@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     chain.add_argument("--jobs", metavar="N", help="processes")
     chain.add_argument("--out", metavar="FILE.parquet")
     chain.add_argument("--resume", action="store_true", help="continue an unfinished run")
+    chain.add_argument("--keep-models", action="store_true", help="leave every generation's model in FILE.models/")
     chain.add_argument(
         "--json", action="store_true", help="print the summary as JSON; null where there is no finite number"
     )
@@ -151,7 +152,11 @@ def _chain(chosen: argparse.Namespace) -> int:
     if chosen.out == "":
         raise InputError("--out: the name of a file is due")
     out = Path(chosen.out) if chosen.out else None
-    table, _ = run.execute(planned, out, resume=chosen.resume, jobs=jobs, progress=run.on_stderr)
+    if chosen.keep_models and out is None:
+        raise InputError("--keep-models: needs --out, beside which they are left")
+    table, _ = run.execute(
+        planned, out, resume=chosen.resume, jobs=jobs, keep_models=chosen.keep_models, progress=run.on_stderr
+    )
     summary = summarise(table)
     if chosen.json:
         # JSON has no nan and no infinity: the spread of one replicate, the logarithm of a zero variance are null.

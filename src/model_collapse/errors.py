@@ -1,4 +1,4 @@
-"""The two errors a user can meet. Each is one line that says what to do."""
+"""The errors a user can meet. Each is one line that says what to do."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class OutsideError(RuntimeError):
     """Something outside is missing (hub, GPU, memory, disk); the line says what to do about it. Exit status 3."""
+
+
+class OutOfMemory(OutsideError):
+    """The device's memory is full; less at a time may fit."""

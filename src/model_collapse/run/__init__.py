@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,9 @@ from model_collapse import families, record, registry
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
 from model_collapse.run import memory
-from model_collapse.run.block import Unit, make_base, state_folder, work
+from model_collapse.run.block import CHOICES, Unit, make_base, state_folder, work
+from model_collapse.run.locks import locked
+from model_collapse.run.pieces import Choices
 from model_collapse.run.planning import blocks, plan
 from model_collapse.run.processes import Progress, each, pool
 
@@ -39,11 +42,12 @@ def execute(
     *,
     resume: bool = True,
     jobs: int | None = None,
+    keep_models: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The tidy table of `run`, and the texts it wrote (None for a family that writes none); see `execute_all`."""
     if out is not None:
-        execute_all({Path(out): run}, resume=resume, jobs=jobs, progress=progress)
+        execute_all({Path(out): run}, resume=resume, jobs=jobs, keep_models=keep_models, progress=progress)
         return record.read(out), _texts(Path(out))
     with tempfile.TemporaryDirectory() as folder:
         return execute(run, Path(folder) / "run.parquet", jobs=jobs, progress=progress)
@@ -54,21 +58,46 @@ def execute_all(
     *,
     resume: bool = True,
     jobs: int | None = None,
+    keep_models: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Bring every run to its end, blocks side by side in `jobs` processes (None: one for each core, if that pays).
 
     A finished run is left alone, an unfinished one continued (InputError unless `resume`), a file of another run is
-    refused. State lies in FILE.parquet.state/ until FILE.parquet is there, whole. OutsideError for a run that is known
-    beforehand not to fit into memory.
+    refused; what another process works on is waited for. Models are dropped as soon as nothing reads them again, or
+    with `keep_models` all of them left in FILE.parquet.models/. State lies in FILE.parquet.state/ until FILE.parquet is
+    there, whole. OutsideError for a run that is known beforehand not to fit into memory.
     """
     with record.disk_errors():
         for run in (run for out, run in runs.items() if not out.exists()):
             memory.check(run, _processes(runs.values(), jobs))
+    busy: dict[Path, Run] = {}
+    with ExitStack() as locks:
+        mine: dict[Path, Run] = {}
+        for out, run in runs.items():
+            free = locks.enter_context(locked(out, wait=False))
+            (mine if free else busy)[out] = run
+        _bring_to_end(mine, resume, jobs, keep_models, progress)
+    for out, run in busy.items():
+        # Another process works on it: when that lets go, the run is finished, or it is ours to continue.
+        if progress and not out.exists():
+            progress(f"waiting for another process that works on {out.name}")
+        with locked(out):
+            _bring_to_end({out: run}, True, jobs, keep_models, progress)
+
+
+def _bring_to_end(
+    runs: Mapping[Path, Run],
+    resume: bool,
+    jobs: int | None,
+    keep_models: bool,
+    progress: Callable[[str], None] | None,
+) -> None:
+    with record.disk_errors():
         waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
     begun = [out for out in waiting if not any(state_folder(out).glob("block-*"))]
     try:
-        _complete(waiting, jobs, progress)
+        _complete(waiting, jobs, keep_models, progress)
     except (InputError, OutsideError, MemoryError) as error:
         # A combination that only the work itself could refuse, or nothing finished before something outside was
         # missing: leave no state behind that would ask for --resume, or stand in the way of a smaller run.
@@ -95,9 +124,11 @@ def study(
     return tables, {label: text for label, text in texts.items() if text is not None}
 
 
-def _complete(waiting: Mapping[Path, Run], jobs: int | None, progress: Callable[[str], None] | None) -> None:
+def _complete(
+    waiting: Mapping[Path, Run], jobs: int | None, keep_models: bool, progress: Callable[[str], None] | None
+) -> None:
     """Work through all blocks that are not done."""
-    units = [Unit(run, out, block) for out, run in waiting.items() for block in range(blocks(run))]
+    units = [Unit(run, out, block, keep_models) for out, run in waiting.items() for block in range(blocks(run))]
     units = [unit for unit in units if not unit.done]
     with pool(min(_processes([unit.run for unit in units], jobs), len(units))) as executor:
         bases = {key: unit for unit in units if (key := unit.base_key)}
@@ -163,6 +194,8 @@ def _gather(run: Run, out: Path) -> None:
     state = state_folder(out)
     results = [state / f"block-{block:04d}.done" for block in range(blocks(run))]
     about = record.provenance() | {"run_id": run.run_id, "run": record.describe(run)}
+    if chosen := Choices(state / CHOICES).read():
+        about["chosen"] = chosen
     for name, file in (("texts.parquet", record.texts_file(out)), ("table.parquet", out)):
         parts = [pq.read_table(folder / name) for folder in results if (folder / name).exists()]
         if parts:

@@ -18,11 +18,21 @@ from model_collapse import metrics as measures
 from model_collapse.data import Data, Rows, Source
 from model_collapse.loop import Generation, generations
 from model_collapse.record import Run
+from model_collapse.run.locks import locked
+from model_collapse.run.pieces import Choices, Pieces
 
 
 def state_folder(out: Path) -> Path:
     """Where the state of the unfinished run of `out` lies."""
     return out.with_name(out.name + ".state")
+
+
+def kept_models(out: Path) -> Path:
+    """Where the models of the run of `out` are left if they are asked for."""
+    return out.with_name(out.name + ".models")
+
+
+CHOICES = "choices.json"
 
 
 @dataclass(frozen=True)
@@ -32,11 +42,22 @@ class Unit:
     run: Run
     out: Path
     block: int
+    keep_models: bool = False
 
     @property
     def folder(self) -> Path:
         """Where the block's finished generations lie."""
         return state_folder(self.out) / f"block-{self.block:04d}"
+
+    @property
+    def models(self) -> Path:
+        """Where the models lie that are still needed, or that the user wants to keep."""
+        return kept_models(self.out) / self.folder.name if self.keep_models else self.folder
+
+    @property
+    def choices(self) -> Choices:
+        """What was chosen for the machine, for all blocks of the run."""
+        return Choices(state_folder(self.out) / CHOICES)
 
     @property
     def result(self) -> Path:
@@ -85,12 +106,13 @@ def _base_folder(unit: Unit) -> Path:
 def make_base(unit: Unit) -> None:
     """Pre-train what all generations of a run start from, once for all its chains, and keep it."""
     folder = _base_folder(unit)
-    if record.intact(folder):
-        return
-    # Keyed by the seed alone: the paper's repetitions share one pre-trained model too.
-    rng = streams.stream(unit.run.seed)(-1, streams.BASE)
-    model = unit.family.base(unit.source(), rng)
-    record.write_folder(folder, lambda inside: unit.family.save(model, inside), {"family": unit.run.family})
+    with locked(folder):
+        if record.intact(folder):
+            return
+        # Keyed by the seed alone: the paper's repetitions share one pre-trained model too.
+        rng = streams.stream(unit.run.seed)(-1, streams.BASE)
+        model = unit.family.base(unit.source(), rng)
+        record.write_folder(folder, lambda inside: unit.family.save(model, inside), {"family": unit.run.family})
 
 
 def work(unit: Unit) -> None:
@@ -100,17 +122,19 @@ def work(unit: Unit) -> None:
         start = family.base(source, unit.stream(-1, streams.BASE))
     else:
         start = family.load(_base_folder(unit))
-    regime = registry.build(regimes, run.regime, run.regime_args)
-    judges = [registry.build(filters, name, values) for name, values in run.filters]
-    notes = _Notes(unit, family, source)
+    pieces: Any = None
+    if family.checkpoints:
+        family = unit.choices.freeze(family, start)
+        pieces = Pieces(family, unit.folder, unit.models, unit.choices)
+    notes = _Notes(unit, family, source, pieces)
     chain = generations(
         source,
-        family,
-        regime,
+        pieces or family,
+        registry.build(regimes, run.regime, run.regime_args),
         run.n,
         unit.stream,
         last=run.generations,
-        filters=judges,
+        filters=[registry.build(filters, name, values) for name, values in run.filters],
         given=run.given,  # type: ignore[arg-type]
         start=start,
         saved=notes,
@@ -124,8 +148,8 @@ def work(unit: Unit) -> None:
 class _Notes:
     """Takes down every generation of a block: its metrics, and for a family that checkpoints its sample."""
 
-    def __init__(self, unit: Unit, family: Any, source: Source) -> None:
-        self.unit, self.family, self.source = unit, family, source
+    def __init__(self, unit: Unit, family: Any, source: Source, pieces: Pieces | None) -> None:
+        self.unit, self.family, self.source, self.pieces = unit, family, source, pieces
         self.metrics = measures.chosen(unit.run.metrics, family)
         self.reference: measures.Reference | None = None
         self.rows: list[pa.Table] = []
@@ -133,23 +157,38 @@ class _Notes:
         self.clock = time.perf_counter()
 
     def load(self, t: int, train: Data) -> Generation | None:
-        folder = self._folder(t)
-        if not self.family.checkpoints or not record.intact(folder):
+        if self.pieces is None:
+            return None
+        self.pieces.t = t
+        folder, model = self._folder(t), self.pieces.model(t)
+        # Generation 0 is what metrics compare with; a continued family goes on from the last one that is whole.
+        wanted = t == 0 or (self.pieces.continued and not self._goes_on(t))
+        if not record.intact(folder) or (wanted and not record.intact(model)):
             return None
         from safetensors.numpy import load_file
 
         arrays = load_file(folder / "sample.safetensors")
-        model = self.family.load(folder / "model") if (folder / "model").exists() else None
         given = Rows(arrays["given"]) if "given" in arrays else None
-        generation = Generation(t, train, model, Data.of(Rows(arrays["sample"]), born=t + 1, author=1), given)
+        fitted = self.family.load(model) if wanted else None
+        generation = Generation(t, train, fitted, Data.of(Rows(arrays["sample"]), born=t + 1, author=1), given)
         self._note(generation, pq.read_table(folder / "rows.parquet") if self._due(t) else None)
+        self.pieces.saved(t, self.unit.keep_models)
         self.clock = time.perf_counter()
         return generation
 
+    def _goes_on(self, t: int) -> bool:
+        """Whether later generations are there, up to one that has its model."""
+        assert self.pieces is not None
+        while record.intact(self._folder(t := t + 1)):
+            if record.intact(self.pieces.model(t)):
+                return True
+        return False
+
     def save(self, generation: Generation) -> None:
         self._note(generation, None)
-        if self.family.checkpoints:
+        if self.pieces is not None:
             record.write_folder(self._folder(generation.t), lambda inside: self._checkpoint(generation, inside), {})
+            self.pieces.saved(generation.t, self.unit.keep_models)
 
     def write(self, folder: Path) -> None:
         """The block's tables."""
@@ -169,10 +208,6 @@ class _Notes:
         save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, folder / "sample.safetensors")
         if self._due(generation.t):
             pq.write_table(self.rows[-1], folder / "rows.parquet")
-        if generation.t == 0:
-            # Metrics compare with generation 0; no later model is needed again, and weights are large.
-            (folder / "model").mkdir()
-            self.family.save(generation.model, folder / "model")
 
     def _due(self, t: int) -> bool:
         """Whether metrics are taken at generation t."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -121,7 +121,9 @@ class Opt:
     engine: Annotated[
         Literal["fast", "reference"], Field(description="own decoder, or transformers' generate: the same tokens")
     ] = "fast"
-    sample_batch: Annotated[int, Field(ge=1, description="prompts continued at a time")] = 64
+    sample_batch: Annotated[
+        Auto | Count, Field(description="prompts continued at a time; auto: what fits, frozen when a run starts")
+    ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
         Field(description="of training and writing; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
@@ -266,13 +268,33 @@ class Opt:
 
         The prompts are not part of the result. Every prompt token is attended to, </s> inside a block included.
         """
+        return Rows(np.concatenate([shard().x for shard in self.shards(model, n, rng, given=given)]))
+
+    def shards(
+        self, model: OptModel, n: int, rng: np.random.Generator, *, given: Rows | None = None
+    ) -> Iterator[Callable[[], Rows]]:
+        """What `sample` writes, as calls that each write the next `decoding.SHARD` rows and depend on no other."""
         from model_collapse.families.opt import decoding
 
         if given is None or len(given) != n:
             raise InputError(
                 f"opt continues prompts: it needs {n} given blocks, not {0 if given is None else len(given)}"
             )
-        return Rows(decoding.write(model, given.x, rng, self))
+        return decoding.shards(model, given.x, rng, self)
+
+    def choose(self, model: OptModel) -> dict[str, Any]:
+        """Settings that are chosen for the machine and change no result but ties: for models like this one."""
+        from model_collapse.families.opt import decoding
+
+        return {"sample_batch": decoding.batch(model, self)}
+
+    def halved(self, use: Literal["fit", "sample"]) -> dict[str, Any] | None:
+        """Settings that need about half the memory in this use, or None where there is nothing to halve."""
+        if use == "fit":
+            now = self.chunk or self.blocks_per_step
+            return {"chunk": now // 2} if now > 1 else None
+        now = 1 if self.sample_batch == "auto" else self.sample_batch
+        return {"sample_batch": now // 2} if now > 1 else None
 
     def score(self, model: OptModel, rows: Rows) -> np.ndarray:
         """Negative log-likelihood in nats of every token but the first of each row, given those before it in the row.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers import GenerationConfig, OPTForCausalLM
 
+from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.families.opt import engine, hardware
 from model_collapse.families.opt.model import OptModel, build
@@ -17,42 +20,77 @@ if TYPE_CHECKING:
     from model_collapse.families.opt import Opt
 
 
-def write(model: OptModel, x: np.ndarray, rng: np.random.Generator, settings: Opt) -> np.ndarray:
-    """Continue prompts x (n, m) by `settings.block` tokens each: (n, block), int32. See `Opt.sample`."""
-    device = hardware.device()
-    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+SHARD = 512
+"""Rows that a shard writes. They do not depend on it: what is drawn is drawn for all rows at once."""
+
+LARGEST = 64
+"""Prompts at a time that keep a CPU busy; more of them only take memory."""
+
+
+def batch(model: OptModel, settings: Opt) -> int:
+    """How many prompts are continued at a time: the setting, or what suits the device."""
+    return LARGEST if settings.sample_batch == "auto" else settings.sample_batch
+
+
+def shards(model: OptModel, x: np.ndarray, rng: np.random.Generator, settings: Opt) -> Iterator[Callable[[], Rows]]:
+    """Calls that continue SHARD of the prompts x (n, m) each, by `settings.block` tokens. See `Opt.sample`."""
     if x.shape[1] + settings.block > model.positions:
         raise InputError(
             f"family.block={settings.block}: a prompt of {x.shape[1]} tokens and {settings.block} new ones are more "
             f"than the {model.positions} the model reads"
         )
-    less = f"use --set family.sample_batch={max(1, settings.sample_batch // 2)}"
-    with hardware.threads(settings.threads), hardware.memory(less), torch.inference_mode():
-        prompts = checked(model, x, device)
-        module = build(model, 0, device).eval()
-        dtype = hardware.precision(settings.precision, device)
-        parts = prompts.split(settings.sample_batch)
-        if settings.engine == "reference":
-            with hardware.mixed(dtype, device):
-                written = [reference(module, part, settings.block, settings, generator) for part in parts]
-        else:
-            # Drawn for all rows at once, so that a row's tokens do not depend on the batch it is in.
-            shape = len(prompts), settings.block
-            draws = torch.rand(shape, generator=generator, dtype=torch.float64).to(device).split(settings.sample_batch)
-            fast = engine.Engine(module, dtype)
-            written = [
-                fast.write(part, settings.block, settings, draw) for part, draw in zip(parts, draws, strict=True)
-            ]
-    return torch.cat(written).cpu().numpy().astype(np.int32)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    # Drawn for all rows at once, so that a row's tokens do not depend on the batch or the shard it is in.
+    draws = torch.rand((len(x), settings.block), generator=generator, dtype=torch.float64)
+    seeds = torch.randint(2**62, (-(-len(x) // SHARD),), generator=generator)
+    writer = _Writer(model, settings)
+    for i, seed in enumerate(seeds.tolist()):
+        rows = slice(i * SHARD, (i + 1) * SHARD)
+        yield partial(writer.write, x[rows], draws[rows], seed)
 
 
-def reference(
-    module: OPTForCausalLM, prompts: torch.Tensor, new_tokens: int, settings: Opt, generator: torch.Generator
-) -> torch.Tensor:
+class _Writer:
+    """A model's weights laid out for writing, once for all shards."""
+
+    def __init__(self, model: OptModel, settings: Opt) -> None:
+        self.model, self.settings = model, settings
+        self.device = hardware.device()
+
+    @cached_property
+    def module(self) -> OPTForCausalLM:
+        return build(self.model, 0, self.device).eval()
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        return hardware.precision(self.settings.precision, self.device)
+
+    @cached_property
+    def engine(self) -> engine.Engine:
+        return engine.Engine(self.module, self.dtype)
+
+    def write(self, x: np.ndarray, draws: torch.Tensor, seed: int) -> Rows:
+        """Continue prompts x (n, m): Rows (n, block) of int32. The library's own way draws from `seed` instead."""
+        settings, size = self.settings, batch(self.model, self.settings)
+        less = f"use --set family.sample_batch={max(1, size // 2)}"
+        with hardware.threads(settings.threads), hardware.memory(less), torch.inference_mode():
+            parts = checked(self.model, x, self.device).split(size)
+            if settings.engine == "reference":
+                with hardware.mixed(self.dtype, self.device), hardware.seeded(seed, self.device):
+                    written = [reference(self.module, part, settings.block, settings) for part in parts]
+            else:
+                written = [
+                    self.engine.write(part, settings.block, settings, draw)
+                    for part, draw in zip(parts, draws.to(self.device).split(size), strict=True)
+                ]
+            return Rows(torch.cat(written).cpu().numpy().astype(np.int32))
+
+
+def reference(module: OPTForCausalLM, prompts: torch.Tensor, new_tokens: int, settings: Opt) -> torch.Tensor:
     """`new_tokens` tokens after each prompt (n, m) by transformers' `generate`: (n, new_tokens), on their device.
 
     beam: the sequence of largest total log-probability among `beams`; greedy: the likeliest token at each step;
-    sample: a draw from the distribution after temperature, top_k, top_p and repetition penalty.
+    sample: a draw from the distribution after temperature, top_k, top_p and repetition penalty, by torch's hidden
+    generator.
     """
     end = module.config.eos_token_id if settings.end == "forbidden" else None
     options: dict[str, Any] = {
@@ -69,9 +107,7 @@ def reference(
     configuration = GenerationConfig(**options)
     # generate fills whatever is None here from the module's own configuration, where </s> would end a text.
     module.generation_config = configuration
-    seed = int(torch.randint(2**62, (1,), generator=generator))
-    with hardware.seeded(seed, prompts.device):
-        written = module.generate(
-            input_ids=prompts, attention_mask=torch.ones_like(prompts), generation_config=configuration
-        )
+    written = module.generate(
+        input_ids=prompts, attention_mask=torch.ones_like(prompts), generation_config=configuration
+    )
     return written[:, prompts.shape[1] :]

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from model_collapse.errors import OutsideError
+from model_collapse.errors import OutOfMemory
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -65,8 +65,17 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def memory(remedy: str) -> Iterator[None]:
-    """Turns an exhausted GPU into one line that says what to do."""
+    """Turns exhausted memory into OutOfMemory, one line that says what to do."""
     try:
         yield
     except torch.OutOfMemoryError:
-        raise OutsideError(f"out of GPU memory: {remedy}") from None
+        full = "GPU memory"
+    except RuntimeError as error:
+        # What torch raises on a CPU has no class of its own.
+        if "DefaultCPUAllocator" not in str(error):
+            raise
+        full = "memory"
+    else:
+        return
+    # Raised here, after the handler has let go of the tensors that filled the memory: the caller may try again.
+    raise OutOfMemory(f"out of {full}: {remedy}")

@@ -57,7 +57,7 @@ def train(
         epochs = math.ceil(steps / per_epoch)
         rates = _rates(steps, lr, settings.warmup, schedule or settings.schedule)
         room = start.positions - blocks.shape[1] + 1 if start.weights is None else 1
-        lowest, weights = math.inf, None
+        lowest, kept, weights = math.inf, epochs, None
         for epoch in range(epochs):
             module.train()
             order = torch.from_numpy(rng.permutation(len(blocks))).to(device)
@@ -71,13 +71,18 @@ def train(
                 loss = float(token_losses(module, held_out).mean())
                 said += f", validation loss {loss:.3f}"
                 if loss < lowest:
-                    lowest, weights = loss, unbuild(module)
+                    lowest, kept, weights = loss, epoch + 1, unbuild(module)
             if progress:
                 progress(said)
         weights = weights or unbuild(module)
     if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
         raise _diverged(f"the last step of epoch {epochs}", lr)
-    return OptModel(start.config, weights)
+    before = start.config.get("training", {}).get("tokens_seen", 0)
+    read = min(kept * per_epoch, steps) * settings.blocks_per_step
+    # The last batch of a pass is what is left of the rows.
+    rows = min(read, kept * len(blocks))
+    told = {"tokens_seen": before + rows * blocks.shape[1], "epoch": kept}
+    return OptModel(start.config | {"training": told}, weights)
 
 
 class _Step:

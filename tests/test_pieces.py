@@ -1,0 +1,283 @@
+"""Inside a generation: a kill costs a shard at most, a full memory halves the batch once, models do not pile up."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model_collapse import families, metrics, record
+from model_collapse.errors import OutOfMemory
+from model_collapse.run import execute, pieces, plan, state_folder
+from model_collapse.run.locks import locked
+
+SHARDED = '''
+"""A toy that writes in shards of two rows and whose memory can be full."""
+from dataclasses import dataclass
+from functools import partial
+import json
+import numpy as np
+from model_collapse.data import Data, Rows, Source
+from model_collapse.errors import OutOfMemory
+
+made = []
+FULL = {"fit": 0, "sample": 0}
+CHOSEN = [8]
+
+def _full(use):
+    if FULL[use]:
+        FULL[use] -= 1
+        raise OutOfMemory(f"out of memory in {use}: less of it")
+
+@dataclass(frozen=True)
+class Sharded:
+    """A number that walks."""
+    continued: bool = False
+    many: int = 8
+    few: int = 4
+    conditional = False
+    reads = "numbers"
+    metrics = ("place",)
+    rows = 5
+    block_size = 1
+    checkpoints = True
+
+    def source(self, n, rng, replicates):
+        return Source(Data.real(Rows(rng.standard_normal(n))), fresh=lambda m, rng: Rows(rng.standard_normal(m)))
+
+    def base_settings(self):
+        return None
+
+    def base(self, source, rng):
+        return np.zeros(1)
+
+    def device(self):
+        return "cpu"
+
+    def choose(self, model):
+        return {"many": CHOSEN[0]}
+
+    def halved(self, use):
+        return {"fit": {"few": self.few // 2}, "sample": {"many": self.many // 2}}[use]
+
+    def fit(self, data, rng, *, start=None, validation=None):
+        made.append("fit")
+        drawn = rng.standard_normal(1)
+        _full("fit")
+        return start + data.rows.x.mean(keepdims=True) + drawn
+
+    def shards(self, model, n, rng, *, given=None):
+        noise = rng.standard_normal(n)
+        for i in range(0, n, 2):
+            yield partial(self._write, model + noise[i:i + 2])
+
+    def _write(self, x):
+        made.append("shard")
+        _full("sample")
+        return Rows(x)
+
+    def sample(self, model, n, rng, *, given=None):
+        return Rows(np.concatenate([shard().x for shard in self.shards(model, n, rng)]))
+
+    def save(self, model, folder):
+        (folder / "model.json").write_text(json.dumps(model.tolist()))
+
+    def load(self, folder):
+        return np.array(json.loads((folder / "model.json").read_text()))
+'''
+PLACE = """
+def place(generation, reference):
+    return {"model": generation.model.item(), "row": generation.sample.rows.x.mean()}
+"""
+
+
+class Killed(BaseException):
+    """As a kill is: nothing in the program expects it."""
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch) -> Iterator:
+    """The family `sharded` is there; its module, with what it made and what it finds full."""
+    for package, content in ((families, SHARDED), (metrics, PLACE)):
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / "sharded.py").write_text(content)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
+    yield importlib.import_module("model_collapse.families.sharded")
+    for package in (families, metrics):
+        sys.modules.pop(f"{package.__name__}.sharded", None)
+
+
+def same(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"), check_exact=True)
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, planned: record.Run, out: Path) -> None:
+    """Execute until a folder whose path ends like that is about to be written."""
+    real = record.write_folder
+
+    def write(folder, fill, about):
+        if str(folder).endswith(name):
+            raise Killed
+        real(folder, fill, about)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "write_folder", write)
+        with pytest.raises(Killed):
+            execute(planned, out)
+
+
+@pytest.mark.parametrize("continued", [False, True])
+@pytest.mark.parametrize(
+    ("where", "again"),
+    [
+        ("model-0002", ["fit", "shard", "shard", "shard"]),
+        ("shards-0002/00000", ["shard", "shard", "shard"]),
+        ("shards-0002/00002", ["shard"]),
+        ("generation-0002", []),
+    ],
+)
+def test_a_kill_inside_a_generation_costs_one_piece(toy, tmp_path, monkeypatch, continued, where, again):
+    planned = plan("sharded", generations=3, settings={"family.continued": continued})
+    undisturbed, _ = execute(planned)
+    out = tmp_path / "c.parquet"
+    killed_at(monkeypatch, where, planned, out)
+    toy.made.clear()
+    resumed, _ = execute(planned, out)
+    assert toy.made == [*again, "fit", "shard", "shard", "shard"]
+    same(resumed, undisturbed)
+    assert os.listdir(tmp_path / "cache") == ["locks"] and not state_folder(out).exists()
+
+
+@pytest.mark.parametrize("use", ["fit", "sample"])
+def test_a_full_memory_halves_the_batch_once(toy, tmp_path, capsys, use):
+    """Said, recorded, and the same numbers; full again, it is one line and the generations before are whole."""
+    planned, out = plan("sharded", generations=3), tmp_path / "c.parquet"
+    undisturbed, _ = execute(planned)
+    toy.FULL[use] = 1
+    table, _ = execute(planned, out)
+    same(table, undisturbed)
+    setting = {"fit": "few=2", "sample": "many=4"}[use]
+    assert f"out of memory in {use}: going on with family.{setting}\n" in capsys.readouterr().err
+    name, value = setting.split("=")
+    assert table.attrs["chosen"] == {"many": 8} | {name: int(value), "halved": [use]}
+
+    out = tmp_path / "d.parquet"
+    toy.FULL[use] = 2
+    with pytest.raises(OutOfMemory, match=f"^out of memory in {use}: less of it$"):
+        execute(planned, out)
+    resumed, _ = execute(planned, out)
+    same(resumed, undisturbed)
+
+
+def test_what_was_chosen_for_the_machine_is_frozen(toy, tmp_path, monkeypatch):
+    planned, out = plan("sharded", generations=3), tmp_path / "c.parquet"
+    killed_at(monkeypatch, "generation-0002", planned, out)
+    monkeypatch.setattr(toy, "CHOSEN", [2])
+    table, _ = execute(planned, out)
+    assert table.attrs["chosen"] == {"many": 8}
+    assert "sharded.many" not in table.attrs["run"] and table.attrs["run"]["family.many"] == 8
+
+
+@pytest.mark.parametrize("continued", [False, True])
+def test_models_do_not_pile_up_unless_asked(toy, tmp_path, monkeypatch, continued):
+    planned = plan("sharded", generations=5, settings={"family.continued": continued})
+    out = tmp_path / "c.parquet"
+    killed_at(monkeypatch, "block-0000.done", planned, out)
+    left = {name for name in os.listdir(state_folder(out) / "block-0000") if not name.startswith("generation")}
+    assert left == {"model-0000", *(["model-0005"] if continued else [])}
+    table, _ = execute(planned, tmp_path / "all.parquet", keep_models=True)
+    kept = tmp_path / "all.parquet.models" / "block-0000"
+    assert sorted(os.listdir(kept)) == [f"model-{t:04d}" for t in range(6)]
+    for t, (value,) in table.query("item == 'model'")[["generation", "value"]].set_index("generation").iterrows():
+        assert families.sharded.Sharded().load(kept / f"model-{t:04d}").item() == value
+
+
+def test_a_continued_chain_whose_last_model_is_lost_goes_back_to_one_that_is_there(toy, tmp_path, monkeypatch):
+    planned, out = plan("sharded", generations=4, settings={"family.continued": True}), tmp_path / "c.parquet"
+    undisturbed, _ = execute(planned)
+    killed_at(monkeypatch, "generation-0004", planned, out)
+    shutil.rmtree(state_folder(out) / "block-0000" / "model-0003")
+    shutil.rmtree(state_folder(out) / "block-0000" / "model-0004")
+    toy.made.clear()
+    same(execute(planned, out)[0], undisturbed)
+    assert toy.made.count("fit") == 4, "generation 0 is there, all others are computed again"
+
+
+def test_continued_means_from_the_weights_before(toy):
+    """Here a model is its start, plus the mean of what it read, plus noise that does not depend on either."""
+    tables = {
+        continued: execute(plan("sharded", generations=1, settings={"family.continued": continued}))[0]
+        for continued in (False, True)
+    }
+    value = {key: table.query("item == 'model'").set_index("generation")["value"] for key, table in tables.items()}
+    assert value[True][0] == value[False][0]
+    assert value[True][1] - value[False][1] == pytest.approx(value[True][0])
+
+
+# Two processes -----------------------------------------------------------------------------------------------------
+
+
+def test_two_that_want_the_same_run_compute_it_once(toy, tmp_path):
+    planned, other = plan("sharded", generations=3), plan("sharded", generations=2)
+    out, said = tmp_path / "c.parquet", []
+    with locked(out):
+        waiting = threading.Thread(target=lambda: said.append(execute(planned, out, progress=said.append)[0]))
+        waiting.start()
+        while not said:
+            waiting.join(0.01)
+        assert said == ["waiting for another process that works on c.parquet"] and not toy.made
+        execute(other, tmp_path / "d.parquet")
+        assert toy.made.count("fit") == 3, "another run does not wait"
+    waiting.join()
+    assert toy.made.count("fit") == 3 + 4
+    same(said[-1], execute(planned)[0])
+
+
+def test_a_lock_is_free_again_when_its_owner_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path))
+    with (
+        locked(tmp_path / "x"),
+        locked(tmp_path / "x", wait=False) as mine,
+        locked(tmp_path / "y", wait=False) as other,
+    ):
+        assert not mine and other
+    with locked(tmp_path / "x", wait=False) as mine:
+        assert mine
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "file" / "no"))
+    (tmp_path / "file").write_text("")
+    with locked(tmp_path / "x", wait=False) as mine:
+        assert mine, "without a place for locks everybody goes on"
+
+
+# OPT ---------------------------------------------------------------------------------------------------------------
+
+
+def test_shards_of_opt_are_its_sample(monkeypatch):
+    """Any shard size, in any order: the same tokens."""
+    pytest.importorskip("torch")
+    from model_collapse.families.opt import Opt, decoding, model
+
+    family = Opt(block=8, decoding="sample", vocabulary=260, sample_batch=3)
+    fitted = model.OptModel(
+        (blank := model.blank("tiny", 260, 16)).config, model.unbuild(model.build(blank, 0, decoding.hardware.device()))
+    )
+    given = pieces.Rows(np.random.default_rng(0).integers(4, 260, (11, 8)).astype(np.int32))
+    whole = family.sample(fitted, 11, np.random.default_rng(1), given=given).x
+    monkeypatch.setattr(decoding, "SHARD", 4)
+    shards = list(family.shards(fitted, 11, np.random.default_rng(1), given=given))
+    assert len(shards) == 3
+    written = {i: shards[i]().x for i in (2, 0, 1)}
+    np.testing.assert_array_equal(np.concatenate([written[i] for i in range(3)]), whole)
+    assert family.choose(fitted) == {"sample_batch": 3} and family.halved("sample") == {"sample_batch": 1}
+    assert Opt(batch=1).halved("fit") is None and Opt(batch=16).halved("fit") == {"chunk": 8}
