@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
+from scipy.special import entr
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
 from model_collapse.families._numbers import Starting
+
+PAIRS = 2**20
+"""About how many (context, token) pairs `Ngram.entropy` looks at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,18 @@ class Ngram(Starting):
         "rare_coverage",
         "vocabulary",
     )
+    more_metrics: ClassVar[tuple[str, ...]] = (
+        "entropy",
+        "distinct_2",
+        "type_token_ratio",
+        "unique_sentences",
+        "zipf",
+        "skeletons",
+        "similarity",
+        "facts",
+        "groups",
+        "kl",
+    )
     rows: ClassVar[int] = 256
     block_size: ClassVar[int] = 1
     checkpoints: ClassVar[bool] = False
@@ -127,22 +144,55 @@ class Ngram(Starting):
         for j in range(1, x.shape[1]):
             p = np.zeros(len(x))
             for length in range(min(self.order - 1, j) + 1):
-                level, context = model.levels[length], x[:, j - length : j]
-                low, high = _slice(level, context, model.vocabulary)
-                seen, total = high > low, level.mass[high] - level.mass[low]
-                pair = (
-                    level.pairs[np.minimum(low, len(level.pairs) - 1)] // model.vocabulary * model.vocabulary + x[:, j]
-                )
-                place = np.minimum(np.searchsorted(level.pairs, pair), len(level.pairs) - 1)
-                there = seen & (x[:, j] < model.vocabulary) & (level.pairs[place] == pair)
-                counted = np.where(there, level.mass[place + 1] - level.mass[place], 0)
-                share = np.divide(counted, total, out=np.zeros(len(x)), where=seen)
+                seen, share = _share(model, length, x[:, j - length : j], x[:, j])
                 p = np.where(seen, share if length == 0 else (1 - self.back) * share + self.back * p, p)
             chance[:, j - 1] = p
         # Uniform over the tokens there may be, whatever this model has seen of them.
         chance = (1 - self.smoothing) * chance + self.smoothing / self.vocabulary
         with np.errstate(divide="ignore"):
             return -np.log(chance)
+
+    def entropy(self, model: Counts, rows: Rows) -> np.ndarray:
+        """Entropy in nats of the law of every token but the first of each row, smoothing included: as `score`.
+
+        A token that never followed the last one has probability b^k P_1, where k context lengths of one token and more
+        were seen. So the sum over all tokens is made once for each k, and put right for those that did follow.
+        """
+        x, reach, size = rows.x.astype(np.int64), self.order - 1, model.vocabulary
+        # What no model knows stands before a row, so that contexts are shorter there, as in `score`.
+        padded = np.concatenate([np.full((len(x), reach), size), np.minimum(x, size)], axis=1)
+        every = padded[:, np.arange(1, x.shape[1])[:, None] + np.arange(reach)].reshape(-1, reach)
+        _, first, place = np.unique(_code(every, size + 1), return_index=True, return_inverse=True)
+        contexts = every[first]
+
+        def terms(p: np.ndarray | float) -> np.ndarray:
+            return entr((1 - self.smoothing) * p + self.smoothing / self.vocabulary)
+
+        alone = np.zeros(size)
+        alone[model.levels[0].pairs] = np.diff(model.levels[0].mass) / model.levels[0].mass[-1]
+        unseen = max(self.vocabulary - size, 0) * terms(0.0)
+        depth = np.zeros(len(contexts), int)
+        for length in range(1, self.order):
+            depth += np.diff(_slice(model.levels[length], contexts[:, reach - length :], size), axis=0)[0] > 0
+        total = np.array([terms(self.back**k * alone).sum() + unseen for k in range(self.order)])[depth]
+        for owner, token in _followers(model, contexts) if reach else ():
+            p = alone[token]
+            for length in range(1, self.order):
+                seen, share = _share(model, length, contexts[owner, reach - length :], token)
+                p = np.where(seen, (1 - self.back) * share + self.back * p, p)
+            gain = terms(p) - terms(self.back ** depth[owner] * alone[token])
+            total += np.bincount(owner, gain, minlength=len(total))
+        return total[place].reshape(len(x), -1)
+
+
+def _followers(model: Counts, contexts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Number of a context (C, k) and a token that followed its last one, for all of these, about PAIRS at a time."""
+    low, high = _slice(model.levels[1], contexts[:, -1:], model.vocabulary)
+    ends = np.cumsum(high - low)
+    for part in np.split(np.arange(len(contexts)), np.flatnonzero(np.diff(ends // PAIRS)) + 1):
+        owner = np.repeat(part, (high - low)[part])
+        step = np.arange(len(owner)) - (ends - (high - low))[owner] + (ends - (high - low))[part[0]]
+        yield owner, model.levels[1].pairs[low[owner] + step] % model.vocabulary
 
 
 def _code(context: np.ndarray, size: int) -> np.ndarray:
@@ -161,6 +211,18 @@ def _level(x: np.ndarray, size: int, length: int, weight: np.ndarray | None) -> 
         counts = np.bincount(pair, np.repeat(weight, len(windows) // len(x)))
     starts = np.searchsorted(pairs, np.arange(len(contexts) + 1) * size)
     return Level(contexts, starts, pairs, np.concatenate([[0.0], np.cumsum(counts)]))
+
+
+def _share(model: Counts, length: int, context: np.ndarray, token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each context (n, length) was seen, and how often the token (n,) followed it, over all that did: (n,)."""
+    level = model.levels[length]
+    low, high = _slice(level, context, model.vocabulary)
+    seen, total = high > low, level.mass[high] - level.mass[low]
+    pair = level.pairs[np.minimum(low, len(level.pairs) - 1)] // model.vocabulary * model.vocabulary + token
+    place = np.minimum(np.searchsorted(level.pairs, pair), len(level.pairs) - 1)
+    there = seen & (token < model.vocabulary) & (level.pairs[place] == pair)
+    counted = np.where(there, level.mass[place + 1] - level.mass[place], 0)
+    return seen, np.divide(counted, total, out=np.zeros(len(token)), where=seen)
 
 
 def _slice(level: Level, context: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
