@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import model_collapse.metrics.text
 from model_collapse import families, filters, loop, metrics, regimes, registry, streams
 from model_collapse.data import Data, Moments, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.loop import History, generations
+from model_collapse.metrics import text
 
 FAMILIES, REGIMES, FILTERS = (registry.names(package) for package in (families, regimes, filters))
 NUMERIC = [name for name in FAMILIES if registry.member(families, name).reads == "numbers"]
@@ -139,7 +139,7 @@ def test_families_share_their_signatures(name: str):
 def test_every_metric_of_a_family_is_one_documented_function(name: str):
     """And no two modules for one kind of data define one name, for a table knows a metric by its name alone."""
     cls = registry.member(families, name)
-    package = metrics.text if cls.reads == "text" else metrics
+    package = text if cls.reads == "text" else metrics
     names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg]
     modules = [importlib.import_module(f"{package.__name__}.{module}") for module in names]
     defined = Counter(

@@ -140,59 +140,71 @@ class Ngram(Starting):
     def score(self, model: Counts, rows: Rows) -> np.ndarray:
         """-ln P(token | those before it in its row) of every token but the first: rows (n, m) -> (n, m - 1), nats."""
         x = rows.x.astype(np.int64)
-        chance = np.empty(x[:, 1:].shape)
-        for j in range(1, x.shape[1]):
-            p = np.zeros(len(x))
-            for length in range(min(self.order - 1, j) + 1):
-                seen, share = _share(model, length, x[:, j - length : j], x[:, j])
-                p = np.where(seen, share if length == 0 else (1 - self.back) * share + self.back * p, p)
-            chance[:, j - 1] = p
-        # Uniform over the tokens there may be, whatever this model has seen of them.
-        chance = (1 - self.smoothing) * chance + self.smoothing / self.vocabulary
+        columns = range(1, x.shape[1])
+        chance = [self._chance(model, x[:, max(j - self.order + 1, 0) : j], x[:, j]) for j in columns]
         with np.errstate(divide="ignore"):
-            return -np.log(chance)
+            return -np.log(self._smoothed(np.stack(chance, axis=1)))
 
     def entropy(self, model: Counts, rows: Rows) -> np.ndarray:
-        """Entropy in nats of the law of every token but the first of each row, smoothing included: as `score`.
-
-        A token that never followed the last one has probability b^k P_1, where k context lengths of one token and more
-        were seen. So the sum over all tokens is made once for each k, and put right for those that did follow.
-        """
-        x, reach, size = rows.x.astype(np.int64), self.order - 1, model.vocabulary
+        """Entropy in nats of the law that `score` goes by, before every token but the first: (n, m) -> (n, m - 1)."""
+        x, reach = rows.x.astype(np.int64), self.order - 1
         # What no model knows stands before a row, so that contexts are shorter there, as in `score`.
-        padded = np.concatenate([np.full((len(x), reach), size), np.minimum(x, size)], axis=1)
-        every = padded[:, np.arange(1, x.shape[1])[:, None] + np.arange(reach)].reshape(-1, reach)
-        _, first, place = np.unique(_code(every, size + 1), return_index=True, return_inverse=True)
-        contexts = every[first]
+        padded = np.concatenate([np.full((len(x), reach), model.vocabulary), x], axis=1)
+        contexts = padded[:, np.arange(1, x.shape[1])[:, None] + np.arange(reach)].reshape(-1, reach)
+        return self._entropy(model, contexts, np.zeros(len(contexts), int)).reshape(len(x), -1)
 
-        def terms(p: np.ndarray | float) -> np.ndarray:
-            return entr((1 - self.smoothing) * p + self.smoothing / self.vocabulary)
+    def _entropy(self, model: Counts, contexts: np.ndarray, power: np.ndarray) -> np.ndarray:
+        """-sum_w q ln q over all tokens w, with q = P(w | context) times b^power, smoothed, for each context (C, k).
 
-        alone = np.zeros(size)
-        alone[model.levels[0].pairs] = np.diff(model.levels[0].mass) / model.levels[0].mass[-1]
-        unseen = max(self.vocabulary - size, 0) * terms(0.0)
-        depth = np.zeros(len(contexts), int)
-        for length in range(1, self.order):
-            depth += np.diff(_slice(model.levels[length], contexts[:, reach - length :], size), axis=0)[0] > 0
-        total = np.array([terms(self.back**k * alone).sum() + unseen for k in range(self.order)])[depth]
-        for owner, token in _followers(model, contexts) if reach else ():
-            p = alone[token]
-            for length in range(1, self.order):
-                seen, share = _share(model, length, contexts[owner, reach - length :], token)
-                p = np.where(seen, (1 - self.back) * share + self.back * p, p)
-            gain = terms(p) - terms(self.back ** depth[owner] * alone[token])
+        Of a token that never followed a context, P is b times what it is after the next shorter one. So the sum for
+        that one, with one power more, has to be put right only for those that did.
+        """
+        _, first, place = np.unique(
+            _code(np.minimum(contexts, model.vocabulary), model.vocabulary + 1) * self.order + power,
+            return_index=True,
+            return_inverse=True,
+        )
+        contexts, power, length = contexts[first], power[first], contexts.shape[1]
+        if length == 0:
+            every = np.arange(max(self.vocabulary, model.vocabulary))
+            alone = self._chance(model, np.empty((len(every), 0), int), every)
+            return np.array([entr(self._smoothed(self.back**k * alone)).sum() for k in power])[place]
+        low, high = _slice(model.levels[length], contexts, model.vocabulary)
+        total = self._entropy(model, contexts[:, 1:], power + (high > low))
+        for owner, token in _followers(model.levels[length], low, high, model.vocabulary):
+            p, shorter = (self._chance(model, contexts[owner, cut:], token) for cut in (0, 1))
+            without = entr(self._smoothed(self.back ** (power[owner] + 1) * shorter))
+            gain = entr(self._smoothed(self.back ** power[owner] * p)) - without
             total += np.bincount(owner, gain, minlength=len(total))
-        return total[place].reshape(len(x), -1)
+        return total[place]
+
+    def _chance(self, model: Counts, context: np.ndarray, token: np.ndarray) -> np.ndarray:
+        """P(token | context) without smoothing, for each token (n,) after its context (n, k)."""
+        p = np.zeros(len(token))
+        for length in range(context.shape[1] + 1):
+            level = model.levels[length]
+            low, high = _slice(level, context[:, context.shape[1] - length :], model.vocabulary)
+            seen, total = high > low, level.mass[high] - level.mass[low]
+            pair = level.pairs[np.minimum(low, len(level.pairs) - 1)] // model.vocabulary * model.vocabulary + token
+            place = np.minimum(np.searchsorted(level.pairs, pair), len(level.pairs) - 1)
+            there = seen & (token < model.vocabulary) & (level.pairs[place] == pair)
+            counted = np.where(there, level.mass[place + 1] - level.mass[place], 0)
+            share = np.divide(counted, total, out=np.zeros(len(token)), where=seen)
+            p = np.where(seen, share if length == 0 else (1 - self.back) * share + self.back * p, p)
+        return p
+
+    def _smoothed(self, p: np.ndarray) -> np.ndarray:
+        """Mixed with the uniform law over the tokens there may be, whatever a model has seen of them."""
+        return (1 - self.smoothing) * p + self.smoothing / self.vocabulary
 
 
-def _followers(model: Counts, contexts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Number of a context (C, k) and a token that followed its last one, for all of these, about PAIRS at a time."""
-    low, high = _slice(model.levels[1], contexts[:, -1:], model.vocabulary)
-    ends = np.cumsum(high - low)
-    for part in np.split(np.arange(len(contexts)), np.flatnonzero(np.diff(ends // PAIRS)) + 1):
-        owner = np.repeat(part, (high - low)[part])
-        step = np.arange(len(owner)) - (ends - (high - low))[owner] + (ends - (high - low))[part[0]]
-        yield owner, model.levels[1].pairs[low[owner] + step] % model.vocabulary
+def _followers(level: Level, low: np.ndarray, high: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(number of a slice, token) for every pair in slices of a level, about `PAIRS` of them at a time."""
+    count = high - low
+    for part in np.split(np.arange(len(low)), np.flatnonzero(np.diff(np.cumsum(count) // PAIRS)) + 1):
+        owner = np.repeat(part, count[part])
+        step = np.arange(len(owner)) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
+        yield owner, level.pairs[low[owner] + step] % size
 
 
 def _code(context: np.ndarray, size: int) -> np.ndarray:
@@ -211,18 +223,6 @@ def _level(x: np.ndarray, size: int, length: int, weight: np.ndarray | None) -> 
         counts = np.bincount(pair, np.repeat(weight, len(windows) // len(x)))
     starts = np.searchsorted(pairs, np.arange(len(contexts) + 1) * size)
     return Level(contexts, starts, pairs, np.concatenate([[0.0], np.cumsum(counts)]))
-
-
-def _share(model: Counts, length: int, context: np.ndarray, token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each context (n, length) was seen, and how often the token (n,) followed it, over all that did: (n,)."""
-    level = model.levels[length]
-    low, high = _slice(level, context, model.vocabulary)
-    seen, total = high > low, level.mass[high] - level.mass[low]
-    pair = level.pairs[np.minimum(low, len(level.pairs) - 1)] // model.vocabulary * model.vocabulary + token
-    place = np.minimum(np.searchsorted(level.pairs, pair), len(level.pairs) - 1)
-    there = seen & (token < model.vocabulary) & (level.pairs[place] == pair)
-    counted = np.where(there, level.mass[place + 1] - level.mass[place], 0)
-    return seen, np.divide(counted, total, out=np.zeros(len(token)), where=seen)
 
 
 def _slice(level: Level, context: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -27,11 +27,7 @@ def similarity(generation: Generation, reference: Reference) -> dict[str, float]
     real, given = reference.source.train.rows, generation.given
     assert isinstance(real, Rows) and isinstance(given, Rows)
     x, last = written(generation), len(real) - 1
-    place = np.arange(min(len(x), last))
-    if given.x.shape[1] == real.x.shape[1]:
-        place = place[np.all(given.x[place] == real.x[place], axis=1)]
-    else:
-        place = place[:0]
+    place = np.array([i for i in range(min(len(x), last)) if np.array_equal(given.x[i], real.x[i])], int)
     items = {f"overlap_{n}": _mean(_overlap(x[place], real.x[place + 1], n)) for n in (1, 2)}
     if hasattr(reference.family, "states"):
         ours, theirs = (states(reference.family, reference.first.model, rows) for rows in (rows_of(generation), real))

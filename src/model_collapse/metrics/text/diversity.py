@@ -91,7 +91,8 @@ def skeletons(generation: Generation, reference: Reference) -> float:
     Every token but the 100 commonest of the real training text (mostly function words, endings and punctuation)
     becomes one symbol; counted are the 4-grams of what is left, none across the end of a block.
     """
-    return _different(grams(_frame(reference.source)[written(generation)], 4))
+    frame = _frame(reference.source)
+    return _different(grams(frame[np.minimum(written(generation), len(frame) - 1)], 4))
 
 
 def state_diversity(generation: Generation, reference: Reference) -> float:
@@ -124,9 +125,9 @@ def _whole(prompt: str, text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def _frame(source: Any) -> np.ndarray:
-    """For each token: its rank in the real training text if it is among the 100 commonest, from 1, else 0."""
-    counts = np.bincount(source.train.rows.x.ravel(), minlength=source.tokenizer.size)
+    """For each token of the real training text, and one beyond them: its rank from 1 if that is at most 100, else 0."""
+    counts = np.append(np.bincount(source.train.rows.x.ravel()), 0)
     common = np.argsort(-counts, kind="stable")[:RANKS]
     frame = np.zeros(len(counts), np.int64)
     frame[common] = np.arange(1, len(common) + 1)
-    return frame
+    return np.where(counts > 0, frame, 0)
