@@ -150,8 +150,10 @@ class Ngram(Starting):
         x, reach = rows.x.astype(np.int64), self.order - 1
         # What no model knows stands before a row, so that contexts are shorter there, as in `score`.
         padded = np.concatenate([np.full((len(x), reach), model.vocabulary), x], axis=1)
-        contexts = padded[:, np.arange(1, x.shape[1])[:, None] + np.arange(reach)].reshape(-1, reach)
-        return self._entropy(model, contexts, np.zeros(len(contexts), int)).reshape(len(x), -1)
+        contexts = padded[:, np.arange(1, x.shape[1])[:, None] + np.arange(reach)]
+        n, places, _ = contexts.shape
+        flat = contexts.reshape(n * places, reach)
+        return self._entropy(model, flat, np.zeros(n * places, int)).reshape(n, places)
 
     def _entropy(self, model: Counts, contexts: np.ndarray, power: np.ndarray) -> np.ndarray:
         """-sum_w q ln q over all tokens w, with q = P(w | context) times b^power, smoothed, for each context (C, k).
