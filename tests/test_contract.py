@@ -22,6 +22,7 @@ from model_collapse import families, filters, loop, metrics, regimes, registry, 
 from model_collapse.data import Data, Moments, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.loop import History, generations
+from model_collapse.metrics import text
 
 FAMILIES, REGIMES, FILTERS = (registry.names(package) for package in (families, regimes, filters))
 NUMERIC = [name for name in FAMILIES if registry.member(families, name).reads == "numbers"]
@@ -136,17 +137,20 @@ def test_families_share_their_signatures(name: str):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_metric_of_a_family_is_one_documented_function(name: str):
-    """And no two modules define one name, for the table knows a metric by its name alone."""
+    """And no two modules for one kind of data define one name, for a table knows a metric by its name alone."""
     cls = registry.member(families, name)
-    names = [module.name for module in pkgutil.iter_modules(metrics.__path__)]
-    modules = [importlib.import_module(f"{metrics.__name__}.{module}") for module in names]
+    package = text if cls.reads == "text" else metrics
+    names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg]
+    modules = [importlib.import_module(f"{package.__name__}.{module}") for module in names]
     defined = Counter(
         key
         for module in modules
         for key, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__
     )
-    for metric, function in metrics.chosen(cls.metrics, cls).items():
+    every = (*cls.metrics, *cls.more_metrics)
+    assert len(set(every)) == len(every)
+    for metric, function in metrics.chosen(every, cls).items():
         assert defined[metric] == 1, f"{metric} is defined {defined[metric]} times"
         assert list(inspect.signature(function).parameters) == ["generation", "reference"]
         assert function.__name__ == metric and function.__doc__

@@ -1,64 +1,35 @@
 """Metrics of text against values worked out by hand and against the embedded world."""
 
+import json
 from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from toy_text import Model, TextSource, case
 
-from model_collapse import corpora
-from model_collapse.data import Data, Rows
-from model_collapse.metrics import text
-
-
-class Told:
-    """A family whose models are arrays of nats per token, given out whatever the rows are."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def score(self, model: SimpleNamespace, rows: Rows) -> np.ndarray:
-        self.asked += 1
-        return np.log(2) * np.asarray(model.bits, np.float32)
-
-
-class Model:
-    """Bits per predicted token; compared by identity, as models are."""
-
-    def __init__(self, bits: object) -> None:
-        self.bits = bits
-
-
-def case(wrote=((5, 5),), bits=((1.0,),), *, given=None, source=None, first=None):
-    """(generation, reference) with what a test needs of them."""
-    source = source or SimpleTextSource()
-    model = Model(bits)
-    sample = Data.real(Rows(np.array(wrote, np.int32)))
-    generation = SimpleNamespace(model=model, sample=sample, given=given)
-    return generation, SimpleNamespace(first=SimpleNamespace(model=first or model), source=source, family=Told())
-
-
-class SimpleTextSource:
-    def __init__(self, train=((0, 1),), world=None) -> None:
-        self.train = Data.real(Rows(np.array(train, np.int32)))
-        self.test = Data.real(Rows(np.zeros((2, 3), np.int32)))
-        self.world = world
+from model_collapse import cli, corpora, run
+from model_collapse.data import Rows
+from model_collapse.errors import InputError
+from model_collapse.families.ngram import Ngram
+from model_collapse.families.opt import Opt
+from model_collapse.metrics.text import KNOWN_LAW, facts, perplexity
 
 
 def test_the_two_perplexities():
     generation, reference = case(bits=[[0, 2], [4, 4]])
-    assert text.perplexity(generation, reference) == pytest.approx(2**2.5)
-    assert text.perplexity_block_mean(generation, reference) == pytest.approx((2 + 16) / 2)
+    assert perplexity.perplexity(generation, reference) == pytest.approx(2**2.5)
+    assert perplexity.perplexity_block_mean(generation, reference) == pytest.approx((2 + 16) / 2)
     assert reference.family.asked == 1
     other = SimpleNamespace(model=Model([[3, 3], [3, 3]]))
-    assert text.perplexity(other, reference) == pytest.approx(8)
+    assert perplexity.perplexity(other, reference) == pytest.approx(8)
     assert reference.family.asked == 2
 
 
 def test_written_perplexity_is_taken_under_generation_0():
     bits = np.log2(10) * np.array([[0.57], [1.22], [1.22], [3.99], [7.0]])
     generation, reference = case(bits=[[0.0]], first=Model(bits))
-    items = text.written_perplexity(generation, reference)
+    items = perplexity.written_perplexity(generation, reference)
     bins = {name: share for name, share in items.items() if name.startswith("bin ")}
     assert list(bins)[:2] == ["bin 0.00", "bin 0.05"] and list(bins)[-1] == "bin 3.95" and len(bins) == 80
     assert {name: share for name, share in bins.items() if share} == pytest.approx(
@@ -70,31 +41,14 @@ def test_written_perplexity_is_taken_under_generation_0():
     assert len(items) == 87
 
 
-def test_three_grams():
-    # Block 1: abc bca cab abc; block 2: abc bcd cde def. Eight 3-grams, six different, one repeated in its block.
-    generation, reference = case([[7, 8, 9, 7, 8, 9], [7, 8, 9, 50_000, 11, 12]])
-    assert text.distinct_3(generation, reference) == 6 / 8
-    assert text.repeated_3(generation, reference) == 1 / 8
-
-
-def test_three_grams_against_counting():
-    x = np.random.default_rng(0).integers(0, 4, (30, 20))
-    generation, reference = case(x)
-    blocks = [list(zip(row, row[1:], row[2:], strict=False)) for row in x.tolist()]
-    every = [gram for block in blocks for gram in block]
-    assert text.distinct_3(generation, reference) == pytest.approx(len(set(every)) / len(every))
-    repeats = sum(count - 1 for block in blocks for count in Counter(block).values())
-    assert text.repeated_3(generation, reference) == pytest.approx(repeats / len(every))
-
-
 def test_coverage_of_tokens_by_their_frequency():
     # Of 100 tokens: 0 is 40, 1 is 30 (starts before half), 2 is 20 (starts at 0.7), 3 to 7 share 10 (start at 0.9).
     train = np.repeat(np.arange(8), [40, 30, 20, 2, 2, 2, 2, 2]).reshape(10, 10)
-    source = SimpleTextSource(train)
+    source = TextSource(train)
     generation, reference = case([[0, 0, 4, 5, 9]], source=source)
-    assert text.rare_coverage(generation, reference) == {"common": 0.5, "medium": 0.0, "rare": 0.4}
+    assert facts.rare_coverage(generation, reference) == {"common": 0.5, "medium": 0.0, "rare": 0.4}
     everything = case(train, source=source)
-    assert set(text.rare_coverage(*everything).values()) == {1.0}
+    assert set(facts.rare_coverage(*everything).values()) == {1.0}
 
 
 @pytest.fixture(scope="module")
@@ -105,22 +59,22 @@ def embedded():
 def test_coverage_of_facts_is_one_for_the_real_text_and_zero_for_silence(embedded):
     x = embedded.train.rows.x
     prompts = Rows(np.roll(x, 1, axis=0))
-    real = text.rare_coverage(*case(x, given=prompts, source=embedded))
+    real = facts.rare_coverage(*case(x, given=prompts, source=embedded))
     assert real == {"rare": 1.0, "medium": 1.0, "common": 1.0}
     # What a prompt states does not count as written.
     dots = np.full_like(x, embedded.tokenizer.encode(["."])[0][-1])
-    assert set(text.rare_coverage(*case(dots, given=prompts, source=embedded)).values()) == {0.0}
+    assert set(facts.rare_coverage(*case(dots, given=prompts, source=embedded)).values()) == {0.0}
 
 
 def test_half_of_the_text_covers_part_of_the_facts_and_the_rare_ones_least(embedded):
     x = embedded.train.rows.x
-    half = text.rare_coverage(*case(x[1:128], given=Rows(x[:127]), source=embedded))
+    half = facts.rare_coverage(*case(x[1:128], given=Rows(x[:127]), source=embedded))
     assert 0.2 < half["rare"] < half["common"] < 1
 
 
 def test_bands_of_facts_hold_the_stated_mass(embedded):
     """The shares of all true statements in each band are one half, four tenths and one tenth, up to one fact."""
-    _, bands = text._said(embedded)
+    _, bands = facts._said(embedded)
     mass = Counter()
     for fact, band in bands.items():
         mass[band] += embedded.world.probability(fact)
@@ -133,18 +87,117 @@ def test_bands_of_facts_hold_the_stated_mass(embedded):
 
 def test_a_statement_is_about_the_entity_its_prompt_names(embedded):
     fact = embedded.world.truths[0]
-    article = next(
-        document
-        for document in embedded.world.documents(3000, np.random.default_rng(0))
-        if fact in embedded.world.facts(document)
-    )
-    opening, rest = article.split(". ", 1)
-    encode = embedded.tokenizer.encode
+    opening, rest = article_with(embedded, fact).split(". ", 1)
 
-    def facts(prompt: str, wrote: str) -> set:
-        # What is written goes on in the prompt's article: without the </s> that opens a new one.
-        return text._facts(embedded, np.array(encode([prompt])), np.array(encode([wrote]))[:, 1:])
+    def stated(prompt: str, wrote: str) -> set:
+        return set(facts._stated(*told(embedded, prompt, wrote)))
 
-    assert fact in facts(opening + ".", " " + rest)
-    assert not facts("It rained.", " " + rest)
-    assert fact not in facts(article, " It rained.")
+    assert fact in stated(opening + ".", " " + rest)
+    assert not stated("It rained.", " " + rest)
+    assert fact not in stated(opening + ". " + rest, " It rained.")
+
+
+def article_with(source, fact) -> str:
+    drawn = source.world.documents(3000, np.random.default_rng(0))
+    return next(document for document in drawn if fact in source.world.facts(document))
+
+
+def told(source, prompt: str, wrote: str):
+    """(generation, source) in which `wrote` goes on in the prompt's article: without the </s> that opens a new one."""
+    prompts, texts = (np.array(source.tokenizer.encode([text]), np.int32) for text in (prompt, wrote))
+    return case(texts[:, 1:], given=Rows(prompts))[0], source
+
+
+def test_true_and_false_statements_are_told_apart(embedded):
+    world = embedded.world
+    fact = world.truths[0]
+    opening, rest = article_with(embedded, fact).split(". ", 1)
+    said = len(world.facts(f"{opening}. {rest}"))
+    wrong = next(f.value for f in world.truths if f.attribute == fact.attribute and f.value != fact.value)
+
+    def measured(wrote: str) -> dict[str, float]:
+        generation, source = told(embedded, opening + ".", wrote)
+        return facts.facts(generation, SimpleNamespace(source=source))
+
+    assert measured(" " + rest) == {"true": 1.0, "different": said}
+    assert measured(" " + rest.replace(fact.value, wrong)) == {"true": (said - 1) / said, "different": said - 1}
+    assert measured(f" {rest} {rest}") == {"true": 1.0, "different": said}
+    silent = measured(" It rained.")
+    assert np.isnan(silent["true"]) and silent["different"] == 0
+
+
+def test_groups_are_those_that_statements_are_about(embedded):
+    fact = next(f for f in embedded.world.truths if embedded.world.group(f.entity) == "island")
+    opening, rest = article_with(embedded, fact).split(". ", 1)
+    generation, source = told(embedded, opening + ".", " " + rest)
+    shares = facts.groups(generation, SimpleNamespace(source=source))
+    assert shares.pop("people/island") == 1 and set(shares.values()) == {0.0}
+    assert set(shares) == {"buildings/buildings", "animals/animals", "people/coast", "people/hill"} | {
+        "places/places",
+        "breeds/breeds",
+    }
+    x = embedded.train.rows.x
+    generation, reference = case(x, given=Rows(np.roll(x, 1, axis=0)), source=embedded)
+    every = facts.groups(generation, reference)
+    assert sum(every.values()) == pytest.approx(1)
+    # The law of articles: 0.8, 0.15 and 0.05 of those about people.
+    assert every["people/coast"] > 3 * every["people/hill"] > 0 and every["people/coast"] > 6 * every["people/island"]
+    assert facts.facts(generation, reference)["true"] == 1
+
+
+# Metrics on request
+
+
+@pytest.mark.parametrize("family", [Ngram, Opt])
+def test_a_run_takes_the_cheap_ones_and_others_on_request(family, capsys):
+    name = family.__name__.lower()
+    assert run.plan(name).metrics == family.metrics
+    assert {"perplexity", "perplexity_block_mean", "distinct_3", "repeated_3", "rare_coverage"} <= set(family.metrics)
+    assert run.plan(name, metrics=["kl", "perplexity"]).metrics == ("kl", "perplexity")
+    with pytest.raises(InputError, match=r"'nothing' is not a metric of this family; it has perplexity, .*, kl"):
+        run.plan(name, metrics=["nothing"])
+    assert cli.main(["families", "--json"]) == 0
+    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert listed[name]["metrics"] == list(family.metrics)
+    assert listed[name]["more_metrics"] == list(family.more_metrics)
+
+
+@pytest.mark.parametrize("name", KNOWN_LAW)
+def test_what_needs_a_known_law_is_refused_before_the_run(name, tmp_path):
+    (tmp_path / "train.txt").write_text("\n\n".join(f"It rained on day {i} of the year." for i in range(400)))
+    with pytest.raises(InputError, match=f"--metrics: {name} needs a corpus whose law is known .embedded., not"):
+        run.plan("ngram", corpus=str(tmp_path), metrics=[name])
+
+
+SHORT = {
+    "ngram": {},
+    "opt": {"pretrain": "none", "block": 16, "vocabulary": 300, "epochs": 1, "evaluate": 8, "decoding": "sample"},
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_every_metric_is_taken_in_a_run(name):
+    """Numbers, or nan where nothing whole was written; what a law bounds is inside its bounds."""
+    family = {"ngram": Ngram, "opt": Opt}[name]
+    every = (*family.metrics, *family.more_metrics)
+    settings = {f"family.{key}": value for key, value in SHORT[name].items()}
+    table, _ = run.execute(run.plan(name, n=48, generations=1, settings=settings, metrics=every), jobs=1)
+    assert list(dict.fromkeys(table["metric"])) == list(every)
+    values = table.set_index(["metric", "item", "generation"])["value"].sort_index()
+    for metric in ("distinct_2", "type_token_ratio", "skeletons", "similarity", "state_diversity"):
+        if metric in every:
+            assert values[metric].between(0, 1).all(), metric
+    assert values["zipf"].gt(0).all() and values["entropy"].gt(0).all()
+    assert (values["kl", "low"] < values["kl", "mean"]).all() and (values["kl", "mean"] < values["kl", "high"]).all()
+    assert ("similarity", "states", 0) in values.index if name == "opt" else ("states" not in set(table["item"]))
+    assert set(table[table["metric"] == "rare_coverage"]["item"]) == {"rare", "medium", "common"}
+
+
+def test_coverage_holds_for_words_too():
+    """The n-gram family reads facts of the embedded corpus as words: all of them in the real text itself."""
+    source = corpora.load("embedded").source(256, **Ngram().reading())
+    x = source.train.rows.x
+    covered = facts.rare_coverage(*case(x, given=Rows(np.roll(x, 1, axis=0)), source=source))
+    assert covered == {"rare": 1.0, "medium": 1.0, "common": 1.0}
+    half = facts.rare_coverage(*case(x[1:128], given=Rows(x[:127]), source=source))
+    assert 0.2 < half["rare"] < half["common"] < 1

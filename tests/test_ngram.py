@@ -12,6 +12,7 @@ from model_collapse import corpora, theory
 from model_collapse.corpora import tokens
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
+from model_collapse.families import ngram
 from model_collapse.families.ngram import Ngram
 from model_collapse.run import execute, plan
 from model_collapse.stats import per_replicate
@@ -62,6 +63,24 @@ def test_scores_are_the_definition(order: int, weighted: bool):
         [-np.log(0.99 * chance(row[j], row[:j]) + 0.01 / 20) for j in range(1, len(row))] for row in new.tolist()
     ]
     assert np.allclose(family.score(model, Rows(new)), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("pairs", [2**20, 3])
+@pytest.mark.parametrize("smoothing", [0.0, 0.01])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_entropy_is_the_sum_over_all_tokens(order: int, smoothing: float, pairs: int, monkeypatch: pytest.MonkeyPatch):
+    """Of a text with contexts that were never seen and tokens that nobody knows, each with the law of `score`."""
+    monkeypatch.setattr(ngram, "PAIRS", pairs)
+    family = Ngram(order=order, back=0.3, smoothing=smoothing, vocabulary=20)
+    model = family.fit(Data.real(Rows(text(3))), np.random.default_rng(0))
+    new = np.concatenate([text(6, seed=1), [[19] * 9], [[0, 19, 0, 1, 19, 19, 2, 3, 4]]])
+    entropies = family.entropy(model, Rows(new))
+    assert entropies.shape == (8, 8)
+    for j in range(1, 9):
+        nats = np.stack([family.score(model, Rows(np.insert(new[:, :j], j, w, axis=1)))[:, -1] for w in range(20)])
+        np.testing.assert_allclose(np.exp(-nats).sum(axis=0), 1)
+        expected = np.sum(np.where(np.isinf(nats), 0, nats) * np.exp(-nats), axis=0)
+        np.testing.assert_allclose(entropies[:, j - 1], expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])

@@ -87,6 +87,22 @@ def test_a_model_without_preferences_has_the_loss_ln_v():
     weights = model.unbuild(model.build(BLANK, 0, torch.device("cpu")))
     uniform = model.OptModel(BLANK.config, {name: 0 * w for name, w in weights.items()})
     np.testing.assert_allclose(SMALL.score(uniform, Rows(noise(3))), np.log(24), rtol=1e-6)
+    np.testing.assert_allclose(SMALL.entropy(uniform, Rows(noise(3))), np.log(24), rtol=1e-6)
+
+
+def test_entropy_and_states_are_those_of_transformers(counter, tmp_path, monkeypatch):
+    x = noise(4)
+    SMALL.save(counter, tmp_path)
+    module = transformers.OPTForCausalLM.from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        theirs = module(input_ids=torch.from_numpy(x).long(), output_hidden_states=True)
+    laws = theirs.logits[:, :-1].double().softmax(dim=-1).numpy()
+    monkeypatch.setattr(scoring, "LOGITS", 5 * BLOCK * 24)
+    entropies = SMALL.entropy(counter, Rows(x))
+    np.testing.assert_allclose(entropies, stats.entropy(laws, axis=-1), rtol=1e-4, atol=1e-6)
+    states = SMALL.states(counter, Rows(x))
+    assert states.shape == (32, 64) and states.dtype == np.float32
+    np.testing.assert_allclose(states, theirs.hidden_states[-1].mean(dim=1).numpy(), rtol=1e-4, atol=1e-5)
 
 
 # Training

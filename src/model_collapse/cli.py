@@ -202,7 +202,8 @@ def _members(kind: str) -> list[dict[str, Any]]:
         cls = registry.member(package, name)
         entry = {"name": name, "summary": registry.summary(cls), "settings": registry.settings(cls)}
         if hasattr(cls, "metrics"):
-            entry["metrics"] = list(cls.metrics)
+            # The first are taken by default, the others on request.
+            entry |= {"metrics": list(cls.metrics), "more_metrics": list(cls.more_metrics)}
         listed.append(entry)
     return listed
 

@@ -10,7 +10,12 @@ from model_collapse.data import Source
 
 
 class Starting:
-    """A family whose every fit starts from the data alone, on the CPU."""
+    """A family whose every fit starts from the data alone, on the CPU.
+
+    more_metrics  those that a run takes only if they are asked for; `metrics` are taken by default
+    """
+
+    more_metrics: ClassVar[tuple[str, ...]] = ()
 
     def base_settings(self) -> None:
         """Nothing is trained before generation 0."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
+from scipy.special import entr
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
 from model_collapse.families._numbers import Starting
+
+PAIRS = 2**20
+"""About how many (context, token) pairs `Ngram.entropy` looks at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,18 @@ class Ngram(Starting):
         "rare_coverage",
         "vocabulary",
     )
+    more_metrics: ClassVar[tuple[str, ...]] = (
+        "entropy",
+        "distinct_2",
+        "type_token_ratio",
+        "unique_sentences",
+        "zipf",
+        "skeletons",
+        "similarity",
+        "facts",
+        "groups",
+        "kl",
+    )
     rows: ClassVar[int] = 256
     block_size: ClassVar[int] = 1
     checkpoints: ClassVar[bool] = False
@@ -123,26 +140,73 @@ class Ngram(Starting):
     def score(self, model: Counts, rows: Rows) -> np.ndarray:
         """-ln P(token | those before it in its row) of every token but the first: rows (n, m) -> (n, m - 1), nats."""
         x = rows.x.astype(np.int64)
-        chance = np.empty(x[:, 1:].shape)
-        for j in range(1, x.shape[1]):
-            p = np.zeros(len(x))
-            for length in range(min(self.order - 1, j) + 1):
-                level, context = model.levels[length], x[:, j - length : j]
-                low, high = _slice(level, context, model.vocabulary)
-                seen, total = high > low, level.mass[high] - level.mass[low]
-                pair = (
-                    level.pairs[np.minimum(low, len(level.pairs) - 1)] // model.vocabulary * model.vocabulary + x[:, j]
-                )
-                place = np.minimum(np.searchsorted(level.pairs, pair), len(level.pairs) - 1)
-                there = seen & (x[:, j] < model.vocabulary) & (level.pairs[place] == pair)
-                counted = np.where(there, level.mass[place + 1] - level.mass[place], 0)
-                share = np.divide(counted, total, out=np.zeros(len(x)), where=seen)
-                p = np.where(seen, share if length == 0 else (1 - self.back) * share + self.back * p, p)
-            chance[:, j - 1] = p
-        # Uniform over the tokens there may be, whatever this model has seen of them.
-        chance = (1 - self.smoothing) * chance + self.smoothing / self.vocabulary
+        columns = range(1, x.shape[1])
+        chance = [self._chance(model, x[:, max(j - self.order + 1, 0) : j], x[:, j]) for j in columns]
         with np.errstate(divide="ignore"):
-            return -np.log(chance)
+            return -np.log(self._smoothed(np.stack(chance, axis=1)))
+
+    def entropy(self, model: Counts, rows: Rows) -> np.ndarray:
+        """Entropy in nats of the law that `score` goes by, before every token but the first: (n, m) -> (n, m - 1)."""
+        x, reach = rows.x.astype(np.int64), self.order - 1
+        # What no model knows stands before a row, so that contexts are shorter there, as in `score`.
+        padded = np.concatenate([np.full((len(x), reach), model.vocabulary), x], axis=1)
+        contexts = padded[:, np.arange(1, x.shape[1])[:, None] + np.arange(reach)]
+        n, places, _ = contexts.shape
+        flat = contexts.reshape(n * places, reach)
+        return self._entropy(model, flat, np.zeros(n * places, int)).reshape(n, places)
+
+    def _entropy(self, model: Counts, contexts: np.ndarray, power: np.ndarray) -> np.ndarray:
+        """-sum_w q ln q over all tokens w, with q = P(w | context) times b^power, smoothed, for each context (C, k).
+
+        Of a token that never followed a context, P is b times what it is after the next shorter one. So the sum for
+        that one, with one power more, has to be put right only for those that did.
+        """
+        _, first, place = np.unique(
+            _code(np.minimum(contexts, model.vocabulary), model.vocabulary + 1) * self.order + power,
+            return_index=True,
+            return_inverse=True,
+        )
+        contexts, power, length = contexts[first], power[first], contexts.shape[1]
+        if length == 0:
+            every = np.arange(max(self.vocabulary, model.vocabulary))
+            alone = self._chance(model, np.empty((len(every), 0), int), every)
+            return np.array([entr(self._smoothed(self.back**k * alone)).sum() for k in power])[place]
+        low, high = _slice(model.levels[length], contexts, model.vocabulary)
+        total = self._entropy(model, contexts[:, 1:], power + (high > low))
+        for owner, token in _followers(model.levels[length], low, high, model.vocabulary):
+            p, shorter = (self._chance(model, contexts[owner, cut:], token) for cut in (0, 1))
+            without = entr(self._smoothed(self.back ** (power[owner] + 1) * shorter))
+            gain = entr(self._smoothed(self.back ** power[owner] * p)) - without
+            total += np.bincount(owner, gain, minlength=len(total))
+        return total[place]
+
+    def _chance(self, model: Counts, context: np.ndarray, token: np.ndarray) -> np.ndarray:
+        """P(token | context) without smoothing, for each token (n,) after its context (n, k)."""
+        p = np.zeros(len(token))
+        for length in range(context.shape[1] + 1):
+            level = model.levels[length]
+            low, high = _slice(level, context[:, context.shape[1] - length :], model.vocabulary)
+            seen, total = high > low, level.mass[high] - level.mass[low]
+            pair = level.pairs[np.minimum(low, len(level.pairs) - 1)] // model.vocabulary * model.vocabulary + token
+            place = np.minimum(np.searchsorted(level.pairs, pair), len(level.pairs) - 1)
+            there = seen & (token < model.vocabulary) & (level.pairs[place] == pair)
+            counted = np.where(there, level.mass[place + 1] - level.mass[place], 0)
+            share = np.divide(counted, total, out=np.zeros(len(token)), where=seen)
+            p = np.where(seen, share if length == 0 else (1 - self.back) * share + self.back * p, p)
+        return p
+
+    def _smoothed(self, p: np.ndarray) -> np.ndarray:
+        """Mixed with the uniform law over the tokens there may be, whatever a model has seen of them."""
+        return (1 - self.smoothing) * p + self.smoothing / self.vocabulary
+
+
+def _followers(level: Level, low: np.ndarray, high: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(number of a slice, token) for every pair in slices of a level, about `PAIRS` of them at a time."""
+    count = high - low
+    for part in np.split(np.arange(len(low)), np.flatnonzero(np.diff(np.cumsum(count) // PAIRS)) + 1):
+        owner = np.repeat(part, count[part])
+        step = np.arange(len(owner)) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
+        yield owner, level.pairs[low[owner] + step] % size
 
 
 def _code(context: np.ndarray, size: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Measures of a generation. A metric is a function (generation, reference) -> value.
 
 The value is a float, an array (R,) with one entry per stacked chain, or a dict from item (a bin, a band, a symbol) to
-either. A family names its metrics; a metric is found here by its name, in any module of this folder.
+either. A family names its metrics; a metric is found here by its name, in any module of this folder, and for a family
+that reads text in any module of its folder `text`.
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ Metric = Callable[[Generation, Reference], Value]
 
 def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:
     """The metrics of these names. InputError lists the family's own where one is unknown."""
+    package = f"{__name__}.text" if family.reads == "text" else __name__
     known: dict[str, Metric] = {}
-    for module in pkgutil.iter_modules(__path__):
-        known |= vars(importlib.import_module(f"{__name__}.{module.name}"))
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if not module.ispkg:
+            known |= vars(importlib.import_module(f"{package}.{module.name}"))
+    own = (*family.metrics, *family.more_metrics)
     for name in names:
-        if name not in family.metrics:
-            raise InputError(f"--metrics: {name!r} is not a metric of this family; it has {', '.join(family.metrics)}")
+        if name not in own:
+            raise InputError(f"--metrics: {name!r} is not a metric of this family; it has {', '.join(own)}")
     return {name: known[name] for name in names}

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from model_collapse import corpora, families, filters, record, regimes, registry
 from model_collapse import metrics as measures
 from model_collapse.errors import InputError
+from model_collapse.metrics.text import KNOWN_LAW
 from model_collapse.record import Run
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -41,6 +42,7 @@ def plan(
     replicates   chains, each with data and randomness of its own
     settings     {"family.epochs": 5, "regime.real_fraction": .1, "NAME.key": ...}; text is read as the setting's type
     corpus       text a family reads; None: the embedded one
+    metrics      names of what is measured; None: the family's `metrics`, without its `more_metrics`
     every        metrics are taken at generations 0, k, 2k, ... and at the last
 
     InputError names the argument and what is allowed.
@@ -65,6 +67,9 @@ def plan(
     content = ""
     if kind.reads == "text":
         text = corpora.load("embedded" if corpus is None else corpus)
+        for name in taken:
+            if name in KNOWN_LAW and text.world is None:
+                raise InputError(f"--metrics: {name} needs a corpus whose law is known (embedded), not {text.name}")
         corpus, content = text.name, "".join([text.fingerprint, *kind.contents()])
         n = len(text.source(None, **kind.reading()).train) if n == "all" else n
     return Run(

@@ -141,6 +141,20 @@ class Opt:
         "repeated_3",
         "rare_coverage",
     )
+    more_metrics: ClassVar[tuple[str, ...]] = (
+        "entropy",
+        "distinct_2",
+        "type_token_ratio",
+        "unique_sentences",
+        "zipf",
+        "skeletons",
+        "similarity",
+        "vocabulary",
+        "state_diversity",
+        "facts",
+        "groups",
+        "kl",
+    )
     rows: ClassVar[int] = 256
     block_size: ClassVar[int] = 1
     checkpoints: ClassVar[bool] = True
@@ -304,6 +318,18 @@ class Opt:
         from model_collapse.families.opt import scoring
 
         return scoring.score(model, rows.x, self.threads)
+
+    def entropy(self, model: OptModel, rows: Rows) -> np.ndarray:
+        """Entropy in nats of the law of every token but the first of each row, given those before it: as `score`."""
+        from model_collapse.families.opt import scoring
+
+        return scoring.entropy(model, rows.x, self.threads)
+
+    def states(self, model: OptModel, rows: Rows) -> np.ndarray:
+        """Mean over each row's tokens of the last layer's hidden state: rows (n, m) -> (n, width), float32."""
+        from model_collapse.families.opt import scoring
+
+        return scoring.states(model, rows.x, self.threads)
 
     def save(self, model: OptModel, folder: Path) -> None:
         """Write the model into an existing folder in hub layout (config.json, model.safetensors)."""

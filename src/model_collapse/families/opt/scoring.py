@@ -1,6 +1,8 @@
-"""How probable a model finds given tokens."""
+"""How probable a model finds given tokens, how sure it is before them, and what states they put it in."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,27 +17,63 @@ LOGITS = 2**25
 """Largest number of logits at a time (128 MiB in fp32)."""
 
 
+BUSY = "other programs use it; end them, or use a smaller preset"
+
+
 def score(model: OptModel, x: np.ndarray, threads: int) -> np.ndarray:
     """Nats per token: x (n, m) of token ids -> (n, m - 1), float32. See `Opt.score`."""
+    return _read(model, x, threads, token_losses)
+
+
+def entropy(model: OptModel, x: np.ndarray, threads: int) -> np.ndarray:
+    """Entropy of the law of each token but the first: x (n, m) of token ids -> (n, m - 1), float32."""
+    return _read(model, x, threads, lambda module, blocks: _by_token(module, blocks, _entropies))
+
+
+def states(model: OptModel, x: np.ndarray, threads: int) -> np.ndarray:
+    """Mean last hidden state of each row: x (n, m) of token ids -> (n, width), float32. See `Opt.states`."""
+    return _read(model, x, threads, _mean_states)
+
+
+def _read(
+    model: OptModel, x: np.ndarray, threads: int, what: Callable[[OPTForCausalLM, torch.Tensor], torch.Tensor]
+) -> np.ndarray:
     device = hardware.device()
-    with hardware.threads(threads), hardware.memory("other programs use it; end them, or use a smaller preset"):
+    with hardware.threads(threads), hardware.memory(BUSY):
         blocks = checked(model, x, device)
-        return token_losses(build(model, 0, device), blocks).cpu().numpy()
+        return what(build(model, 0, device), blocks).cpu().numpy()
 
 
 def token_losses(module: OPTForCausalLM, blocks: torch.Tensor) -> torch.Tensor:
     """-ln p(token | those before it in its block): blocks (n, m) -> (n, m - 1), fp32. Leaves the module in eval."""
+    return _by_token(module, blocks, lambda logits, next: functional.cross_entropy(logits, next, reduction="none"))
+
+
+def _by_token(
+    module: OPTForCausalLM, blocks: torch.Tensor, of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """`of` the logits (k, V) of some tokens and these tokens (k,), for every token but the first: (n, m - 1), fp32."""
     module.eval()
     n, length = blocks.shape
     batch = max(1, min(256, LOGITS // (length * module.config.vocab_size)))
-    losses = torch.empty((n, length - 1), dtype=torch.float32, device=blocks.device)
+    values = torch.empty((n, length - 1), dtype=torch.float32, device=blocks.device)
     with torch.inference_mode():
         for i in range(0, n, batch):
             part = blocks[i : i + batch]
             logits = module(input_ids=part[:, :-1], use_cache=False).logits
-            flat = functional.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="none")
-            losses[i : i + batch] = flat.view(len(part), -1)
-    return losses
+            values[i : i + batch] = of(logits.flatten(0, 1), part[:, 1:].flatten()).view(len(part), -1)
+    return values
+
+
+def _entropies(logits: torch.Tensor, next: torch.Tensor) -> torch.Tensor:
+    return torch.special.entr(logits.softmax(dim=-1)).sum(dim=-1)
+
+
+def _mean_states(module: OPTForCausalLM, blocks: torch.Tensor) -> torch.Tensor:
+    module.eval()
+    with torch.inference_mode():
+        read = (module.model(input_ids=part, use_cache=False).last_hidden_state for part in blocks.split(256))
+        return torch.cat([states.mean(dim=1) for states in read])
 
 
 def checked(model: OptModel, x: np.ndarray, device: torch.device) -> torch.Tensor:

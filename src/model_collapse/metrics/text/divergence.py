@@ -1,0 +1,73 @@
+"""How far a model's law of articles is from the true one, where that is known."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from model_collapse import stats, streams
+from model_collapse.data import Rows
+from model_collapse.errors import InputError
+from model_collapse.loop import Generation
+from model_collapse.metrics import Reference
+
+ARTICLES = 256
+"""New articles that `kl` draws from the true law, the same ones for every generation and every run."""
+
+
+def kl(generation: Generation, reference: Reference) -> dict[str, float]:
+    """KL(truth || model) = E[ln p(article) - ln q(article)] in nats per article, by Monte Carlo over true articles.
+
+    p is the law of the embedded world, exactly. q is the product over the article's tokens, and the </s> that ends it,
+    of the model's probability given the </s> before the article and what has been written of it so far (of articles
+    longer than a prompt and its continuation, 2 * block tokens: at least the last `block` of it).
+
+    It is the divergence of the model as a law of articles, not of the blocks that it is trained on, and not of what
+    beams or another temperature make of it. Only the usual cut of an article into tokens counts for q, which therefore
+    sums to less than 1: what is measured is an upper bound. inf where q is 0 for an article.
+
+    Items "mean", "low" and "high": Student's 95 % interval over the articles, which are the same for every generation.
+    Item "end": how much of the mean is -ln q(</s>), large for a model that learned from text without it
+    (opt with end=forbidden, from generation 1 on).
+    """
+    family, source = reference.family, reference.source
+    windows, counted, article, last, truth = _articles(source, family.block)
+    nats = np.asarray(family.score(generation.model, windows), float)
+    cost = np.bincount(article, np.where(counted, nats, 0).sum(axis=1))
+    estimate = stats.mean(truth + cost) if np.all(np.isfinite(cost)) else stats.Estimate(np.inf, np.inf, np.inf, 0)
+    ends = nats[last]
+    return {"mean": estimate.value, "low": estimate.low, "high": estimate.high, "end": float(ends.mean())}
+
+
+@lru_cache(maxsize=1)
+def _articles(
+    source: Any, block: int
+) -> tuple[Rows, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """True articles, cut for scoring.
+
+    windows  (W, 2 * block) token ids, at the right filled up with </s>, which no token before it sees
+    counted  (W, 2 * block - 1) whether a predicted token counts here: each of an article in exactly one window
+    article  (W,) which article a window is of
+    last     index of each article's last </s> in (W, 2 * block - 1)
+    truth    (ARTICLES,) ln p(article)
+    """
+    documents = source.world.documents(ARTICLES, streams.stream(0)(-1, streams.METRIC))
+    encoded = source.tokenizer.encode(documents)
+    end, unknown = source.tokenizer.end, source.tokenizer.vocabulary.get("<unk>")
+    if any(unknown in ids for ids in encoded):
+        raise InputError("family.vocabulary: the metric kl needs a tokenizer that knows every word; raise it")
+    width, windows, counted, article, last = 2 * block, [], [], [], []
+    for number, ids in enumerate(encoded):
+        text = [*ids, end]
+        # The first window counts all its tokens, each later one those that the one before did not reach.
+        for begin in range(0, max(len(text) - width, 0) + block, block):
+            part = text[begin : begin + width]
+            first = 0 if begin == 0 else block - 1
+            windows.append(part + [end] * (width - len(part)))
+            counted.append([first <= j < len(part) - 1 for j in range(width - 1)])
+            article.append(number)
+        last.append((len(windows) - 1, len(part) - 2))
+    truth = np.array([source.world.log_probability(document) for document in documents])
+    return Rows(np.array(windows, np.int32)), np.array(counted), np.array(article), tuple(np.array(last).T), truth

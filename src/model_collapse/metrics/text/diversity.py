@@ -1,0 +1,133 @@
+"""How varied the written text is: in words, phrases, sentences, and in what the model of generation 0 makes of it.
+
+Most of these depend on how much is written, so compare equal n. What real text of the same size has is the yardstick:
+a control that goes on reading real text, as `mix` with real_fraction=1 does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from model_collapse.data import Rows
+from model_collapse.loop import Generation
+from model_collapse.metrics import Reference
+from model_collapse.metrics.text import grams, rows_of, written
+from model_collapse.metrics.text.continuation import states
+
+RANKS = 100
+"""Ranks, the commonest token first, that `zipf` is fitted to, and tokens that `skeletons` leaves as they are."""
+
+
+def vocabulary(generation: Generation, reference: Reference) -> float:
+    """Number of different tokens in all that was written."""
+    return float(len(np.unique(written(generation))))
+
+
+def type_token_ratio(generation: Generation, reference: Reference) -> float:
+    """Different tokens / all tokens written. It falls as more is written, even if nothing collapses."""
+    x = written(generation)
+    return len(np.unique(x)) / x.size
+
+
+def distinct_2(generation: Generation, reference: Reference) -> float:
+    """Different 2-grams of tokens / all 2-grams, over all written blocks; none crosses the end of a block."""
+    return _different(grams(written(generation), 2))
+
+
+def distinct_3(generation: Generation, reference: Reference) -> float:
+    """Different 3-grams of tokens / all 3-grams, over all written blocks; none crosses the end of a block."""
+    return _different(grams(written(generation), 3))
+
+
+def repeated_3(generation: Generation, reference: Reference) -> float:
+    """Share of the written 3-grams of tokens that stand earlier in the same block too."""
+    ordered = np.sort(grams(written(generation), 3), axis=1)
+    return float((ordered[:, 1:] == ordered[:, :-1]).sum() / ordered.size)
+
+
+def unique_sentences(generation: Generation, reference: Reference) -> float:
+    """Share of the written sentences that are different from each other; nan where no whole one was written.
+
+    A sentence ends at the end of a line, or at . ! or ? before white space. One that the block's end cuts does not
+    count, nor what stands before a block's first such end, unless the prompt ended with a sentence too.
+    """
+    decode = reference.source.tokenizer.decode  # type: ignore[attr-defined]
+    prompts = decode(generation.given.x) if isinstance(generation.given, Rows) else [""] * len(generation.sample)
+    texts = zip(prompts, decode(written(generation)), strict=True)
+    sentences = [sentence for prompt, text in texts for sentence in _whole(prompt, text)]
+    return len(set(sentences)) / len(sentences) if sentences else float("nan")
+
+
+def zipf(generation: Generation, reference: Reference) -> float:
+    """Exponent s of Zipf's law p(r) ~ r**-s for the ranks r = 1 ... 100 of the written tokens, by count.
+
+    Maximum likelihood of the law cut off at rank 100 (or at the last token, where fewer different ones were written):
+    s solves E_s[ln r] = mean of ln r over the tokens written. Least squares on the logarithms would give rank 100 the
+    weight of rank 1, though its count is noisier. nan where only one token was written.
+    """
+    counts = np.sort(np.bincount(written(generation).ravel()))[::-1][:RANKS].astype(float)
+    counts = counts[counts > 0]
+    if len(counts) < 2:
+        return float("nan")
+    logs = np.log(np.arange(1, len(counts) + 1))
+    target = np.average(logs, weights=counts)
+
+    def excess(s: float) -> float:
+        return float(np.average(logs, weights=np.exp(-s * logs)) - target)
+
+    # Counts that are all equal have s = 0; no count below 2**60 is as steep as s = 60.
+    return float(brentq(excess, 0, 60)) if excess(0) > 0 else 0.0
+
+
+def skeletons(generation: Generation, reference: Reference) -> float:
+    """Different sentence patterns / all, without a parser: a proxy for how varied the syntax is.
+
+    Every token but the 100 commonest of the real training text (mostly function words, endings and punctuation)
+    becomes one symbol; counted are the 4-grams of what is left, none across the end of a block.
+    """
+    frame = _frame(reference.source)
+    return _different(grams(frame[np.minimum(written(generation), len(frame) - 1)], 4))
+
+
+def state_diversity(generation: Generation, reference: Reference) -> float:
+    """1 - mean cosine of two different written blocks, each by its mean hidden state: 0 if all mean the same.
+
+    States are those of generation 0's model, for every generation. With unit vectors u_i and their mean m the mean
+    cosine over all pairs i != j is (n |m|^2 - 1) / (n - 1). Cosines of such states are all large, so small differences
+    count; nan for a single block.
+    """
+    vectors = states(reference.family, reference.first.model, rows_of(generation))
+    n = len(vectors)
+    if n < 2:
+        return float("nan")
+    # As what is missing from |m| = 1, which does not cancel where all blocks are nearly alike.
+    centre = vectors.mean(axis=0)
+    return float(np.sum((vectors - centre) ** 2) / (n - 1))
+
+
+def _different(codes: np.ndarray) -> float:
+    """Different codes / all; nan where there are none."""
+    return len(np.unique(codes)) / codes.size if codes.size else float("nan")
+
+
+def _whole(prompt: str, text: str) -> Iterator[str]:
+    """The sentences of a text that neither its beginning nor its end cuts."""
+    *ended, _ = re.split(r"\n|(?<=[.!?])(?:\s+|$)", text)
+    begun = prompt.endswith("\n") or prompt.rstrip().endswith((".", "!", "?"))
+    yield from filter(None, (sentence.strip() for sentence in (ended if begun else ended[1:])))
+
+
+@lru_cache(maxsize=1)
+def _frame(source: Any) -> np.ndarray:
+    """For each token of the real training text, and one beyond them: its rank from 1 if that is at most 100, else 0."""
+    counts = np.append(np.bincount(source.train.rows.x.ravel()), 0)
+    common = np.argsort(-counts, kind="stable")[:RANKS]
+    frame = np.zeros(len(counts), np.int64)
+    frame[common] = np.arange(1, len(common) + 1)
+    return np.where(counts > 0, frame, 0)

@@ -1,0 +1,130 @@
+"""KL from the true law to a model's, against closed forms and sums over all articles; entropy of what is written."""
+
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from toy_text import TextSource, Told, case, rows
+
+from model_collapse import corpora, stats
+from model_collapse.corpora import tokens
+from model_collapse.data import Data, Rows
+from model_collapse.errors import InputError
+from model_collapse.families.ngram import Ngram
+from model_collapse.metrics.text import divergence, perplexity
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return corpora.load("embedded").source(64, evaluate=16)
+
+
+class Uniform:
+    """Every token has probability 1 / V, whatever came before."""
+
+    def __init__(self, block: int, size: int) -> None:
+        self.block, self.size = block, size
+
+    def score(self, model, rows):
+        return np.full((len(rows), rows.x.shape[1] - 1), np.log(self.size))
+
+
+@pytest.mark.parametrize("block", [2, 7, 10, 64])
+def test_kl_to_a_uniform_law_of_tokens(embedded, block):
+    """Every token and the </s> counts once, however often the article has to be cut."""
+    value = divergence.kl(*case(source=embedded, family=Uniform(block, 500)))
+    documents = embedded.world.documents(divergence.ARTICLES, divergence.streams.stream(0)(-1, 7))
+    lengths = np.array([len(ids) for ids in embedded.tokenizer.encode(documents)])
+    costs = lengths * np.log(500) + [embedded.world.log_probability(document) for document in documents]
+    expected = stats.mean(costs)
+    assert value["mean"] == pytest.approx(expected.value) and value["end"] == pytest.approx(np.log(500))
+    assert (value["low"], value["high"]) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("block", [4, 9])
+def test_windows_leave_no_token_without_context(embedded, block):
+    """Each predicted token once, in order, behind at least `block` tokens or all there are."""
+    windows, counted, article, last, _ = divergence._articles(embedded, block)
+    documents = embedded.world.documents(divergence.ARTICLES, divergence.streams.stream(0)(-1, 7))
+    for number, ids in enumerate(embedded.tokenizer.encode(documents)[:40]):
+        mine = article == number
+        assert windows.x[mine][:, 1:][counted[mine]].tolist() == [*ids[1:], embedded.tokenizer.end]
+        assert windows.x[mine][0, 0] == embedded.tokenizer.end
+        assert np.all(np.argmax(counted[mine][1:], axis=1) + 1 >= block)
+    assert np.all(windows.x[:, 1:][last] == embedded.tokenizer.end) and np.all(counted[last])
+
+
+class Village:
+    """Three articles and their law."""
+
+    law: ClassVar[dict[str, float]] = {"it rains": 0.5, "it rains and rains": 0.3, "it snows": 0.2}
+
+    def documents(self, n, rng):
+        return rng.choice(list(self.law), n, p=list(self.law.values())).tolist()
+
+    def log_probability(self, document):
+        return np.log(self.law[document])
+
+
+def test_kl_of_an_ngram_model_is_the_sum_over_all_articles():
+    """Within 4 standard errors of the exact sum: by chance outside for one stream in 16,000."""
+    family = Ngram(order=2, back=0.2, smoothing=0.05, vocabulary=9, block=4)
+    tokenizer = tokens.words(Village.law, 9)
+    source = TextSource(world=Village(), tokenizer=tokenizer)
+    ids = {document: [*tokenizer.encode([document])[0], tokenizer.end] for document in Village.law}
+    row = [*ids["it rains"], *ids["it rains"][1:], *ids["it snows"][1:], *ids["it rains and rains"][1:]]
+    model = family.fit(Data.real(rows([row])), np.random.default_rng(0))
+    nats = {document: family.score(model, rows([text])).sum() for document, text in ids.items()}
+    exact = sum(p * (np.log(p) + nats[document]) for document, p in Village.law.items())
+    generation, reference = case(source=source, family=family)
+    generation.model = model
+    value = divergence.kl(generation, reference)
+    assert exact > 0
+    error = (value["high"] - value["mean"]) / 1.97
+    assert value["mean"] == pytest.approx(exact, abs=4 * error) and 0 < error < 0.1
+    drawn = Village().documents(divergence.ARTICLES, divergence.streams.stream(0)(-1, 7))
+    assert value["mean"] == pytest.approx(np.mean([np.log(Village.law[d]) + nats[d] for d in drawn]))
+
+
+def test_kl_is_infinite_where_an_article_is_impossible_and_refused_where_a_word_is_unknown():
+    source = TextSource(world=Village(), tokenizer=tokens.words(Village.law, 9))
+    family = Ngram(order=1, smoothing=0, block=4, vocabulary=9)
+    generation, reference = case(source=source, family=family)
+    generation.model = family.fit(Data.real(rows([[2, 5, 4, 2]])), np.random.default_rng(0))
+    assert divergence.kl(generation, reference)["mean"] == np.inf
+    few = TextSource(world=Village(), tokenizer=tokens.words(Village.law, 6))
+    with pytest.raises(InputError, match=r"family\.vocabulary: the metric kl needs a tokenizer that knows every word"):
+        divergence.kl(generation, SimpleNamespace(source=few, family=family))
+
+
+def test_more_real_text_brings_a_model_nearer_to_the_law():
+    family = Ngram(order=3)
+    source = corpora.load("embedded").source(2000, **family.reading())
+    values = []
+    for n in (50, 2000):
+        generation, reference = case(source=source, family=family)
+        generation.model = family.fit(source.train.take(np.arange(n)), np.random.default_rng(0))
+        values.append(divergence.kl(generation, reference))
+    assert values[0]["low"] > values[1]["high"] > values[1]["low"] > 0
+
+
+class Sure(Told):
+    """Entropy is the last token of what comes before, in nats."""
+
+    def entropy(self, model, rows: Rows) -> np.ndarray:
+        return rows.x[:, :-1].astype(float)
+
+
+def test_entropy_of_what_was_written_starts_behind_the_prompt():
+    prompts = rows([[9, 9, 3], [9, 9, 5]])
+    source = TextSource()
+    value = perplexity.entropy(*case([[1, 2, 99], [0, 4, 99]], given=prompts, source=source, family=Sure()))
+    assert value == {"test": 0.0, "written": (3 + 1 + 2 + 5 + 0 + 4) / 6}
+
+
+def test_entropy_looks_at_a_fixed_choice_of_blocks():
+    n = 1000
+    x = np.repeat(np.arange(n), 2).reshape(n, 2)
+    value = perplexity.entropy(*case(x, given=rows(x), family=Sure()))["written"]
+    assert value == pytest.approx((n - 1) / 2, abs=0.5)
