@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import make_dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ DPI = 200
 """Dots per inch of figures, shown at half of it, so that they are sharp on screens with small pixels."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+_WORD = re.compile(r"\w+")
+
+_ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories of controls, formatting, halves of characters, and separators of lines and paragraphs."""
+
 _ROLE = re.compile(r"\{[a-z:]+\}`([^`]*)`")
 
 
@@ -119,28 +125,63 @@ def keep(name: str, value: float | str) -> None:
     display({prefix + "text/plain": text}, raw=True, metadata=about)
 
 
-def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "") -> None:
+def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repeated: int = 0) -> None:
     """Show what a model wrote as a table: a mapping from heading to text, or a data frame with one text per cell.
+
+    repeated  mark the sequences of so many words that stand earlier in the same text too; 0: none
 
     Everything is escaped, so that markup, scripts and formulas in a text are seen and never run.
     """
     from IPython.display import HTML, display
 
     if isinstance(texts, Mapping):
-        head, rows = "", [_row(str(heading), [text]) for heading, text in texts.items()]
+        head, rows = "", [_row(str(heading), [text], repeated) for heading, text in texts.items()]
     else:
-        titles = "".join(f'<th scope="col">{html.escape(str(title))}</th>' for title in texts.columns)
+        titles = "".join(f'<th scope="col">{_escaped(str(title))}</th>' for title in texts.columns)
         head = f"<thead><tr>{titles}</tr></thead>"
-        rows = [_row(str(row[0]), row[1:]) for row in texts.itertuples(index=False, name=None)]
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+        rows = [_row(str(row[0]), row[1:], repeated) for row in texts.itertuples(index=False, name=None)]
+    title = f"<caption>{_escaped(caption)}</caption>" if caption else ""
     # The classes keep MathJax away from what looks like a formula.
     opening = '<table class="written tex2jax_ignore mathjax_ignore" style="text-align: left; white-space: pre-wrap">'
     display(HTML(f"{opening}{title}{head}<tbody>{''.join(rows)}</tbody></table>"))
 
 
-def _row(heading: str, texts: Any) -> str:
-    cells = "".join(f'<td dir="auto" style="text-align: left">{html.escape(str(text))}</td>' for text in texts)
-    return f'<tr><th scope="row" style="text-align: left">{html.escape(heading)}</th>{cells}</tr>'
+def _row(heading: str, texts: Any, repeated: int) -> str:
+    cells = "".join(f'<td dir="auto" style="text-align: left">{_marked(str(text), repeated)}</td>' for text in texts)
+    return f'<tr><th scope="row" style="text-align: left">{_escaped(heading)}</th>{cells}</tr>'
+
+
+def _marked(text: str, length: int) -> str:
+    """The text, escaped, with <mark> around the sequences of `length` words that stand earlier in it too."""
+    words = [(word.start(), word.end()) for word in _WORD.finditer(text)]
+    seen: set[tuple[str, ...]] = set()
+    again: list[list[int]] = []
+    for first in range(len(words) - length + 1 if length else 0):
+        sequence = tuple(text[begin:end].casefold() for begin, end in words[first : first + length])
+        begin, end = words[first][0], words[first + length - 1][1]
+        if sequence not in seen:
+            seen.add(sequence)
+        elif again and begin <= again[-1][1]:
+            again[-1][1] = end  # one mark for sequences that overlap
+        else:
+            again.append([begin, end])
+    pieces, done = [], 0
+    for begin, end in again:
+        pieces += [_escaped(text[done:begin]), f"<mark>{_escaped(text[begin:end])}</mark>"]
+        done = end
+    return "".join([*pieces, _escaped(text[done:])])
+
+
+def _escaped(text: str) -> str:
+    """For HTML; characters that would act instead of being seen (controls, changes of direction) by their codes."""
+    # Joiners are part of how some scripts are spelled.
+    seen = (
+        f"<U+{ord(character):04X}>"
+        if unicodedata.category(character) in _ACTING and character not in "\n\t\u200c\u200d"
+        else character
+        for character in text
+    )
+    return html.escape("".join(seen))
 
 
 def runs_folder() -> Path:

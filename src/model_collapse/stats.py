@@ -100,3 +100,10 @@ def pick(table: pd.DataFrame, metric: str, generation: int | None = None, item: 
 def per_replicate(table: pd.DataFrame, metric: str, generation: int, item: str = "") -> pd.Series:
     """Values of one metric at one generation, indexed by replicate."""
     return pick(table, metric, generation, item).set_index("replicate")["value"].sort_index()
+
+
+def relative(table: pd.DataFrame, metric: str, item: str = "") -> pd.DataFrame:
+    """The rows of one metric with value = value / the same replicate's value at generation 0, minus 1."""
+    rows = pick(table, metric, item=item)
+    start = rows["replicate"].map(per_replicate(table, metric, 0, item))
+    return rows.assign(value=rows["value"] / start - 1)

@@ -3,7 +3,7 @@
 One module per theme; all are called as `figures.NAME`.
 """
 
-from model_collapse.figures.arms import bins, by_arm, by_item, histograms
+from model_collapse.figures.arms import Metrics, bins, by_arm, by_item, by_metric, histograms, paths, relative
 from model_collapse.figures.chains import ellipses, fitted_densities, shares_of_chains
 from model_collapse.figures.curves import Curves, against_theory, fans, medians, stacked
 from model_collapse.figures.look import band, plain_ticks, style, styled
@@ -11,20 +11,24 @@ from model_collapse.figures.scatter import laws, points, points_by_arm
 
 __all__ = [
     "Curves",
+    "Metrics",
     "against_theory",
     "band",
     "bins",
     "by_arm",
     "by_item",
+    "by_metric",
     "ellipses",
     "fans",
     "fitted_densities",
     "histograms",
     "laws",
     "medians",
+    "paths",
     "plain_ticks",
     "points",
     "points_by_arm",
+    "relative",
     "shares_of_chains",
     "stacked",
     "style",

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import ticker
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from model_collapse import stats
 from model_collapse.figures.look import band, plain_ticks, styled, whole_ticks
+
+Metrics = Mapping[str, tuple[str, str]]
+"""Metric and item by the title they get."""
 
 
 @styled
@@ -83,3 +89,61 @@ def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str],
     axes[0][0].set_ylabel(ylabel)
     axes[0][-1].legend()
     return figure
+
+
+@styled
+def by_metric(arms: Mapping[str, pd.DataFrame], metrics: Metrics, *, columns: int = 3) -> Figure:
+    """One panel with an axis of its own per metric, one line per arm with its 95 % band over seeds, by generation."""
+    columns = min(columns, len(metrics))
+    shape = -(-len(metrics) // columns), columns
+    figure, axes = plt.subplots(*shape, figsize=(2.9 * columns, 2.7 * shape[0] + 0.5), squeeze=False)
+    for ax, (title, (metric, item)) in zip(axes.flat, metrics.items(), strict=False):
+        for label, table in arms.items():
+            band(ax, stats.pick(table, metric, item=item), label, marker="o", ms=3)
+        whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
+        ax.set_title(title)
+    for ax in list(axes.flat)[len(metrics) :]:
+        ax.set_axis_off()
+    for ax in axes[-1]:
+        ax.set_xlabel("generation")
+    _legend_above(figure, axes[0][0], len(arms))
+    return figure
+
+
+@styled
+def relative(arms: Mapping[str, pd.DataFrame], metrics: Metrics) -> Figure:
+    """One panel per arm, one line per metric: relative change since generation 0, seed by seed, with 95 % bands."""
+    figure, axes = plt.subplots(1, len(arms), figsize=(3 * len(arms), 3.6), sharey=True, squeeze=False)
+    for ax, (label, table) in zip(axes[0], arms.items(), strict=True):
+        for marker, (title, (metric, item)) in zip(cycle("os^DvP*X"), metrics.items()):
+            band(ax, stats.relative(table, metric, item), title, marker=marker, ms=3.5)
+        whole_ticks(ax, table["generation"].max())
+        ax.axhline(0, color="0.4", lw=0.8, ls=":")
+        ax.set(title=label, xlabel="generation")
+        ax.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
+    axes[0][0].set_ylabel("change since generation 0")
+    _legend_above(figure, axes[0][0], min(len(metrics), 4))
+    return figure
+
+
+@styled
+def paths(
+    arms: Mapping[str, pd.DataFrame], x: tuple[str, str], y: tuple[str, str], *, xlabel: str, ylabel: str
+) -> Figure:
+    """Where the arms go in the plane of two metrics (means over seeds), from a ring to the number of a generation."""
+    figure, ax = plt.subplots()
+    for label, table in arms.items():
+        along, up = (stats.by_generation(stats.pick(table, metric, item=item))["mean"] for metric, item in (x, y))
+        (drawn,) = ax.plot(along, up, marker="o", ms=3, label=label)
+        ax.plot(along[:1], up[:1], "o", ms=10, mfc="none", color=drawn.get_color())
+        last = along.iloc[-1], up.iloc[-1]
+        ax.annotate(f"{table['generation'].max()}", last, (4, 4), textcoords="offset points", color=drawn.get_color())
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend()
+    return figure
+
+
+def _legend_above(figure: Figure, ax: Axes, columns: int) -> None:
+    """One legend for all panels, where it hides none of them."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
