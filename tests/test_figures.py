@@ -231,17 +231,15 @@ def test_points_by_arm_have_their_intervals_and_lines() -> None:
     assert left.get_xscale() == "log" and right.get_title(loc="left") == "right"
 
 
-def test_by_metric_gives_every_metric_an_axis_of_its_own() -> None:
+def test_side_by_side_gives_every_metric_an_axis_of_its_own() -> None:
     arms = {"A": pd.concat([table("m", ("x",)), table("k")]).astype({"metric": "category", "item": "category"})}
     arms["B"] = arms["A"].assign(value=arms["A"]["value"] * 10)
-    figure = figures.by_metric(arms, {"first": ("m", "x"), "second": ("k", "")}, columns=3)
+    figure = figures.side_by_side(arms, {"first": ("m", "x"), "second": ("k", "")})
     first, second = figure.axes
     assert (first.get_title(loc="left"), second.get_title(loc="left")) == ("first", "second")
     assert line(first, "B") == pytest.approx(10 * (2.0 ** np.arange(4) + 1))
     assert not first.get_shared_y_axes().joined(first, second)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B"]
-    (alone,) = [ax for ax in figures.by_metric(arms, {"k": ("k", "")}).axes if ax.axison]
-    assert line(alone, "A") == pytest.approx(2.0 ** np.arange(4) + 1)
 
 
 def test_relative_is_by_seed_and_starts_at_none() -> None:

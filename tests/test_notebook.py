@@ -184,7 +184,38 @@ def test_no_markup_gets_out_of_a_marked_text(displayed: list[tuple[Any, dict[str
         {"mark"} if repeated else set()
     )
     assert page.count("</table>") == page.count("</script>") + 1 == 1
-    assert "".join(seen.text).count(text) == 5, "shown as it was written, marked or not"
+    assert "".join(seen.text).count(text) == 4, "shown as it was written, marked or not"
+
+
+def wrote(arm: str) -> pd.DataFrame:
+    rows = [
+        (r, g, i, f"block {i}", f"{arm} seed {r} generation {g} row {i}")
+        for r in range(2)
+        for g in range(3)
+        for i in range(4)
+    ]
+    return pd.DataFrame(rows, columns=["replicate", "generation", "row", "prompt", "text"])
+
+
+def test_continuations_show_what_followed_and_what_each_arm_wrote(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    texts = {"A": wrote("A"), "control": wrote("c")}
+    notebook.continuations(texts, 1, [0, 2], "two arms", replicate=1)
+    notebook.continuations(texts, 3, [0])
+    first, last = (re.sub(r"<t[^>]*>", "|", content.data).split("|") for content, _ in displayed)
+    cells = [re.sub(r"</?[a-z]+>", "", cell) for cell in first]
+    assert [cell for cell in cells if cell] == [
+        "two arms", "A", "control", "prompt (real)", "block 1", "what followed (real)", "block 2",
+        "generation 0", "A seed 1 generation 0 row 1", "c seed 1 generation 0 row 1",
+        "generation 2", "A seed 1 generation 2 row 1", "c seed 1 generation 2 row 1",
+    ]  # fmt: skip
+    assert 'colspan="2"' in displayed[0][0].data
+    assert not any("what followed" in cell for cell in last), "nobody knows what follows the last block"
+
+
+def test_repeated_share_is_the_marked_share_of_characters(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    text = "a b c, then a b c again"
+    assert notebook.repeated_share(text) == len("a b c") / len(text) == len("".join(marks(displayed, text))) / len(text)
+    assert notebook.repeated_share("") == 0
 
 
 def test_characters_that_act_are_shown_by_their_codes(displayed: list[tuple[Any, dict[str, Any]]]) -> None:

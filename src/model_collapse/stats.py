@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,3 +107,16 @@ def relative(table: pd.DataFrame, metric: str, item: str = "") -> pd.DataFrame:
     rows = pick(table, metric, item=item)
     start = rows["replicate"].map(per_replicate(table, metric, 0, item))
     return rows.assign(value=rows["value"] / start - 1)
+
+
+def listing(arms: Mapping[str, pd.DataFrame], metrics: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """Means with intervals of several metrics in several arms, as below a figure: arm, quantity, generation, mean, ...
+
+    metrics  {quantity: (metric, item)}
+    """
+    found = {
+        (arm, quantity): by_generation(pick(table, metric, item=item)).drop(columns="item")
+        for arm, table in arms.items()
+        for quantity, (metric, item) in metrics.items()
+    }
+    return pd.concat(found, names=["arm", "quantity"]).reset_index(["arm", "quantity"])

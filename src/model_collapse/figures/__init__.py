@@ -3,7 +3,7 @@
 One module per theme; all are called as `figures.NAME`.
 """
 
-from model_collapse.figures.arms import Metrics, bins, by_arm, by_item, by_metric, histograms, paths, relative
+from model_collapse.figures.arms import Metrics, bins, by_arm, by_item, histograms, paths, relative, side_by_side
 from model_collapse.figures.chains import ellipses, fitted_densities, shares_of_chains
 from model_collapse.figures.curves import Curves, against_theory, fans, medians, stacked
 from model_collapse.figures.look import band, plain_ticks, style, styled
@@ -17,7 +17,6 @@ __all__ = [
     "bins",
     "by_arm",
     "by_item",
-    "by_metric",
     "ellipses",
     "fans",
     "fitted_densities",
@@ -30,6 +29,7 @@ __all__ = [
     "points_by_arm",
     "relative",
     "shares_of_chains",
+    "side_by_side",
     "stacked",
     "style",
     "styled",

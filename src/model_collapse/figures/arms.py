@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import ticker
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from model_collapse import stats
@@ -92,21 +91,29 @@ def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str],
 
 
 @styled
-def by_metric(arms: Mapping[str, pd.DataFrame], metrics: Metrics, *, columns: int = 3) -> Figure:
-    """One panel with an axis of its own per metric, one line per arm with its 95 % band over seeds, by generation."""
-    columns = min(columns, len(metrics))
-    shape = -(-len(metrics) // columns), columns
-    figure, axes = plt.subplots(*shape, figsize=(2.9 * columns, 2.7 * shape[0] + 0.5), squeeze=False)
-    for ax, (title, (metric, item)) in zip(axes.flat, metrics.items(), strict=False):
-        for label, table in arms.items():
-            band(ax, stats.pick(table, metric, item=item), label, marker="o", ms=3)
+def side_by_side(
+    arms: Mapping[str, pd.DataFrame],
+    panels: Metrics,
+    *,
+    yscale: str = "linear",
+    shared: bool = False,
+) -> Figure:
+    """Means with 95 % bands by generation, one panel per metric or item, one line per arm, legend below.
+
+    panels  {title: (metric, item)}
+    shared  whether the panels have one vertical axis
+    """
+    size = 3.3 * len(panels), 3.2 + 0.2 * -(-len(arms) // 3)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=shared, squeeze=False)
+    looks = [(colour, dash) for dash in ("-", (0, (4, 2))) for colour in sns.color_palette()]
+    for ax, (title, (metric, item)) in zip(axes[0], panels.items(), strict=True):
+        for (colour, dash), (label, table) in zip(looks, arms.items(), strict=False):
+            band(ax, stats.pick(table, metric, item=item), label, color=colour, ls=dash, marker="o", ms=3)
         whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
-        ax.set_title(title)
-    for ax in list(axes.flat)[len(metrics) :]:
-        ax.set_axis_off()
-    for ax in axes[-1]:
-        ax.set_xlabel("generation")
-    _legend_above(figure, axes[0][0], len(arms))
+        ax.set(title=title, xlabel="generation", yscale=yscale)
+        if yscale == "log":
+            plain_ticks(ax.yaxis)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -122,7 +129,7 @@ def relative(arms: Mapping[str, pd.DataFrame], metrics: Metrics) -> Figure:
         ax.set(title=label, xlabel="generation")
         ax.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
     axes[0][0].set_ylabel("change since generation 0")
-    _legend_above(figure, axes[0][0], min(len(metrics), 4))
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -141,9 +148,3 @@ def paths(
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend()
     return figure
-
-
-def _legend_above(figure: Figure, ax: Axes, columns: int) -> None:
-    """One legend for all panels, where it hides none of them."""
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
