@@ -229,3 +229,30 @@ def test_points_by_arm_have_their_intervals_and_lines() -> None:
     assert len(dashed) == 1 and dashed[0].get_color() == left.containers[1].lines[0].get_color()
     np.testing.assert_allclose(dashed[0].get_ydata(), 3 * np.asarray(dashed[0].get_xdata()))
     assert left.get_xscale() == "log" and right.get_title(loc="left") == "right"
+
+
+def test_side_by_side_gives_every_metric_an_axis_of_its_own() -> None:
+    arms = {"A": pd.concat([table("m", ("x",)), table("k")]).astype({"metric": "category", "item": "category"})}
+    arms["B"] = arms["A"].assign(value=arms["A"]["value"] * 10)
+    figure = figures.side_by_side(arms, {"first": ("m", "x"), "second": ("k", "")})
+    first, second = figure.axes
+    assert (first.get_title(loc="left"), second.get_title(loc="left")) == ("first", "second")
+    assert line(first, "B") == pytest.approx(10 * (2.0 ** np.arange(4) + 1))
+    assert not first.get_shared_y_axes().joined(first, second)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B"]
+
+
+def test_relative_is_by_seed_and_starts_at_none() -> None:
+    (ax,) = figures.relative({"A": table("m")}, {"thing": ("m", "")}).axes
+    start = np.arange(3) + 1.0
+    expected = [np.mean((2.0**g + np.arange(3)) / start - 1) for g in range(4)]
+    assert line(ax, "thing") == pytest.approx(expected)
+    assert line(ax, "thing")[0] == 0
+
+
+def test_paths_run_through_the_means() -> None:
+    arms = {"A": pd.concat([table("m", ("x",)), table("k")]).astype({"metric": "category", "item": "category"})}
+    (ax,) = figures.paths(arms, ("m", "x"), ("k", ""), xlabel="m", ylabel="k").axes
+    (drawn,) = [drawn for drawn in ax.get_lines() if drawn.get_label() == "A"]
+    assert np.asarray(drawn.get_xdata()) == pytest.approx(2.0 ** np.arange(4) + 1)
+    assert [text.get_text() for text in ax.texts] == ["3"]

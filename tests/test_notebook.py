@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import subprocess
 import sys
 import types
+import unicodedata
 from dataclasses import FrozenInstanceError
 from html.parser import HTMLParser
 from importlib import metadata
@@ -131,6 +133,99 @@ def test_written_escapes_everything(displayed: list[tuple[Any, dict[str, Any]]],
     assert set(seen.tags) <= {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert seen.text.count(NASTY) >= 3, "shown as it was written"
     assert "mathjax_ignore" in (seen.attributes["table.class"] or "")
+
+
+def marks(displayed: list[tuple[Any, dict[str, Any]]], text: str, length: int = 3) -> list[str]:
+    """What is marked of a text."""
+    notebook.written({"one": text}, repeated=length)
+    cell = re.findall(r"<td[^>]*>(.*?)</td>", displayed[-1][0].data, re.DOTALL)
+    return ["".join(Seen(piece).text) for piece in re.findall(r"<mark>(.*?)</mark>", cell[0], re.DOTALL)]
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("a b c d e", []),
+        ("a b c, then a b c again", ["a b c"]),
+        ("The old town. the OLD, town", ["the OLD, town"]),
+        ("a b c a b c a b c", ["a b c a b c"]),
+        ("a a a a", ["a a a"]),
+        ("one two three one two three four", ["one two three"]),
+        ("x y z x y z1", []),
+        ("to be or not to be that is to be or", ["to be or"]),
+        ("", []),
+    ],
+)
+def test_what_stood_earlier_in_the_same_text_is_marked(
+    displayed: list[tuple[Any, dict[str, Any]]], text: str, marked: list[str]
+) -> None:
+    assert marks(displayed, text) == marked
+
+
+def test_marks_are_within_one_text_and_only_on_request(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    notebook.written({"a b c": "a b c", "again": "a b c"}, "a b c a b c", repeated=3)
+    notebook.written({"again": "a b c a b c"})
+    assert not any("<mark>" in content.data for content, _ in displayed)
+    assert marks(displayed, "a b a b", 2) == ["a b"]
+
+
+OUTBREAK = "</mark></td></table><script>bad()</script> $$x$$ `code` \\[y\\] &amp; &lt;b&gt; <!-- --> ]]>"
+ACTING = "\u202eright\u202c \u2066isolate\u2069 \u200bnothing \x00\x1b[2J\r \u2028 \ud800 \U000e0041"
+
+
+@pytest.mark.parametrize("repeated", [0, 1, 3])
+def test_no_markup_gets_out_of_a_marked_text(displayed: list[tuple[Any, dict[str, Any]]], repeated: int) -> None:
+    """Repeated markup is cut by marks in every possible way, and still is text."""
+    text = " ".join([OUTBREAK] * 3)
+    notebook.written(pd.DataFrame({"g": [text], "A": [text], text: [text]}), text, repeated=repeated)
+    page = displayed[0][0].data
+    seen = Seen(page)
+    assert set(seen.tags) == {"table", "caption", "thead", "tbody", "tr", "th", "td"} | (
+        {"mark"} if repeated else set()
+    )
+    assert page.count("</table>") == page.count("</script>") + 1 == 1
+    assert "".join(seen.text).count(text) == 4, "shown as it was written, marked or not"
+
+
+def wrote(arm: str) -> pd.DataFrame:
+    rows = [
+        (r, g, i, f"block {i}", f"{arm} seed {r} generation {g} row {i}")
+        for r in range(2)
+        for g in range(3)
+        for i in range(4)
+    ]
+    return pd.DataFrame(rows, columns=["replicate", "generation", "row", "prompt", "text"])
+
+
+def test_continuations_show_what_followed_and_what_each_arm_wrote(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    texts = {"A": wrote("A"), "control": wrote("c")}
+    notebook.continuations(texts, 1, [0, 2], "two arms", replicate=1)
+    notebook.continuations(texts, 3, [0])
+    first, last = (re.sub(r"<t[^>]*>", "|", content.data).split("|") for content, _ in displayed)
+    cells = [re.sub(r"</?[a-z]+>", "", cell) for cell in first]
+    assert [cell for cell in cells if cell] == [
+        "two arms", "A", "control", "prompt (real)", "block 1", "what followed (real)", "block 2",
+        "generation 0", "A seed 1 generation 0 row 1", "c seed 1 generation 0 row 1",
+        "generation 2", "A seed 1 generation 2 row 1", "c seed 1 generation 2 row 1",
+    ]  # fmt: skip
+    assert 'colspan="2"' in displayed[0][0].data
+    assert not any("what followed" in cell for cell in last), "nobody knows what follows the last block"
+
+
+def test_repeated_share_is_the_marked_share_of_characters(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    text = "a b c, then a b c again"
+    assert notebook.repeated_share(text) == len("a b c") / len(text) == len("".join(marks(displayed, text))) / len(text)
+    assert notebook.repeated_share("") == 0
+
+
+def test_characters_that_act_are_shown_by_their_codes(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    notebook.written({ACTING: f"{ACTING} {ACTING}\n\tnext"}, ACTING, repeated=3)
+    page = displayed[0][0].data
+    page.encode("utf-8")
+    assert {c for c in page if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} == {"\n", "\t"}
+    assert "".join(Seen(page).text).count("<U+202E>right<U+202C> <U+2066>isolate<U+2069> <U+200B>nothing") == 4
+    notebook.written({"persian": "می\u200cخواهم"})
+    assert "می\u200cخواهم" in displayed[1][0].data, "spelling is kept"
 
 
 def test_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

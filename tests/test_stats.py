@@ -62,6 +62,29 @@ def test_picking() -> None:
     assert curve[["generation", "mean", "replicates"]].to_numpy().tolist() == [[0, 0.5, 2], [1, 100.5, 2]]
 
 
+def test_relative_compares_each_replicate_with_its_own_start() -> None:
+    values = {(0, 0): 2.0, (0, 1): 3.0, (1, 0): 4.0, (1, 1): 2.0}
+    rows = [{"metric": "m", "item": "x", "replicate": r, "generation": g, "value": v} for (r, g), v in values.items()]
+    rows += [{**row, "item": "y", "value": 7.0} for row in rows] + [{**row, "metric": "k"} for row in rows]
+    found = stats.relative(pd.DataFrame(rows), "m", "x").set_index(["replicate", "generation"])["value"]
+    assert found.to_dict() == {(0, 0): 0, (0, 1): 0.5, (1, 0): 0, (1, 1): -0.5}
+
+
+def test_listing_is_by_arm_quantity_and_generation() -> None:
+    rows = [
+        {"metric": "m", "item": "x", "replicate": r, "generation": g, "value": 10.0 * g + r}
+        for g in (0, 1)
+        for r in (0, 1, 2)
+    ]
+    table = pd.DataFrame([*rows, {**rows[0], "item": "y", "value": 99.0}])
+    found = stats.listing({"A": table, "B": table.assign(value=-table["value"])}, {"thing": ("m", "x")})
+    assert found[["arm", "quantity", "generation", "mean"]].to_numpy().tolist() == [
+        ["A", "thing", 0, 1.0], ["A", "thing", 1, 11.0], ["B", "thing", 0, -1.0], ["B", "thing", 1, -11.0]
+    ]  # fmt: skip
+    expected = stats.mean([0.0, 1.0, 2.0])
+    assert (found["low"].iloc[0], found["high"].iloc[0]) == pytest.approx((expected.low, expected.high))
+
+
 def test_comparisons_of_the_other_tests_fail_when_they_should() -> None:
     """On a wrong mean, on two different laws, and on one comparison too many; what is right passes."""
     x, y = np.random.default_rng(5).standard_normal((2, 1000))

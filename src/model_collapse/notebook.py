@@ -14,7 +14,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,11 @@ DPI = 200
 """Dots per inch of figures, shown at half of it, so that they are sharp on screens with small pixels."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+_WORD = re.compile(r"\w+")
+
+_ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories of controls, formatting, halves of characters, and separators of lines and paragraphs."""
+
 _ROLE = re.compile(r"\{[a-z:]+\}`([^`]*)`")
 
 
@@ -119,28 +125,108 @@ def keep(name: str, value: float | str) -> None:
     display({prefix + "text/plain": text}, raw=True, metadata=about)
 
 
-def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "") -> None:
+def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repeated: int = 0) -> None:
     """Show what a model wrote as a table: a mapping from heading to text, or a data frame with one text per cell.
+
+    A text that fills a whole row of the data frame is shown once, across it.
+
+    repeated  mark the sequences of so many words that stand earlier in the same text too; 0: none
 
     Everything is escaped, so that markup, scripts and formulas in a text are seen and never run.
     """
     from IPython.display import HTML, display
 
     if isinstance(texts, Mapping):
-        head, rows = "", [_row(str(heading), [text]) for heading, text in texts.items()]
+        head, rows = "", [_row(str(heading), [text], repeated) for heading, text in texts.items()]
     else:
-        titles = "".join(f'<th scope="col">{html.escape(str(title))}</th>' for title in texts.columns)
+        titles = "".join(f'<th scope="col">{_escaped(str(title))}</th>' for title in texts.columns)
         head = f"<thead><tr>{titles}</tr></thead>"
-        rows = [_row(str(row[0]), row[1:]) for row in texts.itertuples(index=False, name=None)]
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+        rows = [_row(str(row[0]), row[1:], repeated) for row in texts.itertuples(index=False, name=None)]
+    title = f"<caption>{_escaped(caption)}</caption>" if caption else ""
     # The classes keep MathJax away from what looks like a formula.
     opening = '<table class="written tex2jax_ignore mathjax_ignore" style="text-align: left; white-space: pre-wrap">'
     display(HTML(f"{opening}{title}{head}<tbody>{''.join(rows)}</tbody></table>"))
 
 
-def _row(heading: str, texts: Any) -> str:
-    cells = "".join(f'<td dir="auto" style="text-align: left">{html.escape(str(text))}</td>' for text in texts)
-    return f'<tr><th scope="row" style="text-align: left">{html.escape(heading)}</th>{cells}</tr>'
+def continuations(
+    texts: Mapping[str, pd.DataFrame],
+    row: int,
+    generations: Iterable[int],
+    caption: str = "",
+    *,
+    replicate: int = 0,
+    repeated: int = 3,
+) -> None:
+    """Show how arms of a language experiment go on from one prompt, one column each, below what really followed it.
+
+    texts  arm -> table of texts
+    row    of the prompt, a block of the real training text; the block of the next row is what followed it
+    """
+    import pandas as pd
+
+    chosen = {
+        arm: table[table["replicate"] == replicate].set_index(["generation", "row"]) for arm, table in texts.items()
+    }
+    prompts = next(iter(chosen.values()))["prompt"]
+    lines = {"prompt (real)": [str(prompts[0, row])] * len(chosen)}
+    if (0, row + 1) in prompts.index:
+        lines["what followed (real)"] = [str(prompts[0, row + 1])] * len(chosen)
+    for g in generations:
+        lines[f"generation {g}"] = [str(table["text"][g, row]) for table in chosen.values()]
+    frame = pd.DataFrame.from_dict(lines, orient="index", columns=list(chosen))
+    written(frame.reset_index(names=""), caption, repeated=repeated)
+
+
+def repeated_share(text: str, length: int = 3) -> float:
+    """Share of a text's characters that `written(..., repeated=length)` marks; 0 for an empty text."""
+    return sum(end - begin for begin, end in _again(text, length)) / max(len(text), 1)
+
+
+def _row(heading: str, texts: Iterable[Any], repeated: int) -> str:
+    cells = [f' dir="auto" style="text-align: left">{_marked(str(text), repeated)}</td>' for text in texts]
+    if len(set(cells)) == 1:
+        cells = [f' colspan="{len(cells)}"{cells[0]}']
+    return (
+        f'<tr><th scope="row" style="text-align: left">{_escaped(heading)}</th>{"".join(f"<td{c}" for c in cells)}</tr>'
+    )
+
+
+def _marked(text: str, length: int) -> str:
+    """The text, escaped, with <mark> around the sequences of `length` words that stand earlier in it too."""
+    pieces, done = [], 0
+    for begin, end in _again(text, length):
+        pieces += [_escaped(text[done:begin]), f"<mark>{_escaped(text[begin:end])}</mark>"]
+        done = end
+    return "".join([*pieces, _escaped(text[done:])])
+
+
+def _again(text: str, length: int) -> list[tuple[int, int]]:
+    """Where sequences of `length` words stand that stand earlier in the text too; overlapping ones are one place."""
+    words = [(word.start(), word.end()) for word in _WORD.finditer(text)]
+    seen: set[tuple[str, ...]] = set()
+    places: list[tuple[int, int]] = []
+    for first in range(len(words) - length + 1 if length else 0):
+        sequence = tuple(text[begin:end].casefold() for begin, end in words[first : first + length])
+        begin, end = words[first][0], words[first + length - 1][1]
+        if sequence not in seen:
+            seen.add(sequence)
+        elif places and begin < places[-1][1]:
+            places[-1] = (places[-1][0], end)
+        else:
+            places.append((begin, end))
+    return places
+
+
+def _escaped(text: str) -> str:
+    """For HTML; characters that would act instead of being seen (controls, changes of direction) by their codes."""
+    # Joiners are part of how some scripts are spelled.
+    seen = (
+        f"<U+{ord(character):04X}>"
+        if unicodedata.category(character) in _ACTING and character not in "\n\t\u200c\u200d"
+        else character
+        for character in text
+    )
+    return html.escape("".join(seen))
 
 
 def runs_folder() -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,3 +100,23 @@ def pick(table: pd.DataFrame, metric: str, generation: int | None = None, item: 
 def per_replicate(table: pd.DataFrame, metric: str, generation: int, item: str = "") -> pd.Series:
     """Values of one metric at one generation, indexed by replicate."""
     return pick(table, metric, generation, item).set_index("replicate")["value"].sort_index()
+
+
+def relative(table: pd.DataFrame, metric: str, item: str = "") -> pd.DataFrame:
+    """The rows of one metric with value = value / the same replicate's value at generation 0, minus 1."""
+    rows = pick(table, metric, item=item)
+    start = rows["replicate"].map(per_replicate(table, metric, 0, item))
+    return rows.assign(value=rows["value"] / start - 1)
+
+
+def listing(arms: Mapping[str, pd.DataFrame], metrics: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """Means with intervals of several metrics in several arms, as below a figure: arm, quantity, generation, mean, ...
+
+    metrics  {quantity: (metric, item)}
+    """
+    found = {
+        (arm, quantity): by_generation(pick(table, metric, item=item)).drop(columns="item")
+        for arm, table in arms.items()
+        for quantity, (metric, item) in metrics.items()
+    }
+    return pd.concat(found, names=["arm", "quantity"]).reset_index(["arm", "quantity"])

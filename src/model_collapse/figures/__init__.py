@@ -1,0 +1,36 @@
+"""Figures: pure functions of tidy tables. Nothing here runs a chain or reads a file, and nothing needs torch.
+
+One module per theme; all are called as `figures.NAME`.
+"""
+
+from model_collapse.figures.arms import Metrics, bins, by_arm, by_item, histograms, paths, relative, side_by_side
+from model_collapse.figures.chains import ellipses, fitted_densities, shares_of_chains
+from model_collapse.figures.curves import Curves, against_theory, fans, medians, stacked
+from model_collapse.figures.look import band, plain_ticks, style, styled
+from model_collapse.figures.scatter import laws, points, points_by_arm
+
+__all__ = [
+    "Curves",
+    "Metrics",
+    "against_theory",
+    "band",
+    "bins",
+    "by_arm",
+    "by_item",
+    "ellipses",
+    "fans",
+    "fitted_densities",
+    "histograms",
+    "laws",
+    "medians",
+    "paths",
+    "plain_ticks",
+    "points",
+    "points_by_arm",
+    "relative",
+    "shares_of_chains",
+    "side_by_side",
+    "stacked",
+    "style",
+    "styled",
+]
