@@ -203,7 +203,7 @@ def _members(kind: str) -> list[dict[str, Any]]:
         entry = {"name": name, "summary": registry.summary(cls), "settings": registry.settings(cls)}
         if hasattr(cls, "metrics"):
             # The first are taken by default, the others on request.
-            entry |= {"metrics": list(cls.metrics), "more_metrics": list(cls.more_metrics)}
+            entry |= {"metrics": list(cls.metrics), "more_metrics": list(getattr(cls, "more_metrics", ()))}
         listed.append(entry)
     return listed
 

@@ -30,7 +30,7 @@ def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if not module.ispkg:
             known |= vars(importlib.import_module(f"{package}.{module.name}"))
-    own = (*family.metrics, *family.more_metrics)
+    own = (*family.metrics, *getattr(family, "more_metrics", ()))
     for name in names:
         if name not in own:
             raise InputError(f"--metrics: {name!r} is not a metric of this family; it has {', '.join(own)}")

@@ -150,6 +150,7 @@ class Opt:
         "skeletons",
         "similarity",
         "vocabulary",
+        "training",
         "state_diversity",
         "facts",
         "groups",

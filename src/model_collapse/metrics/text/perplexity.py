@@ -73,3 +73,9 @@ def _on_test(family: Any, model: Any, source: Source) -> np.ndarray:
 def _by_block(nats: np.ndarray) -> np.ndarray:
     """Perplexity of each block, shape (n,)."""
     return np.exp(nats.mean(axis=1, dtype=np.float64))
+
+
+def training(generation: Generation, reference: Reference) -> dict[str, float]:
+    """What is told of this generation's training: item "tokens_seen", tokens that its weights have read, those of
+    pre-training done here included; item "epoch", the one that was kept."""
+    return {name: float(value) for name, value in generation.model.config["training"].items()}
