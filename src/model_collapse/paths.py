@@ -27,6 +27,12 @@ def lock() -> Path | None:
     return root / "requirements.lock" if root and (root / "requirements.lock").is_file() else None
 
 
+def records() -> Path | None:
+    """The folder of recorded runs, if there is a checkout."""
+    root = project()
+    return root / "records" if root else None
+
+
 def cache() -> Path:
     """Where things that can be made again are kept: $MODEL_COLLAPSE_CACHE, else ~/.cache/model_collapse."""
     return Path(os.environ.get("MODEL_COLLAPSE_CACHE") or Path.home() / ".cache" / "model_collapse")

@@ -72,7 +72,8 @@ ARMS: Mapping[str, Arm] = {
 class Scale:
     """A size of the experiment.
 
-    model  settings of family `opt` that all arms share
+    model    settings of family `opt` that all arms share
+    metrics  what is measured; None: all that the corpus allows
     """
 
     corpus: str
@@ -83,6 +84,16 @@ class Scale:
     model: Mapping[str, Any] = field(default_factory=dict)
     metrics: tuple[str, ...] | None = None
 
+
+TEXT = (
+    *("perplexity", "perplexity_block_mean", "written_perplexity", "entropy", "training"),
+    *("repeated_3", "distinct_2", "distinct_3", "type_token_ratio", "unique_sentences", "zipf", "vocabulary"),
+    *("skeletons", "state_diversity", "similarity", "rare_coverage"),
+)
+"""What is measured of any text."""
+
+KNOWN = (*TEXT, "facts", "groups", "kl")
+"""And of text whose law is known."""
 
 TINY: Mapping[str, Any] = {
     "family.preset": "tiny",
@@ -123,7 +134,7 @@ def run(arm: str, scale: Scale) -> Run:
         filter=chosen.filters,
         settings={**scale.model, **chosen.settings},
         corpus=scale.corpus,
-        metrics=scale.metrics,
+        metrics=scale.metrics or (KNOWN if scale.corpus == "embedded" else TEXT),
     )
 
 

@@ -276,7 +276,7 @@ def write_folder(out: Path, fill: Callable[[Path], None], about: Mapping[str, An
         try:
             fill(temporary)
             files = sorted(file for file in temporary.rglob("*") if file.is_file())
-            sums = {str(file.relative_to(temporary)): _checksum(file) for file in files}
+            sums = {str(file.relative_to(temporary)): checksum(file) for file in files}
             for file in files:
                 _sync(file)
             manifest = temporary / "manifest.json"
@@ -305,10 +305,11 @@ def intact(folder: Path) -> bool:
 
 
 def _holds(file: Path, digest: str) -> bool:
-    return file.is_file() and _checksum(file) == digest
+    return file.is_file() and checksum(file) == digest
 
 
-def _checksum(file: Path) -> str:
+def checksum(file: Path) -> str:
+    """sha256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -27,13 +27,13 @@ from model_collapse import families, record, registry
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
 from model_collapse.run import memory
-from model_collapse.run.block import CHOICES, Unit, make_base, state_folder, work
+from model_collapse.run.block import CHOICES, Unit, finished, make_base, state_folder, work
 from model_collapse.run.locks import locked
 from model_collapse.run.pieces import Choices
 from model_collapse.run.planning import blocks, plan
 from model_collapse.run.processes import Progress, each, pool
 
-__all__ = ["Run", "blocks", "execute", "execute_all", "on_stderr", "plan", "state_folder", "study"]
+__all__ = ["Run", "blocks", "execute", "execute_all", "on_stderr", "plan", "so_far", "state_folder", "study"]
 
 
 def execute(
@@ -124,12 +124,26 @@ def study(
     return tables, {label: text for label, text in texts.items() if text is not None}
 
 
+def so_far(run: Run, out: Path) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """As `execute`, of the generations that are finished, without working on the others; their rows are final."""
+    if not out.exists():
+        found = [tables for block in range(blocks(run)) for tables in finished(Unit(run, out, block))]
+        tables, texts = ([part for name, part in found if name == kind] for kind in ("table", "texts"))
+        empty = pd.DataFrame(columns=record.COLUMNS)
+        table = pa.concat_tables(tables).unify_dictionaries().to_pandas() if tables else empty
+        return table, pa.concat_tables(texts).unify_dictionaries().to_pandas() if texts else None
+    if record.about(out).get("run_id") != run.run_id:
+        raise InputError(f"{out} holds another run")
+    return record.read(out), _texts(out)
+
+
 def _complete(
     waiting: Mapping[Path, Run], jobs: int | None, keep_models: bool, progress: Callable[[str], None] | None
 ) -> None:
     """Work through all blocks that are not done."""
     units = [Unit(run, out, block, keep_models) for out, run in waiting.items() for block in range(blocks(run))]
-    units = [unit for unit in units if not unit.done]
+    # The first chains of all runs before the second of any, so that a study cut short has something of each.
+    units = sorted((unit for unit in units if not unit.done), key=lambda unit: unit.block)
     with pool(min(_processes([unit.run for unit in units], jobs), len(units))) as executor:
         bases = {key: unit for unit in units if (key := unit.base_key)}
         each(executor, make_base, list(bases.values()), None)

@@ -145,6 +145,22 @@ def work(unit: Unit) -> None:
     shutil.rmtree(unit.folder, ignore_errors=True)
 
 
+def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
+    """What is there of a block, done or not: parts of its tables, each called "table" or "texts"."""
+    if unit.done:
+        files = ((name, unit.result / f"{name}.parquet") for name in ("table", "texts"))
+        return [(name, pq.read_table(file)) for name, file in files if file.exists()]
+    if not unit.folder.exists():
+        return []
+    source = unit.source()
+    notes = _Notes(unit, unit.family, source, Pieces(unit.family, unit.folder, unit.models, unit.choices))
+    for t in range(unit.run.generations + 1):
+        # The training set counts only where metrics are taken, which they are not again.
+        if notes.load(t, source.train) is None:
+            break
+    return [("table", rows) for rows in notes.rows] + [("texts", rows) for rows in notes.texts]
+
+
 class _Notes:
     """Takes down every generation of a block: its metrics, and for a family that checkpoints its sample."""
 
