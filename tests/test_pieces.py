@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import shutil
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from model_collapse import families, metrics, record
-from model_collapse.errors import OutOfMemory
+from model_collapse.errors import OutOfMemory, OutsideError
 from model_collapse.run import execute, pieces, plan, state_folder
 from model_collapse.run.locks import locked
 
@@ -26,7 +27,7 @@ from functools import partial
 import json
 import numpy as np
 from model_collapse.data import Data, Rows, Source
-from model_collapse.errors import OutOfMemory
+from model_collapse.errors import OutOfMemory, OutsideError
 
 made = []
 FULL = {"fit": 0, "sample": 0}
@@ -157,6 +158,41 @@ def test_a_kill_inside_a_generation_costs_one_piece(toy, tmp_path, monkeypatch, 
     assert toy.made == [*again, "fit", "shard", "shard", "shard"]
     same(resumed, undisturbed)
     assert os.listdir(tmp_path / "cache") == ["locks"] and not state_folder(out).exists()
+
+
+@pytest.mark.parametrize("piece", ["model-0002/model.json", "shards-0002/00000/rows.safetensors"])
+def test_a_damaged_piece_is_reported_and_made_again(toy, tmp_path, monkeypatch, capsys, piece):
+    planned, out = plan("sharded", generations=3), tmp_path / "c.parquet"
+    undisturbed, _ = execute(planned)
+    killed_at(monkeypatch, "shards-0002/00001", planned, out)
+    file = state_folder(out) / "block-0000" / piece
+    content = bytearray(file.read_bytes())
+    content[-2] ^= 1
+    file.write_bytes(content)
+    same(execute(planned, out)[0], undisturbed)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"{file.name} is damaged; computed again" in said
+
+
+@pytest.mark.parametrize("piece", ["model-0002", "shards-0001/00001", "generation-0002"])
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(toy, tmp_path, monkeypatch, piece):
+    planned, out = plan("sharded", generations=3), tmp_path / "c.parquet"
+    undisturbed, _ = execute(planned)
+    real = os.replace
+
+    def full(source, target):
+        if str(target).endswith(piece):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OutsideError, match=r"^no space left for [^\n]*: free some and run the same command again$"):
+            execute(planned, out)
+    before = [name for name in os.listdir(state_folder(out) / "block-0000") if name.startswith("generation")]
+    toy.made.clear()
+    same(execute(planned, out)[0], undisturbed)
+    assert before and toy.made.count("fit") == 4 - len(before) - (piece != "model-0002"), "no finished fit is lost"
 
 
 @pytest.mark.parametrize("use", ["fit", "sample"])
