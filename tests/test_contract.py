@@ -128,6 +128,8 @@ def test_families_share_their_signatures(name: str):
     for method in ("fit", "sample"):
         assert parameters(getattr(cls, method)) == parameters(getattr(loop.Family, method)), method
     assert cls.reads in ("numbers", "text")
+    for method in ("score", "entropy") if cls.reads == "text" else ():
+        assert [parameter for parameter, _, _ in parameters(getattr(cls, method))] == ["self", "model", "rows"], method
     assert isinstance(cls.conditional, bool) and isinstance(cls.checkpoints, bool)
     assert cls.rows >= 1 and cls.block_size >= 1 and cls.metrics
     needed = ["base", "base_settings", "device"] + (["save", "load"] if cls.checkpoints else [])

@@ -37,6 +37,12 @@ def test_two_grams_and_types():
     assert diversity.vocabulary(generation, reference) == 4
 
 
+def test_blocks_too_short_for_an_n_gram_have_no_share():
+    short = case([[7, 8], [7, 9]])
+    assert np.isnan(diversity.distinct_3(*short)) and np.isnan(diversity.repeated_3(*short))
+    assert np.isnan(diversity.skeletons(*short)) and diversity.distinct_2(*short) == 1
+
+
 def texts(*pairs: tuple[str, str]):
     """(generation, reference) of prompts and of what was written after them."""
     known = [text for pair in pairs for text in pair]

@@ -47,10 +47,10 @@ def _articles(
 ) -> tuple[Rows, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:
     """True articles, cut for scoring.
 
-    windows  (W, 2 * block) token ids, at the right filled up with </s>, which no token before it sees
-    counted  (W, 2 * block - 1) whether a predicted token counts here: each of an article in exactly one window
+    windows  (W, m) token ids, m <= 2 * block, at the right filled up with </s>, which no token before it sees
+    counted  (W, m - 1) whether a predicted token counts here: each of an article in exactly one window
     article  (W,) which article a window is of
-    last     index of each article's last </s> in (W, 2 * block - 1)
+    last     index of each article's last </s> in (W, m - 1)
     truth    (ARTICLES,) ln p(article)
     """
     documents = source.world.documents(ARTICLES, streams.stream(0)(-1, streams.METRIC))
@@ -58,16 +58,19 @@ def _articles(
     end, unknown = source.tokenizer.end, source.tokenizer.vocabulary.get("<unk>")
     if any(unknown in ids for ids in encoded):
         raise InputError("family.vocabulary: the metric kl needs a tokenizer that knows every word; raise it")
-    width, windows, counted, article, last = 2 * block, [], [], [], []
+    parts, first, article, last = [], [], [], []
     for number, ids in enumerate(encoded):
         text = [*ids, end]
         # The first window counts all its tokens, each later one those that the one before did not reach.
-        for begin in range(0, max(len(text) - width, 0) + block, block):
-            part = text[begin : begin + width]
-            first = 0 if begin == 0 else block - 1
-            windows.append(part + [end] * (width - len(part)))
-            counted.append([first <= j < len(part) - 1 for j in range(width - 1)])
+        for begin in range(0, max(len(text) - 2 * block, 0) + block, block):
+            parts.append(text[begin : begin + 2 * block])
+            first.append(0 if begin == 0 else block - 1)
             article.append(number)
-        last.append((len(windows) - 1, len(part) - 2))
+        last.append((len(parts) - 1, len(parts[-1]) - 2))
+    windows = np.full((len(parts), max(map(len, parts))), end, np.int32)
+    for row, part in zip(windows, parts, strict=True):
+        row[: len(part)] = part
+    place, reach = np.arange(windows.shape[1] - 1), np.array([len(part) - 1 for part in parts])
+    counted = (place >= np.array(first)[:, None]) & (place < reach[:, None])
     truth = np.array([source.world.log_probability(document) for document in documents])
-    return Rows(np.array(windows, np.int32)), np.array(counted), np.array(article), tuple(np.array(last).T), truth
+    return Rows(windows), counted, np.array(article), tuple(np.array(last).T), truth

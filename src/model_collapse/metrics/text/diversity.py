@@ -48,7 +48,7 @@ def distinct_3(generation: Generation, reference: Reference) -> float:
 def repeated_3(generation: Generation, reference: Reference) -> float:
     """Share of the written 3-grams of tokens that stand earlier in the same block too."""
     ordered = np.sort(grams(written(generation), 3), axis=1)
-    return float((ordered[:, 1:] == ordered[:, :-1]).sum() / ordered.size)
+    return float((ordered[:, 1:] == ordered[:, :-1]).sum() / ordered.size) if ordered.size else float("nan")
 
 
 def unique_sentences(generation: Generation, reference: Reference) -> float:
@@ -96,11 +96,11 @@ def skeletons(generation: Generation, reference: Reference) -> float:
 
 
 def state_diversity(generation: Generation, reference: Reference) -> float:
-    """1 - mean cosine of two different written blocks, each by its mean hidden state: 0 if all mean the same.
+    """1 - mean cosine of two different written blocks, each by its mean hidden state: 0 if these are the same.
 
     States are those of generation 0's model, for every generation. With unit vectors u_i and their mean m the mean
-    cosine over all pairs i != j is (n |m|^2 - 1) / (n - 1). Cosines of such states are all large, so small differences
-    count; nan for a single block.
+    cosine over all pairs i != j is (n |m|^2 - 1) / (n - 1); nan for a single block. A block that repeats one phrase has
+    a mean state of its own, so loops raise this number: read it beside `repeated_3`.
     """
     vectors = states(reference.family, reference.first.model, rows_of(generation))
     n = len(vectors)

@@ -46,8 +46,9 @@ def rare_coverage(generation: Generation, reference: Reference) -> dict[str, flo
 def facts(generation: Generation, reference: Reference) -> dict[str, float]:
     """What is stated, of a corpus whose true law is known; a prompt's own statements do not count.
 
-    Item "true": share of all statements that are true, nan where nothing is stated; false are wrong values and
-    attributes of another topic. Item "different": number of different true facts, which grows with how much is written.
+    Item "true": share of all statements that are true, repeated ones included, nan where nothing is stated; false are
+    wrong values and attributes of another topic. Item "different": number of different true facts, which grows with how
+    much is written.
     """
     stated = _stated(generation, reference.source)
     return {
