@@ -68,7 +68,7 @@ SMALL: Mapping[str, Any] = {
 SHAPED: Mapping[str, Any] = {
     "family.preset": "opt-125m",
     "family.tokenizer": "opt",
-    "family.pretrain_blocks": 786_432,
+    "family.pretrain_blocks": 720_000,
     "family.pretrain_epochs": 2,
     "family.pretrain_lr": 5e-4,
     "family.warmup": 0.02,
@@ -155,7 +155,7 @@ def rectangle(tables: Mapping[str, pd.DataFrame], scale: Scale) -> tuple[dict[st
     last = min(arm[0] for arm in reached)
     kept = [r for r in range(scale.seeds) if all(r in arm.index and arm[r] >= last for arm in reached)]
     cut = {arm: t[(t["generation"] <= last) & t["replicate"].isin(kept)] for arm, t in tables.items()}
-    return cut, last == scale.generations and len(kept) == scale.seeds
+    return cut, bool(last == scale.generations and len(kept) == scale.seeds)
 
 
 def cost(runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame], sessions: list[dict[str, Any]]) -> dict[str, Any]:

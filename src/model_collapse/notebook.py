@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_collapse import paths
-from model_collapse.errors import InputError
+from model_collapse.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from model_collapse.records import Recorded
 
 MARK = "model_collapse"
 """Key in an output's metadata by which the book knows what the output is."""
@@ -285,3 +287,16 @@ def _missing(extras: tuple[str, ...]) -> list[str]:
         except metadata.PackageNotFoundError:
             lacking.append(f"{wanted.name}{wanted.specifier}")
     return lacking
+
+
+def recorded(name: str) -> Recorded | None:
+    """A recorded run, its label shown; None, and a line that says so, where it has not been run yet or is not here."""
+    from model_collapse import records
+
+    try:
+        found = records.read(name) if name in records.names() else None
+    except OutsideError as error:
+        say(f"*Recorded run* `{name}`: not here ({error}).")
+        return None
+    say(f"*Recorded run* `{name}`: {found.label if found else 'not run yet'}.")
+    return found

@@ -87,10 +87,13 @@ class Unit:
             return None
         return record.digest(wanted, self.run.content, self.run.seed, self.run.source, self.run.lock)
 
-    def source(self) -> Source:
-        """Real data for the block's chains."""
+    def source(self, *, pretraining: bool = False) -> Source:
+        """Real data for the block's chains; of the text to pre-train on no more than a block unless it is asked for."""
         if self.family.reads == "text":
-            return corpora.load(self.run.corpus).source(self.run.n, **self.family.reading())
+            reading = self.family.reading()
+            if not pretraining:
+                reading["pretrain"] = 1
+            return corpora.load(self.run.corpus).source(self.run.n, **reading)
         return self.family.source(self.run.n, self.stream(-1, streams.SOURCE), self.chains)
 
     @property
@@ -111,7 +114,7 @@ def make_base(unit: Unit) -> None:
             return
         # Keyed by the seed alone: the paper's repetitions share one pre-trained model too.
         rng = streams.stream(unit.run.seed)(-1, streams.BASE)
-        model = unit.family.base(unit.source(), rng)
+        model = unit.family.base(unit.source(pretraining=True), rng)
         record.write_folder(folder, lambda inside: unit.family.save(model, inside), {"family": unit.run.family})
 
 

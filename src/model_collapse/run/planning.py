@@ -71,7 +71,9 @@ def plan(
             if name in KNOWN_LAW and text.world is None:
                 raise InputError(f"--metrics: {name} needs a corpus whose law is known (embedded), not {text.name}")
         corpus, content = text.name, "".join([text.fingerprint, *kind.contents()])
-        n = len(text.source(None, **kind.reading()).train) if n == "all" else n
+        if n == "all":
+            # The text to pre-train on is no part of n.
+            n = len(text.source(None, **{**kind.reading(), "pretrain": 1}).train)
     return Run(
         family=family,
         family_args=asdict(kind),

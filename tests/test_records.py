@@ -1,0 +1,294 @@
+"""Recorded runs: what is written is read back, whatever is wrong is one line, and a study that was cut goes on."""
+
+import importlib.util
+import json
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from model_collapse import corpora, notebook, paths, record, records
+from model_collapse.errors import InputError, OutsideError
+from model_collapse.families.opt import Opt
+from model_collapse.protocol import TINY, Scale
+from model_collapse.run import plan, study
+
+ROOT = Path(__file__).resolve().parents[1]
+LARGEST = 300_000
+"""Bytes of a committed table."""
+
+_spec = importlib.util.spec_from_file_location("language_records", ROOT / "records" / "language.py")
+assert _spec and _spec.loader
+language = importlib.util.module_from_spec(_spec)
+sys.modules[_spec.name] = language
+_spec.loader.exec_module(language)
+
+ARMS = {"A": {}, "fewer": {"family.order": 1}}
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return {
+        arm: plan("ngram", n=24, generations=2, replicates=2, settings={"family.vocabulary": 300, **settings})
+        for arm, settings in ARMS.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def studied(runs, tmp_path_factory):
+    return study(runs, tmp_path_factory.mktemp("study"), jobs=1)
+
+
+@pytest.fixture
+def written(runs, studied, tmp_path):
+    records.write("small-one", runs, *studied, tmp_path, bins=("A",), seconds=1.5)
+    return tmp_path
+
+
+def test_what_is_written_is_read_back(runs, studied, written):
+    tables, texts = studied
+    found = records.read("small-one", written)
+    assert records.names(written) == ["small-one"]
+    for arm, run in runs.items():
+        expected = tables[arm]
+        bins = expected["item"].astype(str).str.startswith("bin ")
+        if arm != "A":
+            expected = expected[~bins]
+        pd.testing.assert_frame_equal(_plain(found.tables[arm]), _plain(expected))
+        assert list(found.tables[arm].columns) == record.COLUMNS
+        kept = texts[arm].query("replicate == 0 and row < 8")
+        pd.testing.assert_frame_equal(_plain(found.texts[arm]), _plain(kept))
+        assert found.about["arms"][arm] == {"run_id": run.run_id, "run": record.describe(run)}
+    assert found.about["seconds"] == 1.5
+    assert found.label.startswith("ngram, invented corpus, 24 blocks, 2 seeds, generations 0-2, CPU (")
+    assert found.label.endswith(found.about["created_at"][:10])
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    text = frame.select_dtypes(exclude="number").columns
+    return frame.astype(dict.fromkeys(text, str)).reset_index(drop=True)
+
+
+def _cut_short(folder: Path) -> None:
+    file = folder / "small-one.parquet"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def _gone(folder: Path) -> None:
+    (folder / "small-one.texts.parquet").unlink()
+
+
+def _of_another_arm(folder: Path) -> None:
+    file = folder / "small-one.json"
+    about = json.loads(file.read_text())
+    about["arms"]["A"]["run_id"] = "0" * 16
+    file.write_text(json.dumps(about))
+
+
+def _no_manifest(folder: Path) -> None:
+    (folder / "small-one.json").write_text('{"results": []}')
+
+
+def _no_json(folder: Path) -> None:
+    (folder / "small-one.json").write_text("{")
+
+
+def _elsewhere(folder: Path) -> None:
+    file = folder / "small-one.json"
+    about = json.loads(file.read_text())
+    about["files"]["../outside.parquet"] = ""
+    file.write_text(json.dumps(about))
+
+
+def _foreign(folder: Path) -> None:
+    file = folder / "small-one.parquet"
+    pq.write_table(pa.table({"x": [1]}), file)
+    manifest = folder / "small-one.json"
+    about = json.loads(manifest.read_text())
+    about["files"][file.name] = record.checksum(file)
+    manifest.write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (_cut_short, "small-one.parquet is damaged"),
+        (_gone, "small-one.texts.parquet is missing"),
+        (_of_another_arm, "is none of its arms"),
+        (_no_manifest, "no manifest of a recorded run"),
+        (_no_json, "no manifest of a recorded run"),
+        (_elsewhere, "outside.parquet is missing"),
+        (_foreign, "not written by model-collapse"),
+    ],
+)
+def test_whatever_is_wrong_is_one_line(written, harm, said):
+    harm(written)
+    with pytest.raises(InputError, match=said) as error:
+        records.read("small-one", written)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["another", "../small-one", ""])
+def test_an_unknown_name_lists_the_known(written, name):
+    with pytest.raises(InputError, match="there are small-one"):
+        records.read(name, written)
+
+
+def test_arms_that_are_one_run_are_refused(runs, studied, tmp_path):
+    tables, _ = studied
+    with pytest.raises(InputError, match="two arms are the same run"):
+        records.write("twice", {"A": runs["A"], "B": runs["A"]}, {"A": tables["A"], "B": tables["A"]}, {}, tmp_path)
+
+
+def test_without_a_checkout(monkeypatch):
+    monkeypatch.setattr(paths, "project", lambda: None)
+    with pytest.raises(OutsideError, match="repository"):
+        records.names()
+
+
+def test_what_lies_in_the_repository_is_whole_and_small():
+    for name in records.names():
+        assert records.read(name).tables
+    for file in (ROOT / "records").glob("*.parquet"):
+        assert file.stat().st_size < LARGEST, file.name
+        assert file.name.partition(".")[0] in records.names()
+
+
+def test_in_a_chapter(written, monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(notebook, "say", said.append)
+    monkeypatch.setattr(paths, "records", lambda: written)
+    found = notebook.recorded("small-one")
+    assert found is not None and found.label in said[-1]
+    assert notebook.recorded("gpu") is None and said[-1].endswith("not run yet.")
+    monkeypatch.setattr(paths, "records", lambda: None)
+    assert notebook.recorded("small-one") is None and "not here" in said[-1]
+    monkeypatch.setattr(paths, "records", lambda: written)
+    _cut_short(written)
+    with pytest.raises(InputError):
+        notebook.recorded("small-one")
+
+
+# The script ---------------------------------------------------------------------------------------------------------
+
+
+def _reached(*last: int) -> pd.DataFrame:
+    """A table in which replicate r has generations 0 to last[r]."""
+    rows = [(r, t) for r, g in enumerate(last) for t in range(g + 1)]
+    return pd.DataFrame(rows, columns=["replicate", "generation"])
+
+
+@pytest.mark.parametrize(
+    ("arms", "last", "replicates", "complete"),
+    [
+        ([(9, 9), (9, 9)], 9, 2, True),
+        ([(9, 9), (9, 3)], 9, 1, False),
+        ([(9, 5), (4, 4)], 4, 2, False),
+        ([(9, 9), (4, -1)], 4, 1, False),
+        ([(9, 9), (-1, -1)], None, 0, False),
+    ],
+)
+def test_rectangle(arms, last, replicates, complete):
+    tables = {str(i): _reached(*reached) for i, reached in enumerate(arms)}
+    cut, whole = language.rectangle(tables, Scale("embedded", 8, 9, 2))
+    assert whole == complete and bool(cut) == (last is not None)
+    for table in cut.values():
+        assert len(table) == (last + 1) * replicates
+        assert table["generation"].max() == last and table["replicate"].nunique() == replicates
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Two folders to pre-train on, and no `datasets` library."""
+    articles = corpora.load("embedded").web[:200]
+    for folder, part in {"one": articles[:100], "two": articles[100:]}.items():
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        about = {b"other": b"columns"}
+        for split, rows in {"train": part[10:], "validation": part[:10]}.items():
+            table = pa.table({"id": np.arange(len(rows)), "text": rows}).replace_schema_metadata(about)
+            pq.write_table(table, tmp_path / "data" / folder / f"{split}-00000-of-00001.parquet")
+    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path / "data"))
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    return tmp_path
+
+
+MODEL = {**TINY, "family.pretrain_blocks": 16, "family.pretrain_epochs": 1, "family.evaluate": 4, "family.block": 16}
+PLAN = language.Plan(
+    Scale("embedded", 8, 1, 2, model={**MODEL, "family.precision": "bf16"}), web=("one", "two"), bins=("A",)
+)
+
+
+def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
+    out = data / "out"
+    out.mkdir()
+    fit, calls = Opt.fit, []
+
+    def cut(self, *given, **named):
+        calls.append(self)
+        # Two generations of A and B each, the first of control: the first replicate of all arms comes first.
+        if len(calls) == 6:
+            raise language.TimeUp
+        return fit(self, *given, **named)
+
+    monkeypatch.setattr(Opt, "fit", cut)
+    part = language.make("toy", PLAN, out, data / "work", None, jobs=1)
+    monkeypatch.setattr(Opt, "fit", fit)
+    assert part is not None and not part.about["complete"]
+    assert {(t["generation"].max(), t["replicate"].max()) for t in part.tables.values()} == {(0, 0)}
+    assert part.about["tokens_trained"] == 8 * 16 * (5 + 10 + 5)
+
+    whole = language.make("toy", PLAN, out, data / "work", None, jobs=1)
+    straight = language.make("straight", PLAN, out, data / "straight", None, jobs=1)
+    assert whole.about["complete"] and len(whole.about["sessions"]) == 2
+    assert len(whole.about["pretraining_files"]) == 2
+    assert str(data) not in json.dumps(dict(whole.about)), "a record names a folder of the machine"
+    timed = ["seconds"]
+    for arm, table in whole.tables.items():
+        assert set(table["generation"]) == {0, 1} and set(table["replicate"]) == {0, 1}
+        pd.testing.assert_frame_equal(table.drop(columns=timed), straight.tables[arm].drop(columns=timed))
+        pd.testing.assert_frame_equal(whole.texts[arm], straight.texts[arm])
+        first = table.query("generation == 0 and replicate == 0").reset_index(drop=True)
+        pd.testing.assert_frame_equal(first, part.tables[arm])
+        assert part.texts[arm].equals(whole.texts[arm].query("generation == 0"))
+
+
+def test_nothing_finished_is_no_record(data, monkeypatch):
+    def cut(self, *given, **named):
+        raise language.TimeUp
+
+    monkeypatch.setattr(Opt, "fit", cut)
+    assert language.make("toy", replace(PLAN, arms=("A",)), data, data / "work", None, jobs=1) is None
+    assert not (data / "toy.json").exists()
+
+
+def test_time_is_up():
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(language.TimeUp), language._at_most(0.05 / 60):
+        time.sleep(5)
+    with language._at_most(None):
+        pass
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_missing_text_to_pretrain_on_is_one_line(tmp_path, monkeypatch, capsys):
+    places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
+    assert language.main(["gpu", *places]) == 2
+    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
+    assert language.main(["cpu", *places]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and all(line.startswith("MODEL_COLLAPSE_DATA: ") for line in said)
+
+
+def test_every_plan_can_be_planned():
+    for plan_of in language.PLANS.values():
+        for arm in plan_of.arms:
+            assert arm in language.protocol.ARMS
+        Opt(**{key.partition(".")[2]: value for key, value in plan_of.scale.model.items()})
