@@ -9,6 +9,8 @@ import pytest
 from toy_text import TextSource, Told, case, rows
 
 from model_collapse import corpora
+from model_collapse.data import Data
+from model_collapse.loop import Generation
 from model_collapse.metrics.text import continuation, diversity
 
 
@@ -41,6 +43,14 @@ def test_blocks_too_short_for_an_n_gram_have_no_share():
     short = case([[7, 8], [7, 9]])
     assert np.isnan(diversity.distinct_3(*short)) and np.isnan(diversity.repeated_3(*short))
     assert np.isnan(diversity.skeletons(*short)) and diversity.distinct_2(*short) == 1
+
+
+def test_real_text_has_what_it_would_have_if_it_had_been_written():
+    train = np.random.default_rng(2).integers(0, 6, (20, 12))
+    copied, reference = case(train, source=TextSource(train=train))
+    found = diversity.real_text(Generation(3, None, None, Data.real(rows(np.zeros((20, 12)))), None), reference)
+    assert set(found) >= {"repeated_3", "distinct_2", "type_token_ratio"} and 0 < found["repeated_3"] < 1
+    assert found == {name: getattr(diversity, name)(copied, reference) for name in found}
 
 
 def texts(*pairs: tuple[str, str]):

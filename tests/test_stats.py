@@ -44,6 +44,21 @@ def test_paired_pairs_by_replicate() -> None:
     assert stats.paired(a, b).n == 2
 
 
+def test_the_ends_of_a_ratio_are_where_students_test_turns() -> None:
+    rng = np.random.default_rng(1)
+    a, b = pd.Series(rng.normal(2, 0.3, 6)), pd.Series(rng.normal(5, 0.4, 8))
+    found = stats.ratio(a, b, 0.99)
+    assert found.n == 6 and found.value == pytest.approx(a.mean() / b[:6].mean())
+    at = [reference.ttest_1samp(a - end * b[:6], 0).pvalue for end in (found.low, found.high)]
+    assert at == pytest.approx([0.01, 0.01])
+
+
+@pytest.mark.parametrize("b", [[1.0, -1.0, 1.0, -0.5], [-5.0, -5.1, -5.2, -5.1], [1.0, np.nan, 1.1, 1.0], [1.0], []])
+def test_a_ratio_to_what_is_not_surely_above_zero_has_no_interval(b) -> None:
+    found = stats.ratio(pd.Series([1.0, 1.1, 1.2, 1.1]), pd.Series(b, dtype=float))
+    assert np.isnan(found.low) and np.isnan(found.high)
+
+
 def table() -> pd.DataFrame:
     rows = [
         {"metric": metric, "item": item, "generation": g, "replicate": r, "value": 100 * g + r + (metric == "b")}

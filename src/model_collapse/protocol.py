@@ -61,6 +61,8 @@ ARMS: Mapping[str, Arm] = {
     "continued": Arm("from the previous weights", settings={"family.continued": True}),
     # The released runner's flags; A at the scales `t4` and `paper` has the defaults of the released script.
     "runner": Arm("lr 1e-5, batch 16", settings={"family.lr": 1e-5, "family.batch": 16}),
+    # What was there before any fine-tuning: the weights move by less than their precision.
+    "zero-shot": Arm("as pre-trained", settings={"family.lr": 1e-12, "family.steps": 1}),
     "unsurprising": Arm(
         "the least surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "low"}
     ),
@@ -88,7 +90,7 @@ class Scale:
 TEXT = (
     *("perplexity", "perplexity_block_mean", "written_perplexity", "entropy", "training"),
     *("repeated_3", "distinct_2", "distinct_3", "type_token_ratio", "unique_sentences", "zipf", "vocabulary"),
-    *("skeletons", "state_diversity", "similarity", "rare_coverage"),
+    *("skeletons", "state_diversity", "similarity", "rare_coverage", "real_text"),
 )
 """What is measured of any text."""
 
@@ -118,24 +120,28 @@ SCALES: Mapping[str, Scale] = {
 }
 
 
-def run(arm: str, scale: Scale) -> Run:
-    """One arm at a scale, checked. InputError lists the arms."""
+def arguments(arm: str, scale: Scale) -> dict[str, Any]:
+    """Arguments of `run.plan` for one arm at a scale, all but the seed. InputError lists the arms."""
     if arm not in ARMS:
         raise InputError(f"arm {arm}: known are {', '.join(ARMS)}")
     chosen = ARMS[arm]
-    return plan(
-        "opt",
-        chosen.regime,
-        n=scale.n,
-        generations=scale.generations,
-        seed=scale.seed,
-        replicates=scale.seeds,
-        given=chosen.given,
-        filter=chosen.filters,
-        settings={**scale.model, **chosen.settings},
-        corpus=scale.corpus,
-        metrics=scale.metrics or (KNOWN if scale.corpus == "embedded" else TEXT),
-    )
+    return {
+        "family": "opt",
+        "regime": chosen.regime,
+        "n": scale.n,
+        "generations": scale.generations,
+        "replicates": scale.seeds,
+        "given": chosen.given,
+        "filter": chosen.filters,
+        "settings": {**scale.model, **chosen.settings},
+        "corpus": scale.corpus,
+        "metrics": scale.metrics or (KNOWN if scale.corpus == "embedded" else TEXT),
+    }
+
+
+def run(arm: str, scale: Scale) -> Run:
+    """One arm at a scale, checked. InputError lists the arms."""
+    return plan(**arguments(arm, scale), seed=scale.seed)
 
 
 def runs(arms: Iterable[str], scale: Scale) -> dict[str, Run]:

@@ -63,6 +63,23 @@ def paired(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
     return mean((a.loc[both] - b.loc[both]).to_numpy(), level)
 
 
+def ratio(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
+    """Mean of a over mean of b, over the replicates that both have; the series are indexed by replicate.
+
+    Fieller's interval (1954, doi:10.1111/j.2517-6161.1954.tb00159.x): all r for which the mean of a - r b is within t
+    standard errors of 0. There is none where the mean of b is not surely above 0.
+    """
+    both = a.index.intersection(b.index)
+    pairs, n = np.array([a.loc[both], b.loc[both]], float), len(both)
+    if not mean(pairs[1], level).low > 0:
+        return Estimate(float(np.divide(*pairs.mean(axis=1))) if n else np.nan, np.nan, np.nan, n, level)
+    means = pairs.mean(axis=1)
+    t = stats.t.ppf((1 + level) / 2, n - 1)
+    (xx, xy), (_, yy) = np.outer(means, means) - t**2 / n * np.cov(pairs)
+    half = np.sqrt(np.maximum(xy**2 - xx * yy, 0))
+    return Estimate(float(means[0] / means[1]), float((xy - half) / yy), float((xy + half) / yy), n, level)
+
+
 def by_generation(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Mean over replicates with its interval, one row per generation and item: generation, item, mean, low, high."""
     groups = table.astype({"item": str}).groupby(["generation", "item"], sort=True)["value"]

@@ -20,12 +20,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from model_collapse import stats
 from model_collapse.errors import InputError
 from model_collapse.record import Run
 from model_collapse.run import plan
 from model_collapse.stats import Estimate
 
 Tables = Mapping[str, pd.DataFrame]
+Scale = Literal["full", "small", "none"]
 
 LEVEL = 0.9999
 """Level of every interval that a verdict rests on: a true value inside the band is missed once in 10,000 or less."""
@@ -45,6 +47,8 @@ class Claim:
     published   the value in the source, if it has one
     definition  which of the eight definitions of collapse in Schaeffer et al. 2025 (arXiv:2503.03150) it is about
     chapter     slug of the chapter that shows it
+    scale       simulation: the runs are what the claim is about; small: they are smaller than the source's; gpu: they
+                need a GPU and pre-trained weights, and no other runs can settle it
     """
 
     id: str
@@ -62,24 +66,51 @@ class Claim:
     scale: Literal["simulation", "small", "gpu"] = "simulation"
 
     def judge(self, tables: Tables) -> Verdict:
-        """The verdict that these tables give; one without interval where rows that the check needs are missing."""
+        """The verdict that these tables give; one without interval where rows that the check needs are missing.
+
+        A whole run that is missing was not run.
+        """
+        nothing = Estimate(np.nan, np.nan, np.nan, 0, LEVEL)
         try:
+            scale = self._scale_of(tables)
             with warnings.catch_warnings():
                 # What has no logarithm or mean becomes nan, and with it the interval.
                 warnings.simplefilter("ignore", RuntimeWarning)
-                estimate = self.check(tables)
+                estimate = self.check(tables) if scale != "none" else nothing
             reached = all(table["generation"].max() >= self.ends(table) for table in tables.values())
         except (LookupError, ValueError, ZeroDivisionError):
-            return Verdict(self, Estimate(np.nan, np.nan, np.nan, 0, LEVEL))
-        return Verdict(self, estimate if reached else unsettled(estimate))
+            absent = any(label not in tables or tables[label].empty for label in self.runs)
+            return Verdict(self, nothing, "none" if absent else "full")
+        return Verdict(self, estimate if reached else unsettled(estimate), scale)
+
+    def _scale_of(self, tables: Tables) -> Scale:
+        """How these runs compare with the source's: those of a language model are as large if they have its weights."""
+        if all(table.empty for table in tables.values()):
+            return "none"
+        if self.scale == "simulation" or all(family(table).get("start") == "pretrained" for table in tables.values()):
+            return "full"
+        return "small" if self.scale == "small" else "none"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and what was measured."""
+    """A claim and what was measured.
+
+    scale  of the runs: full, as the source's or what the claim is about; small, smaller ones; none, no such run
+    """
 
     claim: Claim
     estimate: Estimate
+    scale: Scale = "full"
+
+    @property
+    def verdict(self) -> Literal["reproduced", "reproduced_small", "not_reproduced", "not_run"]:
+        """The verdict in one word, for machines."""
+        if self.scale == "none":
+            return "not_run"
+        if not self.holds:
+            return "not_reproduced"
+        return "reproduced_small" if self.scale == "small" else "reproduced"
 
     @property
     def holds(self) -> bool:
@@ -96,12 +127,15 @@ class Verdict:
         allowed = (
             f"at least {low:g}" if high == np.inf else f"at most {high:g}" if low == -np.inf else f"{low:g} to {high:g}"
         )
-        verdict = "reproduced" if self.holds else "not reproduced"
+        said = f"{self.claim.id}, {self.claim.statement}: {self.claim.measured}"
+        if self.verdict == "not_run":
+            return f"{said}, allowed {allowed}: not run here"
         # Where several intervals have to hold at once each has a higher level; together they have this one.
         level = f"{min(self.estimate.level, LEVEL):.2%}"
+        outcome = {"reproduced": "reproduced", "reproduced_small": "reproduced at small scale"}
         return (
-            f"{self.claim.id}, {self.claim.statement}: {self.claim.measured} {self.estimate:.3g} ({level} interval), "
-            f"allowed {allowed}: {verdict}"
+            f"{said} {self.estimate:.3g} ({level} interval), "
+            f"allowed {allowed}: {outcome.get(self.verdict, 'not reproduced')}"
         )
 
 
@@ -158,6 +192,19 @@ def family(table: pd.DataFrame) -> dict[str, Any]:
 def rows(table: pd.DataFrame) -> int:
     """M, the number of real rows that generation 0 was fitted to."""
     return int(table.loc[table["generation"] == 0, "n_train"].iloc[0])
+
+
+def chains(table: pd.DataFrame, metric: str, item: str = "") -> pd.DataFrame:
+    """A metric by chain (rows) and generation (columns 0, 1, ... to the table's last); nan for what is not there."""
+    wide = stats.pick(table, metric, item=item).pivot(index="replicate", columns="generation", values="value")
+    return wide.reindex(index=np.unique(table["replicate"]), columns=range(int(table["generation"].max()) + 1))
+
+
+def times(a: pd.Series, b: pd.Series, confidence: float) -> Estimate:
+    """How many times as large a is as b: geometric mean of a / b over the replicates that both have."""
+    log = stats.paired(np.log(a), np.log(b), confidence)
+    value, low, high = np.exp([log.value, log.low, log.high]).tolist()
+    return replace(log, value=value, low=low, high=high)
 
 
 def level(comparisons: int) -> float:

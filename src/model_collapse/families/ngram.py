@@ -82,6 +82,7 @@ class Ngram(Starting):
         "unique_sentences",
         "zipf",
         "skeletons",
+        "real_text",
         "similarity",
         "facts",
         "groups",

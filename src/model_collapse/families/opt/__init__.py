@@ -148,6 +148,7 @@ class Opt:
         "unique_sentences",
         "zipf",
         "skeletons",
+        "real_text",
         "similarity",
         "vocabulary",
         "training",

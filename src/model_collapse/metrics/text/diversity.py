@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -109,6 +110,16 @@ def state_diversity(generation: Generation, reference: Reference) -> float:
     # As what is missing from |m| = 1, which does not cancel where all blocks are nearly alike.
     centre = vectors.mean(axis=0)
     return float(np.sum((vectors - centre) ** 2) / (n - 1))
+
+
+def real_text(generation: Generation, reference: Reference) -> dict[str, float]:
+    """What the real training text has of all that is counted in tokens, items named as these metrics.
+
+    The yardstick of a written text with as many blocks. The same for every generation.
+    """
+    real = replace(generation, sample=reference.source.train)
+    counted = (vocabulary, type_token_ratio, distinct_2, distinct_3, repeated_3, zipf, skeletons)
+    return {metric.__name__: metric(real, reference) for metric in counted}
 
 
 def _different(codes: np.ndarray) -> float:
