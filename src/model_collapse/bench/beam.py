@@ -37,7 +37,7 @@ class Beam:
         import torch
         from transformers import OPTConfig, OPTForCausalLM
 
-        from model_collapse.families.opt import engine, hardware
+        from model_collapse.families.opt import engine, hardware, products
 
         torch.manual_seed(0)
         shape = SHAPES[self.shape]
@@ -69,7 +69,7 @@ class Beam:
         with hardware.threads(self.threads), torch.inference_mode():
             pairs = Pairs.time(ours, theirs, self.pairs)
             a, b = torch.randn(2048, 2048, dtype=dtype), torch.randn(2048, 2048, dtype=dtype)
-            product = engine.Product(b, None, dtype)
+            product = products.Product(b, None, dtype)
             peak = 2 * 2048**3 / min(seconds(lambda _: product(a), i) for i in range(5))
         same = float(
             np.mean([np.array_equal(*both) for both in zip(*map(np.concatenate, written.values()), strict=True)])
