@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import GenerationConfig, OPTConfig, OPTForCausalLM, Trainer, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+from transformers.utils import logging
 
 
 def generation(
-    start: Path | OPTConfig,
+    shape: OPTConfig,
     train: np.ndarray,
     validation: np.ndarray,
     test: np.ndarray,
@@ -24,15 +25,10 @@ def generation(
     lr: float,
     seed: int,
 ) -> tuple[np.ndarray, float]:
-    """What a model fitted to blocks `train` (n, m) writes after each of them (n, m), and its perplexity on `test`.
-
-    start: folder of the weights to start from, or the shape of new ones
-    """
-    if isinstance(start, Path):
-        module = OPTForCausalLM.from_pretrained(start)
-    else:
-        torch.manual_seed(seed)
-        module = OPTForCausalLM(start)
+    """What a new model fitted to blocks `train` (n, m) writes after each of them (n, m), and its perplexity on `test`."""
+    logging.disable_progress_bar()
+    torch.manual_seed(seed)
+    module = OPTForCausalLM(shape)
     parts = {
         name: [{"input_ids": torch.from_numpy(row), "labels": torch.from_numpy(row)} for row in x.astype(np.int64)]
         for name, x in (("train", train), ("validation", validation), ("test", test))
@@ -51,6 +47,7 @@ def generation(
             load_best_model_at_end=True,
             prediction_loss_only=True,
             use_cpu=True,
+            dataloader_pin_memory=False,
             seed=seed,
             report_to=[],
             disable_tqdm=True,
@@ -58,6 +55,7 @@ def generation(
             logging_strategy="no",
         )
         trainer = Trainer(module, arguments, train_dataset=parts["train"], eval_dataset=parts["validation"])
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
         loss = trainer.evaluate(parts["test"])["eval_loss"]
     module.eval()

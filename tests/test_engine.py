@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 from toy_comparisons import Comparisons
 
-from model_collapse import corpora
+from model_collapse import bench, corpora, machine
 from model_collapse.data import Rows
 from model_collapse.families.opt import Opt
 
@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 
     from transformers.generation import logits_process as library
 
-    from model_collapse.families.opt import compare, engine, model
+    from model_collapse.families.opt import compare, decoding, engine, hardware, model
 
 compared = Comparisons(most=4)
 
@@ -251,3 +251,67 @@ def test_the_law_of_one_draw_is_that_of_the_library(settings):
     share = torch.bincount(drawn, minlength=30).double() / len(grid)
     assert torch.allclose(share, law[0].double().softmax(-1), rtol=0, atol=1e-4)
     assert torch.equal(share > 0, torch.isfinite(law[0]) & (share > 0)), "a token that was warped away was drawn"
+
+
+def written_in(settings: dict, n: int):
+    """Work that writes after n prompts in one batch, its model laid out already."""
+    family = Opt(block=32, sample_batch=n, **settings)
+    writer = decoding._Writer(large(family), family)
+    _ = writer.engine
+    given, draws = np.ones((n, family.block)), torch.full((n, family.block), 0.5, dtype=torch.float64)
+    # What the first use of a library takes is not the prompts'.
+    writer.write(given[:2], draws[:2], 0)
+    return lambda: writer.write(given, draws, 0)
+
+
+def large(family: Opt) -> model.OptModel:
+    shape = model.blank("tiny", 4096, 2 * family.block)
+    return model.OptModel(shape.config, model.unbuild(model.build(shape, 0, torch.device("cpu"))))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"precision": "bf16"}, {"decoding": "sample", "top_p": 0.9}],
+    ids=["beam", "bf16", "sample"],
+)
+def test_the_memory_of_writing_is_what_is_reckoned(settings):
+    """Resident memory of a fresh process grows by no more than reckoned, and by no less than half of that."""
+    n = 256
+    family = Opt(block=32, **settings)
+    dtype = hardware.precision(family.precision, torch.device("cpu"))
+    reckoned = n * engine.bytes_per_prompt(large(family).config, family, dtype)
+    grown = bench.extra_memory(written_in, settings, n)
+    if grown is None:
+        pytest.skip("this system keeps no peak of a process' memory")
+    assert reckoned / 2 < grown < reckoned * 1.05, f"{grown / reckoned:.3f} of what is reckoned"
+
+
+def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch):
+    family = Opt(block=32)
+    fitted = large(family)
+    need = engine.bytes_per_prompt(fitted.config, family, torch.float32)
+    for has, size in ((1e18, 64), (float("inf"), 64), (2 * 63 * need, 32), (2 * 8 * need, 8), (1, 1)):
+        monkeypatch.setattr(machine, "memory", lambda has=has: has)
+        assert decoding.batch(fitted, family) == size
+    assert decoding.batch(fitted, dataclasses.replace(family, sample_batch=7)) == 7
+
+
+def test_on_a_gpu_the_batch_is_chosen_by_what_a_trial_takes(monkeypatch):
+    """The GPU is stood in for: its memory, and the most that was allocated in a trial."""
+    family = Opt(block=32, precision="fp32")
+    fitted = large(family)
+    need = engine.bytes_per_prompt(fitted.config, family, torch.float32)
+    cpu = torch.device("cpu")
+    gpu = type("Gpu", (), {"type": "cuda"})()
+    monkeypatch.setattr(decoding.hardware, "device", lambda: gpu)
+    monkeypatch.setattr(
+        decoding._Writer,
+        "__init__",
+        lambda self, model, settings: vars(self).update(model=model, settings=settings, device=cpu),
+    )
+    for name, value in (("memory_allocated", 5), ("reset_peak_memory_stats", None)):
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    for used, free, size in ((1, 1e15, decoding.SHARD), (1, 2 * 40 * need, 32), (3 * need, 2 * 40 * need, 8)):
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device, used=used: 5 + decoding.TRIAL * used)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free, 0))
+        assert decoding.batch(fitted, family) == size

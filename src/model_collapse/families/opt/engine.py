@@ -11,6 +11,7 @@ TFLOP and with the memory's 4 GB some milliseconds, more than it takes to queue 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,25 @@ class Engine:
         qkv = Product(weight, bias, self.dtype)
         out, up, down = (self._product(part) for part in (own.out_proj, layer.fc1, layer.fc2))
         return _Layer(layer.self_attn_layer_norm, qkv, out, layer.final_layer_norm, up, down)
+
+
+def bytes_per_prompt(config: Mapping[str, Any], settings: Opt, dtype: torch.dtype) -> int:
+    """Memory that writing takes for each prompt at its peak, in bytes; weights not counted.
+
+    config  fields of transformers' OPTConfig; a prompt has as many tokens as are written after it, `settings.block`
+    """
+    beams = settings.beams if settings.decoding == "beam" else 1
+    width, inner, new = config["hidden_size"], config["ffn_dim"], settings.block
+    slots, size = new + beams * new, dtype.itemsize
+    # One layer's twice: attention in half precision lays them out anew.
+    memory = 2 * (config["num_hidden_layers"] + 1) * slots * width * size
+    # Mask and text, and their copies in another order.
+    order = 2 * beams * (slots * size + 2 * new * 8)
+    # fp32 twice: as they are and normalised, or of this step and of the next. A draw sorts and adds up in fp64.
+    drawn = settings.decoding == "sample"
+    logits = beams * config["vocab_size"] * ((48 if drawn else 8) + (size if size < 4 else 0))
+    reading = new * (width * (12 + 6 * size) + 2 * inner * size)
+    return memory + order + logits + reading
 
 
 class _Memory:
