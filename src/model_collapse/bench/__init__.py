@@ -11,8 +11,11 @@ import importlib.util
 import pkgutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -74,6 +77,35 @@ def seconds(work: Callable[[int], object], seed: int) -> float:
     begun = time.perf_counter()
     work(seed)
     return time.perf_counter() - begun
+
+
+def extra_memory(setup: Callable[..., Callable[[], object]], *arguments: object) -> int | None:
+    """Bytes of resident memory that the work adds at its peak to what `setup(*arguments)`, which returns it, took.
+
+    In a fresh process, so that no other work has left memory behind. None where the system keeps no such count.
+    """
+    if not PEAK.exists():
+        return None
+    with ProcessPoolExecutor(1, get_context("spawn")) as executor:
+        return executor.submit(_extra_memory, setup, arguments).result()
+
+
+PEAK = Path("/proc/self/clear_refs")
+"""Where Linux is asked to forget a process' peak."""
+
+
+def _extra_memory(setup: Callable[..., Callable[[], object]], arguments: tuple[object, ...]) -> int:
+    work = setup(*arguments)
+    PEAK.write_text("5", encoding="ascii")
+    before = _resident("VmRSS")
+    work()
+    return _resident("VmHWM") - before
+
+
+def _resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    (line,) = (line for line in lines if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024
 
 
 @contextmanager

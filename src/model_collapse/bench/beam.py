@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from model_collapse import bench
 from model_collapse.bench import Benchmark, Pairs, Result, result, seconds
 from model_collapse.families.opt import SHAPES, Opt
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -33,61 +38,114 @@ class Beam:
     published = "beam"
 
     def measure(self, name: str, published: ModuleType) -> Result:
-        """Times per batch of prompts. In fp32 met only if all tokens are the library's."""
+        """Times per batch of prompts. In fp32 met only if all tokens are the library's, up to ties."""
         import torch
-        from transformers import OPTConfig, OPTForCausalLM
 
-        from model_collapse.families.opt import engine, hardware
+        from model_collapse.families.opt import compare, hardware, products
 
-        torch.manual_seed(0)
-        shape = SHAPES[self.shape]
-        config = OPTConfig(
-            **shape, ffn_dim=4 * shape["hidden_size"], vocab_size=self.vocabulary, max_position_embeddings=2 * self.new
-        )
-        module = OPTForCausalLM(config).eval()
-        for weight in module.parameters():
-            weight.data *= 4 if weight.ndim == 2 else 1
-        dtype = hardware.PRECISIONS[self.precision]
-        written: dict[str, list[np.ndarray]] = {"ours": [], "theirs": []}
-
-        def penalty(pair: int) -> float:
-            return self.penalties[pair % len(self.penalties)]
-
-        def prompts(pair: int) -> torch.Tensor:
-            drawn = np.random.default_rng(pair).integers(4, self.vocabulary, (self.prompts, self.new))
-            return torch.from_numpy(drawn)
-
-        def ours(pair: int) -> None:
-            # Laying the weights out is part of the work.
-            settings = Opt(repetition_penalty=penalty(pair))
-            none = torch.zeros((self.prompts, self.new), dtype=torch.float64)
-            written["ours"].append(engine.Engine(module, dtype).write(prompts(pair), self.new, settings, none).numpy())
-
-        def theirs(pair: int) -> None:
-            written["theirs"].append(published.write(module, prompts(pair), self.new, penalty(pair)).numpy())
+        module, dtype = self.module(), hardware.PRECISIONS[self.precision]
+        written: dict[str, list[torch.Tensor]] = {"ours": [], "theirs": []}
 
         with hardware.threads(self.threads), torch.inference_mode():
-            pairs = Pairs.time(ours, theirs, self.pairs)
+            pairs = Pairs.time(
+                lambda pair: written["ours"].append(self.ours(module, pair)),
+                lambda pair: written["theirs"].append(self.theirs(module, pair, published)),
+                self.pairs,
+            )
             a, b = torch.randn(2048, 2048, dtype=dtype), torch.randn(2048, 2048, dtype=dtype)
-            product = engine.Product(b, None, dtype)
+            product = products.Product(b, None, dtype)
             peak = 2 * 2048**3 / min(seconds(lambda _: product(a), i) for i in range(5))
-        same = float(
-            np.mean([np.array_equal(*both) for both in zip(*map(np.concatenate, written.values()), strict=True)])
-        )
+            both = list(zip(written["ours"], written["theirs"], strict=True))
+            same = int(sum((one == other).all(dim=1).sum() for one, other in both))
+            # The fp32 module says nothing about which choices bf16 can tell apart.
+            ties = 0
+            if self.precision == "fp32":
+                ties = sum(
+                    compare.compare(module, self.given(i), *texts, self.settings(i)).ties
+                    for i, texts in enumerate(both)
+                )
+        texts = len(both) * self.prompts
         weights = (
             sum(weight.numel() for weight in module.parameters()) - module.model.decoder.embed_positions.weight.numel()
         )
         # Every weight multiplies every beam at every step, and all but the head every token of a prompt once.
-        head = self.vocabulary * shape["hidden_size"]
+        head = self.vocabulary * SHAPES[self.shape]["hidden_size"]
         work = 2 * self.prompts * self.new * (5 * weights + weights - head)
         share = work / float(np.median(pairs.ours)) / peak
         note = (
             f"{self.prompts} prompts and {self.new} new tokens, 5 beams, penalties "
             f"{', '.join(f'{p:g}' for p in self.penalties)}, ours in {self.precision}, theirs in fp32; "
-            f"{same:.1%} of the texts are equal; we reach {share:.0%} of the rate of a large matrix product"
+            f"{same / texts:.1%} of the texts are equal{f' and {ties} of {texts} tied' if ties else ''}; "
+            f"we reach {share:.0%} of the rate of a large matrix product; {self.memory()}"
         )
-        also = same == 1 or self.precision != "fp32"
+        also = same + ties == texts or self.precision != "fp32"
         return result(name, pairs, 1, self.goal, note, peak=share, also=also, threads=self.threads)
+
+    def module(self) -> Any:
+        """The model, the same each time."""
+        import torch
+        from transformers import OPTConfig, OPTForCausalLM
+
+        from model_collapse.families.opt import hardware
+
+        shape = SHAPES[self.shape]
+        config = OPTConfig(
+            **shape, ffn_dim=4 * shape["hidden_size"], vocab_size=self.vocabulary, max_position_embeddings=2 * self.new
+        )
+        with hardware.seeded(0, torch.device("cpu")):
+            module = OPTForCausalLM(config).eval()
+        for weight in module.parameters():
+            weight.data *= 4 if weight.ndim == 2 else 1
+        return module
+
+    def settings(self, pair: int) -> Opt:
+        """How a pair is written."""
+        return Opt(repetition_penalty=self.penalties[pair % len(self.penalties)])
+
+    def given(self, pair: int) -> torch.Tensor:
+        """Its prompts."""
+        import torch
+
+        drawn = np.random.default_rng(pair).integers(4, self.vocabulary, (self.prompts, self.new))
+        return torch.from_numpy(drawn)
+
+    def ours(self, module: Any, pair: int) -> torch.Tensor:
+        """What we write; laying the weights out is part of the work."""
+        import torch
+
+        from model_collapse.families.opt import engine, hardware
+
+        none = torch.zeros((self.prompts, self.new), dtype=torch.float64)
+        laid_out = engine.Engine(module, hardware.PRECISIONS[self.precision])
+        return laid_out.write(self.given(pair), self.new, self.settings(pair), none)
+
+    def theirs(self, module: Any, pair: int, published: ModuleType) -> torch.Tensor:
+        """What the published way writes."""
+        return published.write(module, self.given(pair), self.new, self.settings(pair).repetition_penalty)
+
+    def memory(self) -> str:
+        """Of both ways, the memory they add to the model's: layouts of weights, keys and values, logits."""
+        ours, theirs = (bench.extra_memory(_alone, self, way) for way in ("ours", "theirs"))
+        if ours is None or theirs is None:
+            return "this system keeps no peak of memory"
+        return f"peak memory beside the model {ours / 1e9:.2g} GB, theirs {theirs / 1e9:.2g} GB"
+
+
+def _alone(work: Beam, way: str) -> Callable[[], object]:
+    """One batch, one way."""
+    import torch
+
+    module = work.module()
+    torch.set_num_threads(work.threads)
+
+    def write() -> None:
+        with torch.inference_mode():
+            if way == "ours":
+                work.ours(module, 0)
+            else:
+                work.theirs(module, 0, bench.published(work.published))
+
+    return write
 
 
 BENCHMARKS: dict[str, Benchmark] = {"beam": Beam(), "beam-bf16": Beam(precision="bf16", goal=5)}

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from model_collapse import families, regimes, registry
 from model_collapse.errors import OutsideError
+from model_collapse.machine import memory as machine
 from model_collapse.record import Run
 
 ROW_OF_TABLE = 300
 """Bytes of memory that one row of a tidy table takes while it is put together and read, measured."""
-
-
-def machine() -> float:
-    """Bytes of memory that a process may have: the machine's, or less in a container; inf where it cannot be told."""
-    try:
-        limits = [float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))]
-    except (AttributeError, OSError, ValueError):
-        return float("inf")
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            limits.append(float(Path("/sys/fs/cgroup", name).read_text()))
-        except (OSError, ValueError):
-            continue  # no such group, or "max"
-    return min(limits)
 
 
 def check(run: Run, processes: int) -> None:

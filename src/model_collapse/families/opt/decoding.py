@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, OPTForCausalLM
 
+from model_collapse import machine
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.families.opt import engine, hardware
@@ -23,13 +25,40 @@ if TYPE_CHECKING:
 SHARD = 512
 """Rows that a shard writes. They do not depend on it: what is drawn is drawn for all rows at once."""
 
-LARGEST = 64
-"""Prompts at a time that keep a CPU busy; more of them only take memory."""
+LARGEST = {"cpu": 64, "cuda": SHARD}
+"""Prompts at a time that keep a device busy; more of them only take memory."""
+
+TRIAL = 8
+"""Prompts that are written on a GPU to see how much memory they take."""
 
 
 def batch(model: OptModel, settings: Opt) -> int:
-    """How many prompts are continued at a time: the setting, or what suits the device."""
-    return LARGEST if settings.sample_batch == "auto" else settings.sample_batch
+    """How many prompts are continued at a time: the setting, or the largest power of two that suits the device and
+    takes no more than half of its memory. Without a GPU it depends on nothing but the machine's memory."""
+    if settings.sample_batch != "auto":
+        return settings.sample_batch
+    device = hardware.device()
+    dtype = hardware.precision(settings.precision, device)
+    need = engine.bytes_per_prompt(model.config, settings, dtype)
+    if device.type == "cuda":
+        need = max(need, _measured(model, settings, device) // TRIAL)
+        has = float(torch.cuda.mem_get_info()[0])
+    else:
+        has = machine.memory()
+    fitting = max(1, int(min(has / 2 / need, LARGEST[device.type])))
+    return 2 ** (fitting.bit_length() - 1)
+
+
+def _measured(model: OptModel, settings: Opt, device: torch.device) -> int:
+    """Bytes that writing after TRIAL prompts takes at its peak on a GPU, weights not counted."""
+    writer = _Writer(model, replace(settings, sample_batch=TRIAL, engine="fast"))
+    prompts, draws = np.ones((TRIAL, settings.block)), torch.zeros((TRIAL, settings.block), dtype=torch.float64)
+    with hardware.memory("other programs use it; end them, or use a smaller preset"):
+        _ = writer.engine
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        writer.write(prompts, draws, 0)
+        return torch.cuda.max_memory_allocated(device) - before
 
 
 def shards(model: OptModel, x: np.ndarray, rng: np.random.Generator, settings: Opt) -> Iterator[Callable[[], Rows]]:

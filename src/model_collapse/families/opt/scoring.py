@@ -12,6 +12,7 @@ from transformers import OPTForCausalLM
 from model_collapse.errors import InputError
 from model_collapse.families.opt import hardware
 from model_collapse.families.opt.model import OptModel, build
+from model_collapse.families.opt.products import OneDNN
 
 LOGITS = 2**25
 """Largest number of logits at a time (128 MiB in fp32)."""
@@ -39,7 +40,7 @@ def _read(
     model: OptModel, x: np.ndarray, threads: int, what: Callable[[OPTForCausalLM, torch.Tensor], torch.Tensor]
 ) -> np.ndarray:
     device = hardware.device()
-    with hardware.threads(threads), hardware.memory(BUSY):
+    with hardware.threads(threads), hardware.memory(BUSY), OneDNN():
         blocks = checked(model, x, device)
         return what(build(model, 0, device), blocks).cpu().numpy()
 

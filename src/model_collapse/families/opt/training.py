@@ -15,6 +15,7 @@ from model_collapse.data import Data
 from model_collapse.errors import InputError
 from model_collapse.families.opt import hardware
 from model_collapse.families.opt.model import OptModel, build, unbuild
+from model_collapse.families.opt.products import OneDNN
 from model_collapse.families.opt.scoring import checked, token_losses
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def train(
     device = hardware.device()
     initial, dropout = (int(seed) for seed in rng.integers(2**63, size=2))
     less = f"use --set family.batch={max(1, settings.blocks_per_step // 2)}"
-    with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device):
+    with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device), OneDNN():
         blocks = checked(start, data.rows.x, device)  # type: ignore[union-attr]
         weight = _relative(data.weight, len(blocks), device)
         held_out = None if validation is None else checked(start, validation.rows.x, device)  # type: ignore[union-attr]
