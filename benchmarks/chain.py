@@ -25,7 +25,8 @@ def generation(
     lr: float,
     seed: int,
 ) -> tuple[np.ndarray, float]:
-    """What a new model fitted to blocks `train` (n, m) writes after each of them (n, m), and its perplexity on `test`."""
+    """What a new model fitted to blocks `train` (n, m) writes after each of them, (n, m), and its perplexity on
+    `test`."""
     logging.disable_progress_bar()
     torch.manual_seed(seed)
     module = OPTForCausalLM(shape)

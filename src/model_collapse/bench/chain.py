@@ -77,8 +77,8 @@ class Chain:
             pairs = Pairs.time(ours, theirs, self.pairs)
         one, other = (float(np.median(values)) for values in found.values())
         note = (
-            f"{self.preset} OPT, {self.rows} blocks of {source.corpus}, {self.epochs} epochs, all continued with 5 beams, "
-            f"both in fp32 with batches of 16 in training; median test perplexity {one:.4g}, theirs {other:.4g}"
+            f"{self.preset} OPT, {self.rows} blocks of {source.corpus}, {self.epochs} epochs, all continued with 5 "
+            f"beams, both in fp32 with batches of 16 in training; median test perplexity {one:.4g}, theirs {other:.4g}"
         )
         also = 0.9 < one / other < 1.1
         return result(name, pairs, 1, self.goal, note, also=also, threads=self.threads)
