@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from model_collapse import claims, protocol
 from model_collapse.claims import Tables, arms, named
 from model_collapse.claims.decoding import slope
 from model_collapse.claims.language import gap, sign_changes
+from model_collapse.record import Run
 from model_collapse.run import execute, plan
 from model_collapse.run.block import Unit
 from model_collapse.streams import BASE, stream
@@ -278,14 +280,25 @@ def test_runs_on_real_text_are_accepted():
     assert {run.corpus for name in small for run in arms(named(name), 3).values()} == {"wikitext-2-v1", "embedded"}
 
 
+def toy(arm: str, **changes: Any) -> Run:
+    """An arm in seconds."""
+    smoke = protocol.arguments(arm, protocol.SCALES["smoke"])
+    cheap = {"family.pretrain_epochs": 1, "family.pretrain_blocks": 16, "family.evaluate": 4}
+    small = {"replicates": 1, "n": 4, "metrics": ("perplexity",), "settings": smoke["settings"] | cheap}
+    return plan(**smoke | small | changes, seed=0)
+
+
 def test_zero_shot_is_what_was_there_before_fine_tuning():
     """Perplexity of the pre-trained model itself, to the precision of its weights."""
-    smoke = protocol.arguments("zero-shot", protocol.SCALES["smoke"])
-    small = {"generations": 0, "replicates": 1, "n": 2, "metrics": ("perplexity",)}
-    cheap = {"family.pretrain_epochs": 1, "family.pretrain_blocks": 16, "family.evaluate": 4}
-    run = plan(**smoke | small | {"settings": smoke["settings"] | cheap}, seed=0)
+    run = toy("zero-shot", generations=0)
     found = execute(run, jobs=1)[0]["value"].iloc[0]
     unit = Unit(run, Path("unused"), 0)
-    base = unit.family.base(unit.source(), stream(run.seed)(-1, BASE))
-    test = unit.source().test.rows
-    assert found == pytest.approx(np.exp(unit.family.score(base, test).mean(dtype=np.float64)), rel=1e-6)
+    base = unit.family.base(unit.source(pretraining=True), stream(run.seed)(-1, BASE))
+    nats = unit.family.score(base, unit.source().test.rows)
+    assert found == pytest.approx(np.exp(nats.mean(dtype=np.float64)), rel=1e-6)
+
+
+@pytest.mark.parametrize("arm", ["surprising", "unsurprising"])
+def test_half_of_the_text_is_read_by_its_surprise(arm):
+    found = execute(toy(arm, generations=1), jobs=1)[0]
+    assert found.set_index("generation")["n_train"].to_dict() == {0: 4, 1: 2}

@@ -72,6 +72,10 @@ class Pieces:
         self.conditional: bool = family.conditional
         self.continued: bool = getattr(family, "continued", False)
 
+    def __getattr__(self, name: str) -> Any:
+        """What else the family can do: a filter scores text with it."""
+        return getattr(self.family, name)
+
     def fit(self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None) -> Any:
         place = self.model(self.t)
         if record.intact(place):
