@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from model_collapse import families, record, registry
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
-from model_collapse.run import cost, memory
+from model_collapse.run import cost, memory, mirror
 from model_collapse.run.block import CHOICES, Unit, finished, make_base, state_folder, work
 from model_collapse.run.locks import locked
 from model_collapse.run.pieces import Choices
@@ -116,9 +116,14 @@ def study(
     jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
-    """Tables and texts of several runs by label, each kept in `folder` under its run_id and not run twice."""
+    """Tables and texts of several runs by label, each kept in `folder` under its run_id and not run twice.
+
+    Where there is a place to save besides (a mounted Drive; `mirror`), they are brought from there and saved to it.
+    """
     files = {label: folder / f"{run.run_id}.parquet" for label, run in arms.items()}
-    execute_all({files[label]: run for label, run in arms.items()}, jobs=jobs, progress=progress)
+    runs = {files[label]: run for label, run in arms.items()}
+    with mirror.saved(runs):
+        execute_all(runs, jobs=jobs, progress=progress)
     tables = {label: record.read(file) for label, file in files.items()}
     texts = {label: _texts(file) for label, file in files.items()}
     return tables, {label: text for label, text in texts.items() if text is not None}
@@ -150,7 +155,7 @@ def _complete(
     with pool(processes) as executor:
         predicted = cost.predict(waiting.values(), processes, executor)
         total = sum(unit.run.generations + 1 for unit in units)
-        said = Progress(units, total, progress, predicted and predicted.seconds) if progress else None
+        said = Progress(units, total, progress, predicted.seconds if predicted else None) if progress else None
         if predicted:
             predicted.check(units[0].out.parent)
         if predicted and progress:
