@@ -24,7 +24,6 @@ LAST = 2
 @pytest.fixture
 def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("MODEL_COLLAPSE_MIRROR", str(tmp_path / "drive"))
-    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
     (tmp_path / "here").mkdir()
     yield tmp_path / "drive"
@@ -38,7 +37,7 @@ def chain() -> Run:
 def new_machine(tmp_path: Path) -> Path:
     """Everything but the Drive is lost."""
     shutil.rmtree(tmp_path / "here")
-    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    shutil.rmtree(paths.cache() / "bases", ignore_errors=True)
     (tmp_path / "here").mkdir()
     return tmp_path / "here"
 
@@ -83,7 +82,7 @@ def test_a_cut_session_goes_on_elsewhere(drive: Path, tmp_path: Path, monkeypatc
     tables, texts = run.study({"a": planned}, new_machine(tmp_path))
     assert did == ["fit"], "only the last generation was computed"
     assert out.exists() and record.texts_file(out).exists() and not state_folder(out).exists()
-    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "another"))
+    shutil.rmtree(paths.cache() / "bases")
     straight, wrote = run.execute(planned)
     pd.testing.assert_frame_equal(tables["a"].drop(columns="seconds"), straight.drop(columns="seconds"))
     pd.testing.assert_frame_equal(texts["a"], wrote)

@@ -58,6 +58,8 @@ def lost_workers() -> Iterator[None]:
 
 def each(executor: Executor | None, task: Callable[[Unit], None], units: list[Unit], progress: Progress | None) -> None:
     """Do `task` for every unit, in the executor's processes or, without one, here."""
+    if not units:
+        return
     with progress.watching() if progress else nullcontext(), lost_workers():
         if executor is None:
             for unit in units:
