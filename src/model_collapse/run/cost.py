@@ -20,7 +20,7 @@ import numpy as np
 
 from model_collapse import families, regimes, registry, streams
 from model_collapse.data import Data, Rows, Source
-from model_collapse.errors import OutsideError
+from model_collapse.errors import OutOfMemory, OutsideError
 from model_collapse.families.opt import SHAPES
 from model_collapse.loop import generations
 from model_collapse.record import Run
@@ -83,8 +83,9 @@ def size(count: float) -> str:
 def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) -> Cost | None:
     """What `runs` will take from their beginning, `jobs` chains at a time.
 
-    None where that is not known: for families that do not train by steps, and for runs of some seconds, which
-    measuring would make longer. `executor` is a pool that does the measuring; without one, a new one does.
+    None where that is not known: for families that do not train by steps, for runs of some seconds, which measuring
+    would make longer, and where a batch does not fit into the device. `executor` is a pool that does the measuring;
+    without one, a new one does.
     """
     runs = list(runs)
     if not runs or not all(hasattr(_family(run), "blocks_per_step") for run in runs):
@@ -95,7 +96,10 @@ def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) ->
         with pool(jobs) as executor:
             return predict(runs, jobs, executor)
     shapes = {_shape(run): run for run in runs}
-    speeds = {shape: _measured(run, jobs, BUDGET / len(shapes), executor) for shape, run in shapes.items()}
+    try:
+        speeds = {shape: _measured(run, jobs, BUDGET / len(shapes), executor) for shape, run in shapes.items()}
+    except OutOfMemory:
+        return None  # the work itself halves the batch, once
     known = [(run, speeds[_shape(run)]) for run in runs]
     units = [(Unit(run, Path(), block), speed) for run, speed in known for block in range(blocks(run))]
     bases = {unit.base_key: (unit, speed) for unit, speed in units if unit.base_key}

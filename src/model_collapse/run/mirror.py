@@ -22,7 +22,7 @@ from pathlib import Path
 from model_collapse import paths, record
 from model_collapse.errors import InputError
 from model_collapse.record import Run
-from model_collapse.run.block import Unit, base_folder, state_folder
+from model_collapse.run.block import CHOICES, Unit, base_folder, state_folder
 
 EVERY = 30.0
 """Seconds between two looks."""
@@ -88,8 +88,14 @@ def _save(runs: Mapping[Path, Run], place: Path, there: set[Path]) -> None:
         if base := _base(out, run):
             pairs.insert(0, (base, place / "bases" / base.name))
         for part, target in pairs:
-            if target not in there and _copy(part, target):
+            if part.name == CHOICES and target.exists() and target.read_bytes() != part.read_bytes():
+                _remove(target)  # the one part that can change
+            if target not in there and _copy(part, target) and part.name != CHOICES:
                 there.add(target)
+        needed = {place / part.relative_to(out.parent) for part in parts}
+        for target in state_folder(place / out.name).glob("block-????/model-????"):
+            if target not in needed:
+                _remove(target)
         if place / out.name in there:
             shutil.rmtree(state_folder(place / out.name), ignore_errors=True)
 
@@ -103,11 +109,11 @@ def _base(out: Path, run: Run) -> Path | None:
 def _state(out: Path) -> list[Path]:
     """Parts of an unfinished run, in the order in which they can be used."""
     state = state_folder(out)
-    return [
-        state / "run.json",
-        *sorted(state.glob("block-????.done")),
-        *sorted(state.glob("block-????/generation-????")),
-    ]
+    finished = sorted(state.glob("block-????/generation-????"))
+    # Models that are still needed; that of a generation in work is large for what it saves.
+    models = [folder.with_name(folder.name.replace("generation", "model")) for folder in finished]
+    models = [folder for folder in models if folder.exists()]
+    return [state / "run.json", state / CHOICES, *sorted(state.glob("block-????.done")), *models, *finished]
 
 
 def _copy(part: Path, target: Path) -> bool:

@@ -80,6 +80,7 @@ def measure(run: Run, budget: float) -> Speed:
     batch, vocabulary = min(family.blocks_per_step, len(x)), source.tokenizer.size  # type: ignore[attr-defined]
     quick = replace(once(family), batch=batch, vocabulary=vocabulary)
     model = quick.fit(Data.real(rows(1)), rng)
+    family = replace(family, **family.choose(model))
 
     def judge(written: int, real: Source) -> None:
         sample = Data.of(rows(written), born=1, author=1)
@@ -138,11 +139,12 @@ class _Meter:
     def __call__(self, work: Callable[[int], object], batch: int, most: int, budget: float) -> Line:
         """The line of `work`, which is done in batches, up to `most` rows; methods of families wait for their GPU."""
         batch = max(1, min(batch, most))
-        again = 2 if self._time(work, 1) < budget else 1  # the first time, things are set up
+        again = 2 if self._time(work, 1) < budget / 2 else 1  # the first time, things are set up
         until = time.perf_counter() + budget
         part, took, row = 1, min(self._time(work, 1) for _ in range(again)), 0.0
         each = took
-        while part < batch and took < until - time.perf_counter():
+        # Four rows at least: a single one says little, because much of its time serves all rows of a batch.
+        while part < batch and (part == 1 or took < until - time.perf_counter()):
             before = part, took, self.peak
             part = min(4 * part, batch)
             took = self._time(work, part)
