@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from model_collapse import machine
 from model_collapse import metrics as measures
 from model_collapse.data import Data, Rows, Source
 from model_collapse.loop import Generation, Reference
 from model_collapse.record import Run
-from model_collapse.run import memory
 from model_collapse.run.block import Unit
 
 TOGETHER = 64
@@ -171,7 +171,7 @@ def _gpu() -> Any:
 
 def _room() -> float:
     """Bytes of memory that the device has."""
-    return memory.machine() if _gpu() is None else float(_gpu().get_device_properties(0).total_memory)
+    return machine.memory() if _gpu() is None else float(_gpu().get_device_properties(0).total_memory)
 
 
 def _peak() -> float:
