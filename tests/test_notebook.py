@@ -237,8 +237,6 @@ def test_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     monkeypatch.setattr(Path, "mkdir", lambda *_, **__: None)
     assert notebook.runs_folder() == Path("/content/model-collapse/runs")
-    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) == "/content/drive/MyDrive")
-    assert notebook.runs_folder() == Path("/content/drive/MyDrive/model-collapse/runs")
 
 
 @pytest.fixture
@@ -276,7 +274,10 @@ def test_prepare_colab_installs_only_what_is_missing(
     assert install[install.index("-c") + 1] == "numpy==2.1.3\ntorch==2.11.0+cu128"
     assert install[install.index("-c") + 2 :] == ["rare>=1.5"]
     said = capsys.readouterr().out
-    assert "no GPU" in said and str(tmp_path) in said
+    assert "no GPU" in said and f"results are saved in {tmp_path}; they end with this machine unless" in said
+    monkeypatch.setenv("MODEL_COLLAPSE_MIRROR", "/drive")
+    notebook.prepare_colab()
+    assert capsys.readouterr().out.splitlines()[-1] == "results are saved in /drive"
 
 
 def test_colab_cell_does_nothing_elsewhere_and_never_touches_torch(

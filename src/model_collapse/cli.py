@@ -84,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print the summary as JSON; null where there is no finite number"
     )
 
+    packing = command("pack", _pack, "put finished runs into one file")
+    packing.add_argument("runs", nargs="+", metavar="RUN", help="FILE.parquet, or a folder of them")
+    packing.add_argument("--out", required=True, metavar="FILE.zip")
+
+    unpacking = command("unpack", _unpack, "bring back what `pack` wrote, to where chapters look")
+    unpacking.add_argument("file", metavar="FILE.zip")
+    unpacking.add_argument("--to", metavar="FOLDER", help="another place than that of chapters")
+
     for name in ("families", "regimes", "filters", "corpora", "claims"):
         listing = command(name, _list, f"list the {name}")
         listing.set_defaults(kind=name)
@@ -168,6 +176,30 @@ def _chain(chosen: argparse.Namespace) -> int:
         if out:
             print(f"run {planned.run_id} in {out}")
     return 0
+
+
+def _pack(chosen: argparse.Namespace) -> int:
+    from model_collapse import archive
+
+    out = Path(chosen.out)
+    runs = archive.pack([Path(run) for run in chosen.runs], out)
+    print(f"{_count(runs)} in {out}, {out.stat().st_size / 1e6:.2g} MB")
+    return 0
+
+
+def _unpack(chosen: argparse.Namespace) -> int:
+    from model_collapse import archive, notebook
+
+    folder = Path(chosen.to) if chosen.to else notebook.runs_folder()
+    runs = archive.unpack(Path(chosen.file), folder)
+    print(f"{_count(runs)} in {folder}")
+    if other := archive.foreign(folder, runs):
+        print(f"{_count(other)} of them made by another version of the package; chapters here compute their own")
+    return 0
+
+
+def _count(runs: Sequence[str]) -> str:
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}"
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:

@@ -232,7 +232,7 @@ def _escaped(text: str) -> str:
 
 
 def runs_folder() -> Path:
-    """Where chains keep their state: on Colab the mounted Drive, or else the machine; in a checkout `_build/runs`.
+    """Where chains keep their state: in a checkout `_build/runs`; on Colab the machine, and `study` saves to the Drive.
 
     $MODEL_COLLAPSE_RUNS names another folder.
     """
@@ -240,8 +240,7 @@ def runs_folder() -> Path:
     if named:
         folder = Path(named)
     elif "google.colab" in sys.modules:
-        drive = Path("/content/drive/MyDrive")
-        folder = (drive if drive.is_dir() else drive.parents[1]) / "model-collapse" / "runs"
+        folder = Path("/content/model-collapse/runs")
     else:
         folder = (paths.project() or Path.cwd()) / "_build" / "runs"
     folder.mkdir(parents=True, exist_ok=True)
@@ -268,7 +267,8 @@ def prepare_colab(extras: tuple[str, ...] = ("lm",)) -> None:
         print("GPU:", subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
     except (OSError, subprocess.CalledProcessError):
         print("no GPU: Runtime > Change runtime type > T4 GPU, or use the profile `laptop`")
-    print("results are saved in", runs_folder())
+    lost = "; they end with this machine unless you mount your Drive (Files > Mount Drive)"
+    print(f"results are saved in {paths.mirror() or f'{runs_folder()}{lost}'}")
 
 
 def _missing(extras: tuple[str, ...]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -36,6 +37,15 @@ def records() -> Path | None:
 def cache() -> Path:
     """Where things that can be made again are kept: $MODEL_COLLAPSE_CACHE, else ~/.cache/model_collapse."""
     return Path(os.environ.get("MODEL_COLLAPSE_CACHE") or Path.home() / ".cache" / "model_collapse")
+
+
+def mirror() -> Path | None:
+    """Where runs are saved besides: $MODEL_COLLAPSE_MIRROR, or on Colab the Drive where it is mounted, else nowhere."""
+    named = os.environ.get("MODEL_COLLAPSE_MIRROR")
+    if named:
+        return Path(named)
+    drive = Path("/content/drive/MyDrive")
+    return drive / "model-collapse" / "runs" if "google.colab" in sys.modules and drive.is_dir() else None
 
 
 def data() -> Path | None:

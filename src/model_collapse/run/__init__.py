@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from model_collapse import families, record, registry
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
-from model_collapse.run import memory
+from model_collapse.run import cost, memory, mirror
 from model_collapse.run.block import CHOICES, Unit, finished, make_base, state_folder, work
 from model_collapse.run.locks import locked
 from model_collapse.run.pieces import Choices
@@ -116,9 +116,14 @@ def study(
     jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
-    """Tables and texts of several runs by label, each kept in `folder` under its run_id and not run twice."""
+    """Tables and texts of several runs by label, each kept in `folder` under its run_id and not run twice.
+
+    Where there is a place to save besides (a mounted Drive; `mirror`), they are brought from there and saved to it.
+    """
     files = {label: folder / f"{run.run_id}.parquet" for label, run in arms.items()}
-    execute_all({files[label]: run for label, run in arms.items()}, jobs=jobs, progress=progress)
+    runs = {files[label]: run for label, run in arms.items()}
+    with mirror.saved(runs):
+        execute_all(runs, jobs=jobs, progress=progress)
     tables = {label: record.read(file) for label, file in files.items()}
     texts = {label: _texts(file) for label, file in files.items()}
     return tables, {label: text for label, text in texts.items() if text is not None}
@@ -144,11 +149,20 @@ def _complete(
     units = [Unit(run, out, block, keep_models) for out, run in waiting.items() for block in range(blocks(run))]
     # The first chains of all runs before the second of any, so that a study cut short has something of each.
     units = sorted((unit for unit in units if not unit.done), key=lambda unit: unit.block)
-    with pool(min(_processes([unit.run for unit in units], jobs), len(units))) as executor:
-        bases = {key: unit for unit in units if (key := unit.base_key)}
-        each(executor, make_base, list(bases.values()), None)
+    if not units:
+        return
+    processes = min(_processes([unit.run for unit in units], jobs), len(units))
+    with pool(processes) as executor:
+        predicted = cost.predict(waiting.values(), processes, executor)
         total = sum(unit.run.generations + 1 for unit in units)
-        each(executor, work, units, Progress(units, total, progress) if progress and units else None)
+        said = Progress(units, total, progress, predicted.seconds if predicted else None) if progress else None
+        if predicted:
+            predicted.check(units[0].out.parent)
+        if predicted and progress:
+            progress(str(predicted))
+        bases = {key: unit for unit in units if (key := unit.base_key)}
+        each(executor, make_base, list(bases.values()), said)
+        each(executor, work, units, said)
 
 
 def _processes(runs: Iterable[Run], jobs: int | None) -> int:

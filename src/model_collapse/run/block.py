@@ -102,13 +102,14 @@ class Unit:
         return streams.stream(self.run.seed, self.block)
 
 
-def _base_folder(unit: Unit) -> Path:
+def base_folder(unit: Unit) -> Path:
+    """Where the pre-trained model that the unit starts from is kept."""
     return paths.cache() / "bases" / str(unit.base_key)
 
 
 def make_base(unit: Unit) -> None:
     """Pre-train what all generations of a run start from, once for all its chains, and keep it."""
-    folder = _base_folder(unit)
+    folder = base_folder(unit)
     with locked(folder):
         if record.intact(folder):
             return
@@ -124,7 +125,7 @@ def work(unit: Unit) -> None:
     if unit.base_key is None:
         start = family.base(source, unit.stream(-1, streams.BASE))
     else:
-        start = family.load(_base_folder(unit))
+        start = family.load(base_folder(unit))
     pieces: Any = None
     if family.checkpoints:
         family = unit.choices.freeze(family, start)

@@ -6,9 +6,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import active_children, get_context
 
 from model_collapse.errors import OutsideError
@@ -45,38 +45,66 @@ def _follow(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def each(executor: Executor | None, task: Callable[[Unit], None], units: list[Unit], progress: Progress | None) -> None:
-    """Do `task` for every unit, in the executor's processes or, without one, here."""
-    if executor is None:
-        for unit in units:
-            task(unit)
-            if progress:
-                progress.tell()
-        return
+@contextmanager
+def lost_workers() -> Iterator[None]:
+    """Turns a worker that was ended from outside into one line that says what to do."""
     try:
-        pending: set[Future[None]] = {executor.submit(task, unit) for unit in units}
-        while pending:
-            done, pending = wait(pending, timeout=1, return_when="FIRST_EXCEPTION")
-            for future in done:
-                future.result()
-            if progress:
-                progress.tell()
+        yield
     except BrokenProcessPool:
         raise OutsideError(
             "a worker process was ended from outside (out of memory?); run the same command with fewer --jobs"
         ) from None
 
 
+def each(executor: Executor | None, task: Callable[[Unit], None], units: list[Unit], progress: Progress | None) -> None:
+    """Do `task` for every unit, in the executor's processes or, without one, here."""
+    if not units:
+        return
+    with progress.watching() if progress else nullcontext(), lost_workers():
+        if executor is None:
+            for unit in units:
+                task(unit)
+            return
+        done, _ = wait([executor.submit(task, unit) for unit in units], return_when="FIRST_EXCEPTION")
+        for future in done:
+            future.result()
+
+
+QUIET = 60.0
+"""Seconds after which progress is said even if no generation was finished."""
+
+
 class Progress:
     """Says how many generations are finished, and when the rest will be, by looking at what lies on disk.
 
-    Not more than once a second.
+    Until the first one is finished, the time left is what was `predicted`, in seconds for all of them. Not more than
+    once a second; at least every QUIET seconds while there is a time to tell.
     """
 
-    def __init__(self, units: list[Unit], total: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, units: list[Unit], total: int, tell: Callable[[str], None], predicted: float | None) -> None:
         self.units, self.total, self._tell = units, total, tell
-        self.begun, self.at_first, self.said = time.monotonic(), self._count(), -1
-        self.next = self.begun
+        self.begun, self.at_first = time.monotonic(), self._count()
+        self.since = self.begun
+        self.said, self.said_at = -1, 0.0
+        self.end = None if predicted is None else self.begun + predicted
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Tells it every second while the block runs, and once more when it ends well."""
+        over, self.since = threading.Event(), time.monotonic()
+
+        def watch() -> None:
+            while not over.wait(1):
+                self.tell()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+        self.tell()
 
     def _count(self) -> int:
         return sum(
@@ -85,13 +113,14 @@ class Progress:
         )
 
     def tell(self) -> None:
-        if time.monotonic() < self.next:
+        """One line, if there is anything new to say."""
+        done, now = self._count(), time.monotonic()
+        if done == self.said and (self.end is None or now < self.said_at + QUIET):
             return
-        self.next = time.monotonic() + 1
-        done = self._count()
-        if done == self.said:
-            return
-        self.said, spent = done, time.monotonic() - self.begun
-        left = spent / (done - self.at_first) * (self.total - done) if done > self.at_first else None
-        rest = "" if left is None else f", about {left:.0f} s left"
+        spent = now - self.begun
+        if done > max(self.said, self.at_first):
+            # From when generations are worked on: pre-training comes before.
+            self.end = now + (now - self.since) / (done - self.at_first) * (self.total - done)
+        self.said, self.said_at = done, now
+        rest = "" if self.end is None else f", about {max(0.0, self.end - now):.0f} s left"
         self._tell(f"{done} of {self.total} generations, {spent:.0f} s{rest}")

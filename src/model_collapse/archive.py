@@ -1,0 +1,183 @@
+"""Results as one file: finished runs with their texts, packed into a zip and read back.
+
+    model-collapse pack _build/runs --out results.zip      here
+    model-collapse unpack results.zip                      there, to where chapters look for their runs
+
+A run is known by its run_id, and is called by it in the zip. The zip is stored, not compressed, with names in order
+and without times, so that equal results are equal files; `manifest.json` in it has the sha256 of every file and says
+of every run what it is and who made it. A run_id covers the package's code: a chapter of another version of the
+package looks for other runs, and computes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from model_collapse import record
+from model_collapse.errors import InputError
+
+MANIFEST = "manifest.json"
+KIND = "model-collapse runs"
+
+_NAME = re.compile(r"[0-9a-f]{16}\.parquet(\.texts\.parquet)?")
+_LARGEST = 2**20
+"""Bytes of a manifest at most, so that a foreign file is not read whole to find that out."""
+
+
+def pack(places: Sequence[Path], out: Path) -> list[str]:
+    """Write the finished runs of `places`, files or folders of them, into the zip `out`; their ids, in order.
+
+    InputError for what is no table of a run, for no runs at all, and for two results of one run that differ.
+    """
+    _must_be_there("--out", out.parent)
+    found: dict[str, Path] = {}
+    for table in _tables(places):
+        name = _checked(table)["run_id"]
+        if _differ(table, found.setdefault(name, table)):
+            raise InputError(f"{table} and {found[name]} have other numbers for the same run {name}; pack one of them")
+    if not found:
+        raise InputError(f"{', '.join(map(str, places))}: no finished runs there")
+    files: dict[str, Path] = {}
+    runs: dict[str, Any] = {}
+    for name, table in sorted(found.items()):
+        files[f"{name}.parquet"], texts = table, record.texts_file(table)
+        runs[name] = record.about(table)
+        if texts.exists():
+            if _checked(texts)["run_id"] != name:
+                raise InputError(f"{texts} holds the texts of another run than {table}")
+            files[f"{name}.parquet.texts.parquet"] = texts
+    sums = {name: record.checksum(file) for name, file in files.items()}
+    manifest = {"kind": KIND, "schema": record.SCHEMA, "files": sums, "runs": runs}
+    with record.whole_file(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        _put(archive, MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+        for name, file in sorted(files.items()):
+            _put(archive, name, file.read_bytes())
+    return list(runs)
+
+
+def unpack(file: Path, folder: Path) -> list[str]:
+    """Put the runs of a zip that `pack` wrote into `folder`, and give their ids.
+
+    Everything is checked before anything is written: checksums, names, schema and run_ids. A run that is there with
+    the same numbers is left alone. InputError for any other file, and for a run that is there with other numbers.
+    """
+    _must_be_there("--to", folder)
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            runs = _extract(file, Path(place))
+        except FileNotFoundError:
+            raise InputError(f"{file}: no such file") from None
+        except IsADirectoryError:
+            raise InputError(f"{file} is a folder; name a file that `model-collapse pack` wrote") from None
+        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+            raise InputError(f"{file}: not a readable zip file ({str(error).splitlines()[0]})") from None
+        # Texts before tables, because a run is there when its table is.
+        staged = sorted(Path(place).iterdir(), key=lambda staged: (not staged.name.count("texts"), staged.name))
+        new = [part for part in staged if not (folder / part.name).exists()]
+        for part in staged:
+            if part not in new and _differ(part, folder / part.name):
+                raise InputError(f"{folder / part.name} is there with other numbers than in {file}; move it away first")
+        for part in new:
+            with record.whole_file(folder / part.name) as temporary:
+                shutil.copyfile(part, temporary)
+    return runs
+
+
+def foreign(folder: Path, runs: Iterable[str]) -> list[str]:
+    """Those of the runs in `folder` that chapters here will not ask for: other code or other packages made them."""
+    here = {"source": record.source_hash()[:12], "lock": record.lock_hash()[:12]}
+    described = {name: record.about(folder / f"{name}.parquet").get("run", {}) for name in runs}
+    return [name for name, run in described.items() if {key: run.get(key) for key in here} != here]
+
+
+def _extract(file: Path, place: Path) -> list[str]:
+    """Write the files of the zip into `place`, all of them checked; the run_ids."""
+    with zipfile.ZipFile(file) as archive:
+        manifest = _manifest(file, archive)
+        sums = manifest["files"]
+        names = sorted(entry.filename for entry in archive.infolist() if entry.filename != MANIFEST)
+        if odd := next((name for name in (*names, *sums) if not _NAME.fullmatch(name)), None):
+            raise InputError(f"{file}: {odd!r} is not the name of a run's file; nothing was unpacked")
+        if names != sorted(sums):
+            raise InputError(f"{file}: its files are not those of its manifest; nothing was unpacked")
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise InputError(f"{file}: compressed, so not written by `model-collapse pack`")
+        for name, wanted in sums.items():
+            content = archive.read(name)
+            if hashlib.sha256(content).hexdigest() != wanted:
+                raise InputError(f"{file}: {name} is damaged (its checksum differs); nothing was unpacked")
+            (place / name).write_bytes(content)
+    runs = sorted(name.removesuffix(".parquet") for name in sums if not name.endswith(".texts.parquet"))
+    for name in sums:
+        run_id = name.partition(".")[0]
+        if run_id not in runs or _checked(place / name)["run_id"] != run_id:
+            raise InputError(f"{file}: {name} holds another run than its name says, or texts without their table")
+    return runs
+
+
+def _manifest(file: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
+    try:
+        entry = archive.getinfo(MANIFEST)
+        manifest = json.loads(archive.read(entry)) if entry.file_size <= _LARGEST else {}
+        if manifest["kind"] != KIND or not all(isinstance(name, str) for name in manifest["files"].values()):
+            raise KeyError("kind")
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise InputError(f"{file}: a zip file, but not written by `model-collapse pack`") from None
+    if manifest.get("schema") != record.SCHEMA:
+        found = manifest.get("schema")
+        raise InputError(f"{file}: tables of schema {found}; this version reads schema {record.SCHEMA}")
+    return manifest
+
+
+def _must_be_there(argument: str, folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{argument}: the folder {folder} does not exist")
+
+
+def _tables(places: Iterable[Path]) -> list[Path]:
+    """The tables among the given files and in the given folders, texts left out."""
+    listed = []
+    for place in places:
+        inside = sorted(place.glob("[!.]*.parquet")) if place.is_dir() else [place]
+        listed += [table for table in inside if not (place.is_dir() and table.name.endswith(".texts.parquet"))]
+    return listed
+
+
+def _checked(file: Path) -> dict[str, Any]:
+    """The provenance of a table or of texts. InputError unless it is one, of this schema."""
+    about, columns = record.about(file), record.read(file).columns
+    if about.get("schema") != record.SCHEMA:
+        raise InputError(f"{file.name}: schema {about.get('schema')}; this version reads schema {record.SCHEMA}")
+    texts = file.name.endswith(".texts.parquet")
+    if list(columns) != (record.TEXT_COLUMNS if texts else record.COLUMNS) or "run_id" not in about:
+        raise InputError(f"{file.name}: not a table{' of texts' if texts else ''} of a run")
+    return about
+
+
+def _differ(one: Path, other: Path) -> bool:
+    """Whether two files of a run say different things; how long it took is not among them."""
+    if record.checksum(one) == record.checksum(other):
+        return False
+    mine, theirs = (record.read(file).drop(columns="seconds", errors="ignore") for file in (one, other))
+    try:
+        pd.testing.assert_frame_equal(mine, theirs, check_exact=True, check_categorical=False)
+    except AssertionError:
+        return True
+    return False
+
+
+def _put(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    # The format's first date, and a file that its owner may write and all may read.
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content)
