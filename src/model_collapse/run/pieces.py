@@ -72,6 +72,10 @@ class Pieces:
         self.conditional: bool = family.conditional
         self.continued: bool = getattr(family, "continued", False)
 
+    def __getattr__(self, name: str) -> Any:
+        """What else is asked of a family, by a filter that scores text, say."""
+        return getattr(self.family, name)
+
     def fit(self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None) -> Any:
         place = self.model(self.t)
         if record.intact(place):
