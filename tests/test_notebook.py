@@ -23,8 +23,9 @@ import pytest
 matplotlib.use("agg")
 from matplotlib import pyplot
 
-from model_collapse import book, notebook, paths
+from model_collapse import book, notebook, paths, stats
 from model_collapse.errors import InputError
+from model_collapse.marks import repeated_share
 
 NASTY = '<script>window.pwned = 1</script><b>bold</b> & "quoted" $x^2$ \\(y\\)'
 
@@ -110,6 +111,18 @@ def test_say_shows_markdown(displayed: list[tuple[Any, dict[str, Any]]]) -> None
     notebook.say("a **bold** $x$")
     ((content, about),) = displayed
     assert content["text/markdown"] == "a **bold** $x$" and about == {"model_collapse": {"kind": "say"}}
+
+
+def test_changes_are_seed_by_seed(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    values = {(0, 0): 2.0, (0, 1): 3.0, (1, 0): 4.0, (1, 1): 2.0}
+    rows = [{"metric": "m", "item": "x", "replicate": r, "generation": g, "value": v} for (r, g), v in values.items()]
+    notebook.changes({"A": pd.DataFrame(rows)}, {"thing": ("m", "x")})
+    notebook.changes({"A": pd.DataFrame(rows)}, {"thing": ("m", "x")}, relative=True)
+    plain, relative = (content["text/markdown"].splitlines() for content, _ in displayed)
+    expected = [stats.mean(x) for x in ([2.0, 4.0], [3.0, 2.0], [1.0, -2.0])]
+    assert plain[2:] == [f"| thing | A | {' | '.join(format(e, '.3g') for e in expected)} |"]
+    assert relative[2] == f"| thing | A | {expected[0]:.3g} | {expected[1]:.3g} | {stats.mean([0.5, -0.5]):.0%} |"
+    assert len(plain) == 3 and plain[0].count("|") == plain[1].count("|") == plain[2].count("|")
 
 
 def test_keep_is_silent_without_the_runner(
@@ -214,8 +227,8 @@ def test_continuations_show_what_followed_and_what_each_arm_wrote(displayed: lis
 
 def test_repeated_share_is_the_marked_share_of_characters(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
     text = "a b c, then a b c again"
-    assert notebook.repeated_share(text) == len("a b c") / len(text) == len("".join(marks(displayed, text))) / len(text)
-    assert notebook.repeated_share("") == 0
+    assert repeated_share(text) == len("a b c") / len(text) == len("".join(marks(displayed, text))) / len(text)
+    assert repeated_share("") == 0
 
 
 def test_characters_that_act_are_shown_by_their_codes(displayed: list[tuple[Any, dict[str, Any]]]) -> None:

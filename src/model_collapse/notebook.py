@@ -14,7 +14,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import make_dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_collapse import paths
 from model_collapse.errors import InputError, OutsideError
+from model_collapse.marks import escaped, marked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +36,6 @@ DPI = 200
 """Dots per inch of figures, shown at half of it, so that they are sharp on screens with small pixels."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_WORD = re.compile(r"\w+")
-
-_ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode categories of controls, formatting, halves of characters, and separators of lines and paragraphs."""
-
 _ROLE = re.compile(r"\{[a-z:]+\}`([^`]*)`")
 
 
@@ -115,6 +110,27 @@ def verdict(claim: str, tables: Mapping[str, pd.DataFrame]) -> None:
     say(f"*Claim* {said}{colon}**{outcome}**.")
 
 
+def changes(
+    arms: Mapping[str, pd.DataFrame], metrics: Mapping[str, tuple[str, str]], *, relative: bool = False
+) -> None:
+    """Show what became of metrics as a table: generation 0, the last one, the change, with 95 % intervals over seeds.
+
+    metrics   {quantity: (metric, item)}
+    relative  the change over the value of generation 0, seed by seed
+    """
+    from model_collapse import stats
+
+    lines = [f"| | arm | generation 0 | last generation | {'relative ' * relative}change |", "|---|---|---|---|---|"]
+    for quantity, (metric, item) in metrics.items():
+        for arm, table in arms.items():
+            last = int(table["generation"].max())
+            start, end = (stats.per_replicate(table, metric, g, item) for g in (0, last))
+            change = stats.mean(end / start - 1 if relative else end - start)
+            cells = [f"{stats.mean(start):.3g}", f"{stats.mean(end):.3g}", f"{change:{'.0%' if relative else '.3g'}}"]
+            lines.append(f"| {quantity} | {arm} | {' | '.join(cells)} |")
+    say("\n".join(lines))
+
+
 def keep(name: str, value: float | str) -> None:
     """Keep a number for other pages, which write {glue:text}`../notebooks/NN_slug.ipynb::name:.2f`. Shows nothing."""
     from IPython.display import display
@@ -141,10 +157,10 @@ def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repea
     if isinstance(texts, Mapping):
         head, rows = "", [_row(str(heading), [text], repeated) for heading, text in texts.items()]
     else:
-        titles = "".join(f'<th scope="col">{_escaped(str(title))}</th>' for title in texts.columns)
+        titles = "".join(f'<th scope="col">{escaped(str(title))}</th>' for title in texts.columns)
         head = f"<thead><tr>{titles}</tr></thead>"
         rows = [_row(str(row[0]), row[1:], repeated) for row in texts.itertuples(index=False, name=None)]
-    title = f"<caption>{_escaped(caption)}</caption>" if caption else ""
+    title = f"<caption>{escaped(caption)}</caption>" if caption else ""
     # The classes keep MathJax away from what looks like a formula.
     opening = '<table class="written tex2jax_ignore mathjax_ignore" style="text-align: left; white-space: pre-wrap">'
     display(HTML(f"{opening}{title}{head}<tbody>{''.join(rows)}</tbody></table>"))
@@ -179,56 +195,13 @@ def continuations(
     written(frame.reset_index(names=""), caption, repeated=repeated)
 
 
-def repeated_share(text: str, length: int = 3) -> float:
-    """Share of a text's characters that `written(..., repeated=length)` marks; 0 for an empty text."""
-    return sum(end - begin for begin, end in _again(text, length)) / max(len(text), 1)
-
-
 def _row(heading: str, texts: Iterable[Any], repeated: int) -> str:
-    cells = [f' dir="auto" style="text-align: left">{_marked(str(text), repeated)}</td>' for text in texts]
+    cells = [f' dir="auto" style="text-align: left">{marked(str(text), repeated)}</td>' for text in texts]
     if len(set(cells)) == 1:
         cells = [f' colspan="{len(cells)}"{cells[0]}']
     return (
-        f'<tr><th scope="row" style="text-align: left">{_escaped(heading)}</th>{"".join(f"<td{c}" for c in cells)}</tr>'
+        f'<tr><th scope="row" style="text-align: left">{escaped(heading)}</th>{"".join(f"<td{c}" for c in cells)}</tr>'
     )
-
-
-def _marked(text: str, length: int) -> str:
-    """The text, escaped, with <mark> around the sequences of `length` words that stand earlier in it too."""
-    pieces, done = [], 0
-    for begin, end in _again(text, length):
-        pieces += [_escaped(text[done:begin]), f"<mark>{_escaped(text[begin:end])}</mark>"]
-        done = end
-    return "".join([*pieces, _escaped(text[done:])])
-
-
-def _again(text: str, length: int) -> list[tuple[int, int]]:
-    """Where sequences of `length` words stand that stand earlier in the text too; overlapping ones are one place."""
-    words = [(word.start(), word.end()) for word in _WORD.finditer(text)]
-    seen: set[tuple[str, ...]] = set()
-    places: list[tuple[int, int]] = []
-    for first in range(len(words) - length + 1 if length else 0):
-        sequence = tuple(text[begin:end].casefold() for begin, end in words[first : first + length])
-        begin, end = words[first][0], words[first + length - 1][1]
-        if sequence not in seen:
-            seen.add(sequence)
-        elif places and begin < places[-1][1]:
-            places[-1] = (places[-1][0], end)
-        else:
-            places.append((begin, end))
-    return places
-
-
-def _escaped(text: str) -> str:
-    """For HTML; characters that would act instead of being seen (controls, changes of direction) by their codes."""
-    # Joiners are part of how some scripts are spelled.
-    seen = (
-        f"<U+{ord(character):04X}>"
-        if unicodedata.category(character) in _ACTING and character not in "\n\t\u200c\u200d"
-        else character
-        for character in text
-    )
-    return html.escape("".join(seen))
 
 
 def runs_folder() -> Path:

@@ -23,6 +23,8 @@ class Estimate:
 
     def __format__(self, spec: str) -> str:
         spec = "z" + (spec or ".3g")  # z: a rounded zero has no sign
+        if np.isnan(self.value):
+            return "no value"
         if np.isnan(self.low):
             return f"{self.value:{spec}} [no interval]"
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
