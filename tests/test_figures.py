@@ -42,6 +42,13 @@ def test_against_theory() -> None:
     assert [list(drawn.get_ydata()) for drawn in right.get_lines() if drawn.get_label() != "arm"] == [[3.0, 3.0]]
 
 
+def test_generations_are_whole_numbers() -> None:
+    """A chain of two generations, on which an axis would otherwise count in quarters."""
+    short = table().query("generation < 3")
+    (ax,) = figures.against_theory({"t": {"arm": short}}, {}, ylabel="y").axes
+    assert np.allclose(ax.get_xticks() % 1, 0)
+
+
 def test_bounds_are_drawn_as_two_lines() -> None:
     arms = {"t": {"arm": table()}}
     (ax,) = figures.against_theory(arms, {"t": {"arm": lambda g: (g, 3.0 * g)}}, ylabel="y").axes

@@ -1,8 +1,7 @@
-"""The chapter on language models with real text, a reader's own text, and the paper's settings, at toy size."""
+"""The chapters on language models and on decoding: real text, a reader's own text, the paper's settings; toy size."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import nbformat
 import pytest
 from transformers import OPTConfig, OPTForCausalLM
 
-from model_collapse import chapters, cli, paths, record
+from model_collapse import chapters, cli, paths, protocol, record
 from model_collapse.corpora import tokens
 
 TINY = ["-p", "n=12", "-p", "generations=2", "-p", "seeds=1"]
@@ -42,10 +41,10 @@ Run = Callable[..., str]
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the chapter and gives what it says; the runner's last line names the folder of the executed copy."""
 
-    def sentences(*arguments: str) -> str:
-        assert cli.main(["run", "language_model", "--force", *arguments]) == 0
+    def sentences(*arguments: str, chapter: str = "language_model", file: str = "10_language_model") -> str:
+        assert cli.main(["run", chapter, "--force", *arguments]) == 0
         folder = capsys.readouterr().out.splitlines()[-1].removeprefix("executed notebooks: ")
-        return said((paths.project() or Path()) / folder / "10_language_model.ipynb")
+        return said((paths.project() or Path()) / folder / f"{file}.ipynb")
 
     return sentences
 
@@ -70,7 +69,7 @@ def test_real_wikitext(runs: Path, run: Run) -> None:
     """The chapter takes WikiText-2 and says on the page which of its two forms it was."""
     text = run("--profile", "smoke", "-p", "corpus=wikitext-2", *TINY)
     made = list(kept(runs).values())
-    assert len(made) == 3 and {about["corpus"] for about in made} <= {"wikitext-2-v1", "wikitext-2-raw"}  # type: ignore[index]
+    assert len(made) == 5 and {about["corpus"] for about in made} <= {"wikitext-2-v1", "wikitext-2-raw"}  # type: ignore[index]
     assert f"corpus {made[0]['corpus']}" in text  # type: ignore[index]
 
 
@@ -99,7 +98,7 @@ def test_the_papers_settings_with_another_opt(
     OPTForCausalLM(config).save_pretrained(folder)
     text = run("--profile", "paper", "-p", f"preset={folder}", "-p", f"corpus={own_texts(tmp_path)}", *TINY)
     made = list(kept(runs).values())
-    assert len(made) == 3
+    assert len(made) == 5
     for about in made:
         assert about["family.start"] == "pretrained" and about["family.lr"] == 2e-5 and about["family.beams"] == 5  # type: ignore[index]
         assert about["family.preset"] == str(folder) and about["family.repetition_penalty"] == 1.0  # type: ignore[index]
@@ -108,12 +107,43 @@ def test_the_papers_settings_with_another_opt(
 
 
 def test_the_paper_profile_is_the_papers() -> None:
-    """What the profile would run, read from the notebook without running it."""
-    (chapter,) = [chapter for chapter in chapters.find() if chapter.slug == "language_model"]
-    cells = [cell["source"] for cell in json.loads(chapter.path.read_text())["cells"] if cell["cell_type"] == "code"]
-    (choice,) = ["".join(source) for source in cells if "choose(" in "".join(source)]
-    scope: dict[str, object] = dict.fromkeys(("corpus", "preset", "n", "generations", "seeds", "seed"))
-    exec(choice, scope | {"profile": "paper"}, names := {})
-    settings = names["settings"]  # type: ignore[index]
-    asked = (settings.corpus, settings.preset, settings.n, settings.generations, settings.seeds)
-    assert asked == ("wikitext-2-raw", "opt-125m", "all", 9, 5)
+    """What the profile `paper` would run, without running it."""
+    planned = protocol.runs(("A", "A10", "B", "B5", "control"), protocol.named("paper"))
+    for run in planned.values():
+        assert (run.corpus, run.n, run.generations, run.replicates) == ("wikitext-2-raw", "all", 9, 5)
+        assert run.family_args["preset"] == "opt-125m" and run.family_args["start"] == "pretrained"
+    assert {arm: run.family_args["epochs"] for arm, run in planned.items()} == {
+        "A": 5, "A10": 10, "B": 10, "B5": 5, "control": 5,
+    }  # fmt: skip
+    assert {arm: run.regime_args.get("real_fraction", 0) for arm, run in planned.items()} == {
+        "A": 0, "A10": 0, "B": 0.1, "B5": 0.1, "control": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("chapter", ["language_model", "decoding"])
+def test_every_profile_of_a_chapter_is_a_scale(chapter: str) -> None:
+    (found,) = [each for each in chapters.find() if each.slug == chapter]
+    assert {"smoke", "laptop", "t4", "paper"} <= set(found.cost) <= set(protocol.SCALES)
+
+
+@pytest.mark.parametrize("profile", ["laptop", "paper"])
+@pytest.mark.parametrize("preset", ["small", "opt-125m"])
+def test_another_model_is_trained_as_such_models_are(profile: str, preset: str) -> None:
+    """A small model has no weights to start from; a published one is fine-tuned at the published rate."""
+    asked = protocol.run("A", protocol.named(profile, preset, corpus="embedded", n=8)).family_args
+    published = preset == "opt-125m"
+    assert asked["preset"] == preset and asked["start"] == ("pretrained" if published else "scratch")
+    assert asked["lr"] == (2e-5 if published else 1e-3)
+    assert asked["evaluate"] == protocol.SCALES[profile].model["family.evaluate"]
+
+
+def test_decoding(tmp_path: Path, runs: Path, run: Run) -> None:
+    """The chapter on ways of writing, on a reader's own texts: one run for each way, A and the control."""
+    text = run(
+        "--profile", "smoke", "-p", f"corpus={own_texts(tmp_path)}", "-p", "n=12", "-p", "generations=1",
+        "-p", "seeds=2", chapter="decoding", file="13_decoding",
+    )  # fmt: skip
+    made = list(kept(runs).values())
+    assert len(made) == 8
+    assert sorted(about["family.decoding"] for about in made) == ["beam"] * 3 + ["greedy"] + ["sample"] * 4  # type: ignore[index]
+    assert "*Claim* DEC-1" in text and "*Claim* SH-8" in text

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model_collapse.errors import InputError
+from model_collapse.families.opt import SCRATCH_LR
 from model_collapse.record import Run
 from model_collapse.run import plan
 
@@ -116,6 +117,9 @@ SCALES: Mapping[str, Scale] = {
         "wikitext-2-v1", 192, 9, 6, seed=1, model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256}
     ),
     "t4": Scale("wikitext-2", 1024, 5, 1, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 1024}),
+    # With N = 1.25e8 weights, 6 N operations per token trained on and 2 N per token read, five epochs of a generation are
+    # 1e14 operations, and all arms of the chapter 3e15: five minutes at 1e13 a second, a sixth of a T4's peak in fp16.
+    "t4-10min": Scale("wikitext-2", 256, 3, 1, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 256}),
     "paper": Scale("wikitext-2-raw", "all", 9, 5, model={**PUBLISHED, "family.batch": 128, "family.evaluate": 10**6}),
 }
 
@@ -149,8 +153,16 @@ def runs(arms: Iterable[str], scale: Scale) -> dict[str, Run]:
     return {arm: run(arm, scale) for arm in arms}
 
 
-def named(profile: str, **overrides: Any) -> Scale:
-    """The scale of a profile, with every override that is not None. InputError lists profiles."""
+def named(profile: str, preset: str | None = None, **overrides: Any) -> Scale:
+    """The scale of a profile, with every override that is not None. InputError lists profiles.
+
+    preset  size or folder of the model; the small ones, which come without weights, are trained as at `laptop`
+    """
     if profile not in SCALES:
         raise InputError(f"profile {profile}: this chapter has {', '.join(SCALES)}")
-    return replace(SCALES[profile], **{name: value for name, value in overrides.items() if value is not None})
+    scale = replace(SCALES[profile], **{name: value for name, value in overrides.items() if value is not None})
+    if preset is None:
+        return scale
+    own, trained = (TINY, PUBLISHED) if preset in SCRATCH_LR else (PUBLISHED, TINY)
+    kept = {name: value for name, value in scale.model.items() if name not in trained}
+    return replace(scale, model={**own, **kept, "family.preset": preset})

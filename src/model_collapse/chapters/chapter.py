@@ -16,8 +16,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from model_collapse import paths
 from model_collapse.errors import InputError
 
-PROFILES = ("smoke", "laptop", "t4", "paper")
-"""How much a chapter computes: seconds, minutes on a laptop's CPU, a free GPU, what the paper did."""
+PROFILES = ("smoke", "laptop", "t4", "t4-10min", "paper")
+"""How much a chapter computes: seconds, minutes on a laptop's CPU, a free GPU for an evening or a coffee, the paper."""
 
 _FILE = re.compile(r"\d+_(?P<slug>[a-z][a-z0-9_]*)\.ipynb")
 _PLAIN: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}

@@ -46,6 +46,8 @@ def against_theory(
         for level in (limits or {}).get(title, ()):
             ax.axhline(level, color="0.4", lw=0.8, ls=":")
         ax.set(title=title, xlabel="generation", yscale=yscale, xscale=xscale)
+        if xscale == "linear":
+            ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend()
     axes[0][0].set_ylabel(ylabel)
     return figure
