@@ -189,8 +189,8 @@ class Opt:
         }
 
     def contents(self) -> list[str]:
-        """sha256 of what lies in the folders that settings name, since a path does not say which weights are there."""
-        named = {setting for setting in (self.preset, self.tokenizer) if Path(setting).is_dir()}
+        """sha256 of what lies in the folders that settings name, since a path does not say what is there."""
+        named = {setting for setting in (self.preset, self.tokenizer, self.pretrain) if Path(setting).is_dir()}
         return [_checksum(Path(folder)) for folder in sorted(named)]
 
     def base_settings(self) -> dict[str, Any] | None:
@@ -366,10 +366,11 @@ class Opt:
 
 def _checksum(folder: Path) -> str:
     total = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.suffix in (".json", ".txt", ".safetensors"):
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".json", ".txt", ".safetensors", ".parquet"):
             with file.open("rb") as stream:
-                total.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+                name = file.relative_to(folder)
+                total.update(f"{name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
 
 
