@@ -130,3 +130,20 @@ def test_the_farthest_estimate_is_the_worst_and_none_is_worse_than_no_interval()
 def test_an_unknown_claim_lists_the_known_ones():
     with pytest.raises(InputError, match=r"^claim nobody: no such claim; known: "):
         claims.named("nobody")
+
+
+@pytest.mark.parametrize(
+    ("estimate", "said"),
+    [
+        ((0.5, 0.2, 0.8), ": reproduced"),
+        ((0.5, -0.2, 0.8), ": not reproduced (the value lies inside, its interval is too wide)"),
+        ((1.5, 0.8, 2.2), ": not reproduced (the value lies outside, its interval reaches inside)"),
+        ((1.5, 1.0, 2.0), ": not reproduced (the whole interval lies outside)"),
+        ((-1.5, -2.0, 0.0), ": not reproduced (the whole interval lies outside)"),
+        ((0.5, np.nan, np.nan), ": not reproduced (these runs do not settle it)"),
+        ((np.nan, np.nan, np.nan), ": not reproduced (these runs do not settle it)"),
+    ],
+)
+def test_what_is_not_reproduced_says_why(estimate, said):
+    claim = dataclasses.replace(known()["WF-2"], band=(0.0, 1.0))
+    assert str(claims.Verdict(claim, Estimate(*estimate, 9, claims.LEVEL))).endswith(said)

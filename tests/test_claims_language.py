@@ -96,7 +96,7 @@ def each(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Tables:
 
 def refused(name: str, found: Tables) -> None:
     verdict = named(name).judge(found)
-    assert verdict.verdict == "not_reproduced" and str(verdict).endswith(": not reproduced"), str(verdict)
+    assert verdict.verdict == "not_reproduced" and ": not reproduced (" in str(verdict), str(verdict)
 
 
 def test_every_claim_has_its_tables():

@@ -135,8 +135,21 @@ class Verdict:
         outcome = {"reproduced": "reproduced", "reproduced_small": "reproduced at small scale"}
         return (
             f"{said} {self.estimate:.3g} ({level} interval), "
-            f"allowed {allowed}: {outcome.get(self.verdict, 'not reproduced')}"
+            f"allowed {allowed}: {outcome.get(self.verdict, f'not reproduced ({self._shortfall})')}"
         )
+
+    @property
+    def _shortfall(self) -> str:
+        """What keeps the claim from being reproduced: few chains are no evidence against it, a whole interval is."""
+        low, high = self.claim.band
+        found = self.estimate
+        if np.isnan(found.value) or np.isnan(found.low):
+            return "these runs do not settle it"
+        if found.high <= low or found.low >= high:
+            return "the whole interval lies outside"
+        if low < found.value < high:
+            return "the value lies inside, its interval is too wide"
+        return "the value lies outside, its interval reaches inside"
 
 
 def known() -> dict[str, Claim]:
