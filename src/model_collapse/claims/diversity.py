@@ -52,7 +52,7 @@ CLAIMS = (
         measured="entropy of the next token on real test text in nats, fed the surprising half less the unsurprising, "
         "generation 9",
         band=(0, np.inf),
-        reason="lower entropy on unsurprising text, as the register asks",
+        reason="lower entropy on unsurprising text, set before any run",
         runs=of_arms("surprising", "unsurprising"),
         check=_surer,
         chapter="diversity",
@@ -84,7 +84,7 @@ CLAIMS = (
         measured="gain of the share of true statements, or relative loss of different true facts, generation 9 since "
         "0, the smaller",
         band=(0, np.inf),
-        reason="no less true than at the start and fewer different facts, as the register asks; only a gain shows that "
+        reason="no less true than at the start and fewer different facts, set before any run; only a gain shows that "
         "there is no loss; where text is sampled, since beams choose what is probable already in generation 0",
         runs=of_arms("sampled", scale=KNOWN_FACTS),
         check=_true_but_few,

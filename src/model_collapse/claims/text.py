@@ -42,7 +42,7 @@ CLAIMS = (
         source=f"{PUBLISHED}, Fig. 1",
         measured="median perplexity of written blocks under generation 0, A, generation 9 over generation 1",
         band=(-np.inf, 1),
-        reason="lower, as the register asks",
+        reason="lower, set before any run",
         runs=of_arms("A"),
         check=_more_probable,
         chapter="language_model",
@@ -57,7 +57,7 @@ CLAIMS = (
         measured="99 % quantile of that perplexity, alone or over the median, generation 9 over generation 1, "
         "the smaller",
         band=(1, np.inf),
-        reason="larger, as the register asks, by both readings: over a falling median alone a tail could only seem to "
+        reason="larger, set before any run, by both readings: over a falling median alone a tail could only seem to "
         "grow",
         runs=of_arms("A"),
         check=_longer_tail,
@@ -73,7 +73,7 @@ CLAIMS = (
         measured="share of 3-grams that repeat in their block, A, generation 9 less 1 or generation 1 less real text, "
         "the smaller",
         band=(0, np.inf),
-        reason="more in generation 9 than in 1, and there than in real text, as the register asks",
+        reason="more in generation 9 than in 1, and there than in real text, set before any run",
         runs=of_arms("A"),
         check=_repeats,
         chapter="text",
@@ -87,7 +87,7 @@ CLAIMS = (
         source=f"{PUBLISHED}, the church towers",
         measured="cosine with the real continuation by generation 0's states, A, generation 9 less 0",
         band=(-np.inf, 0),
-        reason="less alike, as the register asks",
+        reason="less alike, set before any run",
         runs=of_arms("A"),
         check=_drift,
         chapter="text",
