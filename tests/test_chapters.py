@@ -111,7 +111,7 @@ def test_reads_cost_and_parameters(tmp_path: Path) -> None:
     ("names", "profile", "parameters", "said"),
     [
         (["nothing"], "smoke", {}, "nothing: not a chapter; known: one, two"),
-        ([], "huge", {}, "--profile huge: not a profile; known: smoke, laptop, t4, paper"),
+        ([], "huge", {}, "--profile huge: not a profile; known: smoke, laptop, t4, t4-10min, paper"),
         (["one"], "t4", {}, "--profile t4: chapter one does not have it; it has smoke, laptop"),
         ([], "t4", {}, "--profile t4: no chapter has it"),
         (["one"], "smoke", {"m": "1"}, "-p m: chapter one has no such parameter; it has n, share, words"),

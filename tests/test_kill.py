@@ -11,7 +11,7 @@ import pandas as pd
 
 from model_collapse import record
 
-KILLS = 20
+KILLS = 50
 
 CHAIN = """chain opt mix -n 24 -g 5 --seed 5 --replicates 2 --jobs 1 --resume --set regime.real_fraction=0.25
 --set family.epochs=2
