@@ -116,10 +116,11 @@ SCALES: Mapping[str, Scale] = {
     "wikitext": Scale(
         "wikitext-2-v1", 192, 9, 6, seed=1, model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256}
     ),
-    "t4": Scale("wikitext-2", 1024, 5, 1, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 1024}),
-    # With N = 1.25e8 weights, 6 N operations per token trained on and 2 N per token read, five epochs of a generation
-    # are 1e14 operations, and all arms of the chapter 3e15: five minutes at 1e13 a second, a sixth of a T4's peak.
-    "t4-10min": Scale("wikitext-2", 256, 3, 1, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 256}),
+    # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
+    # here, and all arms of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, which is 6.5e13 a second.
+    "t4": Scale("wikitext-2", 1024, 9, 2, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 256}),
+    # A generation of A is 9e13 operations, and all arms of the chapter 2.4e15: six minutes.
+    "t4-10min": Scale("wikitext-2", 256, 3, 1, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 64}),
     "paper": Scale("wikitext-2-raw", "all", 9, 5, model={**PUBLISHED, "family.batch": 128, "family.evaluate": 10**6}),
 }
 
