@@ -80,7 +80,8 @@ def table(curve: Curve, start: str, seed: int, replicates: int = 6) -> pd.DataFr
         noisy = np.broadcast_to(values, len(G)) * (1 + 1e-3 * rng.standard_normal((replicates, len(G))))
         rows += [(r, g, metric, item, noisy[r, g]) for r in range(replicates) for g in G]
     made = pd.DataFrame(rows, columns=["replicate", "generation", "metric", "item", "value"])
-    return made.assign(family="opt", family_args=json.dumps({"start": start}))
+    size, corpus = (37_000, "wikitext-2-raw") if start == "pretrained" else (192, "embedded")
+    return made.assign(family="opt", family_args=json.dumps({"start": start}), n_train=size, corpus=corpus)
 
 
 def tables(name: str, changes: Mapping[str, Curve] | None = None, start: str = "", replicates: int = 6) -> Tables:
@@ -116,6 +117,20 @@ def test_what_is_claimed_is_reproduced_at_the_scale_of_its_runs(name):
     assert named(name).judge(tables(name, start="pretrained")).verdict == "reproduced"
     if name in FULL:
         assert named(name).judge(tables(name, start="scratch")).verdict == "not_run"
+    for change in ({"n_train": 1024}, {"corpus": "embedded"}):
+        smaller = {arm: made.assign(**change) for arm, made in tables(name, start="pretrained").items()}
+        assert named(name).judge(smaller).verdict == ("not_run" if name in FULL else "reproduced_small"), (
+            "not that size"
+        )
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_one_chain_under_several_names_is_no_evidence(name):
+    def copied(made: pd.DataFrame) -> pd.DataFrame:
+        one = made[made["replicate"] == 0]
+        return pd.concat([one.assign(replicate=r) for r in range(6)])
+
+    refused(name, each(name, copied))
 
 
 def test_metrics_of_the_runs_are_those_that_are_read():
@@ -261,7 +276,9 @@ def test_the_main_effects_of_the_grid():
     a, a10, b5, b = exact.values()
     data, epochs = (a + a10 - b5 - b) / 2, (a - a10 + b5 - b) / 2
     found = {arm: table({"perplexity": 1.0}, "scratch", 0) for arm in exact}
-    found = {arm: t.assign(value=30.0 + exact[arm] * (t["generation"] > 0)) for arm, t in found.items()}
+    found = {
+        arm: t.assign(value=30.0 + t["replicate"] + exact[arm] * (t["generation"] > 0)) for arm, t in found.items()
+    }
     assert named("SH-4b").judge(found).estimate.value == pytest.approx(data - abs(epochs))
 
 

@@ -239,6 +239,13 @@ def test_models_do_not_pile_up_unless_asked(toy, tmp_path, monkeypatch, continue
         assert families.sharded.Sharded().load(kept / f"model-{t:04d}").item() == value
 
 
+def test_models_left_by_another_run_are_not_taken_for_ones_own(toy, tmp_path):
+    out, other = tmp_path / "c.parquet", plan("sharded", generations=2, seed=1)
+    execute(plan("sharded", generations=2), out, keep_models=True)
+    out.unlink()
+    same(execute(other, out, keep_models=True)[0], execute(other)[0])
+
+
 def test_a_continued_chain_whose_last_model_is_lost_goes_back_to_one_that_is_there(toy, tmp_path, monkeypatch):
     planned, out = plan("sharded", generations=4, settings={"family.continued": True}), tmp_path / "c.parquet"
     undisturbed, _ = execute(planned)

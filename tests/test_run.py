@@ -567,6 +567,12 @@ def test_what_is_large_but_fits_is_not_refused(planned, eight_gigabytes):
     run.memory.check(plan(**{"family": "gaussian", **planned}), processes=1)
 
 
+def test_more_text_than_fits_is_refused(eight_gigabytes):
+    run.memory.check(plan("opt", n=10**7), processes=1)
+    with pytest.raises(OutsideError, match=r"^-n 999999999: 1e\+09 rows in one chain needs? about 768 GB of memory"):
+        run.memory.check(plan("opt", n=999_999_999), processes=1)
+
+
 def test_every_process_needs_its_own_memory(eight_gigabytes):
     planned = gaussian(n=200_000, replicates=2000, settings=DRAW)
     run.memory.check(planned, processes=2)

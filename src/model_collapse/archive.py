@@ -40,6 +40,8 @@ def pack(places: Sequence[Path], out: Path) -> list[str]:
     InputError for what is no table of a run, for no runs at all, and for two results of one run that differ.
     """
     _must_be_there("--out", out.parent)
+    if out.suffix != ".zip":
+        raise InputError(f"--out {out}: name a .zip file")
     found: dict[str, Path] = {}
     for table in _tables(places):
         name = _checked(table)["run_id"]

@@ -162,6 +162,8 @@ def _chain(chosen: argparse.Namespace) -> int:
     out = Path(chosen.out) if chosen.out else None
     if chosen.keep_models and out is None:
         raise InputError("--keep-models: needs --out, beside which they are left")
+    if chosen.keep_models and out is not None and out.exists() and not run.kept_models(out).exists():
+        raise InputError(f"--keep-models: {out} is finished and its models were dropped; name another --out")
     table, _ = run.execute(
         planned, out, resume=chosen.resume, jobs=jobs, keep_models=chosen.keep_models, progress=run.on_stderr
     )
@@ -172,6 +174,8 @@ def _chain(chosen: argparse.Namespace) -> int:
         described = {"run_id": planned.run_id, "out": chosen.out, "summary": finite.to_dict("records")}
         print(json.dumps(described, allow_nan=False))
     else:
+        # Histograms are for figures.
+        summary = summary[~summary["item"].str.startswith("bin ")]
         print(summary.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
         if out:
             print(f"run {planned.run_id} in {out}")

@@ -304,6 +304,11 @@ def intact(folder: Path) -> bool:
     return broken is None
 
 
+def manifest(folder: Path) -> dict[str, Any]:
+    """What was said of an intact folder when it was written, with its checksums."""
+    return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+
+
 def _holds(file: Path, digest: str) -> bool:
     return file.is_file() and checksum(file) == digest
 

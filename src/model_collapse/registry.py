@@ -68,8 +68,9 @@ def build(package: ModuleType, name: str, values: Mapping[str, Any], prefix: str
         try:
             checked[key] = _checks(cls)[key].validate_python(value)
         except ValidationError as error:
-            said = error.errors()[0]["msg"]
-            raise InputError(f"{prefix}.{key}={value}: {said[0].lower()}{said[1:]}") from None
+            # A setting of several types says what each of them allows.
+            said = " or ".join(dict.fromkeys(e["msg"][0].lower() + e["msg"][1:] for e in error.errors()))
+            raise InputError(f"{prefix}.{key}={value}: {said}") from None
     try:
         return cls(**checked)
     except TypeError:

@@ -78,6 +78,9 @@ class Claim:
                 warnings.simplefilter("ignore", RuntimeWarning)
                 estimate = self.check(tables) if scale != "none" else nothing
             reached = all(table["generation"].max() >= self.ends(table) for table in tables.values())
+            if self.scale != "simulation":
+                # Chains that are the same number for number are one chain, and have no interval.
+                reached &= not any(map(_all_the_same, tables.values()))
         except (LookupError, ValueError, ZeroDivisionError):
             absent = any(label not in tables or tables[label].empty for label in self.runs)
             return Verdict(self, nothing, "none" if absent else "full")
@@ -87,9 +90,26 @@ class Claim:
         """How these runs compare with the source's: those of a language model are as large if they have its weights."""
         if all(table.empty for table in tables.values()):
             return "none"
-        if self.scale == "simulation" or all(family(table).get("start") == "pretrained" for table in tables.values()):
+        if self.scale == "simulation" or all(map(_as_published, tables.values())):
             return "full"
         return "small" if self.scale == "small" else "none"
+
+
+PUBLISHED_BLOCKS = 30_000
+"""Blocks that a run of the paper's size has at least: WikiText-2 has some 37,000."""
+
+
+def _as_published(table: pd.DataFrame) -> bool:
+    """Whether a language model's run is of the source's size: its weights, its text, all of it."""
+    large = rows(table) >= PUBLISHED_BLOCKS and str(table["corpus"].iloc[0]).startswith("wikitext-2")
+    return large and family(table).get("start") == "pretrained"
+
+
+def _all_the_same(table: pd.DataFrame) -> bool:
+    """Whether there are several replicates, and all have the same values."""
+    places = ["generation", "metric", "item"]
+    wide = table.astype({"metric": str, "item": str}).pivot_table("value", places, "replicate", dropna=False)
+    return wide.shape[1] > 1 and bool(wide.sub(wide.iloc[:, 0], axis=0).abs().max(axis=None) == 0)
 
 
 @dataclass(frozen=True)

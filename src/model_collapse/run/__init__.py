@@ -27,13 +27,24 @@ from model_collapse import families, record, registry
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
 from model_collapse.run import cost, memory, mirror
-from model_collapse.run.block import CHOICES, Unit, finished, make_base, state_folder, work
+from model_collapse.run.block import CHOICES, Unit, finished, kept_models, make_base, state_folder, work
 from model_collapse.run.locks import locked
 from model_collapse.run.pieces import Choices
 from model_collapse.run.planning import blocks, plan
 from model_collapse.run.processes import Progress, each, pool
 
-__all__ = ["Run", "blocks", "execute", "execute_all", "on_stderr", "plan", "so_far", "state_folder", "study"]
+__all__ = [
+    "Run",
+    "blocks",
+    "execute",
+    "execute_all",
+    "kept_models",
+    "on_stderr",
+    "plan",
+    "so_far",
+    "state_folder",
+    "study",
+]
 
 
 def execute(

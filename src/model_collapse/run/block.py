@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from model_collapse import corpora, families, filters, paths, record, regimes, registry, streams
 from model_collapse import metrics as measures
 from model_collapse.data import Data, Rows, Source
+from model_collapse.errors import InputError
 from model_collapse.loop import Generation, generations
 from model_collapse.record import Run
 from model_collapse.run.locks import locked
@@ -110,6 +112,13 @@ def base_folder(unit: Unit) -> Path:
 def make_base(unit: Unit) -> None:
     """Pre-train what all generations of a run start from, once for all its chains, and keep it."""
     folder = base_folder(unit)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder.parent, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise InputError(f"MODEL_COLLAPSE_CACHE: {folder.parent} cannot be written; name a folder that can")
     with locked(folder):
         if record.intact(folder):
             return
@@ -129,7 +138,7 @@ def work(unit: Unit) -> None:
     pieces: Any = None
     if family.checkpoints:
         family = unit.choices.freeze(family, start)
-        pieces = Pieces(family, unit.folder, unit.models, unit.choices)
+        pieces = Pieces(family, unit.folder, unit.models, unit.choices, run.run_id)
     notes = _Notes(unit, family, source, pieces)
     chain = generations(
         source,
@@ -157,7 +166,9 @@ def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
     if not unit.folder.exists():
         return []
     source = unit.source()
-    notes = _Notes(unit, unit.family, source, Pieces(unit.family, unit.folder, unit.models, unit.choices))
+    notes = _Notes(
+        unit, unit.family, source, Pieces(unit.family, unit.folder, unit.models, unit.choices, unit.run.run_id)
+    )
     for t in range(unit.run.generations + 1):
         # The training set counts only where metrics are taken, which they are not again.
         if notes.load(t, source.train) is None:
@@ -183,7 +194,7 @@ class _Notes:
         folder, model = self._folder(t), self.pieces.model(t)
         # Generation 0 is what metrics compare with; a continued family goes on from the last one that is whole.
         wanted = t == 0 or (self.pieces.continued and not self._goes_on(t))
-        if not record.intact(folder) or (wanted and not record.intact(model)):
+        if not record.intact(folder) or (wanted and not self.pieces.has_model(t)):
             return None
         from safetensors.numpy import load_file
 
@@ -200,7 +211,7 @@ class _Notes:
         """Whether later generations are there, up to one that has its model."""
         assert self.pieces is not None
         while record.intact(self._folder(t := t + 1)):
-            if record.intact(self.pieces.model(t)):
+            if self.pieces.has_model(t):
                 return True
         return False
 

@@ -11,6 +11,10 @@ ROW_OF_TABLE = 300
 """Bytes of memory that one row of a tidy table takes while it is put together and read, measured."""
 
 
+TOKEN = 12
+"""Bytes of a token of text while it is cut into blocks: read, put together, and kept."""
+
+
 def check(run: Run, processes: int) -> None:
     """OutsideError, if the run needs more than the machine has: its blocks of chains side by side, or its table."""
     has = machine()
@@ -29,7 +33,13 @@ def check(run: Run, processes: int) -> None:
 
 def _check_chains(run: Run, processes: int, has: float) -> None:
     family = registry.build(families, run.family, run.family_args)
-    if not hasattr(family, "chain_bytes"):
+    chain_bytes = getattr(family, "chain_bytes", None)
+    if family.reads == "text":
+
+        def chain_bytes(rows: float) -> float:
+            return rows * family.block * TOKEN
+
+    if chain_bytes is None:
         return
     regime = registry.build(regimes, run.regime, run.regime_args)
     size = getattr(regime, "size", lambda t, n: n)
@@ -37,13 +47,13 @@ def _check_chains(run: Run, processes: int, has: float) -> None:
     # A regime that reads all samples keeps them, and the real rows.
     rows = run.n + (run.generations + 1) * last if regime.needs == "all" else max(run.n, first, last)
     chains = min(run.block, run.replicates) * processes
-    need = family.chain_bytes(rows) * chains
+    need = chain_bytes(rows) * chains
     if need <= has:
         return
     where = f"in each of {chains} chains at a time" if chains > 1 else "in one chain"
     fewer = " or --replicates" if 1 < run.replicates < run.block else ""
     fewer += " or --jobs" if processes > 1 else ""
-    if family.chain_bytes(1) * chains > has:
+    if chain_bytes(1) * chains > has:
         width = f"family.{family.width}={getattr(family, family.width)}"
         raise OutsideError(f"{width}: a model of that size {where} needs {_size(need, has)}; lower it{fewer}")
     growing = rows > max(run.n, first)

@@ -66,8 +66,8 @@ class Pieces:
     name settings that change no result.
     """
 
-    def __init__(self, family: Any, folder: Path, models: Path, choices: Choices) -> None:
-        self.family, self.folder, self.models, self.choices = family, folder, models, choices
+    def __init__(self, family: Any, folder: Path, models: Path, choices: Choices, run_id: str) -> None:
+        self.family, self.folder, self.models, self.choices, self.run_id = family, folder, models, choices, run_id
         self.t = 0
         self.conditional: bool = family.conditional
         self.continued: bool = getattr(family, "continued", False)
@@ -78,7 +78,7 @@ class Pieces:
 
     def fit(self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None) -> Any:
         place = self.model(self.t)
-        if record.intact(place):
+        if self.has_model(self.t):
             return self.family.load(place)
         # A second attempt draws what the first one drew.
         state = rng.bit_generator.state
@@ -88,7 +88,7 @@ class Pieces:
             return self.family.fit(data, rng, start=start, validation=validation)
 
         model = self._or_less("fit", fit)
-        record.write_folder(place, lambda inside: self.family.save(model, inside), {})
+        record.write_folder(place, lambda inside: self.family.save(model, inside), {"run_id": self.run_id})
         return model
 
     def sample(self, model: Any, n: int, rng: np.random.Generator, *, given: Any = None) -> Rows:
@@ -107,6 +107,11 @@ class Pieces:
     def model(self, t: int) -> Path:
         """Where the model of generation t lies."""
         return self.models / f"model-{t:04d}"
+
+    def has_model(self, t: int) -> bool:
+        """Whether the model of generation t is there, whole, and this run's: models that are kept outlive a run."""
+        place = self.model(t)
+        return record.intact(place) and record.manifest(place).get("run_id") == self.run_id
 
     def saved(self, t: int, keep: bool) -> None:
         """Generation t is saved: drop its shards, and the models that nothing will read again unless `keep`.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from model_collapse import corpora
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 
@@ -172,6 +173,9 @@ class Opt:
                 )
             if self.pretrain not in ("web", "none"):
                 raise InputError(f"family.pretrain={self.pretrain}: only family.start=scratch is pre-trained here")
+        known = ("web", "none", *(name for name in corpora.NAMES if name != "FOLDER"))
+        if self.pretrain not in known and not Path(self.pretrain).is_dir():
+            raise InputError(f"family.pretrain={self.pretrain}: it is {', '.join(known)}, or an existing folder")
         if self.decoding != "sample" and (self.temperature, self.top_k, self.top_p) != (1.0, 0, 1.0):
             raise InputError("family.temperature, top_k and top_p need family.decoding=sample")
 
