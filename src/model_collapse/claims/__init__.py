@@ -68,8 +68,10 @@ class Claim:
     def judge(self, tables: Tables) -> Verdict:
         """The verdict that these tables give; one without interval where rows that the check needs are missing.
 
-        A whole run that is missing was not run.
+        A whole run that is missing was not run. Arms that are another claim's are left out.
         """
+        if set(self.runs) <= set(tables):
+            tables = {label: tables[label] for label in self.runs}
         nothing = Estimate(np.nan, np.nan, np.nan, 0, LEVEL)
         try:
             scale = self._scale_of(tables)
