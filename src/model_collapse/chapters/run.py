@@ -232,7 +232,7 @@ def _watch(futures: Mapping[Future[None], _Task], jobs: int) -> None:
     """Progress until all are done: on a terminal one line per chapter that moves, elsewhere one when it ends."""
     moving = sys.stdout.isatty()
     tasks = list(futures.values())
-    pending = set(futures)
+    pending, ended = set(futures), 0
     if moving:
         print("\n" * len(tasks), end="")
     while pending:
@@ -242,11 +242,11 @@ def _watch(futures: Mapping[Future[None], _Task], jobs: int) -> None:
             print(f"\x1b[{len(tasks)}A{lines}", end="", flush=True)
         for future in done:
             future.result()
+            ended += 1
             if not moving:
                 rest = [task.left for task in tasks]
-                left = f", about {_clock(max(sum(rest) / jobs, *rest, 0))} left" if pending else ""
-                count = f"[{len(tasks) - len(pending)}/{len(tasks)}]"
-                print(f"{count} {futures[future].line()}{left}", flush=True)
+                left = f", about {_clock(max(sum(rest) / jobs, *rest, 0))} left" if ended < len(tasks) else ""
+                print(f"[{ended}/{len(tasks)}] {futures[future].line()}{left}", flush=True)
 
 
 def _clock(seconds: float) -> str:

@@ -70,7 +70,7 @@ class Claim:
 
         A whole run that is missing was not run. Arms that are another claim's are left out.
         """
-        if set(self.runs) <= set(tables):
+        if self.runs and set(self.runs) <= set(tables):
             tables = {label: tables[label] for label in self.runs}
         nothing = Estimate(np.nan, np.nan, np.nan, 0, LEVEL)
         try:
