@@ -25,7 +25,8 @@ with warnings.catch_warnings():
 
     from transformers.generation import logits_process as library
 
-    from model_collapse.families.opt import compare, decoding, engine, hardware, model
+    from model_collapse import hardware
+    from model_collapse.families.opt import compare, decoding, engine, model
 
 compared = Comparisons(most=4)
 

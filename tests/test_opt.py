@@ -22,7 +22,8 @@ with warnings.catch_warnings():
     transformers = pytest.importorskip("transformers")
     from safetensors.torch import load_file, save_file
 
-    from model_collapse.families.opt import engine, hardware, model, scoring, training
+    from model_collapse import hardware
+    from model_collapse.families.opt import engine, model, scoring, training
 
 BLOCK = 8
 SMALL = Opt(block=BLOCK, pretrain="none", dropout=0.0)

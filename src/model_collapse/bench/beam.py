@@ -41,7 +41,8 @@ class Beam:
         """Times per batch of prompts. In fp32 met only if all tokens are the library's, up to ties."""
         import torch
 
-        from model_collapse.families.opt import compare, hardware, products
+        from model_collapse import hardware
+        from model_collapse.families.opt import compare, products
 
         module, dtype = self.module(), hardware.PRECISIONS[self.precision]
         written: dict[str, list[torch.Tensor]] = {"ours": [], "theirs": []}
@@ -86,7 +87,7 @@ class Beam:
         import torch
         from transformers import OPTConfig, OPTForCausalLM
 
-        from model_collapse.families.opt import hardware
+        from model_collapse import hardware
 
         shape = SHAPES[self.shape]
         config = OPTConfig(
@@ -113,7 +114,8 @@ class Beam:
         """What we write; laying the weights out is part of the work."""
         import torch
 
-        from model_collapse.families.opt import engine, hardware
+        from model_collapse import hardware
+        from model_collapse.families.opt import engine
 
         none = torch.zeros((self.prompts, self.new), dtype=torch.float64)
         laid_out = engine.Engine(module, hardware.PRECISIONS[self.precision])

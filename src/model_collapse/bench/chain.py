@@ -44,7 +44,8 @@ class Chain:
             raise OutsideError("bench chain: accelerate is missing; pip install 'model-collapse[dev]'")
         from transformers import OPTConfig
 
-        from model_collapse.families.opt import hardware, model
+        from model_collapse import hardware
+        from model_collapse.families.opt import model
 
         family = Opt(
             preset=self.preset,

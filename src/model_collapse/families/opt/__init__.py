@@ -217,7 +217,7 @@ class Opt:
 
     def device(self) -> str:
         """What computes: "cpu", or the GPU's name."""
-        from model_collapse.families.opt import hardware
+        from model_collapse import hardware
 
         return hardware.name()
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, OPTForCausalLM
 
-from model_collapse import machine
+from model_collapse import hardware, machine
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
-from model_collapse.families.opt import engine, hardware
+from model_collapse.families.opt import engine
 from model_collapse.families.opt.model import OptModel, build
 from model_collapse.families.opt.scoring import checked
 

@@ -19,7 +19,7 @@ from transformers.utils import logging
 from model_collapse import paths
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.opt import SHAPES
-from model_collapse.families.opt.hardware import seeded
+from model_collapse.hardware import seeded
 
 HUB = "facebook/opt-125m"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"

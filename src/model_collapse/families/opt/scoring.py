@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 from transformers import OPTForCausalLM
 
+from model_collapse import hardware
 from model_collapse.errors import InputError
-from model_collapse.families.opt import hardware
 from model_collapse.families.opt.model import OptModel, build
 from model_collapse.families.opt.products import OneDNN
 

@@ -11,9 +11,9 @@ import torch
 from torch.nn import functional
 from transformers import OPTForCausalLM
 
+from model_collapse import hardware
 from model_collapse.data import Data
 from model_collapse.errors import InputError
-from model_collapse.families.opt import hardware
 from model_collapse.families.opt.model import OptModel, build, unbuild
 from model_collapse.families.opt.products import OneDNN
 from model_collapse.families.opt.scoring import checked, token_losses
