@@ -22,7 +22,7 @@ from model_collapse import families, filters, loop, metrics, regimes, registry, 
 from model_collapse.data import Data, Moments, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.loop import History, generations
-from model_collapse.metrics import text
+from model_collapse.metrics import images, text
 
 FAMILIES, REGIMES, FILTERS = (registry.names(package) for package in (families, regimes, filters))
 NUMERIC = [name for name in FAMILIES if registry.member(families, name).reads == "numbers"]
@@ -127,7 +127,7 @@ def test_families_share_their_signatures(name: str):
     cls = registry.member(families, name)
     for method in ("fit", "sample"):
         assert parameters(getattr(cls, method)) == parameters(getattr(loop.Family, method)), method
-    assert cls.reads in ("numbers", "text")
+    assert cls.reads in ("numbers", "text", "images")
     for method in ("score", "entropy") if cls.reads == "text" else ():
         assert [parameter for parameter, _, _ in parameters(getattr(cls, method))] == ["self", "model", "rows"], method
     assert isinstance(cls.conditional, bool) and isinstance(cls.checkpoints, bool)
@@ -141,7 +141,7 @@ def test_families_share_their_signatures(name: str):
 def test_every_metric_of_a_family_is_one_documented_function(name: str):
     """And no two modules for one kind of data define one name, for a table knows a metric by its name alone."""
     cls = registry.member(families, name)
-    package = text if cls.reads == "text" else metrics
+    package = {"numbers": metrics, "text": text, "images": images}[cls.reads]
     names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg]
     modules = [importlib.import_module(f"{package.__name__}.{module}") for module in names]
     defined = Counter(
@@ -278,7 +278,7 @@ import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "transformers", "tokenizers", "datasets", "huggingface_hub"}:
+        if name.split(".")[0] in {"torch", "transformers", "tokenizers", "datasets", "huggingface_hub", "diffusers"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())

@@ -60,7 +60,7 @@ def finish(out: Path, cache: Path) -> None:
 
 
 def tables(out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return record.read(out).drop(columns="seconds"), record.read(record.texts_file(out))
+    return record.read(out).drop(columns="seconds"), record.read(record.written_file(out, "texts"))
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_cut_session_goes_on_elsewhere(drive: Path, tmp_path: Path, monkeypatc
     did = counted(monkeypatch)
     tables, texts = run.study({"a": planned}, new_machine(tmp_path))
     assert did == ["fit"], "only the last generation was computed"
-    assert out.exists() and record.texts_file(out).exists() and not state_folder(out).exists()
+    assert out.exists() and record.written_file(out, "texts").exists() and not state_folder(out).exists()
     without_base()
     straight, wrote = run.execute(planned)
     pd.testing.assert_frame_equal(tables["a"].drop(columns="seconds"), straight.drop(columns="seconds"))

@@ -29,7 +29,7 @@ from model_collapse.errors import InputError
 MANIFEST = "manifest.json"
 KIND = "model-collapse runs"
 
-_NAME = re.compile(r"[0-9a-f]{16}\.parquet(\.texts\.parquet)?")
+_NAME = re.compile(rf"[0-9a-f]{{16}}\.parquet(\.({'|'.join(record.WRITTEN)})\.parquet)?")
 _LARGEST = 2**20
 """Bytes of a manifest at most, so that a foreign file is not read whole to find that out."""
 
@@ -52,12 +52,13 @@ def pack(places: Sequence[Path], out: Path) -> list[str]:
     files: dict[str, Path] = {}
     runs: dict[str, Any] = {}
     for name, table in sorted(found.items()):
-        files[f"{name}.parquet"], texts = table, record.texts_file(table)
+        files[f"{name}.parquet"] = table
         runs[name] = record.about(table)
-        if texts.exists():
-            if _checked(texts)["run_id"] != name:
-                raise InputError(f"{texts} holds the texts of another run than {table}")
-            files[f"{name}.parquet.texts.parquet"] = texts
+        for file in record.written_files(table):
+            kind = str(record.written_kind(file))
+            if _checked(file)["run_id"] != name:
+                raise InputError(f"{file} holds the {kind} of another run than {table}")
+            files[record.written_file(Path(f"{name}.parquet"), kind).name] = file
     sums = {name: record.checksum(file) for name, file in files.items()}
     manifest = {"kind": KIND, "schema": record.SCHEMA, "files": sums, "runs": runs}
     with record.whole_file(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -83,8 +84,8 @@ def unpack(file: Path, folder: Path) -> list[str]:
             raise InputError(f"{file} is a folder; name a file that `model-collapse pack` wrote") from None
         except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
             raise InputError(f"{file}: not a readable zip file ({str(error).splitlines()[0]})") from None
-        # Texts before tables, because a run is there when its table is.
-        staged = sorted(Path(place).iterdir(), key=lambda staged: (not staged.name.count("texts"), staged.name))
+        # What was written before tables, because a run is there when its table is.
+        staged = sorted(Path(place).iterdir(), key=lambda staged: (record.written_kind(staged) is None, staged.name))
         new = [part for part in staged if not (folder / part.name).exists()]
         for part in staged:
             if part not in new and _differ(part, folder / part.name):
@@ -119,7 +120,7 @@ def _extract(file: Path, place: Path) -> list[str]:
             if hashlib.sha256(content).hexdigest() != wanted:
                 raise InputError(f"{file}: {name} is damaged (its checksum differs); nothing was unpacked")
             (place / name).write_bytes(content)
-    runs = sorted(name.removesuffix(".parquet") for name in sums if not name.endswith(".texts.parquet"))
+    runs = sorted(name.removesuffix(".parquet") for name in sums if not record.written_kind(Path(name)))
     for name in sums:
         run_id = name.partition(".")[0]
         if run_id not in runs or _checked(place / name)["run_id"] != run_id:
@@ -147,11 +148,11 @@ def _must_be_there(argument: str, folder: Path) -> None:
 
 
 def _tables(places: Iterable[Path]) -> list[Path]:
-    """The tables among the given files and in the given folders, texts left out."""
+    """The tables among the given files and in the given folders, what was written left out."""
     listed = []
     for place in places:
         inside = sorted(place.glob("[!.]*.parquet")) if place.is_dir() else [place]
-        listed += [table for table in inside if not (place.is_dir() and table.name.endswith(".texts.parquet"))]
+        listed += [table for table in inside if not (place.is_dir() and record.written_kind(table))]
     return listed
 
 
@@ -160,9 +161,9 @@ def _checked(file: Path) -> dict[str, Any]:
     about, columns = record.about(file), record.read(file).columns
     if about.get("schema") != record.SCHEMA:
         raise InputError(f"{file.name}: schema {about.get('schema')}; this version reads schema {record.SCHEMA}")
-    texts = file.name.endswith(".texts.parquet")
-    if list(columns) != (record.TEXT_COLUMNS if texts else record.COLUMNS) or "run_id" not in about:
-        raise InputError(f"{file.name}: not a table{' of texts' if texts else ''} of a run")
+    kind = record.written_kind(file)
+    if list(columns) != (record.WRITTEN[kind] if kind else record.COLUMNS) or "run_id" not in about:
+        raise InputError(f"{file.name}: not a table{f' of {kind}' if kind else ''} of a run")
     return about
 
 

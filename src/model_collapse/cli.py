@@ -246,8 +246,14 @@ def _members(kind: str) -> list[dict[str, Any]]:
 
 def _corpora() -> list[dict[str, Any]]:
     from model_collapse import corpora
+    from model_collapse.corpora import images
 
-    return [{"name": name, "summary": summary} for name, summary in corpora.NAMES.items()]
+    kinds = {"text": corpora.NAMES, "images": images.NAMES}
+    return [
+        {"name": name, "reads": kind, "summary": summary}
+        for kind, known in kinds.items()
+        for name, summary in known.items()
+    ]
 
 
 def _claims() -> list[dict[str, Any]]:

@@ -39,6 +39,11 @@ COLUMNS = (
     "value seconds device"
 ).split()
 TEXT_COLUMNS = "run_id replicate generation row prompt text".split()
+IMAGE_COLUMNS = "run_id replicate generation row image".split()
+"""`image`: square, a byte of grey per pixel, row by row."""
+
+WRITTEN = {"texts": TEXT_COLUMNS, "images": IMAGE_COLUMNS}
+"""Kind of the second table, of what models wrote -> its columns. Families of numbers have none."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,8 @@ def versions() -> dict[str, str]:
         "transformers",
         "tokenizers",
         "datasets",
+        "diffusers",
+        "scikit-learn",
     ):
         try:
             found[name] = metadata.version(name)
@@ -233,9 +240,19 @@ def _open(file: Path) -> pa.Table:
     return content
 
 
-def texts_file(out: Path) -> Path:
-    """Where the texts of the run in `out` lie."""
-    return out.with_name(out.name + ".texts.parquet")
+def written_file(out: Path, kind: str) -> Path:
+    """Where what the run in `out` wrote lies: its "texts" or its "images"."""
+    return out.with_name(f"{out.name}.{kind}.parquet")
+
+
+def written_files(out: Path) -> list[Path]:
+    """What there is of them: one file, or for a family of numbers none."""
+    return [file for kind in WRITTEN if (file := written_file(out, kind)).exists()]
+
+
+def written_kind(file: Path) -> str | None:
+    """The kind of a file that `written_file` names, None for any other."""
+    return next((kind for kind in WRITTEN if file.name.endswith(f".{kind}.parquet")), None)
 
 
 # Whole or not at all -----------------------------------------------------------------------------------------------

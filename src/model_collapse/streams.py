@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 # Fixed for ever: a changed number changes every published result.
-SOURCE, BASE, REGIME, FILTER, GIVEN, FIT, SAMPLE, METRIC = range(8)
+SOURCE, BASE, REGIME, FILTER, GIVEN, FIT, SAMPLE, METRIC, SHOWN = range(9)
 
 BEFORE = 0
 """Key of what happens before generation 0 (real data, pre-training); generation t has key t + 1."""

@@ -112,7 +112,7 @@ def _resident(name: str) -> int:
 def one_thread() -> Iterator[None]:
     """Libraries of linear algebra use one thread inside. OutsideError without threadpoolctl."""
     try:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError:
         raise OutsideError("bench: threadpoolctl is missing; pip install 'model-collapse[dev,images]'") from None
     with threadpool_limits(1):

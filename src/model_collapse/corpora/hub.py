@@ -31,8 +31,8 @@ def dataset(repository: str, configuration: str, revision: str, *, instead: str)
     return {split: list(loaded[split]["text"]) for split in loaded}
 
 
-def fetch(repository: str, files: Sequence[str], revision: str, *, instead: str) -> Path:
-    """The local folder of a model repository, holding at least `files`.
+def fetch(repository: str, files: Sequence[str], revision: str, *, instead: str, kind: str = "model") -> Path:
+    """The local folder of a repository, holding at least `files`; `kind` is "model" or "dataset".
 
     OutsideError in one line if they are not in the local cache and the hub cannot give them; `instead` says what
     the user can do without it.
@@ -40,7 +40,7 @@ def fetch(repository: str, files: Sequence[str], revision: str, *, instead: str)
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
     def cached(name: str) -> Path | None:
-        found = try_to_load_from_cache(repository, name, revision=revision)
+        found = try_to_load_from_cache(repository, name, revision=revision, repo_type=kind)
         return Path(found) if isinstance(found, str) else None
 
     missing = [name for name in files if cached(name) is None]
@@ -50,7 +50,7 @@ def fetch(repository: str, files: Sequence[str], revision: str, *, instead: str)
             if not constants.HF_HUB_OFFLINE:
                 _reach(constants.ENDPOINT)
             for name in missing:
-                hf_hub_download(repository, name, revision=revision)
+                hf_hub_download(repository, name, revision=revision, repo_type=kind)
     except Exception as error:  # the client raises errors of many libraries; for the user they all mean the same
         line = f"{repository} is not in the hub's local cache and the hub cannot be reached ({type(error).__name__})"
         raise OutsideError(f"{line}; {instead}") from error

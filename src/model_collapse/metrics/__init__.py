@@ -2,7 +2,7 @@
 
 The value is a float, an array (R,) with one entry per stacked chain, or a dict from item (a bin, a band, a symbol) to
 either. A family names its metrics; a metric is found here by its name, in any module of this folder, and for a family
-that reads text in any module of its folder `text`.
+that reads text or images in any module of the folder of that name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Metric = Callable[[Generation, Reference], Value]
 
 def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:
     """The metrics of these names. InputError lists the family's own where one is unknown."""
-    package = f"{__name__}.text" if family.reads == "text" else __name__
+    package = __name__ if family.reads == "numbers" else f"{__name__}.{family.reads}"
     known: dict[str, Metric] = {}
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if not module.ispkg:

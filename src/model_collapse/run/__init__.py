@@ -56,10 +56,10 @@ def execute(
     keep_models: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The tidy table of `run`, and the texts it wrote (None for a family that writes none); see `execute_all`."""
+    """The tidy table of `run`, and the texts or images it wrote (None for a family of numbers); see `execute_all`."""
     if out is not None:
         execute_all({Path(out): run}, resume=resume, jobs=jobs, keep_models=keep_models, progress=progress)
-        return record.read(out), _texts(Path(out))
+        return record.read(out), _written(Path(out))
     with tempfile.TemporaryDirectory() as folder:
         return execute(run, Path(folder) / "run.parquet", jobs=jobs, progress=progress)
 
@@ -127,7 +127,7 @@ def study(
     jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
-    """Tables and texts of several runs by label, each kept in `folder` under its run_id and not run twice.
+    """Tables, and texts or images, of several runs by label, each kept in `folder` under its run_id and not run twice.
 
     Where there is a place to save besides (a mounted Drive; `mirror`), they are brought from there and saved to it.
     """
@@ -136,21 +136,21 @@ def study(
     with mirror.saved(runs):
         execute_all(runs, jobs=jobs, progress=progress)
     tables = {label: record.read(file) for label, file in files.items()}
-    texts = {label: _texts(file) for label, file in files.items()}
-    return tables, {label: text for label, text in texts.items() if text is not None}
+    written = {label: _written(file) for label, file in files.items()}
+    return tables, {label: table for label, table in written.items() if table is not None}
 
 
 def so_far(run: Run, out: Path) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """As `execute`, of the generations that are finished, without working on the others; their rows are final."""
     if not out.exists():
         found = [tables for block in range(blocks(run)) for tables in finished(Unit(run, out, block))]
-        tables, texts = ([part for name, part in found if name == kind] for kind in ("table", "texts"))
+        tables, written = ([part for name, part in found if (name == "table") == own] for own in (True, False))
         empty = pd.DataFrame(columns=record.COLUMNS)
         table = pa.concat_tables(tables).unify_dictionaries().to_pandas() if tables else empty
-        return table, pa.concat_tables(texts).unify_dictionaries().to_pandas() if texts else None
+        return table, pa.concat_tables(written).unify_dictionaries().to_pandas() if written else None
     if record.about(out).get("run_id") != run.run_id:
         raise InputError(f"{out} holds another run")
-    return record.read(out), _texts(out)
+    return record.read(out), _written(out)
 
 
 def _complete(
@@ -185,8 +185,8 @@ def _processes(runs: Iterable[Run], jobs: int | None) -> int:
     return min(allowed, sum(blocks(run) for run in runs)) if jobs or heavy else 1
 
 
-def _texts(out: Path) -> pd.DataFrame | None:
-    return record.read(record.texts_file(out)) if record.texts_file(out).exists() else None
+def _written(out: Path) -> pd.DataFrame | None:
+    return next((record.read(file) for file in record.written_files(out)), None)
 
 
 def _finished(run: Run, out: Path, resume: bool) -> bool:
@@ -201,10 +201,10 @@ def _finished(run: Run, out: Path, resume: bool) -> bool:
         raise InputError(f"--out: {out} holds another run; it differs in {run.differs(found.get('run', {}))}")
     if not out.parent.is_dir():
         raise InputError(f"--out: the folder {out.parent} does not exist")
-    texts = record.texts_file(out)
-    if texts.exists() and record.about(texts).get("run_id") != run.run_id:
+    for file in record.written_files(out):
         # Written before `out`: a kill in between leaves this run's own, which is written again.
-        raise InputError(f"--out: {texts} holds the texts of another run")
+        if record.about(file).get("run_id") != run.run_id:
+            raise InputError(f"--out: {file} holds the {record.written_kind(file)} of another run")
     state = state_folder(out)
     described = state / "run.json"
     if described.exists():
@@ -235,8 +235,8 @@ def _gather(run: Run, out: Path) -> None:
     about = record.provenance() | {"run_id": run.run_id, "run": record.describe(run)}
     if chosen := Choices(state / CHOICES).read():
         about["chosen"] = chosen
-    for name, file in (("texts.parquet", record.texts_file(out)), ("table.parquet", out)):
-        parts = [pq.read_table(folder / name) for folder in results if (folder / name).exists()]
+    for name, file in (*((kind, record.written_file(out, kind)) for kind in record.WRITTEN), ("table", out)):
+        parts = [pq.read_table(part) for folder in results if (part := folder / f"{name}.parquet").exists()]
         if parts:
             record.write_table(file, pa.concat_tables(parts).unify_dictionaries().combine_chunks(), about)
     shutil.rmtree(state, ignore_errors=True)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from model_collapse import corpora, families, filters, paths, record, regimes, registry, streams
 from model_collapse import metrics as measures
+from model_collapse.corpora import images
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.loop import Generation, generations
@@ -35,6 +36,9 @@ def kept_models(out: Path) -> Path:
 
 
 CHOICES = "choices.json"
+
+SHOWN = 20
+"""Of a family of images so many are kept of each generation, always from the same random numbers: the same latents."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Unit:
 
     def source(self, *, pretraining: bool = False) -> Source:
         """Real data for the block's chains; of the text to pre-train on no more than a block unless it is asked for."""
+        if self.family.reads == "images":
+            return images.load(self.run.corpus).source(self.run.n, **self.family.reading())
         if self.family.reads == "text":
             reading = self.family.reading()
             if not pretraining:
@@ -144,7 +150,7 @@ def work(unit: Unit) -> None:
         source,
         pieces or family,
         registry.build(regimes, run.regime, run.regime_args),
-        run.n,
+        run.n * getattr(family, "passes", 1),
         unit.stream,
         last=run.generations,
         filters=[registry.build(filters, name, values) for name, values in run.filters],
@@ -161,7 +167,7 @@ def work(unit: Unit) -> None:
 def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
     """What is there of a block, done or not: parts of its tables, each called "table" or "texts"."""
     if unit.done:
-        files = ((name, unit.result / f"{name}.parquet") for name in ("table", "texts"))
+        files = ((name, unit.result / f"{name}.parquet") for name in ("table", *record.WRITTEN))
         return [(name, pq.read_table(file)) for name, file in files if file.exists()]
     if not unit.folder.exists():
         return []
@@ -173,7 +179,7 @@ def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
         # The training set counts only where metrics are taken, which they are not again.
         if notes.load(t, source.train) is None:
             break
-    return [("table", rows) for rows in notes.rows] + [("texts", rows) for rows in notes.texts]
+    return [("table", rows) for rows in notes.rows] + [(notes.kind, rows) for rows in notes.written]
 
 
 class _Notes:
@@ -183,8 +189,9 @@ class _Notes:
         self.unit, self.family, self.source, self.pieces = unit, family, source, pieces
         self.metrics = measures.chosen(unit.run.metrics, family)
         self.reference: measures.Reference | None = None
+        self.kind = {"text": "texts", "images": "images"}.get(family.reads, "")
         self.rows: list[pa.Table] = []
-        self.texts: list[pa.Table] = []
+        self.written: list[pa.Table] = []
         self.clock = time.perf_counter()
 
     def load(self, t: int, train: Data) -> Generation | None:
@@ -202,7 +209,7 @@ class _Notes:
         given = Rows(arrays["given"]) if "given" in arrays else None
         fitted = self.family.load(model) if wanted else None
         generation = Generation(t, train, fitted, Data.of(Rows(arrays["sample"]), born=t + 1, author=1), given)
-        self._note(generation, pq.read_table(folder / "rows.parquet") if self._due(t) else None)
+        self._note(generation, folder)
         self.pieces.saved(t, self.unit.keep_models)
         self.clock = time.perf_counter()
         return generation
@@ -216,7 +223,7 @@ class _Notes:
         return False
 
     def save(self, generation: Generation) -> None:
-        self._note(generation, None)
+        self._note(generation)
         if self.pieces is not None:
             record.write_folder(self._folder(generation.t), lambda inside: self._checkpoint(generation, inside), {})
             self.pieces.saved(generation.t, self.unit.keep_models)
@@ -224,8 +231,8 @@ class _Notes:
     def write(self, folder: Path) -> None:
         """The block's tables."""
         pq.write_table(pa.concat_tables(self.rows), folder / "table.parquet", compression="zstd")
-        if self.texts:
-            pq.write_table(pa.concat_tables(self.texts), folder / "texts.parquet", compression="zstd")
+        if self.written:
+            pq.write_table(pa.concat_tables(self.written), folder / f"{self.kind}.parquet", compression="zstd")
 
     def _folder(self, t: int) -> Path:
         return self.unit.folder / f"generation-{t:04d}"
@@ -239,20 +246,24 @@ class _Notes:
         save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, folder / "sample.safetensors")
         if self._due(generation.t):
             pq.write_table(self.rows[-1], folder / "rows.parquet")
+        if self.kind == "images":
+            # Texts are made again from the sample; images need the model.
+            pq.write_table(self.written[-1], folder / "images.parquet")
 
     def _due(self, t: int) -> bool:
         """Whether metrics are taken at generation t."""
         return t % self.unit.run.every == 0 or t == self.unit.run.generations
 
-    def _note(self, generation: Generation, rows: pa.Table | None) -> None:
+    def _note(self, generation: Generation, kept: Path | None = None) -> None:
+        """Take a generation down: what `kept` has of it, or else measured now."""
         if generation.t == 0:
             self.reference = measures.Reference(generation, self.source, self.family)
-        if rows is None and self._due(generation.t):
-            rows = self._measure(generation)
-        if rows is not None:
-            self.rows.append(rows)
-        if self.family.reads == "text":
-            self.texts.append(self._written(generation))
+        if self._due(generation.t):
+            self.rows.append(pq.read_table(kept / "rows.parquet") if kept else self._measure(generation))
+        if self.kind == "texts":
+            self.written.append(self._texts(generation))
+        if self.kind == "images":
+            self.written.append(pq.read_table(kept / "images.parquet") if kept else self._images(generation))
 
     def _measure(self, generation: Generation) -> pa.Table:
         chains, first = self.unit.chains, self.unit.block * self.unit.run.block
@@ -278,18 +289,30 @@ class _Notes:
         }
         return record.table(self.unit.run, columns)
 
-    def _written(self, generation: Generation) -> pa.Table:
+    def _texts(self, generation: Generation) -> pa.Table:
         tokenizer = self.source.tokenizer  # type: ignore[attr-defined]
-        count, chain = len(generation.sample), self.unit.block * self.unit.run.block
         columns = {
-            "run_id": record.repeated(self.unit.run.run_id, count),
-            "replicate": pa.array(np.full(count, chain, np.int64)),
-            "generation": pa.array(np.full(count, generation.t, np.int64)),
-            "row": pa.array(np.arange(count, dtype=np.int64)),
             "prompt": pa.array(tokenizer.decode(generation.given.x)).dictionary_encode(),  # type: ignore[union-attr]
             "text": pa.array(tokenizer.decode(generation.sample.rows.x)).dictionary_encode(),  # type: ignore[union-attr]
         }
-        return pa.table(columns)
+        return self._numbered(generation.t, len(generation.sample), columns)
+
+    def _images(self, generation: Generation) -> pa.Table:
+        if self.family.conditional:
+            x = generation.sample.rows.x[:SHOWN]  # type: ignore[union-attr]
+        else:
+            x = self.family.sample(generation.model, SHOWN, self.unit.stream(-1, streams.SHOWN)).x
+        return self._numbered(generation.t, len(x), {"image": pa.array([row.tobytes() for row in x], pa.binary())})
+
+    def _numbered(self, t: int, count: int, columns: Mapping[str, pa.Array]) -> pa.Table:
+        """Rows 0 to count - 1 of what the chain wrote in generation t."""
+        places = {
+            "run_id": record.repeated(self.unit.run.run_id, count),
+            "replicate": pa.array(np.full(count, self.unit.block * self.unit.run.block, np.int64)),
+            "generation": pa.array(np.full(count, t, np.int64)),
+            "row": pa.array(np.arange(count, dtype=np.int64)),
+        }
+        return pa.table({**places, **columns})
 
 
 def _labels(names: list[str], times: int) -> pa.DictionaryArray:

@@ -73,7 +73,7 @@ def _bring(runs: Mapping[Path, Run], place: Path) -> None:
     for out, run in runs.items():
         if not out.exists():
             there = place / out.name
-            parts = [record.texts_file(there), there] if there.exists() else _state(there)
+            parts = [*record.written_files(there), there] if there.exists() else _state(there)
             for part in parts:
                 _copy(part, out.parent / part.relative_to(place))
         if not out.exists() and (base := _base(out, run)):
@@ -83,7 +83,7 @@ def _bring(runs: Mapping[Path, Run], place: Path) -> None:
 def _save(runs: Mapping[Path, Run], place: Path, there: set[Path]) -> None:
     """Copy what is not yet `there`, and put down there what now is."""
     for out, run in runs.items():
-        parts = [record.texts_file(out), out] if out.exists() else _state(out)
+        parts = [*record.written_files(out), out] if out.exists() else _state(out)
         pairs = [(part, place / part.relative_to(out.parent)) for part in parts]
         if base := _base(out, run):
             pairs.insert(0, (base, place / "bases" / base.name))

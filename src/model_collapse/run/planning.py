@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from model_collapse import corpora, families, filters, record, regimes, registry
 from model_collapse import metrics as measures
+from model_collapse.corpora import images
 from model_collapse.errors import InputError
 from model_collapse.metrics.text import KNOWN_LAW
 from model_collapse.record import Run
@@ -65,6 +66,11 @@ def plan(
     if kind.reads == "numbers" and corpus:
         raise InputError(f"--corpus: {family} reads no corpus")
     content = ""
+    if kind.reads == "images":
+        pictures = images.load("digits" if corpus is None else corpus)
+        n = len(pictures.train) if n == "all" else _checked("-n", Count, kind.rows if n is None else n)
+        pictures.source(n, **kind.reading())  # refuses what does not fit
+        corpus, content = pictures.name, "".join([pictures.fingerprint, *kind.contents()])
     if kind.reads == "text":
         text = corpora.load("embedded" if corpus is None else corpus)
         for name in taken:

@@ -1,0 +1,125 @@
+"""Networks of images as values, and how they are trained: shuffled batches, Adam, as many steps as asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from model_collapse import hardware
+from model_collapse.data import Data
+from model_collapse.errors import InputError
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted network.
+
+    config   what the network is built from
+    weights  name -> fp32 tensor on the CPU
+    losses   mean loss of a row on its own training set, in each pass over it, in the unit of the family's loss
+    """
+
+    config: dict[str, Any]
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+
+
+def save(model: Fitted, folder: Path) -> None:
+    """Write a model into an existing folder."""
+    save_file(model.weights, folder / WEIGHTS)
+    told = {"config": model.config, "losses": model.losses}
+    (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+
+def load(folder: Path) -> Fitted:
+    """The model that `save` wrote, bit for bit."""
+    told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return Fitted(told["config"], load_file(folder / WEIGHTS), tuple(told["losses"]))
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """A module's weights as a value."""
+    return {name: w.detach().float().cpu().clone().contiguous() for name, w in module.state_dict().items()}
+
+
+class Training(Protocol):
+    """Settings that all trained families of images have; see their descriptions in the families."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def precision(self) -> Any: ...
+    @property
+    def rows_per_step(self) -> int: ...
+
+
+def minimise(
+    module: nn.Module,
+    loss: Callable[[Tensor], Tensor],
+    data: Data,
+    rng: np.random.Generator,
+    settings: Training,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+) -> tuple[float, ...]:
+    """Train `module` in place on the rows of `data`; the mean loss of a row in each pass.
+
+    loss  images (b, side, side), uint8 on the module's device -> loss of each of them, (b,)
+
+    A row of weight w counts w / (mean weight) times. Rows come in a new order in each pass. With steps > 0 so many
+    steps are taken, in as many passes as that needs, the last cut short; else `epochs` passes. Both are the settings'
+    own unless they are given. What is random in `loss` draws from torch's own generators, which the caller has seeded.
+
+    InputError if the loss stops being a number.
+    """
+    device = next(module.parameters()).device
+    images = torch.from_numpy(np.ascontiguousarray(data.rows.x)).to(device)  # type: ignore[union-attr]
+    relative = np.ones(len(images)) if data.weight is None else data.weight / data.weight.mean()
+    weight = torch.from_numpy(relative.astype(np.float32)).to(device)
+    batch = min(settings.rows_per_step, len(images))
+    per_pass = math.ceil(len(images) / batch)
+    left = (settings.steps if steps is None else steps) or (epochs or settings.epochs) * per_pass
+    dtype = hardware.precision(settings.precision, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
+    adam: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    optimizer = torch.optim.Adam(module.parameters(), **adam, fused=True)
+    module.train()
+    means = []
+    while left:
+        order = torch.from_numpy(rng.permutation(len(images))).to(device)
+        parts = order.split(batch)[:left]
+        left -= len(parts)
+        total = torch.zeros((), device=device)
+        for part in parts:
+            optimizer.zero_grad()
+            with hardware.mixed(dtype, device):
+                each = loss(images[part]).float() * weight[part]
+            scaler.scale(each.mean()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            total += each.detach().sum()
+        means.append(float(total) / sum(map(len, parts)))
+        if not math.isfinite(means[-1]):
+            raise InputError(
+                f"family.lr={settings.learning_rate:g}: training diverged in pass {len(means)} (the loss is no "
+                "number); use a smaller one"
+            )
+    return tuple(means)

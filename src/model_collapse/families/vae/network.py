@@ -1,0 +1,116 @@
+"""The network: two convolutions down to means and variances of the latents, and the mirror image back up."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_collapse import hardware
+from model_collapse.data import Data
+from model_collapse.families._network import Fitted, minimise, weights
+
+if TYPE_CHECKING:
+    from model_collapse.families.vae import Vae
+
+TOGETHER = 4096
+"""Images decoded or encoded at a time: what they need in between does not grow with their number."""
+
+
+class Network(nn.Module):
+    """Both convolutions halve the edge (kernel 4, stride 2, padding 1); so `side` is a multiple of 4."""
+
+    def __init__(self, side: int, channels: tuple[int, int], latent: int) -> None:
+        super().__init__()
+        first, second = channels
+        self.edge, self.deep = side // 4, second
+        self.down = nn.Sequential(
+            nn.Conv2d(1, first, 4, stride=2, padding=1), nn.ReLU(), nn.Conv2d(first, second, 4, stride=2, padding=1)
+        )
+        inner = second * self.edge**2
+        self.mean, self.log_variance = nn.Linear(inner, latent), nn.Linear(inner, latent)
+        self.widen = nn.Linear(latent, inner)
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(first, 1, 4, stride=2, padding=1),
+        )
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log variances of the latents, (n, latent) each, of images (n, side, side) in [0, 1]."""
+        hidden = functional.relu(self.down(x[:, None])).flatten(1)
+        return self.mean(hidden), self.log_variance(hidden)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Logits of the pixels, (n, side, side), of latents (n, latent)."""
+        return self.up(functional.relu(self.widen(z)).view(-1, self.deep, self.edge, self.edge))[:, 0]
+
+
+def fit(settings: Vae, data: Data, rng: np.random.Generator) -> Fitted:
+    """A network of these settings, trained on the rows of `data`."""
+    from model_collapse.families.vae import SHAPES
+
+    config = {**SHAPES[settings.preset], "latent": settings.latent}
+    device = hardware.device()
+    with hardware.threads(settings.threads), hardware.seeded(int(rng.integers(2**63)), device), _memory():
+        module = Network(**config).to(device)
+
+        def loss(images: Tensor) -> Tensor:
+            x = images.float() / 255
+            mean, log_variance = (part.float() for part in module.encode(x))
+            z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+            logits = module.decode(z).float()
+            error = functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum((1, 2))
+            return error + settings.beta * divergence(mean, log_variance)
+
+        losses = minimise(module, loss, data, rng, settings, epochs=settings.epochs // settings.passes)
+    return Fitted(config, weights(module), losses)
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, diag exp(log_variance)) || N(0, I)) in nats, (n,), of (n, latent) each."""
+    return (mean**2 + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
+@torch.inference_mode()
+def sample(settings: Vae, model: Fitted, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n images from standard normal latents, uint8 (n, side, side)."""
+    device = hardware.device()
+    module = _built(model, device)
+    written = []
+    with hardware.threads(settings.threads), _memory():
+        for first in range(0, n, TOGETHER):
+            count = min(TOGETHER, n - first)
+            z = torch.from_numpy(rng.standard_normal((count, settings.latent), np.float32)).to(device)
+            with hardware.mixed(hardware.precision(settings.precision, device), device):
+                pixels = torch.sigmoid(module.decode(z).float()).cpu().numpy()
+            if settings.output == "bernoulli":
+                pixels = rng.random(pixels.shape, np.float32) < pixels
+            written.append(np.round(pixels * np.float32(255)).astype(np.uint8))
+    return np.concatenate(written)
+
+
+@torch.inference_mode()
+def encode(settings: Vae, model: Fitted, x: np.ndarray) -> np.ndarray:
+    """Means of the latents of images, (n, latent), in fp32 whatever the training precision."""
+    device = hardware.device()
+    module = _built(model, device)
+    with hardware.threads(settings.threads), _memory():
+        parts = torch.from_numpy(x).split(TOGETHER)
+        return np.concatenate([module.encode(part.to(device).float() / 255)[0].cpu().numpy() for part in parts])
+
+
+def _built(model: Fitted, device: torch.device) -> Network:
+    # On "meta" nothing is drawn from the caller's generators.
+    with torch.device("meta"):
+        module = Network(**model.config)
+    module.load_state_dict(model.weights, assign=True)
+    return module.to(device).eval()
+
+
+def _memory() -> AbstractContextManager[None]:
+    return hardware.memory("use --set family.batch=N with a smaller N")

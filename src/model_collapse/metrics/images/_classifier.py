@@ -1,0 +1,83 @@
+"""The fixed classifier: trained once on a corpus' real, labelled images, and then used for every model alike."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from scipy.special import softmax
+
+from model_collapse import paths, record
+from model_collapse.corpora.images import Pictures
+from model_collapse.errors import InputError
+
+HIDDEN, SEED = (256, 64), 0
+"""Units of the two hidden layers, ReLU; the last one's activations are the features that images are compared in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A multilayer perceptron. layers: (weights (in, out), bias (out,)) of each layer."""
+
+    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    def features(self, x: np.ndarray) -> np.ndarray:
+        """Activations of the last hidden layer, (n, 64), of images (n, side, side)."""
+        hidden = _flat(x)
+        for weights, bias in self.layers[:-1]:
+            hidden = np.maximum(hidden @ weights + bias, 0)
+        return hidden
+
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """P(class | image), (n, classes), of images (n, side, side)."""
+        weights, bias = self.layers[-1]
+        return softmax(self.features(x) @ weights + bias, axis=1)
+
+
+def classifier(pictures: Pictures) -> Classifier:
+    """The classifier of a corpus; kept in the cache folder, and trained again where it is not there or damaged."""
+    return _classifier(pictures, pictures.fingerprint)
+
+
+@cache
+def _classifier(pictures: Pictures, fingerprint: str) -> Classifier:
+    # Features and verdicts of another version of the library would not be the same numbers.
+    key = record.digest(fingerprint, HIDDEN, SEED, record.versions().get("scikit-learn"))
+    folder = paths.cache() / "classifiers" / key
+    if record.intact(folder):
+        try:
+            return _read(load_file(folder / "classifier.safetensors"))
+        except (OSError, SafetensorError, KeyError):
+            pass
+    made = _trained(pictures)
+    named = {f"{kind}-{i}": x for i, layer in enumerate(made.layers) for kind, x in zip("wb", layer, strict=True)}
+    # A cache that cannot be written is done without.
+    with suppress(InputError):
+        record.write_folder(folder, lambda inside: save_file(named, inside / "classifier.safetensors"), {})
+    return made
+
+
+def _read(named: dict[str, np.ndarray]) -> Classifier:
+    return Classifier(tuple((named[f"w-{i}"], named[f"b-{i}"]) for i in range(len(HIDDEN) + 1)))
+
+
+def _trained(pictures: Pictures) -> Classifier:
+    """scikit-learn's, stopped when a tenth of the images that it does not see is no longer classified better."""
+    from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
+
+    network = MLPClassifier(HIDDEN, early_stopping=True, n_iter_no_change=10, max_iter=1000, random_state=SEED)
+    # Products this small are slowed down by threads, above all where other processes have some too.
+    with threadpool_limits(1):
+        network.fit(_flat(pictures.train), pictures.train_labels)
+    layers = zip(network.coefs_, network.intercepts_, strict=True)
+    return Classifier(tuple((weights.astype(np.float32), bias.astype(np.float32)) for weights, bias in layers))
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    """Images as rows of numbers from 0 to 1."""
+    return x.reshape(len(x), -1).astype(np.float32) / 255

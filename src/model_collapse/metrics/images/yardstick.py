@@ -1,0 +1,20 @@
+"""The same measures of real images: what a perfect model would score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from model_collapse.loop import Generation, Reference
+from model_collapse.metrics.images.classes import class_entropy, confidence
+from model_collapse.metrics.images.fidelity import frechet, manifold
+from model_collapse.metrics.images.pictures import pixel_sd, sharpness
+
+
+def real_images(generation: Generation, reference: Reference) -> dict[str, float]:
+    """What the real training images have of all that is measured of written ones; items are named as there.
+
+    Against test images, as many as are measured of a model. The same for every generation.
+    """
+    perfect = replace(generation, sample=reference.source.train)
+    single = (sharpness, pixel_sd, confidence, class_entropy, frechet)
+    return {metric.__name__: metric(perfect, reference) for metric in single} | manifold(perfect, reference)
