@@ -50,7 +50,7 @@ def load(folder: Path) -> Fitted:
 
 def weights(module: nn.Module) -> dict[str, Tensor]:
     """A module's weights as a value."""
-    return {name: w.detach().float().cpu().clone().contiguous() for name, w in module.state_dict().items()}
+    return {name: w.detach().float().cpu().contiguous().clone() for name, w in module.state_dict().items()}
 
 
 class Training(Protocol):
