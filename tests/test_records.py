@@ -1,6 +1,6 @@
 """Recorded runs: what is written is read back, whatever is wrong is one line, and a study that was cut goes on."""
 
-import importlib.util
+import importlib
 import json
 import signal
 import sys
@@ -24,11 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 300_000
 """Bytes of a committed table."""
 
-_spec = importlib.util.spec_from_file_location("language_records", ROOT / "records" / "language.py")
-assert _spec and _spec.loader
-language = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = language
-_spec.loader.exec_module(language)
+# The scripts are no package: they find each other in their own folder.
+sys.path.insert(0, str(ROOT / "records"))
+language, images, recording = (importlib.import_module(name) for name in ("language", "images", "study"))
 
 ARMS = {"A": {}, "fewer": {"family.order": 1}}
 
@@ -197,7 +195,7 @@ def _reached(*last: int) -> pd.DataFrame:
 )
 def test_rectangle(arms, last, replicates, complete):
     tables = {str(i): _reached(*reached) for i, reached in enumerate(arms)}
-    cut, whole = language.rectangle(tables, Scale("embedded", 8, 9, 2))
+    cut, whole = recording.rectangle(tables, Scale("embedded", 8, 9, 2))
     assert whole == complete and bool(cut) == (last is not None)
     for table in cut.values():
         assert len(table) == (last + 1) * replicates
@@ -234,18 +232,18 @@ def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
         calls.append(self)
         # Two generations of A and B each, the first of control: the first replicate of all arms comes first.
         if len(calls) == 6:
-            raise language.TimeUp
+            raise recording.TimeUp
         return fit(self, *given, **named)
 
     monkeypatch.setattr(Opt, "fit", cut)
-    part = language.make("toy", PLAN, out, data / "work", None, jobs=1)
+    part = recording.make("toy", PLAN, "language", out, data / "work", None, jobs=1)
     monkeypatch.setattr(Opt, "fit", fit)
     assert part is not None and not part.about["complete"]
     assert {(t["generation"].max(), t["replicate"].max()) for t in part.tables.values()} == {(0, 0)}
     assert part.about["tokens_trained"] == 8 * 16 * (5 + 10 + 5)
 
-    whole = language.make("toy", PLAN, out, data / "work", None, jobs=1)
-    straight = language.make("straight", PLAN, out, data / "straight", None, jobs=1)
+    whole = recording.make("toy", PLAN, "language", out, data / "work", None, jobs=1)
+    straight = recording.make("straight", PLAN, "language", out, data / "straight", None, jobs=1)
     assert whole.about["complete"] and len(whole.about["sessions"]) == 2
     assert len(whole.about["pretraining_files"]) == 2
     assert str(data) not in json.dumps(dict(whole.about)), "a record names a folder of the machine"
@@ -262,18 +260,18 @@ def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
 
 def test_nothing_finished_is_no_record(data, monkeypatch):
     def cut(self, *given, **named):
-        raise language.TimeUp
+        raise recording.TimeUp
 
     monkeypatch.setattr(Opt, "fit", cut)
-    assert language.make("toy", replace(PLAN, arms=("A",)), data, data / "work", None, jobs=1) is None
+    assert recording.make("toy", replace(PLAN, arms=("A",)), "language", data, data / "work", None, jobs=1) is None
     assert not (data / "toy.json").exists()
 
 
 def test_time_is_up():
     before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(language.TimeUp), language._at_most(0.05 / 60):
+    with pytest.raises(recording.TimeUp), recording._at_most(0.05 / 60):
         time.sleep(5)
-    with language._at_most(None):
+    with recording._at_most(None):
         pass
     assert signal.getsignal(signal.SIGALRM) is before
 
@@ -281,9 +279,9 @@ def test_time_is_up():
 def test_missing_text_to_pretrain_on_is_one_line(tmp_path, monkeypatch, capsys):
     places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
-    assert language.main(["gpu", *places]) == 2
+    assert recording.main("language", "", language.PLANS, ["gpu", *places]) == 2
     monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
-    assert language.main(["cpu", *places]) == 2
+    assert recording.main("language", "", language.PLANS, ["cpu", *places]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 and all(line.startswith("MODEL_COLLAPSE_DATA: ") for line in said)
 

@@ -54,6 +54,7 @@ class Network(nn.Module):
         images = functional.conv_transpose2d(
             columns.unflatten(1, (-1, self.edge, self.edge)), self.up.weight, stride=2, padding=1
         )
+        assert self.up.bias is not None
         bias = images[-1] + self.up.bias[:, None, None]
         hidden = functional.linear(z, images[:-1].flatten(1).T, bias.flatten())
         return self.further_up(functional.relu_(hidden).unflatten(1, bias.shape))[:, 0]
@@ -66,7 +67,7 @@ def fit(settings: Vae, data: Data, rng: np.random.Generator) -> Fitted:
     config = {**SHAPES[settings.preset], "latent": settings.latent}
     device = hardware.device()
     with hardware.threads(settings.threads), hardware.seeded(int(rng.integers(2**63)), device), _memory():
-        module = Network(**config).to(device, memory_format=torch.channels_last)
+        module = _placed(Network(**config), device)
 
         def loss(images: Tensor) -> Tensor:
             x = images.float() / 255
@@ -118,7 +119,12 @@ def _built(model: Fitted, device: torch.device) -> Network:
     with torch.device("meta"):
         module = Network(**model.config)
     module.load_state_dict(model.weights, assign=True)
-    return module.to(device, memory_format=torch.channels_last).eval()
+    return _placed(module, device).eval()
+
+
+def _placed(module: Network, device: torch.device) -> Network:
+    """On the device, its weights in the order of memory in which convolutions are fastest."""
+    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _memory() -> AbstractContextManager[None]:

@@ -1,0 +1,114 @@
+"""The arms of the image experiments in one table, and the sizes they are run at; as `protocol` for language.
+
+    runs = protocol_images.runs("vae", ("full", "control"), protocol_images.SCALES["vae"]["laptop"])
+    tables, images = study(runs, folder)
+
+All arms of a scale take the same number of steps of the optimiser in every generation, however large their training
+sets are. In `full` each generation is trained on what the one before wrote and on nothing else, as in the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from model_collapse.errors import InputError
+from model_collapse.protocol import Arm, Scale
+from model_collapse.record import Run
+from model_collapse.run import plan
+
+ARMS: Mapping[str, Arm] = {
+    "full": Arm("only what was written"),
+    # The published notebook decodes new latents for every batch: each image is trained on once.
+    "published": Arm("only what was written, new latents in every batch", settings={"family.latents": "fresh"}),
+    "drawn": Arm("only what was written, pixels drawn", settings={"family.output": "bernoulli"}),
+    # full, augmentation and fresh are the loops of Alemohammad et al. 2024 (arXiv:2307.01850). The last two differ in
+    # nothing but whether the real half is of the first real images or new.
+    "augmentation": Arm("half real, always the same set", "mix", {"regime.real_fraction": 0.5}),
+    "fresh": Arm("half real, new every time", "fresh", {"regime.real_fraction": 0.5}),
+    "accumulate": Arm("everything so far", "accumulate"),
+    "control": Arm("control: real images only", "mix", {"regime.real_fraction": 1.0}),
+    # Bohacek & Farid 2023 (arXiv:2311.12202) had 3.3 % of a model's own images in a training set.
+    "share-3": Arm("3 % written, the rest real", "mix", {"regime.real_fraction": 0.97}),
+    "healing": Arm(
+        "only what was written up to generation 2, then real and new",
+        "heal",
+        {"regime.until": 2, "regime.real_fraction": 0.5},
+    ),
+    "pretty": Arm("only what was written, noise times 0.8", settings={"family.temperature": 0.8}),
+}
+
+METRICS = (
+    "training_loss",
+    "confidence",
+    "class_entropy",
+    "classes",
+    "frechet",
+    "manifold",
+    "sharpness",
+    "pixel_sd",
+    "real_images",
+)
+"""What is measured of any images."""
+
+LATENTS = (*METRICS, "latent_sd", "latent_mean", "latent_histogram")
+"""And where a model has an encoder."""
+
+DIGITS: Mapping[str, Any] = {
+    "family.preset": "small",
+    # As published a pixel counts as much as the KL term of a whole image of 28 x 28; of 8 x 8 at beta 1 hardly a
+    # latent is used, and generation 2 is one picture.
+    "family.beta": 0.5,
+    "family.steps": 640,
+    "family.epochs": 40,
+}
+"""512 images in batches of 32, 40 times."""
+
+PAPER: Mapping[str, Any] = {"family.preset": "paper", "family.epochs": 30}
+
+SCALES: Mapping[str, Mapping[str, Scale]] = {
+    "vae": {
+        "smoke": Scale("digits", 128, 2, 2, model={**DIGITS, "family.steps": 80, "family.epochs": 20}, metrics=LATENTS),
+        "laptop": Scale("digits", 512, 5, 6, model=DIGITS, metrics=LATENTS),
+        # All of MNIST and the published network, in the arithmetic that halves the time of processors and GPUs.
+        "mnist": Scale("mnist", "all", 5, 3, model={**PAPER, "family.precision": "bf16"}, metrics=LATENTS),
+        "t4": Scale("mnist", "all", 5, 3, model=PAPER, metrics=LATENTS),
+        "paper": Scale("mnist", "all", 20, 5, model=PAPER, metrics=LATENTS),
+    },
+}
+
+
+def run(family: str, arm: str, scale: Scale) -> Run:
+    """One arm at a scale, checked. InputError lists the arms."""
+    if arm not in ARMS:
+        raise InputError(f"arm {arm}: known are {', '.join(ARMS)}")
+    return plan(**arguments(family, arm, scale), seed=scale.seed)
+
+
+def arguments(family: str, arm: str, scale: Scale) -> dict[str, Any]:
+    """Arguments of `run.plan` for one arm at a scale, all but the seed."""
+    chosen = ARMS[arm]
+    return {
+        "family": family,
+        "regime": chosen.regime,
+        "n": scale.n,
+        "generations": scale.generations,
+        "replicates": scale.seeds,
+        "settings": {**scale.model, **chosen.settings},
+        "corpus": scale.corpus,
+        "metrics": scale.metrics,
+    }
+
+
+def runs(family: str, arms: Iterable[str], scale: Scale) -> dict[str, Run]:
+    """Arm -> run, for `run.study`."""
+    return {arm: run(family, arm, scale) for arm in arms}
+
+
+def named(family: str, profile: str, **overrides: Any) -> Scale:
+    """The scale of a family's profile, with every override that is not None. InputError lists profiles."""
+    known = SCALES[family]
+    if profile not in known:
+        raise InputError(f"profile {profile}: this chapter has {', '.join(known)}")
+    return replace(known[profile], **{name: value for name, value in overrides.items() if value is not None})
