@@ -364,6 +364,14 @@ class Opt:
         return PUBLISHED_BATCH if self.start == "pretrained" else 16
 
     @property
+    def operations(self) -> float:
+        """Floating-point operations for each token read, about: two for each weight. A folder counts as OPT-125m."""
+        shape = SHAPES.get(self.preset, SHAPES["opt-125m"])
+        width, layers = shape["hidden_size"], shape["num_hidden_layers"]
+        vocabulary = self.vocabulary if self.preset in SCRATCH_LR else 50272
+        return 2.0 * (12 * layers * width**2 + vocabulary * width)
+
+    @property
     def _scratch_lr(self) -> float:
         return SCRATCH_LR.get(self.preset, 6e-4)
 
