@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_collapse import cli, record
+from model_collapse import cli, record, run
 from model_collapse.errors import OutsideError
 from model_collapse.families.gaussian import Gaussian
 
@@ -236,8 +236,6 @@ def test_too_little_memory_is_status_3(capsys, monkeypatch):
 
 
 def test_an_interruption_says_how_to_go_on_and_going_on_needs_resume(capsys, monkeypatch, elsewhere):
-    from model_collapse import run
-
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -291,6 +289,16 @@ def test_json_is_strict_json_with_the_numbers_of_the_table(more, capsys, elsewhe
         mean, sd = np.mean(values), np.std(values, ddof=1) if len(values) > 1 and np.all(np.isfinite(values)) else None
         assert entry["mean"] == (pytest.approx(mean) if np.isfinite(mean) else None)
         assert entry["sd"] == (None if sd is None else pytest.approx(sd))
+
+
+@pytest.mark.parametrize("place", [2, 4, 7])
+def test_a_regime_may_stand_before_between_and_after_options(place, capsys):
+    arguments = ["chain", "gaussian", "-n", "8", "-g", "0", "--json"]
+    arguments.insert(place, "accumulate")
+    assert cli.main(arguments) == 0
+    planned = run.plan("gaussian", "accumulate", n=8, generations=0)
+    assert json.loads(capsys.readouterr().out)["run_id"] == planned.run_id
+    refused(capsys, [*arguments, "mix"], "unrecognized arguments: mix")
 
 
 def test_options_reach_the_run(capsys, elsewhere):
