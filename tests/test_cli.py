@@ -349,7 +349,13 @@ def test_lists_name_everything_with_its_settings(kind, known, capsys):
         for setting in entry.get("settings", []):
             assert set(setting) == {"name", "default", "type", "description"} and setting["description"]
             assert setting["name"] in printed
+            assert setting["type"] and "[" not in setting["type"]
     if kind == "families":
+        types = {
+            setting["name"]: setting["type"] for name in ("gaussian", "opt") for setting in listed[name]["settings"]
+        }
+        assert types["dim"] == "int" and types["lr"] == "auto or float" and types["continued"] == "bool"
+        assert types["estimator"] == "one of mle, unbiased"
         dim = next(setting for setting in listed["gaussian"]["settings"] if setting["name"] == "dim")
         assert dim["default"] == 1
         assert listed["gaussian"]["metrics"] == ["mean", "variance", "log_det", "w2_squared"]
