@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_collapse import cli, record
+from model_collapse import cli, record, run
 from model_collapse.errors import OutsideError
 from model_collapse.families.gaussian import Gaussian
 
@@ -236,8 +236,6 @@ def test_too_little_memory_is_status_3(capsys, monkeypatch):
 
 
 def test_an_interruption_says_how_to_go_on_and_going_on_needs_resume(capsys, monkeypatch, elsewhere):
-    from model_collapse import run
-
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -293,6 +291,16 @@ def test_json_is_strict_json_with_the_numbers_of_the_table(more, capsys, elsewhe
         assert entry["sd"] == (None if sd is None else pytest.approx(sd))
 
 
+@pytest.mark.parametrize("place", [2, 4, 7])
+def test_a_regime_may_stand_before_between_and_after_options(place, capsys):
+    arguments = ["chain", "gaussian", "-n", "8", "-g", "0", "--json"]
+    arguments.insert(place, "accumulate")
+    assert cli.main(arguments) == 0
+    planned = run.plan("gaussian", "accumulate", n=8, generations=0)
+    assert json.loads(capsys.readouterr().out)["run_id"] == planned.run_id
+    refused(capsys, [*arguments, "mix"], "unrecognized arguments: mix")
+
+
 def test_options_reach_the_run(capsys, elsewhere):
     arguments = ["chain", "gaussian", "mix", "-n", "20", "-g", "5", "--seed", "2", "--replicates", "4", "--every", "2"]
     settings = ["--set", "family.sampling=draw", "--set", "gaussian.dim=2", "--set", "regime.real_fraction=0.25"]
@@ -341,7 +349,13 @@ def test_lists_name_everything_with_its_settings(kind, known, capsys):
         for setting in entry.get("settings", []):
             assert set(setting) == {"name", "default", "type", "description"} and setting["description"]
             assert setting["name"] in printed
+            assert setting["type"] and "[" not in setting["type"]
     if kind == "families":
+        types = {
+            setting["name"]: setting["type"] for name in ("gaussian", "opt") for setting in listed[name]["settings"]
+        }
+        assert types["dim"] == "int" and types["lr"] == "auto or float" and types["continued"] == "bool"
+        assert types["estimator"] == "one of mle, unbiased"
         dim = next(setting for setting in listed["gaussian"]["settings"] if setting["name"] == "dim")
         assert dim["default"] == 1
         assert listed["gaussian"]["metrics"] == ["mean", "variance", "log_det", "w2_squared"]

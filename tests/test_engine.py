@@ -283,6 +283,7 @@ def test_the_memory_of_writing_is_what_is_reckoned(settings):
     reckoned = n * engine.bytes_per_prompt(large(family).config, family, dtype)
     grown = bench.extra_memory(written_in, settings, n)
     if grown is None:
+        # Only Linux can be asked to forget the peak that a process had before it wrote.
         pytest.skip("this system keeps no peak of a process' memory")
     assert reckoned / 2 < grown < reckoned * 1.05, f"{grown / reckoned:.3f} of what is reckoned"
 

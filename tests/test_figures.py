@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 
 from model_collapse import figures
 
@@ -247,6 +248,14 @@ def test_side_by_side_gives_every_metric_an_axis_of_its_own() -> None:
     assert line(first, "B") == pytest.approx(10 * (2.0 ** np.arange(4) + 1))
     assert not first.get_shared_y_axes().joined(first, second)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B"]
+
+
+def test_side_by_side_draws_every_arm_however_many() -> None:
+    """More than there are colours with a solid and a dashed line each."""
+    arms = {f"arm {i}": table().assign(value=float(i)) for i in range(2 * len(sns.color_palette()) + 3)}
+    figure = figures.side_by_side(arms, {"t": ("m", "")})
+    assert [line(figure.axes[0], label)[0] for label in arms] == list(range(len(arms)))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(arms)
 
 
 def test_relative_is_by_seed_and_starts_at_none() -> None:

@@ -217,6 +217,15 @@ def test_learning_rate_by_step():
     assert (published.learning_rate, published.blocks_per_step) == (2e-5, 128)
 
 
+@pytest.mark.parametrize("preset", ["tiny", "small"])
+def test_operations_are_two_for_each_weight(preset):
+    """Positions are looked up, not multiplied; biases and norms are left out."""
+    built = model.build(model.blank(preset, 1024, 2 * BLOCK), 0, torch.device("cpu"))
+    weights = sum(weight.numel() for weight in built.parameters())
+    positions = built.model.decoder.embed_positions.weight.numel()
+    assert Opt(preset=preset, vocabulary=1024).operations == pytest.approx(2 * (weights - positions), rel=0.02)
+
+
 def test_gradients_of_parts_add_up_to_the_batch():
     """Without dropout, one block at a time moves the weights as the whole batch does, up to rounding."""
     data = rows(counting(40))

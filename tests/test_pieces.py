@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import pytest
+from toy_runs import added, killed_at, same
 
-from model_collapse import families, metrics, record
+from model_collapse import families
 from model_collapse.errors import OutOfMemory, OutsideError
 from model_collapse.run import execute, pieces, plan, state_folder
 from model_collapse.run.locks import locked
@@ -24,10 +22,10 @@ SHARDED = '''
 """A toy that writes in shards of two rows and whose memory can be full."""
 from dataclasses import dataclass
 from functools import partial
-import json
 import numpy as np
-from model_collapse.data import Data, Rows, Source
-from model_collapse.errors import OutOfMemory, OutsideError
+from model_collapse.data import Rows
+from model_collapse.errors import OutOfMemory
+from toy_runs import Toy
 
 made = []
 FULL = {"fit": 0, "sample": 0}
@@ -39,29 +37,18 @@ def _full(use):
         raise OutOfMemory(f"out of memory in {use}: less of it")
 
 @dataclass(frozen=True)
-class Sharded:
+class Sharded(Toy):
     """A number that walks."""
     continued: bool = False
     many: int = 8
     few: int = 4
-    conditional = False
-    reads = "numbers"
     metrics = ("place",)
-    rows = 5
-    block_size = 1
-    checkpoints = True
-
-    def source(self, n, rng, replicates):
-        return Source(Data.real(Rows(rng.standard_normal(n))), fresh=lambda m, rng: Rows(rng.standard_normal(m)))
 
     def base_settings(self):
         return None
 
     def base(self, source, rng):
         return np.zeros(1)
-
-    def device(self):
-        return "cpu"
 
     def choose(self, model):
         return {"many": CHOSEN[0]}
@@ -87,12 +74,6 @@ class Sharded:
 
     def sample(self, model, n, rng, *, given=None):
         return Rows(np.concatenate([shard().x for shard in self.shards(model, n, rng)]))
-
-    def save(self, model, folder):
-        (folder / "model.json").write_text(json.dumps(model.tolist()))
-
-    def load(self, folder):
-        return np.array(json.loads((folder / "model.json").read_text()))
 '''
 PLACE = """
 def place(generation, reference):
@@ -100,42 +81,11 @@ def place(generation, reference):
 """
 
 
-class Killed(BaseException):
-    """As a kill is: nothing in the program expects it."""
-
-
 @pytest.fixture
-def toy(tmp_path, monkeypatch) -> Iterator:
-    """The family `sharded` is there; its module, with what it made and what it finds full."""
-    for package, content in ((families, SHARDED), (metrics, PLACE)):
-        folder = tmp_path / package.__name__
-        folder.mkdir()
-        (folder / "sharded.py").write_text(content)
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
-    yield importlib.import_module("model_collapse.families.sharded")
-    for package in (families, metrics):
-        sys.modules.pop(f"{package.__name__}.sharded", None)
-
-
-def same(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"), check_exact=True)
-
-
-def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, planned: record.Run, out: Path) -> None:
-    """Execute until a folder whose path ends like that is about to be written."""
-    real = record.write_folder
-
-    def write(folder, fill, about):
-        if str(folder).endswith(name):
-            raise Killed
-        real(folder, fill, about)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(record, "write_folder", write)
-        with pytest.raises(Killed):
-            execute(planned, out)
+def toy(tmp_path, monkeypatch) -> Iterator[ModuleType]:
+    """The family `sharded`: its module, with what it made and what it finds full."""
+    with added("sharded", SHARDED, PLACE, tmp_path, monkeypatch) as module:
+        yield module
 
 
 @pytest.mark.parametrize("continued", [False, True])

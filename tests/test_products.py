@@ -34,9 +34,9 @@ def test_losses_and_gradients_of_a_model_are_torchs_own():
 
 def test_it_is_onednn_that_multiplies(monkeypatch):
     """Without this, the test above could compare torch with itself."""
-    if not torch.backends.mkldnn.is_available():
-        pytest.skip("this torch has no oneDNN")
+    assert products._onednn(torch.float32) == torch.backends.mkldnn.is_available()
     shapes = []
+    monkeypatch.setattr(products, "_onednn", lambda dtype: True)
     monkeypatch.setattr(products, "_multiply", lambda x, weight, bias: shapes.append(x.shape) or x @ weight.T + 0)
     gradients(True)
     layers = 2 * 6 + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import random
@@ -21,8 +20,9 @@ import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from toy_runs import Killed, added, killed_at, same
 
-from model_collapse import families, metrics, record, registry, run, streams
+from model_collapse import families, record, registry, run, streams
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.loop import generations
@@ -31,31 +31,23 @@ from model_collapse.record import Run
 from model_collapse.regimes.mix import Mix
 from model_collapse.run import execute, plan, state_folder
 
-# A checkpointing family as somebody would add one: a file for the family, a file for its metrics.
 WALK = '''
 """A toy that keeps checkpoints, starts from a shared base and continues what it is given."""
-import json
 from dataclasses import dataclass
 from typing import Annotated
-import numpy as np
 from pydantic import Field
-from model_collapse.data import Data, Rows, Source
+from model_collapse.data import Rows
+from toy_runs import Toy
 
 MADE = []
 
 @dataclass(frozen=True)
-class Walk:
+class Walk(Toy):
     """A mean that walks."""
     pace: Annotated[float, Field(gt=0, description="length of a step")] = 1.0
     conditional = True
-    reads = "numbers"
     metrics = ("drift", "own")
     rows = 6
-    block_size = 1
-    checkpoints = True
-
-    def source(self, n, rng, replicates):
-        return Source(Data.real(Rows(rng.standard_normal(n))), fresh=lambda m, rng: Rows(rng.standard_normal(m)))
 
     def base_settings(self):
         return {"pace": self.pace}
@@ -64,21 +56,12 @@ class Walk:
         MADE.append("base")
         return self.pace * rng.standard_normal(1)
 
-    def device(self):
-        return "cpu"
-
     def fit(self, data, rng, *, start=None, validation=None):
         MADE.append("fit")
         return start + data.rows.x.mean(keepdims=True) + self.pace * rng.standard_normal(1)
 
     def sample(self, model, n, rng, *, given=None):
         return Rows(given.x / 2 + model + rng.standard_normal(n))
-
-    def save(self, model, folder):
-        (folder / "model.json").write_text(json.dumps(model.tolist()))
-
-    def load(self, folder):
-        return np.array(json.loads((folder / "model.json").read_text()))
 '''
 WALK_METRICS = """
 def drift(generation, reference):
@@ -92,29 +75,12 @@ def own(generation, reference):
 @pytest.fixture
 def walk(tmp_path, monkeypatch) -> Iterator[list[str]]:
     """The family `walk` is there, and an empty cache; gives the list of what it had to compute."""
-    for package, content in ((families, WALK), (metrics, WALK_METRICS)):
-        folder = tmp_path / package.__name__
-        folder.mkdir()
-        (folder / "walk.py").write_text(content)
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
-    yield importlib.import_module("model_collapse.families.walk").MADE
-    for package in (families, metrics):
-        sys.modules.pop(f"{package.__name__}.walk", None)
+    with added("walk", WALK, WALK_METRICS, tmp_path, monkeypatch) as module:
+        yield module.MADE
 
 
 def gaussian(**changes) -> Run:
     return plan("gaussian", **{"n": 10, "generations": 4, "seed": 3, "replicates": 600, **changes})
-
-
-def values(table: pd.DataFrame) -> pd.DataFrame:
-    """All columns but the wall clock."""
-    return table.drop(columns="seconds")
-
-
-def same(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(values(one), values(other), check_exact=True, check_categorical=False)
 
 
 # The table ---------------------------------------------------------------------------------------------------------
@@ -226,12 +192,8 @@ def test_seeds_differ_and_repeat():
 # Interruptions -----------------------------------------------------------------------------------------------------
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: from the first one on, nothing reaches the disk any more, clean-up included."""
-
-
 def kill_at(moment: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Every later call that touches the disk fails; gives a function that says how many calls there were."""
+    """Every later call that touches the disk fails, clean-up included; gives what says how many calls there were."""
     calls = [0]
 
     def guarded(real):
@@ -385,10 +347,7 @@ def test_damaged_and_lost_checkpoints_are_computed_again(walk, tmp_path, monkeyp
     """One generation's sample is damaged, another's folder is gone: only those are fitted again."""
     planned, out = plan("walk", "replace", generations=5, every=2), tmp_path / "c.parquet"
     undisturbed, _ = execute(planned)
-    with monkeypatch.context() as patch:
-        patch.setattr(record, "write_folder", _but(record.write_folder, "block-0000.done"))
-        with pytest.raises(Killed):
-            execute(planned, out)
+    killed_at(monkeypatch, "block-0000.done", planned, out)
     block = state_folder(out) / "block-0000"
     assert sorted(os.listdir(block)) == [*(f"generation-000{t}" for t in range(6)), "model-0000"], "no other model"
     sample = block / "generation-0003" / "sample.safetensors"
@@ -401,15 +360,6 @@ def test_damaged_and_lost_checkpoints_are_computed_again(walk, tmp_path, monkeyp
     assert walk == ["fit", "fit"]
     assert "generation-0003: sample.safetensors is damaged; computed again" in capsys.readouterr().err
     same(resumed, undisturbed)
-
-
-def _but(real, name):
-    def write(out, fill, about):
-        if out.name == name:
-            raise Killed
-        real(out, fill, about)
-
-    return write
 
 
 def test_the_base_is_made_once_and_again_only_if_damaged(walk, tmp_path, capsys):

@@ -83,6 +83,7 @@ def unpack(file: Path, folder: Path) -> list[str]:
         except IsADirectoryError:
             raise InputError(f"{file} is a folder; name a file that `model-collapse pack` wrote") from None
         except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+            # zipfile raises NotImplementedError for an unknown compression, RuntimeError for an encrypted member.
             raise InputError(f"{file}: not a readable zip file ({str(error).splitlines()[0]})") from None
         # What was written before tables, because a run is there when its table is.
         staged = sorted(Path(place).iterdir(), key=lambda staged: (record.written_kind(staged) is None, staged.name))

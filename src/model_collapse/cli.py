@@ -23,6 +23,22 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(message)
 
 
+class _Command(_Parser):
+    """A parser of one command, whose positional arguments may stand before, between and after its options."""
+
+    mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What the main parser calls; the standard library's way to mix calls it again, for each kind of argument."""
+        if self.mixing:
+            return super().parse_known_args(args, namespace)
+        self.mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.mixing = False
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors a user can mend are one line on stderr."""
     try:
@@ -49,7 +65,7 @@ def _complain(error: object, status: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="model-collapse", description=__doc__)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Command)
 
     def command(name: str, work: Callable[[argparse.Namespace], int | None], summary: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)

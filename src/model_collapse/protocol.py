@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model_collapse.errors import InputError
-from model_collapse.families.opt import SCRATCH_LR
+from model_collapse.families.opt import SCRATCH_LR, Opt
+from model_collapse.metrics.text import KNOWN_LAW
 from model_collapse.record import Run
 from model_collapse.run import plan
 
@@ -88,15 +89,11 @@ class Scale:
     metrics: tuple[str, ...] | None = None
 
 
-TEXT = (
-    *("perplexity", "perplexity_block_mean", "written_perplexity", "entropy", "training"),
-    *("repeated_3", "distinct_2", "distinct_3", "type_token_ratio", "unique_sentences", "zipf", "vocabulary"),
-    *("skeletons", "state_diversity", "similarity", "rare_coverage", "real_text"),
-)
-"""What is measured of any text."""
+KNOWN = (*Opt.metrics, *Opt.more_metrics)
+"""What is measured of text whose law is known: everything."""
 
-KNOWN = (*TEXT, "facts", "groups", "kl")
-"""And of text whose law is known."""
+TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
+"""And of any other."""
 
 TINY: Mapping[str, Any] = {
     "family.preset": "tiny",

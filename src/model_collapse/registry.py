@@ -7,8 +7,8 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from functools import cache
-from types import ModuleType
-from typing import Any, get_type_hints
+from types import ModuleType, NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -36,7 +36,7 @@ def summary(cls: type) -> str:
 
 
 def settings(cls: type) -> list[dict[str, Any]]:
-    """Every setting of a member: name, default, type, description."""
+    """Every setting of a member: name, default, type in words, description."""
     hints = get_type_hints(cls, include_extras=True)
     listed = []
     for field in fields(cls):
@@ -45,11 +45,23 @@ def settings(cls: type) -> list[dict[str, Any]]:
             {
                 "name": field.name,
                 "default": None if field.default is MISSING else field.default,
-                "type": field.type if isinstance(field.type, str) else field.type.__name__,
+                "type": _in_words(hints[field.name]),
                 "description": described[0] if described else "",
             }
         )
     return listed
+
+
+def _in_words(hint: Any) -> str:
+    """A type as a reader of settings needs it: "int", "one of mle, unbiased", "auto or float"."""
+    if hasattr(hint, "__metadata__"):
+        return _in_words(hint.__origin__)
+    parts = get_args(hint)
+    if get_origin(hint) is Literal:
+        return ("one of " if len(parts) > 1 else "") + ", ".join(map(str, parts))
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join("None" if part is NoneType else _in_words(part) for part in parts)
+    return hint.__name__
 
 
 def build(package: ModuleType, name: str, values: Mapping[str, Any], prefix: str | None = None) -> Any:

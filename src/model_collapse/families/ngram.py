@@ -13,6 +13,7 @@ from scipy.special import entr
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
 from model_collapse.families._numbers import Starting
+from model_collapse.families._text import Text
 
 PAIRS = 2**20
 """About how many (context, token) pairs `Ngram.entropy` looks at a time."""
@@ -43,7 +44,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Ngram(Starting):
+class Ngram(Text, Starting):
     """Refit the counts of n-grams to what the last model wrote; one sample continues every given block.
 
     With ML_k the frequencies after contexts of k - 1 tokens, P_k = (1 - b) ML_k + b P_(k-1) for k = 2 .. order where
@@ -64,32 +65,7 @@ class Ngram(Starting):
     ] = 64
     evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
 
-    conditional: ClassVar[bool] = True
-    reads: ClassVar[str] = "text"
-    metrics: ClassVar[tuple[str, ...]] = (
-        "perplexity",
-        "perplexity_block_mean",
-        "written_perplexity",
-        "distinct_3",
-        "repeated_3",
-        "rare_coverage",
-        "vocabulary",
-    )
-    more_metrics: ClassVar[tuple[str, ...]] = (
-        "entropy",
-        "distinct_2",
-        "type_token_ratio",
-        "unique_sentences",
-        "zipf",
-        "skeletons",
-        "real_text",
-        "similarity",
-        "facts",
-        "groups",
-        "kl",
-    )
-    rows: ClassVar[int] = 256
-    block_size: ClassVar[int] = 1
+    metrics: ClassVar[tuple[str, ...]] = (*Text.metrics, "vocabulary")
     checkpoints: ClassVar[bool] = False
 
     def reading(self) -> dict[str, Any]:

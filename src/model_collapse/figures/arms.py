@@ -107,7 +107,7 @@ def side_by_side(
     figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=shared, squeeze=False)
     looks = [(colour, dash) for dash in ("-", (0, (4, 2))) for colour in sns.color_palette()]
     for ax, (title, (metric, item)) in zip(axes[0], panels.items(), strict=True):
-        for (colour, dash), (label, table) in zip(looks, arms.items(), strict=False):
+        for (colour, dash), (label, table) in zip(cycle(looks), arms.items()):
             band(ax, stats.pick(table, metric, item=item), label, color=colour, ls=dash, marker="o", ms=3)
         whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
         ax.set(title=title, xlabel="generation", yscale=yscale)

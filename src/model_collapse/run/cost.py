@@ -21,7 +21,6 @@ import numpy as np
 from model_collapse import families, regimes, registry, streams
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import OutOfMemory, OutsideError
-from model_collapse.families.opt import SHAPES
 from model_collapse.loop import generations
 from model_collapse.record import Run
 from model_collapse.run.block import Unit, base_folder
@@ -165,18 +164,14 @@ def _trained(family: Any, rows: int) -> tuple[int, int]:
 
 
 def _operations(run: Run) -> float:
-    """Floating-point operations of a chain, roughly: two for each weight and token read, three times that to train."""
+    """Floating-point operations of a chain, roughly: three times as many to train on a token as to read it."""
     family = _family(run)
-    shape = SHAPES.get(family.preset, SHAPES["opt-125m"])
-    width, layers = shape["hidden_size"], shape["num_hidden_layers"]
-    vocabulary = family.vocabulary if family.preset in SHAPES and family.preset != "opt-125m" else 50272
-    token = 2.0 * (12 * layers * width**2 + vocabulary * width)
     beams = family.beams if family.decoding == "beam" else 1
     total = 0
     for rows, wrote in _rows(run):
         seen, passes = _trained(family, rows)
         total += 3 * seen + (passes + 1) * family.evaluate + (beams + 2) * wrote
-    return token * family.block * total
+    return family.operations * family.block * total
 
 
 def _chain(run: Run, speed: Speed) -> float:

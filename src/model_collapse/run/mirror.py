@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from model_collapse import paths, record
 from model_collapse.errors import InputError
 from model_collapse.record import Run
 from model_collapse.run.block import CHOICES, Unit, base_folder, state_folder
+from model_collapse.run.processes import every
 
 EVERY = 30.0
 """Seconds between two looks."""
@@ -38,25 +38,17 @@ def saved(runs: Mapping[Path, Run]) -> Iterator[None]:
     if place is None:
         yield
         return
-    over, there = threading.Event(), set[Path]()
+    there = set[Path]()
 
-    def save() -> None:
-        _save(runs, place, there)
-
-    def watch() -> None:
-        while not over.wait(EVERY) and _attempt(save):
-            pass
+    def save() -> bool:
+        return _attempt(lambda: _save(runs, place, there))
 
     _attempt(lambda: _bring(runs, place))
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
     try:
-        yield
+        with every(EVERY, save):
+            yield
     finally:
-        over.set()
-        watcher.join()
-        _attempt(save)
+        save()
 
 
 def _attempt(work: Callable[[], None]) -> bool:

@@ -70,6 +70,24 @@ def each(executor: Executor | None, task: Callable[[Unit], None], units: list[Un
             future.result()
 
 
+@contextmanager
+def every(seconds: float, work: Callable[[], object]) -> Iterator[None]:
+    """Do `work` in a thread, so many seconds apart, while the block runs or until it returns False."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(seconds) and work() is not False:
+            pass
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 QUIET = 60.0
 """Seconds after which progress is said even if no generation was finished."""
 
@@ -91,19 +109,9 @@ class Progress:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Tells it every second while the block runs, and once more when it ends well."""
-        over, self.since = threading.Event(), time.monotonic()
-
-        def watch() -> None:
-            while not over.wait(1):
-                self.tell()
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
+        self.since = time.monotonic()
+        with every(1, self.tell):
             yield
-        finally:
-            over.set()
-            watcher.join()
         self.tell()
 
     def _count(self) -> int:

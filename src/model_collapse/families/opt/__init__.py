@@ -20,6 +20,7 @@ from pydantic import Field
 from model_collapse import corpora
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
+from model_collapse.families._text import Text
 
 if TYPE_CHECKING:
     from model_collapse.families.opt.model import OptModel
@@ -44,7 +45,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Opt:
+class Opt(Text):
     """A causal language model, fitted by next-token cross-entropy with AdamW.
 
     Defaults follow the paper where it says something (five epochs, five beams, no repetition penalty, blocks of 64
@@ -132,34 +133,7 @@ class Opt:
     threads: Annotated[int, Field(ge=1, le=1024, description="CPU threads; more than one may change the last bits")] = 1
 
     name: ClassVar[str] = "opt"
-    conditional: ClassVar[bool] = True
-    reads: ClassVar[str] = "text"
-    metrics: ClassVar[tuple[str, ...]] = (
-        "perplexity",
-        "perplexity_block_mean",
-        "written_perplexity",
-        "distinct_3",
-        "repeated_3",
-        "rare_coverage",
-    )
-    more_metrics: ClassVar[tuple[str, ...]] = (
-        "entropy",
-        "distinct_2",
-        "type_token_ratio",
-        "unique_sentences",
-        "zipf",
-        "skeletons",
-        "real_text",
-        "similarity",
-        "vocabulary",
-        "training",
-        "state_diversity",
-        "facts",
-        "groups",
-        "kl",
-    )
-    rows: ClassVar[int] = 256
-    block_size: ClassVar[int] = 1
+    more_metrics: ClassVar[tuple[str, ...]] = (*Text.more_metrics, "vocabulary", "training", "state_diversity")
     checkpoints: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -362,6 +336,14 @@ class Opt:
         if self.batch != "auto":
             return self.batch
         return PUBLISHED_BATCH if self.start == "pretrained" else 16
+
+    @property
+    def operations(self) -> float:
+        """Floating-point operations for each token read, about: two for each weight. A folder counts as OPT-125m."""
+        shape = SHAPES.get(self.preset, SHAPES["opt-125m"])
+        width, layers = shape["hidden_size"], shape["num_hidden_layers"]
+        vocabulary = self.vocabulary if self.preset in SCRATCH_LR else 50272
+        return 2.0 * (12 * layers * width**2 + vocabulary * width)
 
     @property
     def _scratch_lr(self) -> float:

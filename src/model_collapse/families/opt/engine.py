@@ -30,13 +30,11 @@ def _expand(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The best `beams` continuations over all beams: which beam each continues, its token, its log-probability.
 
-    logits (n, j, V), score (n, j), past (n, j, length); results (n, beams). The penalty multiplies the log-probability
-    of tokens that were there, which in beam search is what it acts on.
+    logits (n, j, V), score (n, j), past (n, j, length); results (n, beams). In beam search the penalty acts on
+    log-probabilities.
     """
     chance = logits.log_softmax(dim=-1)
-    if penalty != 1:
-        seen = chance.gather(-1, past)
-        chance.scatter_(-1, past, torch.where(seen < 0, seen * penalty, seen / penalty))
+    _penalise(chance, past, penalty)
     if end is not None:
         chance[..., end] = -torch.inf
     # The best of all are among the best of each.
@@ -54,12 +52,9 @@ def _expand(
 def _pick(logits: Tensor, past: Tensor, settings: Opt, end: int | None, draw: Tensor) -> Tensor:
     """One token for each row of logits (n, V): the likeliest, or the one a uniform number `draw` (n,) falls on.
 
-    Outside beam search the penalty acts on the logits themselves: divides positive ones, multiplies negative ones.
+    Outside beam search the penalty acts on the logits themselves.
     """
-    if settings.repetition_penalty != 1:
-        seen = logits.gather(-1, past)
-        penalty = settings.repetition_penalty
-        logits.scatter_(-1, past, torch.where(seen < 0, seen * penalty, seen / penalty))
+    _penalise(logits, past, settings.repetition_penalty)
     if end is not None:
         logits[:, end] = -torch.inf
     if settings.decoding != "sample":
@@ -79,6 +74,13 @@ def _pick(logits: Tensor, past: Tensor, settings: Opt, end: int | None, draw: Te
     # The first whose cumulative chance exceeds the number; one of chance zero never does, and a number is below 1.
     index = torch.searchsorted(reach, draw[:, None] * reach[:, -1:], right=True).clamp(max=logits.shape[1] - 1)
     return (index if order is None else order.gather(1, index))[:, 0]
+
+
+def _penalise(values: Tensor, past: Tensor, penalty: float) -> None:
+    """In place, for tokens in `past` (..., length): divide positive values (..., V) by the penalty, multiply others."""
+    if penalty != 1:
+        seen = values.gather(-1, past)
+        values.scatter_(-1, past, torch.where(seen < 0, seen * penalty, seen / penalty))
 
 
 @dataclass(frozen=True, eq=False)
