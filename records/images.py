@@ -58,5 +58,10 @@ PLANS: Mapping[str, Plan] = {
 }
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    return study.main("images", __doc__ or "", PLANS, arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(study.main("images", __doc__ or "", PLANS))
+    sys.exit(main())

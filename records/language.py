@@ -142,5 +142,10 @@ def _together(folders: tuple[str, ...], work: Path) -> dict[str, str]:
     return sums
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    return study.main("language", __doc__ or "", PLANS, arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(study.main("language", __doc__ or "", PLANS))
+    sys.exit(main())

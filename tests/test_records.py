@@ -62,7 +62,7 @@ def test_what_is_written_is_read_back(runs, studied, written):
         pd.testing.assert_frame_equal(_plain(found.tables[arm]), _plain(expected))
         assert list(found.tables[arm].columns) == record.COLUMNS
         kept = texts[arm].query("replicate == 0 and row < 8")
-        pd.testing.assert_frame_equal(_plain(found.texts[arm]), _plain(kept))
+        pd.testing.assert_frame_equal(_plain(found.written[arm]), _plain(kept))
         assert found.about["arms"][arm] == {"run_id": run.run_id, "run": record.describe(run)}
     assert found.about["seconds"] == 1.5
     assert found.label.startswith("ngram, invented corpus, 24 blocks, 2 seeds, generations 0-2, CPU (")
@@ -252,10 +252,10 @@ def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
         assert set(table["generation"]) == {0, 1} and set(table["replicate"]) == {0, 1}
         other = straight.tables[arm].drop(columns=timed)
         pd.testing.assert_frame_equal(_plain(table.drop(columns=timed)), _plain(other))
-        pd.testing.assert_frame_equal(_plain(whole.texts[arm]), _plain(straight.texts[arm]))
+        pd.testing.assert_frame_equal(_plain(whole.written[arm]), _plain(straight.written[arm]))
         first = table.query("generation == 0 and replicate == 0").reset_index(drop=True)
         pd.testing.assert_frame_equal(_plain(first), _plain(part.tables[arm]))
-        pd.testing.assert_frame_equal(_plain(part.texts[arm]), _plain(whole.texts[arm].query("generation == 0")))
+        pd.testing.assert_frame_equal(_plain(part.written[arm]), _plain(whole.written[arm].query("generation == 0")))
 
 
 def test_nothing_finished_is_no_record(data, monkeypatch):
@@ -279,9 +279,9 @@ def test_time_is_up():
 def test_missing_text_to_pretrain_on_is_one_line(tmp_path, monkeypatch, capsys):
     places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
-    assert recording.main("language", "", language.PLANS, ["gpu", *places]) == 2
+    assert language.main(["gpu", *places]) == 2
     monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
-    assert recording.main("language", "", language.PLANS, ["cpu", *places]) == 2
+    assert language.main(["cpu", *places]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 and all(line.startswith("MODEL_COLLAPSE_DATA: ") for line in said)
 

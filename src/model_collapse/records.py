@@ -4,8 +4,8 @@
     recorded.label                              one line: model, corpus, scale, device, date
     recorded.tables["A"]                        the tidy table of an arm, as `run.study` returns it
 
-records/NAME.parquet holds the tidy tables of all arms, told apart by run_id; NAME.texts.parquet, if there, a few of the
-texts; NAME.json says which run is which arm, how it was made, and the sha256 of the other files.
+records/NAME.parquet holds the tidy tables of all arms, told apart by run_id; NAME.texts.parquet or NAME.images.parquet
+a little of what was written; NAME.json says which run is which arm, how it was made, and the sha256 of the other files.
 """
 
 from __future__ import annotations
@@ -20,18 +20,24 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from model_collapse import paths, record
+from model_collapse import families, paths, record, registry
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.opt import SHAPES
 from model_collapse.record import Run
 
-TEXT_ROWS = 8
-"""Of the texts, rows 0 to 7 of the first replicate are kept: chosen before anybody looked."""
+FIRST_ROWS = {"texts": 8, "images": 10}
+"""Of what was written so many rows of the first replicate are kept, the first ones: chosen before anybody looked."""
 
 BINS = "bin "
 """Items of histograms begin with it. They are most of a table, and kept only of the arms that ask for them."""
 
-CORPORA = {"embedded": "invented corpus", "wikitext-2-v1": "WikiText-2-v1", "wikitext-2-raw": "WikiText-2"}
+CORPORA = {
+    "embedded": "invented corpus",
+    "wikitext-2-v1": "WikiText-2-v1",
+    "wikitext-2-raw": "WikiText-2",
+    "digits": "scikit-learn's digits",
+    "mnist": "MNIST",
+}
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -40,15 +46,15 @@ _NAME = re.compile(r"[a-z][a-z0-9-]*")
 class Recorded:
     """A recorded run.
 
-    about   the manifest: label, arms, commit, versions, time and cost
-    tables  arm -> tidy table, rectangular: every replicate has the same generations
-    texts   arm -> texts of the first replicate, the first rows of each generation; arms without texts are left out
+    about    the manifest: label, arms, commit, versions, time and cost
+    tables   arm -> tidy table, rectangular: every replicate has the same generations
+    written  arm -> texts or images of the first replicate, the first rows of each generation; arms of numbers have none
     """
 
     name: str
     about: Mapping[str, Any]
     tables: dict[str, pd.DataFrame]
-    texts: dict[str, pd.DataFrame]
+    written: dict[str, pd.DataFrame]
 
     @property
     def label(self) -> str:
@@ -85,31 +91,27 @@ def read(name: str, folder: Path | None = None) -> Recorded:
         if record.checksum(folder / file) != digest:
             raise InputError(f"recorded run {name}: {file} is damaged or of another run; its checksum differs")
     table = record.read(folder / f"{name}.parquet")
-    texts = f"{name}.texts.parquet"
-    return Recorded(
-        name,
-        about,
-        dict(_by_arm(table, arms, name)),
-        dict(_by_arm(record.read(folder / texts), arms, name)) if texts in sums else {},
-    )
+    parts = [folder / file for kind in record.WRITTEN if (file := f"{name}.{kind}.parquet") in sums]
+    written = {arm: rows for part in parts for arm, rows in _by_arm(record.read(part), arms, name)}
+    return Recorded(name, about, dict(_by_arm(table, arms, name)), written)
 
 
 def write(
     name: str,
     runs: Mapping[str, Run],
     tables: Mapping[str, pd.DataFrame],
-    texts: Mapping[str, pd.DataFrame],
+    written: Mapping[str, pd.DataFrame],
     folder: Path | None = None,
     *,
     bins: tuple[str, ...] = (),
     **about: Any,
 ) -> Recorded:
-    """Keep tables and texts of several runs by arm, and read them back.
+    """Keep tables, and texts or images, of several runs by arm, and read them back.
 
     bins   arms whose histograms are kept
     about  further entries of the manifest (how it was made, what it cost)
 
-    Of the texts only rows 0 to TEXT_ROWS - 1 of the first replicate are kept. The manifest is written last.
+    Of what was written only the FIRST_ROWS of the first replicate are kept. The manifest is written last.
     """
     folder = _folder(folder)
     if not _NAME.fullmatch(name):
@@ -120,14 +122,17 @@ def write(
         arm: table if arm in bins else table[~table["item"].astype(str).str.startswith(BINS)]
         for arm, table in tables.items()
     }
-    first = {arm: text[(text["replicate"] == 0) & (text["row"] < TEXT_ROWS)] for arm, text in texts.items()}
     provenance = record.provenance()
+    parts = {f"{name}.parquet": [table[record.COLUMNS] for table in kept.values()]}
+    for kind, columns in record.WRITTEN.items():
+        of_kind = [rows for rows in written.values() if list(rows.columns) == columns]
+        first = [rows[(rows["replicate"] == 0) & (rows["row"] < FIRST_ROWS[kind])] for rows in of_kind]
+        if first:
+            parts[f"{name}.{kind}.parquet"] = first
     files = {}
-    for suffix, parts, columns in (("", kept, record.COLUMNS), (".texts", first, record.TEXT_COLUMNS)):
-        if parts:
-            file = folder / f"{name}{suffix}.parquet"
-            record.write_table(file, _arrow(pd.concat(parts.values(), ignore_index=True)[columns]), provenance)
-            files[file.name] = record.checksum(file)
+    for file, tables_of in parts.items():
+        record.write_table(folder / file, _arrow(pd.concat(tables_of, ignore_index=True)), provenance)
+        files[file] = record.checksum(folder / file)
     manifest = {
         "name": name,
         "label": label(runs, kept, provenance["created_at"][:10]),
@@ -146,10 +151,12 @@ def label(runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame], date: str
     run, rows = next(iter(runs.values())), next(iter(tables.values()))
     preset = run.family_args.get("preset")
     model = run.family
-    if preset in SHAPES:
+    if run.family == "opt" and preset in SHAPES:
         shape = SHAPES[preset]
         model = f"{preset} OPT ({shape['hidden_size']} wide, {shape['num_hidden_layers']} layers)"
-    unit = "blocks" if run.corpus else "rows"
+    elif preset:
+        model = f"{run.family}, preset {preset}"
+    unit = {"text": "blocks", "images": "images", "numbers": "rows"}[registry.member(families, run.family).reads]
     seeds, last = rows["replicate"].nunique(), rows["generation"].max()
     device = str(rows["device"].iloc[0])
     if device == "cpu":

@@ -79,10 +79,12 @@ def minimise(
     *,
     epochs: int | None = None,
     steps: int | None = None,
+    parts: int = 1,
 ) -> tuple[float, ...]:
-    """Train `module` in place on the rows of `data`; the mean loss of a row in each pass.
+    """Train `module` in place on the rows of `data`; the mean loss of a row in each pass, or in each of its parts.
 
-    loss  images (b, side, side), uint8 on the module's device -> loss of each of them, (b,)
+    loss   images (b, side, side), uint8 on the module's device -> loss of each of them, (b,)
+    parts  equal parts of a pass whose losses are told apart
 
     A row of weight w counts w / (mean weight) times. Rows come in a new order in each pass. With steps > 0 so many
     steps are taken, in as many passes as that needs, the last cut short; else `epochs` passes. Both are the settings'
@@ -105,21 +107,21 @@ def minimise(
     means = []
     while left:
         order = torch.from_numpy(rng.permutation(len(images))).to(device)
-        parts = order.split(batch)[:left]
-        left -= len(parts)
-        total = torch.zeros((), device=device)
-        for part in parts:
+        batches = order.split(batch)[:left]
+        left -= len(batches)
+        totals = []
+        for rows in batches:
             optimizer.zero_grad()
             with hardware.mixed(dtype, device):
-                each = loss(images[part]).float() * weight[part]
+                each = loss(images[rows]).float() * weight[rows]
             scaler.scale(each.mean()).backward()
             scaler.step(optimizer)
             scaler.update()
-            total += each.detach().sum()
-        means.append(float(total) / sum(map(len, parts)))
-        if not math.isfinite(means[-1]):
+            totals.append(each.detach().sum())
+        for some in torch.tensor_split(torch.arange(len(batches)), min(parts, len(batches))):
+            means.append(float(torch.stack([totals[i] for i in some]).sum()) / sum(len(batches[i]) for i in some))
+        if not all(map(math.isfinite, means)):
             raise InputError(
-                f"family.lr={settings.learning_rate:g}: training diverged in pass {len(means)} (the loss is no "
-                "number); use a smaller one"
+                f"family.lr={settings.learning_rate:g}: training diverged (the loss is no number); use a smaller one"
             )
     return tuple(means)

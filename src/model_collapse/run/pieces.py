@@ -100,7 +100,8 @@ class Pieces:
             for i, shard in enumerate(self._cut(model, n, rng, given)):
                 if i == len(done):
                     done.append(self._shard(i, shard))
-            return Rows(np.concatenate(done))
+            # A sample in one piece may be large, and to put it together would copy it.
+            return Rows(np.concatenate(done) if len(done) > 1 else done[0])
 
         return self._or_less("sample", sample)
 

@@ -77,7 +77,9 @@ def fit(settings: Vae, data: Data, rng: np.random.Generator) -> Fitted:
             error = functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum((1, 2))
             return error + settings.beta * divergence(mean, log_variance)
 
-        losses = minimise(module, loss, data, rng, settings, epochs=settings.epochs // settings.passes)
+        losses = minimise(
+            module, loss, data, rng, settings, epochs=settings.epochs // settings.passes, parts=settings.passes
+        )
     return Fitted(config, weights(module), losses)
 
 
@@ -91,17 +93,17 @@ def sample(settings: Vae, model: Fitted, n: int, rng: np.random.Generator) -> np
     """n images from standard normal latents, uint8 (n, side, side)."""
     device = hardware.device()
     module = _built(model, device)
-    written = []
+    written = np.empty((n, settings.side, settings.side), np.uint8)
     with hardware.threads(settings.threads), _memory():
         for first in range(0, n, TOGETHER):
-            count = min(TOGETHER, n - first)
-            z = torch.from_numpy(rng.standard_normal((count, settings.latent), np.float32)).to(device)
+            part = written[first : first + TOGETHER]
+            z = torch.from_numpy(rng.standard_normal((len(part), settings.latent), np.float32)).to(device)
             with hardware.mixed(hardware.precision(settings.precision, device), device):
                 pixels = torch.sigmoid(module.decode(z).float()).cpu().numpy()
             if settings.output == "bernoulli":
                 pixels = rng.random(pixels.shape, np.float32) < pixels
-            written.append(np.round(pixels * np.float32(255)).astype(np.uint8))
-    return np.concatenate(written)
+            part[:] = np.round(pixels * np.float32(255))
+    return written
 
 
 @torch.inference_mode()
