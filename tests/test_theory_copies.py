@@ -19,7 +19,7 @@ from model_collapse.loop import generations
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.theory import copies
 
-COMPARISONS = 60
+COMPARISONS = 24
 compare = Comparisons(COMPARISONS)
 
 
