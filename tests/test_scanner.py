@@ -11,7 +11,7 @@ from PIL import Image
 
 from model_collapse import streams
 from model_collapse.corpora import images
-from model_collapse.data import Data, Rows
+from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.families import scanner
 from model_collapse.families.scanner import Scanner
@@ -20,6 +20,8 @@ from model_collapse.metrics.images import copies as metrics
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
+from model_collapse.run import execute, plan
+from model_collapse.stats import per_replicate
 from model_collapse.theory.copies import psnr
 
 CLEAN = {"blur": 0.0, "noise": 0.0, "levels": 256}
@@ -157,7 +159,33 @@ def test_copies_of_originals_are_compared_under_every_regime(regime):
     assert metrics.mse(made[-1], reference) == pytest.approx(metrics.mse(made[0], reference), rel=0.1)
 
 
-def test_a_source_without_test_part_is_measured_whole():
-    made, reference = chain(last=0)
-    bare = type(reference.source)(Data.real(Rows(digits())), fresh=reference.source.fresh)
-    assert metrics.mse(made[0], Reference(made[0], bare, reference.family)) == metrics.mse(made[0], reference)
+# Runs --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_keeps_the_same_pictures_row_by_row():
+    """By name, on pictures of any size; the images that are kept are copies of the first rows, measured as by hand."""
+    run = plan(
+        "scanner", n=25, generations=2, given="training", seed=4, settings={"family.noise": 0, "family.levels": 256}
+    )
+    table, kept = execute(run)
+    expected = digits(25)
+    for g in range(3):
+        expected = copied(expected, noise=0, levels=256)
+        rows = kept[kept["generation"] == g].sort_values("row")
+        assert [np.frombuffer(image, np.uint8).tolist() for image in rows["image"]] == [
+            picture.ravel().tolist() for picture in expected[:20]
+        ]
+        error = np.mean((expected.astype(float) - digits(25)) ** 2)
+        assert per_replicate(table, "psnr", g)[0] == pytest.approx(float(psnr(error)))
+    assert per_replicate(table, "sharpness", 2)[0] < 0.5 * per_replicate(table, "sharpness", 0)[0]
+
+
+def test_every_metric_of_images_can_be_taken():
+    table, _ = execute(plan("scanner", n=60, generations=1, metrics=(*Scanner.metrics, *Scanner.more_metrics)))
+    assert set(table["metric"]) == {*Scanner.metrics, *Scanner.more_metrics}
+    assert np.isfinite(table["value"]).all()
+
+
+def test_a_chain_that_cannot_be_measured_says_what_to_set():
+    with pytest.raises(InputError, match="set --given original, or training with replace"):
+        execute(plan("scanner", "accumulate", n=10, generations=2, given="training"))

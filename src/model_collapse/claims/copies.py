@@ -32,7 +32,6 @@ CLAIMS = (
                 "generations": 19,
                 "replicates": 10,
                 "given": "training",
-                "corpus": "digits",
                 "metrics": ("psnr",),
             }
         },

@@ -41,7 +41,16 @@ class Scanner(Images):
 
     conditional: ClassVar[bool] = True
     checkpoints: ClassVar[bool] = False
-    metrics: ClassVar[tuple[str, ...]] = ("psnr", "mse")
+    metrics: ClassVar[tuple[str, ...]] = ("psnr", "mse", "sharpness")
+    more_metrics: ClassVar[tuple[str, ...]] = (
+        "confidence",
+        "class_entropy",
+        "classes",
+        "frechet",
+        "manifold",
+        "pixel_sd",
+        "real_images",
+    )
 
     def fit(
         self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None

@@ -6,8 +6,8 @@ import numpy as np
 
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
+from model_collapse.loop import Generation, Reference
+from model_collapse.metrics.images import written
 from model_collapse.theory import copies
 
 
@@ -17,17 +17,15 @@ def mse(generation: Generation, reference: Reference) -> float:
     InputError where row i does not go back to original i: that takes given=original, or regime replace and
     given=training.
     """
-    sample, given, originals = generation.sample.rows, generation.given, reference.source.train.rows
-    assert isinstance(sample, Rows) and isinstance(given, Rows) and isinstance(originals, Rows)
-    n = len(sample)
-    first = originals.take(np.arange(n) % len(originals)).x
+    given, originals, t = generation.given, reference.source.train.rows, generation.t
+    assert isinstance(given, Rows) and isinstance(originals, Rows)
+    first = originals.take(np.arange(len(given)) % len(originals)).x
     train = generation.train
-    followed = bool(np.all(train.born == generation.t)) and np.array_equal(given.x, train.rows.x)  # type: ignore[union-attr]
-    if not followed and not np.array_equal(given.x, first):
+    last_copies = bool(np.all(train.born == t)) and np.array_equal(given.x, train.rows.x)  # type: ignore[union-attr]
+    if not last_copies and not np.array_equal(given.x, first):
         raise InputError("psnr, mse: row i is no copy of picture i; set --given original, or training with replace")
-    most = n if reference.source.test is None else len(reference.source.test)
-    difference = sample.x[:most].astype(float) - first[:most]
-    return float(np.mean(difference**2))
+    copied = written(generation, reference)
+    return float(np.mean((copied.astype(float) - first[: len(copied)]) ** 2))
 
 
 def psnr(generation: Generation, reference: Reference) -> float:
