@@ -27,6 +27,8 @@ class Scanner(Images):
     every copy, and rounding goes to the nearest of `levels` grey levels from black to white. With given=training and
     the regime `replace` row i of generation t is a copy of row i of generation t - 1; with given=original it is one
     more copy of the original. JPEG needs Pillow, whose version decides its bits.
+
+    Levels are evenly spread where levels - 1 divides 255 (256, 86, 52, 18, 16); others are rounded to whole greys.
     """
 
     blur: Annotated[
@@ -35,7 +37,7 @@ class Scanner(Images):
     noise: Annotated[
         float, Field(ge=0, le=255, allow_inf_nan=False, description="standard deviation of the noise, in grey levels")
     ] = 4.0
-    levels: Annotated[int, Field(ge=2, le=256, description="grey levels kept; 256: whole numbers")] = 64
+    levels: Annotated[int, Field(ge=2, le=256, description="grey levels kept, evenly from 0 to 255")] = 52
     jpeg: Annotated[int, Field(ge=0, le=95, description="quality of a JPEG file in between; 0: none")] = 0
     evaluate: Annotated[int, Field(ge=1, description="at most so many pictures are measured")] = 360
 

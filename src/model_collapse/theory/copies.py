@@ -41,7 +41,8 @@ def copying_noise(noise: float, levels: int | None = None) -> float:
     """sigma^2 of one copy: noise^2 + D^2 / 12, D = 255 / (levels - 1) the step between grey levels; None: no rounding.
 
     Good from a noise of D / 2 up, which makes the rounding error uniform and independent of the picture (dither). With
-    less, the same value is rounded the same way every time, and after a while nothing moves.
+    less, the same value is rounded the same way every time, and after a while nothing moves. D has to be a whole number
+    (256, 86, 52, 18, 16 levels), or levels stored as bytes lie unevenly and greys drift towards some of them.
     """
     return noise**2 + (0.0 if levels is None else (WHITE / (levels - 1)) ** 2 / 12)
 
