@@ -272,3 +272,17 @@ def test_paths_run_through_the_means() -> None:
     (drawn,) = [drawn for drawn in ax.get_lines() if drawn.get_label() == "A"]
     assert np.asarray(drawn.get_xdata()) == pytest.approx(2.0 ** np.arange(4) + 1)
     assert [text.get_text() for text in ax.texts] == ["3"]
+
+
+def test_grids_show_the_pictures_as_they_are() -> None:
+    """One row per label, black 0 and white 255 whatever a picture holds, every pixel a square of its own."""
+    x = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
+    figure = figures.grid({"first": x[0], "second": x[1]}, columns=["a", "b", "c"])
+    axes = np.reshape(figure.axes, (2, 3))
+    for row, label in enumerate(("first", "second")):
+        assert axes[row, 0].get_ylabel() == label
+        for column in range(3):
+            (drawn,) = axes[row, column].get_images()
+            assert np.array_equal(drawn.get_array(), x[row, column]) and drawn.get_clim() == (0, 255)
+            assert drawn.get_interpolation() == "nearest"
+    assert [ax.get_title() for ax in axes.ravel()] == ["a", "b", "c", "", "", ""]

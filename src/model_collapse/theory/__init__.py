@@ -4,7 +4,18 @@ n counts fits: generation g of a table has been fitted n = g + 1 times. M is the
 the names used in the book.
 """
 
-from model_collapse.theory import decoding, gmm, kde, mixed, provenance, real_share, regression, scaling, subsample
+from model_collapse.theory import (
+    copies,
+    decoding,
+    gmm,
+    kde,
+    mixed,
+    provenance,
+    real_share,
+    regression,
+    scaling,
+    subsample,
+)
 from model_collapse.theory.discrete import (
     absorption_time,
     absorption_time_approximation,
@@ -65,6 +76,7 @@ __all__ = [
     "accumulated_variance_limit",
     "both_alive",
     "both_alive_bounds",
+    "copies",
     "decoding",
     "deviation_tail_bound",
     "expected_deviation",
