@@ -77,8 +77,9 @@ class Generations:
         note = (
             f"one epoch on {self.rows:,} of {len(pictures.train):,} images of {pictures.name} and one on as many "
             f"written by the first network, {family.rows_per_step} per step, ours in {self.precision}, theirs in fp32; "
-            f"median loss of a real image {real_one:.5g} nats, theirs {real_other:.5g}, of a written one {written_one:.4g}, "
-            f"theirs {written_other:.4g}; we reach {share:.0%} of the rate of a large matrix product"
+            f"median loss of a real image {real_one:.5g} nats, theirs {real_other:.5g}, of a written "
+            f"one {written_one:.4g}, theirs {written_other:.4g}; we reach {share:.0%} of the rate "
+            "of a large matrix product"
         )
         also = real < (1e-4 if self.precision == "fp32" else 1e-2) and written < 5e-2
         return result(name, pairs, 1, self.goal, note, peak=share, also=also, threads=self.threads)
