@@ -79,6 +79,19 @@ def seconds(work: Callable[[int], object], seed: int) -> float:
     return time.perf_counter() - begun
 
 
+def product_rate(precision: str) -> float:
+    """Operations per second of a large matrix product on the CPU, with the caller's threads."""
+    import torch
+
+    from model_collapse import hardware
+    from model_collapse.families.opt import products
+
+    dtype, n = hardware.PRECISIONS[precision], 2048
+    a, b = torch.randn(n, n, dtype=dtype), torch.randn(n, n, dtype=dtype)
+    product = products.Product(b, None, dtype)
+    return 2 * n**3 / min(seconds(lambda _: product(a), i) for i in range(5))
+
+
 def extra_memory(setup: Callable[..., Callable[[], object]], *arguments: object) -> int | None:
     """Bytes of resident memory that the work adds at its peak to what `setup(*arguments)`, which returns it, took.
 

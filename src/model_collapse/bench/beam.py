@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from model_collapse import bench
-from model_collapse.bench import Benchmark, Pairs, Result, result, seconds
+from model_collapse.bench import Benchmark, Pairs, Result, result
 from model_collapse.families.opt import SHAPES, Opt
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class Beam:
         import torch
 
         from model_collapse import hardware
-        from model_collapse.families.opt import compare, products
+        from model_collapse.families.opt import compare
 
-        module, dtype = self.module(), hardware.PRECISIONS[self.precision]
+        module = self.module()
         written: dict[str, list[torch.Tensor]] = {"ours": [], "theirs": []}
 
         with hardware.threads(self.threads), torch.inference_mode():
@@ -53,9 +53,7 @@ class Beam:
                 lambda pair: written["theirs"].append(self.theirs(module, pair, published)),
                 self.pairs,
             )
-            a, b = torch.randn(2048, 2048, dtype=dtype), torch.randn(2048, 2048, dtype=dtype)
-            product = products.Product(b, None, dtype)
-            peak = 2 * 2048**3 / min(seconds(lambda _: product(a), i) for i in range(5))
+            peak = bench.product_rate(self.precision)
             both = list(zip(written["ours"], written["theirs"], strict=True))
             same = int(sum((one == other).all(dim=1).sum() for one, other in both))
             # The fp32 module says nothing about which choices bf16 can tell apart.

@@ -228,7 +228,8 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     shape = np.frombuffer(content, ">u4", dimensions, 4).astype(int)
     if len(content) - head != shape.prod():
         raise InputError(f"corpus: {file} is cut short or damaged: {len(content) - head} bytes, not {shape.prod()}")
-    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
+    # Copied: torch warns of arrays that nobody may write to.
+    return np.frombuffer(content, np.uint8, offset=head).reshape(shape).copy()
 
 
 def _parquet(file: Path) -> tuple[np.ndarray, np.ndarray]:
