@@ -114,7 +114,8 @@ def minimise(
             optimizer.zero_grad()
             with hardware.mixed(dtype, device):
                 each = loss(images[rows]).float() * weight[rows]
-            scaler.scale(each.mean()).backward()
+            # The sum over the batch, as published: with the mean, Adam's decay of the weights would count for more.
+            scaler.scale(each.sum()).backward()
             scaler.step(optimizer)
             scaler.update()
             totals.append(each.detach().sum())
