@@ -89,7 +89,7 @@ class Claim:
         return Verdict(self, estimate if reached else unsettled(estimate), scale)
 
     def _scale_of(self, tables: Tables) -> Scale:
-        """How these runs compare with the source's: those of a language model are as large if they have its weights."""
+        """How these runs compare with the source's: as large, or smaller."""
         if all(table.empty for table in tables.values()):
             return "none"
         if self.scale == "simulation" or all(map(_as_published, tables.values())):
@@ -102,9 +102,14 @@ PUBLISHED_BLOCKS = 30_000
 
 
 def _as_published(table: pd.DataFrame) -> bool:
-    """Whether a language model's run is of the source's size: its weights, its text, all of it."""
+    """Whether a run is of the source's size: a language model with its weights, its text, all of it, or the VAE itself
+    with new latents in every batch of as many images as MNIST has."""
+    settings = family(table)
+    if str(table["family"].iloc[0]) == "vae":
+        passes = settings["epochs"] >= 30 and settings["latents"] == "fresh" and not settings["steps"]
+        return passes and settings["preset"] == "paper" and rows(table) >= 60_000 * settings["epochs"]
     large = rows(table) >= PUBLISHED_BLOCKS and str(table["corpus"].iloc[0]).startswith("wikitext-2")
-    return large and family(table).get("start") == "pretrained"
+    return large and settings.get("start") == "pretrained"
 
 
 def _all_the_same(table: pd.DataFrame) -> bool:

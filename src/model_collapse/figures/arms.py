@@ -46,34 +46,47 @@ def by_arm(
 
 
 @styled
-def histograms(table: pd.DataFrame, metric: str, generations: Sequence[int], *, xlabel: str) -> Figure:
-    """Items "bin L" of `metric` (share of rows with log10 value in [L, next L)), one step line per generation."""
+def histograms(
+    table: pd.DataFrame,
+    metric: str,
+    generations: Sequence[int],
+    *,
+    xlabel: str,
+    ylabel: str = "share of blocks",
+    log: bool = True,
+) -> Figure:
+    """Items "bin L" of `metric` (share of rows with value in [L, next L)), one step line per generation.
+
+    log  whether L is log10 of the value, and the axis logarithmic
+    """
     figure, ax = plt.subplots()
     colours = sns.color_palette("viridis", len(generations))
     for colour, g in zip(colours, generations, strict=True):
         shares = bins(table, metric, g)
-        ax.stairs(shares["share"], 10 ** _edges(shares), color=colour, lw=1.6, label=f"generation {g}")
-    ax.set(xscale="log", xlabel=xlabel, ylabel="share of blocks")
+        ax.stairs(shares["share"], _edges(shares, log), color=colour, lw=1.6, label=f"generation {g}")
+    ax.set(xscale="log" if log else "linear", xlabel=xlabel, ylabel=ylabel)
     every = bins(table, metric, None)
     filled = np.flatnonzero(every["share"] > 0)
-    edges = 10 ** _edges(every)
+    edges = _edges(every, log)
     ax.set_xlim(edges[max(filled[0] - 1, 0)], edges[min(filled[-1] + 2, len(every))])
-    plain_ticks(ax.xaxis)
+    if log:
+        plain_ticks(ax.xaxis)
     ax.legend()
     return figure
 
 
 def bins(table: pd.DataFrame, metric: str, generation: int | None) -> pd.DataFrame:
-    """Histogram items as columns low (log10), share (mean over replicates); all generations together if None."""
+    """Histogram items as columns low (a bin's left end), share (mean over replicates); all generations if None."""
     rows = stats.pick(table, metric, generation).astype({"item": str})
     rows = rows[rows["item"].str.startswith("bin ")]
     share = rows.groupby(rows["item"].str.removeprefix("bin ").astype(float))["value"].mean().sort_index()
     return pd.DataFrame({"low": share.index.to_numpy(), "share": share.to_numpy()})
 
 
-def _edges(shares: pd.DataFrame) -> np.ndarray:
+def _edges(shares: pd.DataFrame, log: bool) -> np.ndarray:
     low = shares["low"].to_numpy()
-    return np.append(low, 2 * low[-1] - low[-2])
+    ends = np.append(low, 2 * low[-1] - low[-2])
+    return 10**ends if log else ends
 
 
 @styled

@@ -1,0 +1,167 @@
+"""Claims about models of images: latents that narrow, classes that merge, and the three loops.
+
+Tables go by arm (`protocol_images.ARMS`): a chapter's own runs of any size answer the same questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from model_collapse import protocol_images, stats
+from model_collapse.claims import LEVEL, Claim, Tables, chains, level, lowest, times
+from model_collapse.protocol import Scale
+from model_collapse.stats import Estimate
+
+FLAT = 0.05
+"""By how much precision may fall and still count as flat."""
+
+NOTEBOOK = "notebook released with the paper (doi:10.5281/zenodo.10866595)"
+
+
+def of_arms(family: str, *arms: str, scale: Scale | None = None) -> Mapping[str, Mapping[str, Any]]:
+    """The runs of a claim: arm -> arguments of `run.plan`, all but the seed."""
+    size = scale or protocol_images.SCALES[family]["laptop"]
+    return {arm: protocol_images.arguments(family, arm, size) for arm in arms}
+
+
+def fifth(table: pd.DataFrame) -> float:
+    """The published notebook's last generation."""
+    return 5
+
+
+def _narrowing(tables: Tables) -> Estimate:
+    """Loss of latent standard deviation from one generation to the next, 1 to 5: the smallest of four."""
+    sd = chains(tables["published"], "latent_sd")
+    return lowest([stats.paired(sd[g], sd[g + 1], level(4)) for g in range(1, 5)])
+
+
+def _narrowed(tables: Tables) -> Estimate:
+    """Latent standard deviation in generation 5 over that in generation 1."""
+    sd = chains(tables["published"], "latent_sd")
+    return times(sd[5], sd[1], LEVEL)
+
+
+def _harder(tables: Tables) -> Estimate:
+    """Gain of training loss from one generation to the next, 0 to 5: the smallest of five."""
+    loss = chains(tables["published"], "training_loss")
+    return lowest([stats.paired(loss[g + 1], loss[g], level(5)) for g in range(5)])
+
+
+def _merged(tables: Tables) -> Estimate:
+    """Loss of the classifier's confidence, and of the entropy of classes, since generation 0: the smaller."""
+    lost = (chains(tables["published"], metric) for metric in ("confidence", "class_entropy"))
+    return lowest([stats.paired(values[0], values.iloc[:, -1], level(2)) for values in lost])
+
+
+def _ordered(tables: Tables) -> Estimate:
+    """Frechet distance at the end, full less augmentation and augmentation less fresh: the smaller."""
+    end = [chains(tables[arm], "frechet").iloc[:, -1] for arm in ("full", "augmentation", "fresh")]
+    return lowest([stats.paired(worse, better, level(2)) for worse, better in pairwise(end)])
+
+
+def _prettier(tables: Tables) -> Estimate:
+    """Recall lost to a bias, and precision won plus FLAT, mean over all generations: the smaller."""
+    (recall, precision), (recall_biased, precision_biased) = (
+        [chains(tables[arm], "manifold", item).mean(axis=1, skipna=False) for item in ("recall", "precision")]
+        for arm in ("full", "pretty")
+    )
+    lost, won = (recall, recall_biased), (precision_biased + FLAT, precision)
+    return lowest([stats.paired(a, b, level(2)) for a, b in (lost, won)])
+
+
+CLAIMS = (
+    Claim(
+        id="VA-1",
+        statement="what VAEs write narrows in the latent space of the first",
+        source=NOTEBOOK,
+        measured="standard deviation of generation 0's latent means, generation g less g + 1, g = 1 to 4, the smallest",
+        band=(0, np.inf),
+        reason="strictly decreasing in all five published runs",
+        runs=of_arms("vae", "published"),
+        check=_narrowing,
+        chapter="vae",
+        ends=fifth,
+        published="0.70, 0.60, 0.53, 0.49, 0.46 (one of five runs)",
+        definition=(4,),
+        scale="small",
+    ),
+    Claim(
+        id="VA-1b",
+        statement="every VAE finds its own diet harder than the one before",
+        source=NOTEBOOK,
+        measured="training loss in the last pass in nats per image, generation g + 1 less g, g = 0 to 4, the smallest",
+        band=(0, np.inf),
+        reason="strictly increasing in the published run",
+        runs=of_arms("vae", "published"),
+        check=_harder,
+        chapter="vae",
+        ends=fifth,
+        published="98.6 on real images, then 123, 135, 144, 152, 158 (per batch of 256: 25,250 to 40,544)",
+        definition=(4,),
+        scale="small",
+    ),
+    Claim(
+        id="VA-1c",
+        statement="in four generations latents lose a quarter to a half of their spread",
+        source=NOTEBOOK,
+        measured="standard deviation of generation 0's latent means, generation 5 over generation 1",
+        band=(0.55, 0.75),
+        reason="the published runs have 0.62 to 0.67; band of the claim list, set before any run",
+        runs=of_arms("vae", "published"),
+        check=_narrowed,
+        chapter="vae",
+        ends=fifth,
+        published="0.62 to 0.67",
+        definition=(4,),
+        scale="small",
+    ),
+    Claim(
+        id="VA-2",
+        statement="VAEs' digits of different classes merge",
+        source="Shumailov et al. 2024, supplement, Fig. 7 (doi:10.1038/s41586-024-07566-y)",
+        measured="loss of a fixed classifier's confidence, and of the entropy of its classes in nats, since generation "
+        "0, the smaller",
+        band=(0, np.inf),
+        reason="both fall, set before any run",
+        runs=of_arms("vae", "published"),
+        check=_merged,
+        chapter="vae",
+        ends=fifth,
+        published="digits mixed by generation 20 (a picture, no number)",
+        definition=(6,),
+        scale="small",
+    ),
+    Claim(
+        id="FR-1",
+        statement="a loop without real images ends worst, with the same real images better, with new ones best",
+        source="Alemohammad et al. 2024, arXiv:2307.01850",
+        measured="Frechet distance at the end, full less augmentation and augmentation less fresh, the smaller",
+        band=(0, np.inf),
+        reason="the order of the three loops, set before any run",
+        runs=of_arms("vae", "full", "augmentation", "fresh"),
+        check=_ordered,
+        chapter="vae",
+        ends=fifth,
+        definition=(2,),
+        scale="small",
+    ),
+    Claim(
+        id="FR-2",
+        statement="a taste for typical pictures keeps quality and costs variety",
+        source="Alemohammad et al. 2024, arXiv:2307.01850",
+        measured=f"recall lost to the bias, and precision won plus {FLAT}, mean over generations, the smaller",
+        band=(0, np.inf),
+        reason=f"recall falls and precision rises or is flat, within {FLAT}; set before any run",
+        runs=of_arms("diffusion", "full", "pretty"),
+        check=_prettier,
+        chapter="diffusion",
+        ends=lambda table: 1,
+        definition=(4,),
+        scale="small",
+    ),
+)
