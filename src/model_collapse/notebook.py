@@ -220,7 +220,7 @@ def runs_folder() -> Path:
     return folder
 
 
-def prepare_colab(extras: tuple[str, ...] = ("lm",)) -> None:
+def prepare_colab(extras: tuple[str, ...] = ("lm", "images")) -> None:
     """On Colab, after the package: install what it needs and Colab lacks, and say where results are saved.
 
     Nothing that is there is touched: the versions in place are given to pip as constraints, because another torch or

@@ -22,6 +22,18 @@ FLAT = 0.05
 
 NOTEBOOK = "notebook released with the paper (doi:10.5281/zenodo.10866595)"
 
+PUBLISHED_SD = (
+    (0.700, 0.601, 0.554, 0.489, 0.467),
+    (0.695, 0.594, 0.530, 0.484, 0.431),
+    (0.692, 0.609, 0.534, 0.489, 0.458),
+    (0.678, 0.605, 0.523, 0.483, 0.428),
+    (0.674, 0.608, 0.527, 0.468, 0.433),
+)
+"""Standard deviation of latent means in generations 1 to 5 of the five runs in that notebook, from 100 images each."""
+
+PUBLISHED_LOSS = tuple(batch / 256 for batch in (25_250, 31_514, 34_555, 36_804, 38_883, 40_544))
+"""Training loss in generations 0 to 5 of its run, in nats per image: it printed sums over batches of 256."""
+
 
 def of_arms(family: str, *arms: str, scale: Scale | None = None) -> Mapping[str, Mapping[str, Any]]:
     """The runs of a claim: arm -> arguments of `run.plan`, all but the seed."""
@@ -32,6 +44,13 @@ def of_arms(family: str, *arms: str, scale: Scale | None = None) -> Mapping[str,
 def fifth(table: pd.DataFrame) -> float:
     """The published notebook's last generation."""
     return 5
+
+
+def published() -> pd.DataFrame:
+    """The published numbers as rows of a tidy table: replicate, generation, metric, item, value."""
+    sd = [(run, g, "latent_sd", value) for run, values in enumerate(PUBLISHED_SD) for g, value in enumerate(values, 1)]
+    loss = [(0, g, "training_loss", value) for g, value in enumerate(PUBLISHED_LOSS)]
+    return pd.DataFrame([*sd, *loss], columns=["replicate", "generation", "metric", "value"]).assign(item="")
 
 
 def _narrowing(tables: Tables) -> Estimate:

@@ -53,6 +53,7 @@ def histograms(
     *,
     xlabel: str,
     ylabel: str = "share of blocks",
+    yscale: str = "linear",
     log: bool = True,
 ) -> Figure:
     """Items "bin L" of `metric` (share of rows with value in [L, next L)), one step line per generation.
@@ -64,7 +65,7 @@ def histograms(
     for colour, g in zip(colours, generations, strict=True):
         shares = bins(table, metric, g)
         ax.stairs(shares["share"], _edges(shares, log), color=colour, lw=1.6, label=f"generation {g}")
-    ax.set(xscale="log" if log else "linear", xlabel=xlabel, ylabel=ylabel)
+    ax.set(xscale="log" if log else "linear", yscale=yscale, xlabel=xlabel, ylabel=ylabel)
     every = bins(table, metric, None)
     filled = np.flatnonzero(every["share"] > 0)
     edges = _edges(every, log)
