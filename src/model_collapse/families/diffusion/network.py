@@ -71,18 +71,16 @@ def noise_levels(settings: Diffusion) -> DDIMScheduler:
 
 
 def squared_error(module: torch.nn.Module, levels: DDIMScheduler, images: Tensor) -> Tensor:
-    """Mean over pixels (b,) of the squared error about images (b, side, side), each at a level drawn for it."""
-    x = scaled(images)
+    """Mean over pixels (b,) of the squared error about images (b, side, side), each at a level drawn for it.
+
+    Grey levels 0 .. 255 are -1 .. 1 to the network.
+    """
+    x = images[:, None].float() / 127.5 - 1
     noise = torch.randn_like(x)
     t = torch.randint(levels.config.num_train_timesteps, (len(x),), device=x.device)
     said = module(levels.add_noise(x, noise, t), t).sample.float()
     wanted = {"sample": x, "epsilon": noise, "v_prediction": levels.get_velocity(x, noise, t)}
     return (said - wanted[levels.config.prediction_type]).square().mean((1, 2, 3))
-
-
-def scaled(images: Tensor) -> Tensor:
-    """Grey levels 0 .. 255 (b, side, side) as numbers -1 .. 1 (b, 1, side, side)."""
-    return images[:, None].float() / 127.5 - 1
 
 
 def shards(settings: Diffusion, model: Fitted, n: int, rng: np.random.Generator) -> Iterator[Callable[[], Rows]]:
@@ -97,7 +95,8 @@ def shards(settings: Diffusion, model: Fitted, n: int, rng: np.random.Generator)
 def _write(settings: Diffusion, model: Fitted, n: int, seed: int) -> np.ndarray:
     """n images, uint8 (n, side, side), by steps of DDIM (Song, Meng & Ermon 2021, arXiv:2010.02502, eq. 12).
 
-    What the network takes for the image is cut to -1 .. 1 in every step. DDPM is DDIM with eta = 1.
+    What the network takes for the image is cut to -1 .. 1 in every step. DDPM is DDIM with eta = 1. Long steps lose
+    variance even where the network is never wrong: of normal pixels with sd 0.2, 20 of 1000 steps leave 71 % of it.
     """
     device = hardware.device()
     dtype = hardware.precision(settings.precision, device)
