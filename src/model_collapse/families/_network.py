@@ -20,6 +20,9 @@ from model_collapse.errors import InputError
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
+RISE = 20
+"""Steps in which a learning rate that decays rises first."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -80,6 +83,7 @@ def minimise(
     epochs: int | None = None,
     steps: int | None = None,
     parts: int = 1,
+    decay: bool = False,
 ) -> tuple[float, ...]:
     """Train `module` in place on the rows of `data`; the mean loss of a row in each pass, or in each of its parts.
 
@@ -88,29 +92,32 @@ def minimise(
 
     A row of weight w counts w / (mean weight) times. Rows come in a new order in each pass. With steps > 0 so many
     steps are taken, in as many passes as that needs, the last cut short; else `epochs` passes. Both are the settings'
-    own unless they are given. What is random in `loss` draws from torch's own generators, which the caller has seeded.
+    own unless they are given. With `decay` the learning rate rises during the first RISE steps, and falls linearly from
+    the settings' own to 0. What is random in `loss` draws from torch's own generators, which the caller has seeded.
 
     InputError if the loss stops being a number.
     """
     device = next(module.parameters()).device
-    images = torch.from_numpy(np.ascontiguousarray(data.rows.x)).to(device)  # type: ignore[union-attr]
+    images = torch.tensor(np.ascontiguousarray(data.rows.x)).to(device)  # type: ignore[union-attr]
     relative = np.ones(len(images)) if data.weight is None else data.weight / data.weight.mean()
     weight = torch.from_numpy(relative.astype(np.float32)).to(device)
     batch = min(settings.rows_per_step, len(images))
     per_pass = math.ceil(len(images) / batch)
-    left = (settings.steps if steps is None else steps) or (epochs or settings.epochs) * per_pass
+    steps = (settings.steps if steps is None else steps) or (epochs or settings.epochs) * per_pass
     dtype = hardware.precision(settings.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
     adam: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     optimizer = torch.optim.Adam(module.parameters(), **adam, fused=True)
     module.train()
     means = []
+    left = steps
     while left:
         order = torch.from_numpy(rng.permutation(len(images))).to(device)
         batches = order.split(batch)[:left]
-        left -= len(batches)
         totals = []
         for rows in batches:
+            if decay:
+                optimizer.param_groups[0]["lr"] = settings.learning_rate * min((steps - left + 1) / RISE, left / steps)
             optimizer.zero_grad()
             with hardware.mixed(dtype, device):
                 each = loss(images[rows]).float() * weight[rows]
@@ -119,6 +126,7 @@ def minimise(
             scaler.step(optimizer)
             scaler.update()
             totals.append(each.detach().sum())
+            left -= 1
         for some in torch.tensor_split(torch.arange(len(batches)), min(parts, len(batches))):
             means.append(float(torch.stack([totals[i] for i in some]).sum()) / sum(len(batches[i]) for i in some))
         if not all(map(math.isfinite, means)):
