@@ -1,6 +1,6 @@
 """Makes the recorded runs of the image experiments.
 
-    python records/images.py mnist|mnist-finite|toy-images [--minutes M] [--jobs N] [--out FOLDER] [--work FOLDER]
+    python records/images.py mnist|mnist-finite|diffusion|toy-images [--minutes M] [--jobs N] [--out FOLDER] [--work FOLDER]
 
 The same command goes on where it was cut: by --minutes, by Ctrl-C, or by force. At the end of every call, whatever all
 arms have finished is written as a valid record. README.md beside this file says what each record is.
@@ -50,12 +50,17 @@ class Plan:
         return {"images_trained": trained, "images_per_second": round(trained / turns["seconds"].sum(), 1)}
 
 
-VAE = protocol_images.SCALES["vae"]
+VAE, DIFFUSION = protocol_images.SCALES["vae"], protocol_images.SCALES["diffusion"]
 
 PLANS: Mapping[str, Plan] = {
     "toy-images": Plan("vae", replace(VAE["smoke"], n=64, generations=1), ("full", "control"), bins=("full",)),
     "mnist": Plan("vae", VAE["mnist"], ("published",), bins=("published",)),
     "mnist-finite": Plan("vae", VAE["mnist"], ("full",)),
+    "diffusion": Plan(
+        "diffusion",
+        replace(DIFFUSION["laptop"], generations=5, seeds=6, seed=1),
+        ("full", "pretty", "fresh", "accumulate", "control", "share-3", "healing"),
+    ),
 }
 
 
