@@ -1,6 +1,7 @@
 """Makes the recorded runs of the image experiments.
 
-    python records/images.py mnist|mnist-finite|diffusion|toy-images [--minutes M] [--jobs N] [--out FOLDER] [--work FOLDER]
+    python records/images.py mnist|mnist-finite|diffusion|toy-images [--minutes M] [--jobs N]
+        [--out FOLDER] [--work FOLDER]
 
 The same command goes on where it was cut: by --minutes, by Ctrl-C, or by force. At the end of every call, whatever all
 arms have finished is written as a valid record. README.md beside this file says what each record is.

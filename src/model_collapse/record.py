@@ -133,6 +133,7 @@ def versions() -> dict[str, str]:
         "tokenizers",
         "datasets",
         "diffusers",
+        "pillow",
         "scikit-learn",
     ):
         try:
