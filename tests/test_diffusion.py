@@ -205,6 +205,17 @@ def test_the_loss_of_the_best_prediction_of_one_image_is_nothing(prediction):
     np.testing.assert_allclose(wrong, 0.25, rtol=1e-3)
 
 
+def test_noise_levels_of_a_batch_are_spread_evenly_and_not_bound_to_a_row():
+    drawn = []
+    module = Known(lambda x, t: drawn.append(t.numpy()) or x)
+    image = torch.from_numpy(pictures(9, n=20))
+    with hardware.seeded(0, torch.device("cpu")):
+        for _ in range(50):
+            network.squared_error(module, network.noise_levels(QUICK), image)
+    assert np.array_equal(np.sort(drawn, axis=1), np.tile(np.arange(20), (50, 1)))
+    assert min(len(set(row)) for row in np.transpose(drawn)) > 10
+
+
 def test_rows_of_no_weight_have_no_influence():
     x, other = pictures(3), pictures(3)
     other[::2] = pictures(4)[::2]
