@@ -1,6 +1,6 @@
 """Makes the recorded runs of the image experiments.
 
-    python records/images.py mnist|mnist-finite|diffusion|toy-images [--minutes M] [--jobs N]
+    python records/images.py mnist|mnist-finite|digits-vae|digits-diffusion|toy-images [--minutes M] [--jobs N]
         [--out FOLDER] [--work FOLDER]
 
 The same command goes on where it was cut: by --minutes, by Ctrl-C, or by force. At the end of every call, whatever all
@@ -57,9 +57,15 @@ PLANS: Mapping[str, Plan] = {
     "toy-images": Plan("vae", replace(VAE["smoke"], n=64, generations=1), ("full", "control"), bins=("full",)),
     "mnist": Plan("vae", VAE["mnist"], ("published",), bins=("published",)),
     "mnist-finite": Plan("vae", VAE["mnist"], ("full",)),
-    "diffusion": Plan(
+    "digits-vae": Plan(
+        "vae",
+        VAE["digits"],
+        ("published", "full", "augmentation", "fresh", "accumulate", "control"),
+        bins=("published",),
+    ),
+    "digits-diffusion": Plan(
         "diffusion",
-        replace(DIFFUSION["laptop"], generations=5, seeds=6, seed=1),
+        DIFFUSION["digits"],
         ("full", "pretty", "fresh", "accumulate", "control", "share-3", "healing"),
     ),
 }

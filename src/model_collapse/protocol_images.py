@@ -73,8 +73,8 @@ PAPER: Mapping[str, Any] = {"family.preset": "paper", "family.epochs": 30}
 ALL_ARMS: Mapping[str, Any] = {**PAPER, "family.steps": 7050}
 """30 passes over 60,000 images in batches of 256, however large a training set is."""
 
-DENOISER: Mapping[str, Any] = {"family.preset": "small", "family.steps": 480, "family.evaluate": 256}
-"""512 images in batches of 32, 30 times."""
+DENOISER: Mapping[str, Any] = {"family.preset": "small", "family.steps": 400, "family.evaluate": 256}
+"""512 images in batches of 32, 25 times."""
 
 LARGE: Mapping[str, Any] = {"family.preset": "large", "family.steps": 5000}
 
@@ -88,7 +88,9 @@ SCALES: Mapping[str, Mapping[str, Scale]] = {
             model={**DIGITS, "family.steps": 80, "family.epochs": 20, "family.evaluate": 64},
             metrics=LATENTS,
         ),
-        "laptop": Scale("digits", 512, 5, 6, model=DIGITS, metrics=LATENTS),
+        "laptop": Scale("digits", 512, 5, 3, model=DIGITS, metrics=LATENTS),
+        # As many seeds as a verdict at 99.99 % asks for: what the claims of scale "small" are judged by.
+        "digits": Scale("digits", 512, 5, 12, seed=1, model=DIGITS, metrics=LATENTS),
         # All of MNIST and the published network, a third of its passes, in arithmetic that halves a processor's time.
         "mnist": Scale(
             "mnist", "all", 5, 3, model={**PAPER, "family.epochs": 10, "family.precision": "bf16"}, metrics=LATENTS
@@ -100,7 +102,8 @@ SCALES: Mapping[str, Mapping[str, Scale]] = {
         "smoke": Scale(
             "digits", 128, 3, 2, model={**DENOISER, "family.steps": 60, "family.evaluate": 64}, metrics=METRICS
         ),
-        "laptop": Scale("digits", 512, 4, 4, model=DENOISER, metrics=METRICS),
+        "laptop": Scale("digits", 512, 3, 3, model=DENOISER, metrics=METRICS),
+        "digits": Scale("digits", 512, 4, 6, seed=1, model=DENOISER, metrics=METRICS),
         "t4": Scale("mnist", 10_000, 5, 3, model=LARGE, metrics=METRICS),
         "paper": Scale("mnist", 30_000, 9, 5, model={**LARGE, "family.steps": 20_000}, metrics=METRICS),
     },

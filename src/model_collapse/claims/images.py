@@ -37,7 +37,7 @@ PUBLISHED_LOSS = tuple(batch / 256 for batch in (25_250, 31_514, 34_555, 36_804,
 
 def of_arms(family: str, *arms: str, scale: Scale | None = None) -> Mapping[str, Mapping[str, Any]]:
     """The runs of a claim: arm -> arguments of `run.plan`, all but the seed."""
-    size = scale or protocol_images.SCALES[family]["laptop"]
+    size = scale or protocol_images.SCALES[family]["digits"]
     return {arm: protocol_images.arguments(family, arm, size) for arm in arms}
 
 
