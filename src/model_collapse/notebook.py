@@ -101,13 +101,16 @@ def say(text: str) -> None:
     display({"text/markdown": text, "text/plain": text}, raw=True, metadata={MARK: {"kind": "say"}})
 
 
-def verdict(claim: str, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Show what these tables say to the claim of that id: estimate, interval, allowed band, verdict."""
+def verdict(claim: str, tables: Mapping[str, pd.DataFrame], *, of: str = "") -> None:
+    """Show what these tables say to the claim of that id: estimate, interval, allowed band, verdict.
+
+    of  which run the tables are of, where a page shows several
+    """
     from model_collapse import claims
 
     judged = str(claims.named(claim).judge(tables))
     said, colon, outcome = judged.rpartition(": ")
-    say(f"*Claim* {said}{colon}**{outcome}**.")
+    say(f"*Claim{f', {of}:' * bool(of)}* {said}{colon}**{outcome}**.")
 
 
 def changes(
