@@ -104,13 +104,13 @@ PUBLISHED_BLOCKS = 30_000
 def _as_published(table: pd.DataFrame) -> bool:
     """Whether a run is of the source's size: a language model with its weights, its text, all of it, or the VAE itself
     with new latents in every batch of as many images as MNIST has."""
-    settings = family(table)
-    if str(table["family"].iloc[0]) == "vae":
-        published = settings["preset"] == "paper" and settings["latents"] == "fresh"
+    settings, kind, corpus = family(table), str(table["family"].iloc[0]), str(table["corpus"].iloc[0])
+    if kind == "vae":
+        published = settings["preset"] == "paper" and settings["latents"] == "fresh" and corpus == "mnist"
         # Half a batch more or less in each of 30 passes; with steps of their own all arms of a study have as many.
         return published and rows(table) >= 30 * 60_000 and not 0 < settings["steps"] < 7000
-    large = rows(table) >= PUBLISHED_BLOCKS and str(table["corpus"].iloc[0]).startswith("wikitext-2")
-    return large and settings.get("start") == "pretrained"
+    large = rows(table) >= PUBLISHED_BLOCKS and corpus.startswith("wikitext-2")
+    return kind == "opt" and large and settings.get("start") == "pretrained"
 
 
 def _all_the_same(table: pd.DataFrame) -> bool:
