@@ -35,6 +35,8 @@ MNIST = "ylecun/mnist"
 MNIST_REVISION = "77f3279092a1c1579b2250db8eafed0ad422088c"
 MNIST_FILES = tuple(f"mnist/{split}-00000-of-00001.parquet" for split in ("train", "test"))
 
+MOST_LABELS = 1000
+
 PARTS = {"train": "train", "test": "t10k"}
 """Our name of a part -> how MNIST's idx files call it."""
 
@@ -242,27 +244,28 @@ def _parquet(file: Path) -> tuple[np.ndarray, np.ndarray]:
         stored = pyarrow.parquet.ParquetFile(file)
         columns = stored.schema_arrow.names
         absent = [column for column in ("image", "label") if column not in columns]
-        table = None if absent else stored.read(["image", "label"])
-    except (pyarrow.ArrowException, OSError) as error:
+        table = stored.read([] if absent else ["image", "label"])
+        found = [] if absent else table["image"].to_pylist()
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:  # the last where a name is damaged
         raise InputError(f"corpus: {file} cannot be read; it is damaged, cut short or no parquet file") from error
-    if table is None:
+    if absent:
         raise InputError(f"corpus: {file} has no column `{absent[0]}` (it has {', '.join(columns) or 'no column'})")
-    if not len(table):
+    if not found:
         raise InputError(f"corpus: {file} is empty")
     decoded = []
-    for row, image in enumerate(table["image"].to_pylist()):
+    for row, image in enumerate(found):
         try:
             opened = Image.open(io.BytesIO(image["bytes"]))
-            if opened.mode != "L":
-                raise InputError(f"corpus: row {row} of {file} has mode {opened.mode}; only grey images (L) are read")
             decoded.append(np.asarray(opened))
-        except (OSError, TypeError, KeyError, SyntaxError) as error:
+        except (OSError, TypeError, KeyError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise InputError(f"corpus: row {row} of {file} holds no readable image") from error
+        if opened.mode != "L":
+            raise InputError(f"corpus: row {row} of {file} has mode {opened.mode}; only grey images (L) are read")
     shapes = {image.shape for image in decoded}
     if len(shapes) > 1:
         raise InputError(f"corpus: {file} has images of different shapes, {_listed(shapes)}")
-    try:
-        labels = np.array(table["label"].to_pylist(), np.int64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"corpus: column `label` of {file} does not hold whole numbers") from error
-    return np.stack(decoded), labels
+    labels = table["label"]
+    whole = pyarrow.types.is_integer(labels.type) and labels.null_count == 0
+    if not whole or not 0 <= min(values := labels.to_pylist()) <= max(values) < MOST_LABELS:
+        raise InputError(f"corpus: column `label` of {file} does not hold whole numbers from 0 to {MOST_LABELS - 1}")
+    return np.stack(decoded), np.array(values, np.int64)

@@ -69,7 +69,7 @@ def plan(
     if kind.reads == "images":
         pictures = images.load("digits" if corpus is None else corpus)
         n = len(pictures.train) if n == "all" else _checked("-n", Count, kind.rows if n is None else n)
-        pictures.source(n, **kind.reading())  # refuses what does not fit
+        pictures.source(n, **{**kind.reading(), "passes": 1})  # refuses what does not fit
         corpus, content = pictures.name, "".join([pictures.fingerprint, *kind.contents()])
     if kind.reads == "text":
         text = corpora.load("embedded" if corpus is None else corpus)

@@ -66,16 +66,31 @@ def _read(named: dict[str, np.ndarray]) -> Classifier:
 
 
 def _trained(pictures: Pictures) -> Classifier:
-    """scikit-learn's, stopped when a tenth of the images that it does not see is no longer classified better."""
+    """scikit-learn's, stopped when a tenth of the images that it does not see is no longer classified better.
+
+    InputError where that tenth cannot have an image of every class.
+    """
     from sklearn.neural_network import MLPClassifier
     from threadpoolctl import threadpool_limits
 
+    labels, counts = np.unique(pictures.train_labels, return_counts=True)
+    if len(labels) < 2 or counts.min() < 2 or len(pictures.train) < 10 * len(labels):
+        raise InputError(
+            f"corpus {pictures.name}: too few labelled images for a classifier; it takes two classes, two training "
+            "images of each, and ten times as many images as classes"
+        )
     network = MLPClassifier(HIDDEN, early_stopping=True, n_iter_no_change=10, max_iter=1000, random_state=SEED)
     # Products this small are slowed down by threads, above all where other processes have some too.
     with threadpool_limits(1):
         network.fit(_flat(pictures.train), pictures.train_labels)
-    layers = zip(network.coefs_, network.intercepts_, strict=True)
-    return Classifier(tuple((weights.astype(np.float32), bias.astype(np.float32)) for weights, bias in layers))
+    *hidden, (weights, bias) = zip(network.coefs_, network.intercepts_, strict=True)
+    if len(labels) == 2:
+        # Of two classes scikit-learn has the log odds of the second alone.
+        weights, bias = (np.stack([0 * part[..., 0], part[..., 0]], axis=-1) for part in (weights, bias))
+    # A label that no training image has is never given.
+    last = np.zeros((len(weights), pictures.classes)), np.full(pictures.classes, -np.inf)
+    last[0][:, labels], last[1][labels] = weights, bias
+    return Classifier(tuple((w.astype(np.float32), b.astype(np.float32)) for w, b in (*hidden, last)))
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

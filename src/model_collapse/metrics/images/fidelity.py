@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from model_collapse.errors import InputError
 from model_collapse.loop import Generation, Reference
 from model_collapse.metrics.images import pictures, real, written
 from model_collapse.metrics.images._classifier import classifier
@@ -34,7 +35,8 @@ def manifold(generation: Generation, reference: Reference) -> dict[str, float]:
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """The distance of `frechet` between two sets of features, (n, d) and (m, d)."""
+    """The distance of `frechet` between two sets of features, (n, d) and (m, d). InputError for fewer than two."""
+    _enough("frechet", 2, x, y)
     # (C C')^(1/2) has the trace of |R R''|, the singular values of the product of the two roots: none is formed.
     roots = [np.linalg.qr(part - part.mean(axis=0), mode="r") / np.sqrt(len(part) - 1) for part in (x, y)]
     common = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
@@ -43,7 +45,11 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def neighbourhoods(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> dict[str, float]:
-    """The items of `manifold` for features of real images x (n, d) and of written ones y (m, d)."""
+    """The items of `manifold` for features of real images x (n, d) and of written ones y (m, d).
+
+    InputError where one of them has no k-th neighbour of its own kind.
+    """
+    _enough("manifold", k + 1, x, y)
     from sklearn.metrics import pairwise_distances
     from sklearn.neighbors import NearestNeighbors
 
@@ -57,6 +63,11 @@ def neighbourhoods(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> dict[st
         "density": float(in_real.sum(axis=0).mean() / k),
         "coverage": float((distance.min(axis=1) < reach[0]).mean()),
     }
+
+
+def _enough(metric: str, least: int, *sets: np.ndarray) -> None:
+    if (fewest := min(map(len, sets))) < least:
+        raise InputError(f"{metric}: compares at least {least} images, real and written, not {fewest}; raise -n or family.evaluate")
 
 
 def _features(generation: Generation, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
