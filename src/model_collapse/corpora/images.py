@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import math
 import re
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -193,7 +194,7 @@ def _folder(folder: Path, name: str, revision: str = "local") -> Pictures:
 
 
 def _check(name: str, part: str, images: np.ndarray, labels: np.ndarray) -> None:
-    if len(images) == 0:
+    if images.size == 0:
         raise InputError(f"corpus {name}: its {part} part is empty")
     if images.shape[1] != images.shape[2]:
         raise InputError(f"corpus {name}: its {part} images are not square, {_listed({images.shape[1:]})}")
@@ -227,9 +228,9 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     head = 4 + 4 * dimensions
     if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) < head:
         raise InputError(f"corpus: {file} is no idx file of bytes with {dimensions} dimension{'s' * (dimensions > 1)}")
-    shape = np.frombuffer(content, ">u4", dimensions, 4).astype(int)
-    if len(content) - head != shape.prod():
-        raise InputError(f"corpus: {file} is cut short or damaged: {len(content) - head} bytes, not {shape.prod()}")
+    shape = np.frombuffer(content, ">u4", dimensions, 4).tolist()
+    if len(content) - head != math.prod(shape):
+        raise InputError(f"corpus: {file} is cut short or damaged: {len(content) - head} bytes, not {math.prod(shape)}")
     # Copied: torch warns of arrays that nobody may write to.
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape).copy()
 

@@ -67,7 +67,9 @@ def neighbourhoods(x: np.ndarray, y: np.ndarray, k: int = NEIGHBOURS) -> dict[st
 
 def _enough(metric: str, least: int, *sets: np.ndarray) -> None:
     if (fewest := min(map(len, sets))) < least:
-        raise InputError(f"{metric}: compares at least {least} images, real and written, not {fewest}; raise -n or family.evaluate")
+        raise InputError(
+            f"{metric}: compares at least {least} images, real and written, not {fewest}; raise -n or family.evaluate"
+        )
 
 
 def _features(generation: Generation, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
