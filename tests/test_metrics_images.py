@@ -99,7 +99,7 @@ def by_hand(x: np.ndarray, y: np.ndarray, k: int) -> dict[str, float]:
 @pytest.mark.parametrize(("seed", "k"), [(0, 1), (1, 3), (2, 5)])
 def test_neighbourhoods_are_what_a_loop_counts(seed: int, k: int):
     rng = np.random.default_rng(seed)
-    x, y = rng.standard_normal((24, 2)), rng.standard_normal((17, 2)) + 2.0
+    x, y = rng.standard_normal((24, 2)), rng.standard_normal((17, 2)) + 2.5
     found = neighbourhoods(x, y, k)
     assert found == pytest.approx(by_hand(x, y, k))
     assert list(found) == ["precision", "recall", "density", "coverage"]

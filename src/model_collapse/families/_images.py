@@ -54,6 +54,8 @@ class Images(Starting):
 class Trained(Images):
     """A family of images whose model is a network that is trained by steps of Adam."""
 
+    # Nothing else makes a chain large: with `passes` every epoch has images of its own.
+    width: ClassVar[str] = "epochs"
     metrics: ClassVar[tuple[str, ...]] = ("training_loss", *Images.metrics)
 
     def device(self) -> str:
