@@ -15,7 +15,7 @@ def mse(generation: Generation, reference: Reference) -> float:
     """Mean over pictures and pixels of the squared difference of a copy and its original, in grey levels squared.
 
     InputError where row i does not go back to original i: that takes given=original, or regime replace and
-    given=training.
+    given=training, and as many rows as originals.
     """
     given, originals, t = generation.given, reference.source.train.rows, generation.t
     assert isinstance(given, Rows) and isinstance(originals, Rows)
@@ -23,7 +23,10 @@ def mse(generation: Generation, reference: Reference) -> float:
     train = generation.train
     last_copies = bool(np.all(train.born == t)) and np.array_equal(given.x, train.rows.x)  # type: ignore[union-attr]
     if not last_copies and not np.array_equal(given.x, first):
-        raise InputError("psnr, mse: row i is no copy of picture i; set --given original, or training with replace")
+        raise InputError(
+            "psnr, mse: row i is no copy of picture i; set --given original, or training with replace, and take no "
+            "regime that writes fewer than n rows"
+        )
     copied = written(generation, reference)
     return float(np.mean((copied.astype(float) - first[: len(copied)]) ** 2))
 
