@@ -41,8 +41,9 @@ METRICS = ("training_loss", "sharpness", "latent_sd", "frechet")
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Starting others takes longer than the work."""
+    """Starting others takes longer than the work, and so does waiting for the disk to have it for good."""
     monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def vae(**more: Any) -> record.Run:
@@ -148,6 +149,27 @@ def test_a_killed_run_goes_on_to_the_same_bits(where: str, straight: Any, tmp_pa
     finished = {"model-0000": 0, "generation-0000": 1, "model-0002": 2, "generation-0002": 3, "block-0000.done": 4}
     assert len(fits) == 4 - finished[where], "what is finished is not fitted again"
     assert sorted(os.listdir(tmp_path)) == ["run.parquet", "run.parquet.images.parquet"]
+
+
+@pytest.mark.parametrize("where", ["shards-0001/00001", "generation-0001"])
+def test_a_killed_diffusion_goes_on_from_its_base(where: str, tmp_path: Path, monkeypatch: Any):
+    """Its images are written in shards, its generations start from one model, and new noise comes at every step."""
+    pytest.importorskip("diffusers")
+    from model_collapse.families.diffusion import network
+
+    monkeypatch.setattr(network, "SHARD", 10)
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    settings = {"base_steps": 3, "steps": 2, "timesteps": 10, "sampling_steps": 2, "start": "base", "sampler": "ddpm"}
+    settings = {f"family.{key}": value for key, value in (settings | {"evaluate": 20}).items()}
+    planned = plan("diffusion", n=24, generations=2, seed=2, metrics=("sharpness",), settings=settings)
+    undisturbed, out = execute(planned), tmp_path / "run.parquet"
+    killed_at(monkeypatch, where, planned, out)
+    alike(execute(planned, out, keep_models=True), undisturbed)
+    family = registry.build(families, "diffusion", planned.family_args)
+    for t in (1, 2):
+        model = family.load(kept_models(out) / "block-0000" / f"model-{t:04d}")
+        shown = family.sample(model, 20, streams.stream(2)(-1, streams.SHOWN)).x
+        assert np.array_equal(pixels(undisturbed[1], t), shown)
 
 
 @pytest.mark.parametrize(

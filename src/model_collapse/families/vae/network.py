@@ -113,7 +113,7 @@ def encode(settings: Vae, model: Fitted, x: np.ndarray) -> np.ndarray:
     device = hardware.device()
     module = _built(model, device)
     with hardware.threads(settings.threads), _memory():
-        parts = torch.from_numpy(x).split(TOGETHER)
+        parts = torch.tensor(x).split(TOGETHER)
         return np.concatenate([module.encode(part.to(device).float() / 255)[0].cpu().numpy() for part in parts])
 
 
