@@ -90,10 +90,11 @@ def test_digits_are_those_of_scikit_learn_split_in_two():
     ours = sorted((picture.tobytes(), label) for picture, label in zip(grey, y.tolist(), strict=True))
     whole = zip(theirs.images.astype(int), theirs.target.tolist(), strict=True)
     assert ours == sorted((picture.tobytes(), label) for picture, label in whole)
-    for labels in (digits.train_labels, digits.test_labels):
-        # A shuffle, not the first and the last, which other people wrote: hypergeometric, five standard deviations.
-        share = np.bincount(labels, minlength=10) / len(labels)
-        assert np.abs(share - 0.1).max() < 0.1
+    # A shuffle: other people wrote the first digits than the last. 359 places of 1,797 lie in the middle on average,
+    # with a standard error of 0.014 of the whole.
+    places = {picture.tobytes(): place for place, picture in enumerate(theirs.images.astype(int))}
+    in_test = [places[picture.tobytes()] / 1797 for picture in grey[1438:]]
+    assert abs(np.mean(in_test) - 0.5) < 0.07
 
 
 def test_the_fingerprint_is_of_the_content_and_the_same_in_another_process():
