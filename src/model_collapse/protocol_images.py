@@ -102,7 +102,7 @@ SCALES: Mapping[str, Mapping[str, Scale]] = {
         "smoke": Scale(
             "digits", 128, 3, 2, model={**DENOISER, "family.steps": 60, "family.evaluate": 64}, metrics=METRICS
         ),
-        "laptop": Scale("digits", 512, 3, 3, model=DENOISER, metrics=METRICS),
+        "laptop": Scale("digits", 512, 3, 3, model={**DENOISER, "family.steps": 320}, metrics=METRICS),
         "digits": Scale("digits", 512, 4, 6, seed=1, model=DENOISER, metrics=METRICS),
         "t4": Scale("mnist", 10_000, 5, 3, model=LARGE, metrics=METRICS),
         "paper": Scale("mnist", 30_000, 9, 5, model={**LARGE, "family.steps": 20_000}, metrics=METRICS),
