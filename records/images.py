@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import study
 
-from model_collapse import protocol_images
+from model_collapse import families, protocol_images, registry
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
 
@@ -47,7 +47,9 @@ class Plan:
         """Images per second of all recorded generations: trained on, each as often as it was, over their seconds."""
         turns = pd.concat(table.drop_duplicates(["replicate", "generation"]) for table in tables.values())
         settings = next(iter(runs.values())).family_args
-        trained = len(turns) * next(iter(runs.values())).n * settings["epochs"]
+        one = next(iter(runs.values()))
+        batch = registry.build(families, self.family, settings).rows_per_step
+        trained = len(turns) * (settings["steps"] * batch or one.n * settings["epochs"])
         return {"images_trained": trained, "images_per_second": round(trained / turns["seconds"].sum(), 1)}
 
 
@@ -60,7 +62,7 @@ PLANS: Mapping[str, Plan] = {
     "digits-vae": Plan(
         "vae",
         VAE["digits"],
-        ("published", "full", "augmentation", "fresh", "accumulate", "control"),
+        ("published", "full", "drawn", "augmentation", "fresh", "accumulate", "control"),
         bins=("published",),
     ),
     "digits-diffusion": Plan(

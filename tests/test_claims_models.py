@@ -322,7 +322,8 @@ def test_runs_of_one_arm_are_shared():
 @pytest.mark.skipif("MODEL_COLLAPSE_DATA" not in os.environ, reason="MODEL_COLLAPSE_DATA names no folder of real data")
 def test_runs_on_real_text_are_accepted():
     small = [name for name in TRUE if named(name).scale == "small"]
-    assert {run.corpus for name in small for run in arms(named(name), 3).values()} == {"wikitext-2-v1", "embedded"}
+    corpora = {run.corpus for name in small for run in arms(named(name), 3).values()}
+    assert corpora == {"wikitext-2-v1", "embedded", "digits"}
 
 
 def toy(arm: str, **changes: Any) -> Run:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from model_collapse import families, registry
+from model_collapse.corpora import images
 from model_collapse.errors import InputError
 from model_collapse.protocol import Arm, Scale
 from model_collapse.record import Run
@@ -24,10 +25,11 @@ ARMS: Mapping[str, Arm] = {
     # The published notebook decodes new latents for every batch: each image is trained on once.
     "published": Arm("only what was written, new latents in every batch", settings={"family.latents": "fresh"}),
     "drawn": Arm("only what was written, pixels drawn", settings={"family.output": "bernoulli"}),
-    # full, augmentation and fresh are the loops of Alemohammad et al. 2024 (arXiv:2307.01850). The last two differ in
-    # nothing but whether the real half is of the first real images or new.
+    # full, augmentation and fresh are after the loops of Alemohammad et al. 2024 (arXiv:2307.01850), who add what was
+    # written to all real images. Here the last two have one size and share: they differ in nothing but whether the real
+    # half is of generation 0's images or drawn anew from those that it has not seen.
     "augmentation": Arm("half real, always the same set", "mix", {"regime.real_fraction": 0.5}),
-    "fresh": Arm("half real, new every time", "fresh", {"regime.real_fraction": 0.5}),
+    "fresh": Arm("half real, drawn anew every time", "fresh", {"regime.real_fraction": 0.5}),
     "accumulate": Arm("everything so far", "accumulate"),
     "control": Arm("control: real images only", "mix", {"regime.real_fraction": 1.0}),
     # Bohacek & Farid 2023 (arXiv:2311.12202) had 3.3 % of a model's own images in a training set.
@@ -63,8 +65,6 @@ DIGITS: Mapping[str, Any] = {
     "family.beta": 0.5,
     "family.steps": 640,
     "family.epochs": 40,
-    # In the arm fresh a model writes half of n, and distances of few images are larger: as many are measured in all.
-    "family.evaluate": 256,
 }
 """512 images in batches of 32, 40 times."""
 
@@ -73,7 +73,7 @@ PAPER: Mapping[str, Any] = {"family.preset": "paper", "family.epochs": 30}
 ALL_ARMS: Mapping[str, Any] = {**PAPER, "family.steps": 7050}
 """30 passes over 60,000 images in batches of 256, however large a training set is."""
 
-DENOISER: Mapping[str, Any] = {"family.preset": "small", "family.steps": 400, "family.evaluate": 256}
+DENOISER: Mapping[str, Any] = {"family.preset": "small", "family.steps": 400}
 """512 images in batches of 32, 25 times."""
 
 LARGE: Mapping[str, Any] = {"family.preset": "large", "family.steps": 5000}
@@ -85,7 +85,7 @@ SCALES: Mapping[str, Mapping[str, Scale]] = {
             128,
             2,
             2,
-            model={**DIGITS, "family.steps": 80, "family.epochs": 20, "family.evaluate": 64},
+            model={**DIGITS, "family.steps": 80, "family.epochs": 20},
             metrics=LATENTS,
         ),
         "laptop": Scale("digits", 512, 5, 3, model=DIGITS, metrics=LATENTS),
@@ -99,15 +99,20 @@ SCALES: Mapping[str, Mapping[str, Scale]] = {
         "paper": Scale("mnist", 30_000, 20, 5, model={**ALL_ARMS, "family.epochs": 60}, metrics=LATENTS),
     },
     "diffusion": {
-        "smoke": Scale(
-            "digits", 128, 3, 2, model={**DENOISER, "family.steps": 60, "family.evaluate": 64}, metrics=METRICS
-        ),
+        "smoke": Scale("digits", 128, 3, 2, model={**DENOISER, "family.steps": 60}, metrics=METRICS),
         "laptop": Scale("digits", 512, 3, 3, model={**DENOISER, "family.steps": 320}, metrics=METRICS),
         "digits": Scale("digits", 512, 4, 6, seed=1, model=DENOISER, metrics=METRICS),
         "t4": Scale("mnist", 10_000, 5, 3, model=LARGE, metrics=METRICS),
         "paper": Scale("mnist", 30_000, 9, 5, model={**LARGE, "family.steps": 20_000}, metrics=METRICS),
     },
 }
+
+
+PRESETS: Mapping[str, Mapping[int, Mapping[str, Any]]] = {
+    "vae": {8: {"family.preset": "small"}, 28: {"family.preset": "paper", "family.beta": 1.0}},
+    "diffusion": {8: {"family.preset": "small"}, 28: {"family.preset": "large"}},
+}
+"""Settings that go with pixels along an edge, for a reader's own images."""
 
 
 def run(family: str, arm: str, scale: Scale) -> Run:
@@ -120,13 +125,17 @@ def run(family: str, arm: str, scale: Scale) -> Run:
 def arguments(family: str, arm: str, scale: Scale) -> dict[str, Any]:
     """Arguments of `run.plan` for one arm at a scale, all but the seed."""
     chosen = ARMS[arm]
+    settings = {**scale.model, **chosen.settings}
+    if isinstance(scale.n, int):
+        # In the arm fresh a model writes half of n. Distances of few images are larger, so all arms are measured by it.
+        settings["family.evaluate"] = max(2, min(int(settings.get("family.evaluate", 1000)), scale.n // 2))
     return {
         "family": family,
         "regime": chosen.regime,
         "n": scale.n,
         "generations": scale.generations,
         "replicates": scale.seeds,
-        "settings": {**scale.model, **chosen.settings},
+        "settings": settings,
         "corpus": scale.corpus,
         "metrics": scale.metrics,
     }
@@ -138,15 +147,28 @@ def runs(family: str, arms: Iterable[str], scale: Scale) -> dict[str, Run]:
 
 
 def named(family: str, profile: str, **overrides: Any) -> Scale:
-    """The scale of a family's profile, with every override that is not None. InputError lists profiles."""
+    """The scale of a family's profile, with every override that is not None, and the preset that a corpus asks for.
+
+    InputError lists profiles.
+    """
     known = SCALES[family]
     if profile not in known:
         raise InputError(f"profile {profile}: this chapter has {', '.join(known)}")
-    return replace(known[profile], **{name: value for name, value in overrides.items() if value is not None})
+    scale = replace(known[profile], **{name: value for name, value in overrides.items() if value is not None})
+    if overrides.get("corpus") is None:
+        return scale
+    side, fits = images.load(scale.corpus).side, PRESETS[family]
+    if side not in fits:
+        raise InputError(
+            f"corpus={scale.corpus}: images of {side} x {side} pixels; {family} reads edges of "
+            f"{' or '.join(map(str, fits))} pixels"
+        )
+    return replace(scale, model={**scale.model, **fits[side]})
 
 
 def steps(run: Run) -> int:
     """Steps of the optimiser that a run takes in every generation, where it says how many, or as its epochs say."""
     settings = run.family_args
     family = registry.build(families, run.family, settings)
-    return settings["steps"] or settings["epochs"] * -(-run.n // family.rows_per_step)
+    rows, epochs = run.n * family.passes, settings["epochs"] // family.passes
+    return settings["steps"] or epochs * -(-rows // family.rows_per_step)

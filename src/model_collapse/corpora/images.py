@@ -110,7 +110,9 @@ class Pictures:
 
         def fresh(m: int, rng: np.random.Generator) -> Rows:
             if m > len(unused):
-                raise InputError(f"corpus {self.name} has only {len(unused)} unused images; {m} were asked for")
+                raise InputError(
+                    f"corpus {self.name} has only {len(unused)} unused images; {m} were asked for: lower -n or the share"
+                )
             return Rows(unused[np.sort(rng.permutation(len(unused))[:m])])
 
         return ImageSource(

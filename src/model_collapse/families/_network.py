@@ -88,7 +88,7 @@ def minimise(
     """Train `module` in place on the rows of `data`; the mean loss of a row in each pass, or in each of its parts.
 
     loss   images (b, side, side), uint8 on the module's device -> loss of each of them, (b,)
-    parts  equal parts of a pass whose losses are told apart
+    parts  equal parts of all steps whose losses are told apart, where a pass is as long as several; 1: pass by pass
 
     A row of weight w counts w / (mean weight) times. Rows come in a new order in each pass. With steps > 0 so many
     steps are taken, in as many passes as that needs, the last cut short; else `epochs` passes. Both are the settings'
@@ -109,13 +109,13 @@ def minimise(
     adam: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     optimizer = torch.optim.Adam(module.parameters(), **adam, fused=True)
     module.train()
-    means = []
+    totals: list[Tensor] = []
+    sizes: list[int] = []
+    ends: list[int] = []
     left = steps
     while left:
         order = torch.from_numpy(rng.permutation(len(images))).to(device)
-        batches = order.split(batch)[:left]
-        totals = []
-        for rows in batches:
+        for rows in order.split(batch)[:left]:
             if decay:
                 optimizer.param_groups[0]["lr"] = settings.learning_rate * min((steps - left + 1) / RISE, left / steps)
             optimizer.zero_grad()
@@ -126,11 +126,16 @@ def minimise(
             scaler.step(optimizer)
             scaler.update()
             totals.append(each.detach().sum())
+            sizes.append(len(rows))
             left -= 1
-        for some in torch.tensor_split(torch.arange(len(batches)), min(parts, len(batches))):
-            means.append(float(torch.stack([totals[i] for i in some]).sum()) / sum(len(batches[i]) for i in some))
-        if not all(map(math.isfinite, means)):
+        if not bool(torch.isfinite(torch.stack(totals)).all()):
             raise InputError(
                 f"family.lr={settings.learning_rate:g}: training diverged (the loss is no number); use a smaller one"
             )
-    return tuple(means)
+        ends.append(len(totals))
+    sums = torch.stack(totals).cpu().numpy().astype(float)
+    if parts > 1:
+        parts = min(parts, steps)
+        ends = [steps * (part + 1) // parts for part in range(parts)]
+    starts = [0, *ends[:-1]]
+    return tuple(float(sums[a:b].sum() / sum(sizes[a:b])) for a, b in zip(starts, ends, strict=True))
