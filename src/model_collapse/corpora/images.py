@@ -110,9 +110,8 @@ class Pictures:
 
         def fresh(m: int, rng: np.random.Generator) -> Rows:
             if m > len(unused):
-                raise InputError(
-                    f"corpus {self.name} has only {len(unused)} unused images; {m} were asked for: lower -n or the share"
-                )
+                asked = f"{m} were asked for; lower -n, or the share of real images"
+                raise InputError(f"corpus {self.name} has only {len(unused)} unused images; {asked}")
             return Rows(unused[np.sort(rng.permutation(len(unused))[:m])])
 
         return ImageSource(
