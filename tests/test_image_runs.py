@@ -290,7 +290,10 @@ def test_a_corpus_that_runs_out_is_one_line(regime: str, tmp_path: Path):
     settings = SMALL | {"family.latents": "fresh", "family.epochs": 60}
     settings |= {"regime.until": 0, "regime.real_fraction": 0.9} if regime == "heal" else {}
     settings |= {"regime.real_fraction": 0.9} if regime == "fresh" else {}
-    with pytest.raises(InputError, match=r"^corpus digits has only 1388 unused images; \d+ were asked for$"):
+    with pytest.raises(
+        InputError,
+        match=r"^corpus digits has only 1388 unused images; \d+ were asked for; lower -n, or the share of real images$",
+    ):
         execute(plan("vae", regime, n=50, generations=2, settings=settings), tmp_path / "x.parquet")
     assert os.listdir(tmp_path) == []
 

@@ -125,7 +125,10 @@ def test_a_source_has_the_first_images_and_draws_from_the_others():
     assert drawn[0] == drawn[1] != drawn[2]
     assert all(len(set(some)) == 20 and set(some) <= set(unused) for some in drawn), "none twice, all unused"
     assert sorted(x.tobytes() for x in source.draw(38, np.random.default_rng(0)).rows.x) == sorted(unused)
-    with pytest.raises(InputError, match=r"^corpus digits has only 38 unused images; 39 were asked for$"):
+    with pytest.raises(
+        InputError,
+        match=r"^corpus digits has only 38 unused images; 39 were asked for; lower -n, or the share of real images$",
+    ):
         source.draw(39, np.random.default_rng(0))
     whole = digits.source()
     assert len(whole.train) == 1438 and len(whole.test) == 359
