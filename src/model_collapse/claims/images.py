@@ -184,7 +184,7 @@ CLAIMS = (
         measured="recall lost to the bias beyond what it costs generation 0, and precision won over the unbiased arm "
         f"and over generation 0, plus {FLAT}, means over generations 1 to the last, whichever reaches lowest",
         band=(0, np.inf),
-        reason=f"recall falls faster, precision rises or is flat, within {FLAT}; set after a look at one seed, and that "
+        reason=f"recall falls faster, precision rises or is flat, within {FLAT}; set after a look at one seed, that "
         "over generation 0 added after the recorded run: both made it stricter",
         runs=of_arms("diffusion", "full", "pretty"),
         check=_prettier,
