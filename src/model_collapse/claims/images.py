@@ -14,7 +14,6 @@ import pandas as pd
 
 from model_collapse import protocol_images, stats
 from model_collapse.claims import LEVEL, Claim, Tables, chains, level, lowest, times
-from model_collapse.protocol import Scale
 from model_collapse.stats import Estimate
 
 FLAT = 0.05
@@ -35,10 +34,9 @@ PUBLISHED_LOSS = tuple(batch / 256 for batch in (25_250, 31_514, 34_555, 36_804,
 """Training loss in generations 0 to 5 of its run, in nats per image: it printed sums over batches of 256."""
 
 
-def of_arms(family: str, *arms: str, scale: Scale | None = None) -> Mapping[str, Mapping[str, Any]]:
+def of_arms(family: str, *arms: str) -> Mapping[str, Mapping[str, Any]]:
     """The runs of a claim: arm -> arguments of `run.plan`, all but the seed."""
-    size = scale or protocol_images.SCALES[family]["digits"]
-    return {arm: protocol_images.arguments(family, arm, size) for arm in arms}
+    return {arm: protocol_images.arguments(family, arm, protocol_images.SCALES[family]["digits"]) for arm in arms}
 
 
 def fifth(table: pd.DataFrame) -> float:

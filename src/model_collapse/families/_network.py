@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,6 +55,20 @@ def load(folder: Path) -> Fitted:
 def weights(module: nn.Module) -> dict[str, Tensor]:
     """A module's weights as a value."""
     return {name: w.detach().float().cpu().contiguous().clone() for name, w in module.state_dict().items()}
+
+
+def built(kind: Callable[..., nn.Module], model: Fitted, device: torch.device) -> Any:
+    """The module of a fitted network on the device; the model's own weights are left alone."""
+    # On "meta" nothing is drawn from the caller's generators.
+    with torch.device("meta"):
+        module = kind(**model.config)
+    module.load_state_dict({name: w.clone() for name, w in model.weights.items()}, assign=True)
+    return module.to(device)
+
+
+def memory() -> AbstractContextManager[None]:
+    """Turns exhausted memory into one line that says what to do."""
+    return hardware.memory("use --set family.batch=N with a smaller N")
 
 
 class Training(Protocol):

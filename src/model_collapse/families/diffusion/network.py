@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from model_collapse import hardware
 from model_collapse.data import Data, Rows
-from model_collapse.families._network import Fitted, minimise, weights
+from model_collapse.families._network import Fitted, built, memory, minimise, weights
 from model_collapse.families.diffusion import CHANNELS, SIDE
 
 if TYPE_CHECKING:
@@ -45,9 +44,9 @@ def shape(preset: str) -> dict[str, Any]:
 def fit(settings: Diffusion, data: Data, rng: np.random.Generator, start: Fitted | None) -> Fitted:
     """A network trained on the rows of `data` from the weights of `start`, or from random ones."""
     device = hardware.device()
-    with hardware.threads(settings.threads), hardware.seeded(int(rng.integers(2**63)), device), _memory():
+    with hardware.threads(settings.threads), hardware.seeded(int(rng.integers(2**63)), device), memory():
         config = shape(settings.preset) if start is None else start.config
-        module = _built(start, device) if start else UNet2DModel(**config).to(device)
+        module = built(UNet2DModel, start, device) if start else UNet2DModel(**config).to(device)
         levels = noise_levels(settings)
 
         def loss(images: Tensor) -> Tensor:
@@ -107,8 +106,8 @@ def _write(settings: Diffusion, model: Fitted, n: int, seed: int) -> np.ndarray:
     eta = 1.0 if settings.sampler == "ddpm" else settings.eta
     levels = noise_levels(settings)
     levels.set_timesteps(settings.sampling_steps)
-    with hardware.threads(settings.threads), hardware.seeded(seed, device), _memory():
-        module = _built(model, device).eval()
+    with hardware.threads(settings.threads), hardware.seeded(seed, device), memory():
+        module = built(UNet2DModel, model, device).eval()
         size = (n, 1, settings.side, settings.side)
 
         def noise() -> Tensor:
@@ -121,15 +120,3 @@ def _write(settings: Diffusion, model: Fitted, n: int, seed: int) -> np.ndarray:
             new = noise() if eta else None
             x = levels.step(said, t, x, eta, use_clipped_model_output=True, variance_noise=new).prev_sample
         return ((x[:, 0].clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
-
-
-def _built(model: Fitted, device: torch.device) -> UNet2DModel:
-    # On "meta" nothing is drawn from the caller's generators.
-    with torch.device("meta"):
-        module = UNet2DModel(**model.config)
-    module.load_state_dict({name: w.clone() for name, w in model.weights.items()}, assign=True)
-    return module.to(device)
-
-
-def _memory() -> AbstractContextManager[None]:
-    return hardware.memory("use --set family.batch=N with a smaller N")

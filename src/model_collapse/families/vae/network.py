@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch.nn import functional
 
 from model_collapse import hardware
 from model_collapse.data import Data
-from model_collapse.families._network import Fitted, minimise, weights
+from model_collapse.families._network import Fitted, built, memory, minimise, weights
 
 if TYPE_CHECKING:
     from model_collapse.families.vae import Vae
@@ -67,7 +66,7 @@ def fit(settings: Vae, data: Data, rng: np.random.Generator) -> Fitted:
 
     config = {**SHAPES[settings.preset], "latent": settings.latent}
     device = hardware.device()
-    with hardware.threads(settings.threads), hardware.seeded(int(rng.integers(2**63)), device), _memory():
+    with hardware.threads(settings.threads), hardware.seeded(int(rng.integers(2**63)), device), memory():
         module = _placed(Network(**config), device)
 
         def loss(images: Tensor) -> Tensor:
@@ -95,7 +94,7 @@ def sample(settings: Vae, model: Fitted, n: int, rng: np.random.Generator) -> np
     device = hardware.device()
     module = _built(model, device)
     written = np.empty((n, settings.side, settings.side), np.uint8)
-    with hardware.threads(settings.threads), _memory():
+    with hardware.threads(settings.threads), memory():
         for first in range(0, n, TOGETHER):
             part = written[first : first + TOGETHER]
             z = torch.from_numpy(rng.standard_normal((len(part), settings.latent), np.float32)).to(device)
@@ -112,23 +111,15 @@ def encode(settings: Vae, model: Fitted, x: np.ndarray) -> np.ndarray:
     """Means of the latents of images, (n, latent), in fp32 whatever the training precision."""
     device = hardware.device()
     module = _built(model, device)
-    with hardware.threads(settings.threads), _memory():
+    with hardware.threads(settings.threads), memory():
         parts = torch.tensor(x).split(TOGETHER)
         return np.concatenate([module.encode(part.to(device).float() / 255)[0].cpu().numpy() for part in parts])
 
 
 def _built(model: Fitted, device: torch.device) -> Network:
-    # On "meta" nothing is drawn from the caller's generators.
-    with torch.device("meta"):
-        module = Network(**model.config)
-    module.load_state_dict(model.weights, assign=True)
-    return _placed(module, device).eval()
+    return _placed(built(Network, model, device), device).eval()
 
 
 def _placed(module: Network, device: torch.device) -> Network:
     """On the device, its weights in the order of memory in which convolutions are fastest."""
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _memory() -> AbstractContextManager[None]:
-    return hardware.memory("use --set family.batch=N with a smaller N")
