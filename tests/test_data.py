@@ -75,7 +75,7 @@ def test_taking_from_moments_is_refused_in_one_line():
     for refused in (lambda: data.take(np.arange(2)), lambda: data.judged(np.ones(3, bool))):
         with pytest.raises(InputError, match=r"^exact sampling cannot subsample; set family\.sampling=draw$"):
             refused()
-    with pytest.raises(InputError, match=r"^exact sampling cannot weigh rows; set family\.sampling=draw$"):
+    with pytest.raises(InputError, match=r"^exact sampling cannot subsample; set family\.sampling=draw$"):
         data.judged(np.ones(3))
 
 

@@ -260,6 +260,59 @@ def test_a_filter_of_moments_is_refused():
             next(chain)
 
 
+@pytest.mark.parametrize("top_up", [False, True])
+def test_each_stacked_chain_drops_rows_of_its_own(top_up):
+    """Dropped rows have weight 0, or others of the chain stand in their place, no two of which come unequally often."""
+    family, source = stacked(N, 3)
+    keep = np.arange(N)[:, None] % np.array([1, 2, 5]) == 0
+
+    class Own:
+        def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+            return keep
+
+    Own.top_up = top_up
+    first, second = generations(source, family, Replace(), N, streams.stream(3), last=1, filters=[Own()])
+    wrote, train = first.sample.rows.x, second.train
+    assert len(train) == N
+    for r in range(3):
+        kept = wrote[keep[:, r], r, 0]
+        if top_up:
+            values, times = np.unique(train.rows.x[:, r, 0], return_counts=True)
+            np.testing.assert_array_equal(values, np.unique(kept))
+            assert np.ptp(times) <= 1 and train.weight is None
+        else:
+            np.testing.assert_array_equal(train.weight[:, r], keep[:, r])
+    np.testing.assert_array_equal(train.counted, N if top_up else [10, 5, 2])
+    alone = Data(
+        train.rows, np.where(np.arange(N)[:, None] < 3, 0, 1) + np.zeros((N, 3), int), train.author, train.weight
+    )
+    if not top_up:
+        np.testing.assert_allclose(alone.share_real, [0.3, 2 / 5, 1 / 2])
+
+
+def test_a_filter_that_chooses_among_candidates_gets_so_many_times_the_rows():
+    class Third:
+        candidates = 3
+
+        def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+            return np.arange(len(data)) < len(data) // 3
+
+    family = Echo()
+    run = list(generations(numbered(), family, Replace(), N, streams.stream(0), last=2, filters=[Third()]))
+    assert [len(generation.sample) for generation in run] == [3 * N] * 3
+    assert [len(generation.train) for generation in run] == [N] * 3
+
+
+def test_a_filter_that_leaves_nothing_is_refused_by_name():
+    class Nothing:
+        def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+            return np.zeros(len(data), bool)
+
+    chain = generations(numbered(), Echo(), Replace(), N, streams.stream(0), last=1, filters=[Nothing()])
+    with pytest.raises(InputError, match="filter nothing: nothing is left to train on of 10 rows"):
+        list(chain)
+
+
 # Memory ------------------------------------------------------------------------------------------------------------
 
 

@@ -227,24 +227,54 @@ class Data:
             self, weight=np.full(self.born.shape, float(weight)) * (1 if self.weight is None else self.weight)
         )
 
-    def judged(self, verdict: np.ndarray) -> Data:
-        """What a filter leaves: the rows where a bool `verdict` (n,) is true, or all rows with the weights it gives.
+    def judged(self, verdict: np.ndarray, refill: np.random.Generator | None = None) -> Data:
+        """What a filter leaves: the rows where a bool `verdict` is true, or all rows with the weights it gives.
 
-        Weights have shape (n,), or that of `born`; those of several filters multiply.
+        Both have shape (n,), or (n, R) where each of R chains has a judgement of its own. Stacked chains have equally
+        many rows, so a row that only some of them drop stays, with weight 0 there. Weights of several filters multiply.
+
+        refill  if given, the rows that are kept are repeated in random order until they are as many as before; none
+                comes again before all have come equally often
         """
-        shapes = {(len(self),)} if verdict.dtype == bool else {(len(self),), self.born.shape}
-        if verdict.shape not in shapes:
-            raise ValueError(f"a filter's verdict has one entry per row, shape ({len(self)},), not {verdict.shape}")
-        if verdict.dtype == bool:
-            return self.take(np.flatnonzero(verdict))
+        n, chains = len(self), self.rows.chains
+        if verdict.shape not in {(n,), (n, chains)}:
+            raise ValueError(f"a filter's verdict has one entry per row, shape ({n},) or {(n, chains)}")
         if isinstance(self.rows, Statistics):
-            raise InputError("exact sampling cannot weigh rows; set family.sampling=draw")
-        return replace(self, weight=verdict if self.weight is None else verdict * self.weight)
+            raise InputError("exact sampling cannot subsample; set family.sampling=draw")
+        if verdict.dtype == bool:
+            if not verdict.any(axis=0).all():
+                raise InputError(f"nothing is left to train on of {n} rows")
+            if refill is not None:
+                columns = [_repeated(np.flatnonzero(kept), n, refill) for kept in np.atleast_2d(verdict.T)]
+                return self.take(columns[0] if verdict.ndim == 1 else np.stack(columns, axis=1))
+            if verdict.ndim == 1:
+                return self.take(np.flatnonzero(verdict))
+        weight = verdict.astype(float)
+        if self.weight is not None:
+            one, other = np.atleast_1d(weight), self.weight
+            weight = one * other if one.ndim == other.ndim else one.reshape(n, -1) * other.reshape(n, -1)
+        return replace(self, weight=weight)
+
+    @property
+    def counted(self) -> np.ndarray:
+        """How many rows have a weight above 0: a scalar array, or (R,) where chains differ in it."""
+        if self.weight is None or isinstance(self.rows, Statistics):
+            return np.array(len(self))
+        return np.count_nonzero(self.weight, axis=0)
 
     @property
     def share_real(self) -> np.ndarray:
-        """Share of rows that people made: a scalar array, or (R,) where every chain has its own rows."""
-        return np.average(self.born == PEOPLE, axis=0, weights=self.size)
+        """Share of rows that people made: a scalar array, or (R,) where every chain has its own; not of weight 0."""
+        if self.weight is None or self.weight.all():
+            return np.average(self.born == PEOPLE, axis=0, weights=self.size)
+        made, counts = (x.reshape(len(self), -1) for x in (self.born == PEOPLE, self.weight > 0))
+        return np.squeeze((made & counts).sum(axis=0) / counts.sum(axis=0))
+
+
+def _repeated(index: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n of these, each as often as any other, or once more."""
+    rounds = -(-n // len(index))
+    return np.concatenate([rng.permutation(index) for _ in range(rounds)])[:n]
 
 
 def _stack(columns: list[np.ndarray]) -> np.ndarray:

@@ -5,6 +5,7 @@ source -> regime (-> filter) -> training set -> family.fit -> model -> family.sa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
@@ -13,6 +14,7 @@ import numpy as np
 
 from model_collapse import streams
 from model_collapse.data import Data, Rows, Source, Statistics, deal
+from model_collapse.errors import InputError
 from model_collapse.streams import Stream
 
 Given = Literal["original", "training", "fresh"]
@@ -70,7 +72,8 @@ class Family(Protocol):
 class Regime(Protocol):
     """How the next training set is put together. `needs`: how much of the past it reads.
 
-    A regime that wants samples of another size than n also has `size(t, n)`: how many rows generation t writes.
+    A regime that wants samples of another size than n also has `size(t, n)`: how many rows generation t writes. One
+    whose attribute `whole` is true trains on all that was written, however much, so that a filter may choose from more.
     """
 
     needs: ClassVar[Literal["nothing", "last", "all"]]
@@ -79,7 +82,15 @@ class Regime(Protocol):
 
 
 class Filter(Protocol):
-    """What a training set keeps, after the regime and before the fit: a mask (n,) of bool, or weights (n,)."""
+    """What a training set keeps, after the regime and before the fit: a mask of bool, or weights, one per row.
+
+    Shape (n,), or (n, R) where each of R stacked chains has a judgement of its own; see `Data.judged`.
+
+    A filter may also have
+    top_up       true: kept rows are repeated until the set is as large as it was; else it stays smaller
+    candidates   k: every generation writes k times as many rows, for the filter to choose from
+    check(family, corpus)   raises InputError, before any work, for what it cannot judge
+    """
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray: ...
 
@@ -130,6 +141,7 @@ def generations(
     """
     train = source.train
     size = getattr(regime, "size", lambda t, n: n)
+    candidates = math.prod(getattr(judge, "candidates", 1) for judge in filters)
     history: History | None = None
     reference: Reference | None = None
     for t in range(last + 1):
@@ -138,10 +150,10 @@ def generations(
             if filters:
                 rng = stream(t, streams.FILTER)
                 for judge in filters:
-                    train = train.judged(judge(train, rng, reference))
+                    train = _judged(judge, train, rng, reference)
         generation = saved.load(t, train) if saved is not None else None
         if generation is None:
-            generation = step(t, train, source, family, size(t, n), stream, given=given, start=start)
+            generation = step(t, train, source, family, size(t, n) * candidates, stream, given=given, start=start)
             if saved is not None:
                 saved.save(generation)
         reference = reference or Reference(generation, source, family)
@@ -155,6 +167,15 @@ def generations(
 def _begun(source: Source, wrote: Data, regime: Regime) -> History:
     """The history after generation 0."""
     return History(wrote, Data.concat([source.train, wrote]) if regime.needs == "all" else None)
+
+
+def _judged(judge: Filter, train: Data, rng: np.random.Generator, reference: Reference) -> Data:
+    """What a filter leaves of a training set."""
+    verdict = judge(train, rng, reference)
+    try:
+        return train.judged(verdict, rng if getattr(judge, "top_up", False) else None)
+    except InputError as error:
+        raise InputError(f"filter {type(judge).__name__.lower()}: {error}") from None
 
 
 def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows | Statistics:

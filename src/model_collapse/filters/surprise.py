@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -24,9 +24,13 @@ class Surprise:
     keep: Annotated[Literal["low", "high"], Field(description="the least, or the most, surprising rows")] = "low"
     share: Annotated[float, Field(gt=0, le=1, description="share of the rows that is kept")] = 0.5
 
-    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        if not isinstance(data.rows, Rows) or not hasattr(reference.family, "score"):
+    def check(self, family: Any, corpus: Any) -> None:
+        """InputError unless the family scores text."""
+        if not hasattr(family, "score"):
             raise InputError("--filter surprise: only a family that scores text has surprises; use opt or ngram")
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        assert isinstance(data.rows, Rows)
         nats = reference.family.score(reference.first.model, data.rows).mean(axis=1)
         order = np.argsort(nats if self.keep == "low" else -nats, kind="stable")
         kept = np.zeros(len(data), bool)

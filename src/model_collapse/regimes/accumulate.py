@@ -19,6 +19,7 @@ class Accumulate:
     """
 
     needs: ClassVar[Literal["all"]] = "all"
+    whole: ClassVar[bool] = True
 
     def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data:
         assert history.pool is not None

@@ -16,6 +16,7 @@ class Replace:
     """Training set t + 1 is the sample of generation t."""
 
     needs: ClassVar[Literal["last"]] = "last"
+    whole: ClassVar[bool] = True
 
     def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data:
         return history.last

@@ -275,11 +275,11 @@ class _Notes:
         count = len(named) * chains
         now = time.perf_counter()
         seconds, self.clock = (now - self.clock) / chains, now
-        share = np.broadcast_to(generation.train.share_real, chains)
+        share, counted = (np.broadcast_to(x, chains) for x in (generation.train.share_real, generation.train.counted))
         columns = {
             "replicate": pa.array(np.tile(np.arange(first, first + chains, dtype=np.int64), len(named))),
             "generation": pa.array(np.full(count, generation.t, np.int64)),
-            "n_train": pa.array(np.full(count, len(generation.train), np.int64)),
+            "n_train": pa.array(np.tile(counted, len(named)).astype(np.int64)),
             "share_real": pa.array(np.tile(share, len(named))),
             "metric": _labels([name for name, _, _ in named], chains),
             "item": _labels([item for _, item, _ in named], chains),

@@ -149,7 +149,8 @@ def _rows(run: Run) -> list[tuple[int, int]]:
     source = Source(Data.real(idle.sample(None, run.n, None)), fresh=lambda m, rng: idle.sample(None, m, rng))  # type: ignore[arg-type]
     regime = registry.build(regimes, run.regime, run.regime_args)
     chain = generations(source, idle, regime, run.n, streams.stream(run.seed), last=run.generations)
-    return [(len(generation.train), len(generation.sample)) for generation in chain]
+    more = math.prod(settings.get("candidates", 1) for _, settings in run.filters)
+    return [(len(generation.train), len(generation.sample) * more) for generation in chain]
 
 
 def _family(run: Run) -> Any:

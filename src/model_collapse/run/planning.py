@@ -58,7 +58,7 @@ def plan(
         parts[owner][name] = value
     kind = registry.build(families, family, parts["family"], "family")
     how = registry.build(regimes, regime, parts["regime"], "regime")
-    judges = tuple((name, asdict(registry.build(filters, name, parts[name]))) for name in filter)
+    judges = [(name, registry.build(filters, name, parts[name])) for name in filter]
     if given not in ("original", "training", "fresh"):
         raise InputError(f"--given: {given!r} is not allowed; it is original, training or fresh")
     taken = tuple(dict.fromkeys(metrics)) if metrics else kind.metrics
@@ -66,20 +66,23 @@ def plan(
     if kind.reads == "numbers" and corpus:
         raise InputError(f"--corpus: {family} reads no corpus")
     content = ""
+    read: Any = None
     if kind.reads == "images":
         pictures = images.load("digits" if corpus is None else corpus)
         n = len(pictures.train) if n == "all" else _checked("-n", Count, kind.rows if n is None else n)
         pictures.source(n, **{**kind.reading(), "passes": 1})  # refuses what does not fit
-        corpus, content = pictures.name, "".join([pictures.fingerprint, *kind.contents()])
+        read, corpus, content = pictures, pictures.name, "".join([pictures.fingerprint, *kind.contents()])
     if kind.reads == "text":
         text = corpora.load("embedded" if corpus is None else corpus)
         for name in taken:
             if name in KNOWN_LAW and text.world is None:
                 raise InputError(f"--metrics: {name} needs a corpus whose law is known (embedded), not {text.name}")
-        corpus, content = text.name, "".join([text.fingerprint, *kind.contents()])
+        read, corpus, content = text, text.name, "".join([text.fingerprint, *kind.contents()])
         if n == "all":
             # The text to pre-train on is no part of n.
             n = len(text.source(None, **{**kind.reading(), "pretrain": 1}).train)
+    for name, judge in judges:
+        _fits(name, judge, kind, how, regime, read)
     return Run(
         family=family,
         family_args=asdict(kind),
@@ -93,12 +96,25 @@ def plan(
         metrics=taken,
         every=_checked("--every", Count, every),
         block=kind.block_size,
-        filters=judges,
+        filters=tuple((name, asdict(judge)) for name, judge in judges),
         corpus=corpus or "",
         content=content,
         source=record.source_hash(),
         lock=record.lock_hash(),
     )
+
+
+def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any) -> None:
+    """InputError for a filter that cannot judge what these make."""
+    if getattr(family, "sampling", "draw") == "exact":
+        raise InputError(f"--filter {name}: exact sampling cannot subsample; set family.sampling=draw")
+    if getattr(judge, "candidates", 1) > 1 and not getattr(how, "whole", False):
+        raise InputError(
+            f"{name}.candidates: only replace and accumulate train on all that is written, so that there is more to "
+            f"choose from; {regime} does not"
+        )
+    if hasattr(judge, "check"):
+        judge.check(family, corpus)
 
 
 def _checked(argument: str, kind: Any, value: Any) -> Any:
