@@ -116,7 +116,7 @@ class Progress:
 
     def _count(self) -> int:
         return sum(
-            unit.run.generations + 1 if unit.result.exists() else len(list(unit.folder.glob("generation-????")))
+            unit.turns if unit.result.exists() else len(list(unit.place.glob("**/generation-????")))
             for unit in self.units
         )
 
