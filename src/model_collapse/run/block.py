@@ -176,7 +176,7 @@ def work(unit: Unit) -> None:
         pass
 
     def write(folder: Path) -> None:
-        tables = [part for notes in kept for part in notes.tables]
+        tables = [part for notes in kept for part in notes.tables()]
         for name in dict(tables):
             whole = pa.concat_tables([table for kind, table in tables if kind == name]).unify_dictionaries()
             pq.write_table(whole, folder / f"{name}.parquet", compression="zstd")
@@ -205,13 +205,16 @@ def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
     if unit.done:
         files = ((name, unit.result / f"{name}.parquet") for name in ("table", *record.WRITTEN))
         return [(name, pq.read_table(file)) for name, file in files if file.exists()]
-    return [part for one in unit.parties for part in _so_far(one)]
-
-
-def _so_far(unit: Unit) -> list[tuple[str, pa.Table]]:
-    """What is there of one model."""
-    if not unit.folder.exists():
+    if not unit.place.exists():
         return []
+    kept = [_so_far(one) for one in unit.parties]
+    turns = min(len(notes.rows) for notes in kept), min(len(notes.written) for notes in kept)
+    # Of models that read each other no more than all have.
+    return [part for notes in kept for part in notes.tables(*turns)]
+
+
+def _so_far(unit: Unit) -> _Notes:
+    """What is there of one model."""
     source = unit.source()
     notes = _Notes(
         unit, unit.family, source, Pieces(unit.family, unit.folder, unit.models, unit.choices, unit.run.run_id)
@@ -220,7 +223,7 @@ def _so_far(unit: Unit) -> list[tuple[str, pa.Table]]:
         # The training set counts only where metrics are taken, which they are not again.
         if notes.load(t, source.train) is None:
             break
-    return notes.tables
+    return notes
 
 
 class _Notes:
@@ -270,10 +273,9 @@ class _Notes:
             record.write_folder(self._folder(generation.t), lambda inside: self._checkpoint(generation, inside), {})
             self.pieces.saved(generation.t, self.unit.keep_models)
 
-    @property
-    def tables(self) -> list[tuple[str, pa.Table]]:
-        """Parts of the block's tables so far, each with its name."""
-        return [("table", rows) for rows in self.rows] + [(self.kind, rows) for rows in self.written]
+    def tables(self, rows: int | None = None, written: int | None = None) -> list[tuple[str, pa.Table]]:
+        """Parts of the block's tables so far, or the first so many of each, with their names."""
+        return [("table", part) for part in self.rows[:rows]] + [(self.kind, part) for part in self.written[:written]]
 
     def _folder(self, t: int) -> Path:
         return self.unit.folder / f"generation-{t:04d}"
