@@ -48,7 +48,7 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "exchange": Plan(protocol_exchange.SCALES["laptop"]),
+    "exchange": Plan(protocol_exchange.SCALES["recorded"]),
     "toy": Plan(replace(protocol_exchange.SCALES["smoke"], n=16, generations=1), ("M1", "M2", "first")),
 }
 

@@ -38,19 +38,32 @@ METRICS = ("perplexity", "facts")
 
 _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"seeds": 2, "n": 32},
-    "laptop": {"seeds": 6},
+    "laptop": {"seeds": 2, "n": 48, "generations": 3, "seed": 0},
     "t4": {"corpus": "embedded"},
     "paper": {"corpus": "embedded", "n": 16384},
+    "recorded": {"seeds": 6},
 }
 
 SCALES: Mapping[str, Scale] = {
-    name: replace(protocol.SCALES[name], metrics=METRICS, seed=3, **changes) for name, changes in _CHANGES.items()
+    name: replace(
+        protocol.SCALES["laptop" if name == "recorded" else name], **{"metrics": METRICS, "seed": 3, **changes}
+    )
+    for name, changes in _CHANGES.items()
 }
-"""Of text whose law is known, so that what is said can be checked; sampled as it is, without beams."""
+"""Of text whose law is known, so that what is said can be checked; sampled as it is, without beams.
+
+recorded  what the claims are judged by; laptop is a small fresh one
+"""
+
+WORDS: Mapping[str, Scale] = {
+    name: Scale("embedded", n, generations, seeds, seed=3, metrics=("perplexity",), model={"family.evaluate": 64})
+    for name, (n, generations, seeds) in {"smoke": (32, 2, 2), "laptop": (160, 9, 6), "paper": (4096, 9, 16)}.items()
+}
+"""Of family `ngram`."""
 
 
 def run(arm: str, scale: Scale, family: str = "opt") -> Run:
-    """One arm at a scale, checked; of `ngram` with its own settings. InputError lists the arms."""
+    """One arm at a scale of the family, checked. InputError lists the arms."""
     return plan(**arguments(arm, scale, family), seed=scale.seed)
 
 
@@ -70,7 +83,7 @@ def arguments(arm: str, scale: Scale, family: str = "opt") -> dict[str, Any]:
         "replicates": scale.seeds,
         "corpus": scale.corpus,
         "metrics": scale.metrics,
-        "settings": {**(scale.model if family == "opt" else {}), **drawn, **own},
+        "settings": {**scale.model, **drawn, **own},
         **({"models": models, "reads": "deal"} if models > 1 else {}),
         **told,
     }

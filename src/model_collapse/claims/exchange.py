@@ -17,33 +17,60 @@ from model_collapse.stats import Estimate
 DRAW: Mapping[str, Any] = {"family.sampling": "draw"}
 
 
-def laws(table: pd.DataFrame, model: int, generation: int) -> np.ndarray:
-    """Fitted shares of the recorded symbols, (replicates, symbols), commonest in truth first."""
-    rows = stats.pick(stats.of_model(table, model), "share", generation)
-    wide = rows.assign(item=rows["item"].astype(int)).pivot(index="replicate", columns="item", values="value")
-    return wide.sort_index(axis=1).to_numpy()
+def laws(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Generations (G,), and the shares of the recorded symbols (models, G, replicates, symbols), commonest first."""
+    rows = stats.by_model(stats.pick(table, "share"))
+    wide = rows.assign(item=rows["item"].astype(int)).pivot(
+        index=["model", "generation", "replicate"], columns="item", values="value"
+    )
+    wide = wide.sort_index().sort_index(axis=1)
+    models, generations = (np.unique(rows[name]) for name in ("model", "generation"))
+    return generations, wide.to_numpy().reshape(len(models), len(generations), -1, wide.shape[1])
 
 
-def learned(table: pd.DataFrame, generation: int) -> np.ndarray:
-    """Share of the symbols that its real data lacked and a model has now, mean over two models; by replicate.
+def draws_that_differ(table: pd.DataFrame) -> pd.DataFrame:
+    """Metrics "within" and "between": the chance that two draws differ, of one model or of two (mean over them)."""
+    generations, p = laws(table)
+    alike = np.einsum("kgrs,lgrs->klgr", p, p)
+    one = np.eye(len(p), dtype=bool)
+    found = {"within": 1 - alike[one].mean(axis=0)}
+    return _rows(generations, found | ({"between": 1 - alike[~one].mean(axis=0)} if len(p) > 1 else {}))
 
-    Of two models with split real data each lacks the symbols of rank 1, 4, ... or 2, 5, ..., see `run.real`.
+
+def concepts(table: pd.DataFrame) -> pd.DataFrame:
+    """Of two models with split real data (see `run.real`), each of which lacks symbols that the other knows:
+
+    learned  share of the symbols lacking in its real data that a model has now, mean over the two
+    apart    Jensen-Shannon divergence in nats of the two models' laws of the symbols that both knew
     """
-    return np.mean([(laws(table, k + 1, generation)[:, k::3] > 0).mean(axis=1) for k in range(2)], axis=0)
+    generations, p = laws(table)
+    learned = np.mean([(p[k][..., k::3] > 0).mean(axis=-1) for k in range(2)], axis=0)
+    return _rows(
+        generations, {"learned": learned, "apart": jensenshannon(p[0][..., 2::3], p[1][..., 2::3], axis=-1) ** 2}
+    )
 
 
-def apart(table: pd.DataFrame, generation: int) -> np.ndarray:
-    """Jensen-Shannon divergence in nats of two models' laws of the symbols that both knew; by replicate."""
-    one, other = (laws(table, model, generation)[:, 2::3] for model in (1, 2))
-    return jensenshannon(one, other, axis=1) ** 2
+def _rows(generations: np.ndarray, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """A table of metrics (generations, replicates)."""
+    parts = []
+    for metric, value in values.items():
+        g, r = np.meshgrid(generations, np.arange(value.shape[1]), indexing="ij")
+        columns = {"generation": g.ravel(), "replicate": r.ravel(), "value": value.ravel()}
+        parts.append(pd.DataFrame(columns).assign(metric=metric, item=""))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _helped_and_alike(tables: Tables) -> Estimate:
     """What an exchange adds to `learned`, and what it takes from `apart`, at the last generation: the smaller."""
-    own, mixed = tables["own"], tables["exchange"]
+    own, mixed = concepts(tables["own"]), concepts(tables["exchange"])
     last = int(own["generation"].max())
-    gain, loss = learned(mixed, last) - learned(own, last), apart(own, last) - apart(mixed, last)
-    return lowest([stats.mean(gain, level(2)), stats.mean(loss, level(2))])
+    pairs = (("learned", mixed, own), ("apart", own, mixed))
+    return lowest(
+        [
+            stats.paired(stats.per_replicate(more, metric, last), stats.per_replicate(less, metric, last), level(2))
+            for metric, more, less in pairs
+        ]
+    )
 
 
 def best(tables: Tables) -> list[int]:
@@ -136,7 +163,8 @@ CLAIMS = (
         reason="both in the published direction, and the best number never falls from generation to generation, set "
         "before any run; that it never falls alone would hold as well if one model were always best",
         runs={
-            arm: protocol_exchange.arguments(arm, protocol_exchange.SCALES["laptop"]) for arm in protocol_exchange.MANY
+            arm: protocol_exchange.arguments(arm, protocol_exchange.SCALES["recorded"])
+            for arm in protocol_exchange.MANY
         },
         check=_more_models_later,
         chapter="other_ai",

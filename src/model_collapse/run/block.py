@@ -35,6 +35,13 @@ def kept_models(out: Path) -> Path:
     return out.with_name(out.name + ".models")
 
 
+def finished_generations(block: Path) -> list[Path]:
+    """Folders of the finished generations of a block's model, or of its models in turn."""
+    # Not with **: it would look into folders that are just being removed.
+    names = ("generation-????", *(f"model-{number}/generation-????" for number in ("[1-9]", "[1-9][0-9]")))
+    return [folder for name in names for folder in sorted(block.glob(name))]
+
+
 CHOICES = "choices.json"
 
 SHOWN = 20
