@@ -37,7 +37,11 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 METRICS = ("perplexity", "facts")
 
 _CHANGES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {"seeds": 2, "n": 32},
+    "smoke": {
+        "n": 12,
+        "generations": 1,
+        "model": {**protocol.TINY, "family.pretrain_blocks": 64, "family.evaluate": 8},
+    },
     "laptop": {"seeds": 2, "n": 48, "generations": 3, "seed": 0},
     "t4": {"corpus": "embedded"},
     "paper": {"corpus": "embedded", "n": 16384},
@@ -57,7 +61,7 @@ recorded  what the claims are judged by; laptop is a small fresh one
 
 WORDS: Mapping[str, Scale] = {
     name: Scale("embedded", n, generations, seeds, seed=3, metrics=("perplexity",), model={"family.evaluate": 64})
-    for name, (n, generations, seeds) in {"smoke": (32, 2, 2), "laptop": (160, 9, 6), "paper": (4096, 9, 16)}.items()
+    for name, (n, generations, seeds) in {"smoke": (16, 1, 2), "laptop": (128, 9, 5), "paper": (4096, 9, 16)}.items()
 }
 """Of family `ngram`."""
 

@@ -143,7 +143,7 @@ CLAIMS = (
         id="XM-1",
         statement="two models that read each other learn what their own data lacked, and grow alike where both knew",
         source="Vu, Reeves & Wenger 2025, arXiv:2505.21677",
-        measured="share of the lacking symbols that a model has after 20 generations, with exchange less without, or "
+        measured="share of the lacking symbols that a model has in the last generation, with exchange less without, or "
         "Jensen-Shannon divergence of what both knew, without less with (nats), the smaller",
         band=(0, np.inf),
         reason="both effects have the published direction, set before any run",
@@ -176,7 +176,7 @@ CLAIMS = (
         id="XM-3",
         statement="data of another AI keep more symbols than a model's own do, and fewer than real data",
         source="derived; theory.exchange.survival_bounds",
-        measured="ln of the symbols left after 20 generations, two models dealt out over one alone, or real data over "
+        measured="ln of the symbols left in the last generation, two models dealt out over one alone, or real data over "
         "two models, the smaller",
         band=(0, np.inf),
         reason="more than alone, fewer than real: the order is what is claimed, set before any run",
