@@ -52,6 +52,7 @@ OTHER = {
     "content": "0f",
     "source": "1f",
     "lock": "2f",
+    "exchange": {"models": 2},
 }
 
 
@@ -72,7 +73,9 @@ def test_every_field_enters_the_run_id():
 def test_a_difference_is_named(name):
     other = replace(RUN, **{name: OTHER[name]})
     said = other.differs(json.loads(json.dumps(record.describe(RUN))))
-    named = {"family_args": "family.dim", "regime_args": "regime.real_fraction"}.get(name, name)
+    named = {"family_args": "family.dim", "regime_args": "regime.real_fraction", "exchange": "exchange.models"}.get(
+        name, name
+    )
     assert said.startswith(f"{named} (") and " there, " in said and "\n" not in said
     assert RUN.differs(json.loads(json.dumps(record.describe(RUN)))) == ""
 

@@ -92,6 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     chain.add_argument("--corpus", metavar="NAME|FOLDER")
     chain.add_argument("--metrics", metavar="A,B")
     chain.add_argument("--every", default=1, metavar="K", help="take metrics at every K-th generation")
+    chain.add_argument("--models", default=1, metavar="K", help="so many models that read each other")
+    chain.add_argument("--reads", metavar="WHO", help="who reads whom: all, ring, deal or own")
+    chain.add_argument("--share", metavar="S", help="share of the rows that are others', for all and ring")
+    chain.add_argument("--real", metavar="WHOSE", help="real data: own, same, or split by what they are about")
+    chain.add_argument("--first", metavar="REGIME", help="regime of the first model alone; --set first.KEY=VALUE")
     chain.add_argument("--jobs", metavar="N", help="processes")
     chain.add_argument("--out", metavar="FILE.parquet")
     chain.add_argument("--resume", action="store_true", help="continue an unfinished run")
@@ -172,6 +177,11 @@ def _chain(chosen: argparse.Namespace) -> int:
         corpus=chosen.corpus,
         metrics=chosen.metrics.split(",") if chosen.metrics is not None else None,
         every=chosen.every,
+        models=chosen.models,
+        reads=chosen.reads,
+        share=chosen.share,
+        real=chosen.real,
+        first=chosen.first,
     )
     if chosen.out == "":
         raise InputError("--out: the name of a file is due")
@@ -191,7 +201,7 @@ def _chain(chosen: argparse.Namespace) -> int:
         print(json.dumps(described, allow_nan=False))
     else:
         # Histograms are for figures.
-        summary = summary[~summary["item"].str.startswith("bin ")]
+        summary = summary[~summary["item"].str.contains("(?:^|/)bin ")]
         print(summary.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
         if out:
             print(f"run {planned.run_id} in {out}")

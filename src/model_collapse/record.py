@@ -52,7 +52,8 @@ class Run:
 
     The settings of family, regime and filters are complete (defaults included); `block` is the number of replicate
     chains that share one random stream; `content`, `source` and `lock` are hashes of the corpus and of weights read
-    from folders ("" where there are none), of this package's code and of requirements.lock.
+    from folders ("" where there are none), of this package's code and of requirements.lock. `exchange` says how models
+    read each other: models, reads, share, real and, if the first has a regime of its own, first and first_args.
     """
 
     family: str
@@ -72,6 +73,12 @@ class Run:
     content: str = ""
     source: str = ""
     lock: str = ""
+    exchange: Mapping[str, Any] | None = None
+
+    @property
+    def models(self) -> int:
+        """How many models read each other; 1 where there is no exchange."""
+        return self.exchange["models"] if self.exchange else 1
 
     @cached_property
     def run_id(self) -> str:
@@ -81,15 +88,17 @@ class Run:
     def differs(self, other: Mapping[str, Any]) -> str:
         """What a recorded description has otherwise, in a few words; "" if nothing."""
         mine = describe(self)
-        keys = [key for key in mine if mine[key] != other.get(key)]
-        return ", ".join(f"{key} ({other.get(key)} there, {mine[key]} here)" for key in keys[:3])
+        keys = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
+        return ", ".join(f"{key} ({other.get(key)} there, {mine.get(key)} here)" for key in keys[:3])
 
 
 def describe(run: Run) -> dict[str, Any]:
     """The run as flat JSON values, hashes shortened."""
     flat: dict[str, Any] = {}
     for key, value in json.loads(json.dumps(asdict(run))).items():
-        if key in ("family_args", "regime_args"):
+        if key == "exchange":
+            flat |= {f"exchange.{name}": setting for name, setting in (value or {}).items()}
+        elif key in ("family_args", "regime_args"):
             flat |= {f"{key.removesuffix('_args')}.{name}": setting for name, setting in value.items()}
         else:
             flat[key] = value[:12] if key in ("content", "source", "lock") else value
@@ -189,7 +198,12 @@ def table(run: Run, columns: Mapping[str, Any]) -> pa.Table:
         "family_args": json.dumps(run.family_args, sort_keys=True),
         "regime": run.regime,
         "regime_args": json.dumps(
-            {**run.regime_args, **({"filters": run.filters} if run.filters else {})}, sort_keys=True
+            {
+                **run.regime_args,
+                **({"filters": run.filters} if run.filters else {}),
+                **({"exchange": run.exchange} if run.exchange else {}),
+            },
+            sort_keys=True,
         ),
         "corpus": run.corpus,
     }

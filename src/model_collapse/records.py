@@ -119,7 +119,7 @@ def write(
     if len({run.run_id for run in runs.values()}) < len(runs):
         raise InputError(f"recorded run {name}: two arms are the same run")
     kept = {
-        arm: table if arm in bins else table[~table["item"].astype(str).str.startswith(BINS)]
+        arm: table if arm in bins else table[~table["item"].astype(str).str.contains(f"(?:^|/){BINS}")]
         for arm, table in tables.items()
     }
     provenance = record.provenance()

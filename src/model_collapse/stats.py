@@ -116,6 +116,26 @@ def pick(table: pd.DataFrame, metric: str, generation: int | None = None, item: 
     return table[chosen]
 
 
+def by_model(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of models that read each other with a column `model` (from 1; 0: alone) and items without it."""
+    parts = table["item"].astype(str).str.extract(r"^(?:model (?P<model>\d+)(?:/|$))?(?P<item>.*)$")
+    return table.assign(model=parts["model"].fillna("0").astype(int), item=parts["item"])
+
+
+def of_model(table: pd.DataFrame, model: int) -> pd.DataFrame:
+    """The rows of one of several models, as a table of a model alone."""
+    rows = by_model(table)
+    return rows[rows["model"] == model].drop(columns="model")
+
+
+def over_models(table: pd.DataFrame) -> pd.DataFrame:
+    """Every metric averaged over the models that read each other, as a table of a model alone; others as they are."""
+    rows = by_model(table).astype({"metric": str})
+    keys = ["replicate", "generation", "metric", "item"]
+    means = rows.groupby(keys, sort=False)["value"].mean()
+    return rows.drop_duplicates(keys).drop(columns="model").assign(value=means.to_numpy()).reset_index(drop=True)
+
+
 def per_replicate(table: pd.DataFrame, metric: str, generation: int, item: str = "") -> pd.Series:
     """Values of one metric at one generation, indexed by replicate."""
     return pick(table, metric, generation, item).set_index("replicate")["value"].sort_index()

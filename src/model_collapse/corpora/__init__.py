@@ -6,7 +6,7 @@ corpora.load("embedded").source(n=1000)     a TextSource: train, validation, tes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain, count
@@ -94,6 +94,7 @@ class Corpus:
         evaluate: int | None = None,
         web: str = "web",
         pretrain: int | None = None,
+        topics: Collection[str] | None = None,
     ) -> TextSource:
         """The corpus as blocks of tokens.
 
@@ -106,14 +107,17 @@ class Corpus:
         web         text to pre-train on: "web" (the part set aside), another corpus, or "none"; unless "web", the
                     part set aside is trained on like the rest
         pretrain    at most so many blocks of it; None: all
+        topics      only training documents about these, `fresh` ones included, where the law is known; None: about any
         """
         _at_least(1, n=n, evaluate=evaluate, pretrain=pretrain)
         _at_least(2, block=block)
         rows = self.train if web == "web" else self.whole
+        if topics is not None:
+            rows = [row for row in rows if self._about(row) in topics]
         apart = self.web if web == "web" else [] if web == "none" else self._another(web)
         bpe = self._tokenizer(tokenizer, vocabulary)
 
-        train = tokens.blocks(bpe, self._endless(rows) if n is not None else rows, block, n)
+        train = tokens.blocks(bpe, self._endless(rows, topics) if n is not None else rows, block, n)
         if n is not None and len(train) < n:
             raise InputError(f"n must be at most {len(train)}, the training blocks corpus {self.name} has; got {n}")
 
@@ -129,7 +133,7 @@ class Corpus:
 
         def fresh(m: int, rng: np.random.Generator) -> Rows:
             if self.world is not None:
-                return Rows(tokens.blocks(bpe, self._written(rng), block, m))
+                return Rows(tokens.blocks(bpe, self._written(rng, topics), block, m))
             if m > len(unused()):
                 raise InputError(f"corpus {self.name} has only {len(unused())} unused blocks; {m} were asked for")
             return Rows(unused()[np.sort(rng.permutation(len(unused()))[:m])])
@@ -167,16 +171,23 @@ class Corpus:
             f"tokenizer must be corpus, words, opt or a folder with vocab.json and merges.txt; got {name!r}"
         )
 
-    def _endless(self, rows: list[str]) -> Iterable[str]:
-        """The rows, and after them as many more as anybody wants where the law of the text is known."""
-        return rows if self.world is None else chain(rows, self._written(_stream("more")))
+    def _about(self, document: str) -> str:
+        """The topic of an embedded article, which names its entity first."""
+        if self.world is None:
+            raise InputError(f"topics need a corpus whose law is known (embedded), not {self.name}")
+        return self.world.topic(self.world.entities(document.partition(". ")[0])[0])
 
-    def _written(self, rng: np.random.Generator) -> Iterator[str]:
-        """New embedded articles, none of which is held out."""
+    def _endless(self, rows: list[str], topics: Collection[str] | None) -> Iterable[str]:
+        """The rows, and after them as many more as anybody wants where the law of the text is known."""
+        return rows if self.world is None else chain(rows, self._written(_stream("more"), topics))
+
+    def _written(self, rng: np.random.Generator, topics: Collection[str] | None) -> Iterator[str]:
+        """New embedded articles about these topics, none of which is held out."""
         assert self.world is not None
         held_out = {*self.validation, *self.test}
         for _ in count():
-            yield from (document for document in self.world.documents(1024, rng) if document not in held_out)
+            new = (document for document in self.world.documents(1024, rng) if document not in held_out)
+            yield from (document for document in new if topics is None or self._about(document) in topics)
 
 
 def load(name: str) -> Corpus:

@@ -110,6 +110,10 @@ class Breeds(Numbers):
         """The true means of the trait, (K,), evenly spaced about 0."""
         return self.spacing * (np.arange(self.breeds) - (self.breeds - 1) / 2)
 
+    def kinds(self, rows: Rows) -> np.ndarray:
+        """What kind of thing each row is, (n, R): its breed, from 0."""
+        return rows.x[..., 0].astype(int)
+
     def source(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
         """n real rows for each of the replicate chains."""
         shape = (replicates, self.breeds)

@@ -124,6 +124,10 @@ class Discrete(Numbers):
         """The true shares, (K,), commonest first."""
         return _law(self.symbols, self.zipf)
 
+    def kinds(self, rows: Rows) -> np.ndarray:
+        """What kind of thing each row is, (n, R): its symbol."""
+        return rows.x
+
     def source(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
         """n real rows for each of the replicate chains; top_k is about models and does not touch them."""
         return Source(Data.real(self._real(n, rng, replicates)), fresh=lambda m, rng: self._real(m, rng, replicates))

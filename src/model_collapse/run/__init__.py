@@ -165,7 +165,7 @@ def _complete(
     processes = min(_processes([unit.run for unit in units], jobs), len(units))
     with pool(processes) as executor:
         predicted = cost.predict(waiting.values(), processes, executor)
-        total = sum(unit.run.generations + 1 for unit in units)
+        total = sum(unit.turns for unit in units)
         said = Progress(units, total, progress, predicted.seconds if predicted else None) if progress else None
         if predicted:
             predicted.check(units[0].out.parent)

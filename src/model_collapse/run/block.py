@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model_collapse import corpora, families, filters, paths, record, regimes, registry, streams
+from model_collapse import families, filters, paths, record, regimes, registry, streams
 from model_collapse import metrics as measures
-from model_collapse.corpora import images
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
-from model_collapse.loop import Generation, generations
+from model_collapse.loop import Generation, Party, Reads, exchange
 from model_collapse.record import Run
 from model_collapse.run.locks import locked
 from model_collapse.run.pieces import Choices, Pieces
+from model_collapse.run.real import real_data
 
 
 def state_folder(out: Path) -> Path:
@@ -33,6 +33,13 @@ def state_folder(out: Path) -> Path:
 def kept_models(out: Path) -> Path:
     """Where the models of the run of `out` are left if they are asked for."""
     return out.with_name(out.name + ".models")
+
+
+def finished_generations(block: Path) -> list[Path]:
+    """Folders of the finished generations of a block's model, or of its models in turn."""
+    # Not with **: it would look into folders that are just being removed.
+    names = ("generation-????", *(f"model-{number}/generation-????" for number in ("[1-9]", "[1-9][0-9]")))
+    return [folder for name in names for folder in sorted(block.glob(name))]
 
 
 CHOICES = "choices.json"
@@ -49,16 +56,38 @@ class Unit:
     out: Path
     block: int
     keep_models: bool = False
+    model: int = 0
+
+    @property
+    def parties(self) -> list[Unit]:
+        """The unit for each of the models that read each other, or this one alone."""
+        return [replace(self, model=model) for model in range(self.run.models)]
+
+    @property
+    def turns(self) -> int:
+        """How many generations of all its models the unit stands for."""
+        return (self.run.generations + 1) * self.run.models
+
+    @property
+    def place(self) -> Path:
+        """Where the block's state lies."""
+        return state_folder(self.out) / f"block-{self.block:04d}"
+
+    @property
+    def name(self) -> str:
+        """Of several models which one this is, "model 2"; of one alone ""."""
+        return f"model {self.model + 1}" if self.run.models > 1 else ""
 
     @property
     def folder(self) -> Path:
-        """Where the block's finished generations lie."""
-        return state_folder(self.out) / f"block-{self.block:04d}"
+        """Where the model's finished generations lie."""
+        return self.place / self.name.replace(" ", "-")
 
     @property
     def models(self) -> Path:
         """Where the models lie that are still needed, or that the user wants to keep."""
-        return kept_models(self.out) / self.folder.name if self.keep_models else self.folder
+        place = kept_models(self.out) if self.keep_models else state_folder(self.out)
+        return place / self.folder.relative_to(state_folder(self.out))
 
     @property
     def choices(self) -> Choices:
@@ -68,7 +97,7 @@ class Unit:
     @property
     def result(self) -> Path:
         """Where the finished block lies."""
-        return self.folder.with_suffix(".done")
+        return self.place.with_suffix(".done")
 
     @property
     def done(self) -> bool:
@@ -95,19 +124,22 @@ class Unit:
 
     def source(self, *, pretraining: bool = False) -> Source:
         """Real data for the block's chains; of the text to pre-train on no more than a block unless it is asked for."""
-        if self.family.reads == "images":
-            return images.load(self.run.corpus).source(self.run.n, **self.family.reading())
-        if self.family.reads == "text":
-            reading = self.family.reading()
-            if not pretraining:
-                reading["pretrain"] = 1
-            return corpora.load(self.run.corpus).source(self.run.n, **reading)
-        return self.family.source(self.run.n, self.stream(-1, streams.SOURCE), self.chains)
+        same = self.run.exchange is not None and self.run.exchange["real"] == "same"
+        stream = replace(self, model=0).stream if same else self.stream
+        return real_data(self.run, self.family, stream, self.chains, self.model, pretraining=pretraining)
+
+    @property
+    def regime(self) -> Any:
+        """The regime with the run's settings; the first of several models may have its own."""
+        exchanged = self.run.exchange or {}
+        if self.model == 0 and "first" in exchanged:
+            return registry.build(regimes, exchanged["first"], exchanged["first_args"])
+        return registry.build(regimes, self.run.regime, self.run.regime_args)
 
     @property
     def stream(self) -> streams.Stream:
-        """The block's random streams."""
-        return streams.stream(self.run.seed, self.block)
+        """The model's random streams."""
+        return streams.stream(self.run.seed, self.block, self.model)
 
 
 def base_folder(unit: Unit) -> Path:
@@ -136,7 +168,33 @@ def make_base(unit: Unit) -> None:
 
 def work(unit: Unit) -> None:
     """Run one block to its end, from wherever it stands."""
-    run, family, source = unit.run, unit.family, unit.source()
+    run = unit.run
+    parties, kept = zip(*(_party(one) for one in unit.parties), strict=True)
+    exchanged = run.exchange or {"reads": "own"}
+    chain = exchange(
+        parties,
+        Reads(exchanged["reads"], exchanged.get("share") or 0.0),
+        run.n * getattr(unit.family, "passes", 1),
+        last=run.generations,
+        filters=[registry.build(filters, name, values) for name, values in run.filters],
+        given=run.given,  # type: ignore[arg-type]
+    )
+    for _ in chain:
+        pass
+
+    def write(folder: Path) -> None:
+        tables = [part for notes in kept for part in notes.tables()]
+        for name in dict(tables):
+            whole = pa.concat_tables([table for kind, table in tables if kind == name]).unify_dictionaries()
+            pq.write_table(whole, folder / f"{name}.parquet", compression="zstd")
+
+    record.write_folder(unit.result, write, {"run_id": run.run_id, "block": unit.block})
+    shutil.rmtree(unit.place, ignore_errors=True)
+
+
+def _party(unit: Unit) -> tuple[Party, _Notes]:
+    """One model of a block, ready to begin or to go on, and who takes down what becomes of it."""
+    family, source = unit.family, unit.source()
     if unit.base_key is None:
         start = family.base(source, unit.stream(-1, streams.BASE))
     else:
@@ -144,24 +202,9 @@ def work(unit: Unit) -> None:
     pieces: Any = None
     if family.checkpoints:
         family = unit.choices.freeze(family, start)
-        pieces = Pieces(family, unit.folder, unit.models, unit.choices, run.run_id)
+        pieces = Pieces(family, unit.folder, unit.models, unit.choices, unit.run.run_id)
     notes = _Notes(unit, family, source, pieces)
-    chain = generations(
-        source,
-        pieces or family,
-        registry.build(regimes, run.regime, run.regime_args),
-        run.n * getattr(family, "passes", 1),
-        unit.stream,
-        last=run.generations,
-        filters=[registry.build(filters, name, values) for name, values in run.filters],
-        given=run.given,  # type: ignore[arg-type]
-        start=start,
-        saved=notes,
-    )
-    for _ in chain:
-        pass
-    record.write_folder(unit.result, notes.write, {"run_id": run.run_id, "block": unit.block})
-    shutil.rmtree(unit.folder, ignore_errors=True)
+    return Party(source, pieces or family, unit.regime, unit.stream, start, notes), notes
 
 
 def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
@@ -169,8 +212,16 @@ def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
     if unit.done:
         files = ((name, unit.result / f"{name}.parquet") for name in ("table", *record.WRITTEN))
         return [(name, pq.read_table(file)) for name, file in files if file.exists()]
-    if not unit.folder.exists():
+    if not unit.place.exists():
         return []
+    kept = [_so_far(one) for one in unit.parties]
+    turns = min(len(notes.rows) for notes in kept), min(len(notes.written) for notes in kept)
+    # Of models that read each other no more than all have.
+    return [part for notes in kept for part in notes.tables(*turns)]
+
+
+def _so_far(unit: Unit) -> _Notes:
+    """What is there of one model."""
     source = unit.source()
     notes = _Notes(
         unit, unit.family, source, Pieces(unit.family, unit.folder, unit.models, unit.choices, unit.run.run_id)
@@ -179,11 +230,11 @@ def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
         # The training set counts only where metrics are taken, which they are not again.
         if notes.load(t, source.train) is None:
             break
-    return [("table", rows) for rows in notes.rows] + [(notes.kind, rows) for rows in notes.written]
+    return notes
 
 
 class _Notes:
-    """Takes down every generation of a block: its metrics, and for a family that checkpoints its sample."""
+    """Takes down every generation of a model: its metrics, and for a family that checkpoints its sample."""
 
     def __init__(self, unit: Unit, family: Any, source: Source, pieces: Pieces | None) -> None:
         self.unit, self.family, self.source, self.pieces = unit, family, source, pieces
@@ -208,7 +259,8 @@ class _Notes:
         arrays = load_file(folder / "sample.safetensors")
         given = Rows(arrays["given"]) if "given" in arrays else None
         fitted = self.family.load(model) if wanted else None
-        generation = Generation(t, train, fitted, Data.of(Rows(arrays["sample"]), born=t + 1, author=1), given)
+        wrote = Data.of(Rows(arrays["sample"]), born=t + 1, author=self.unit.model + 1)
+        generation = Generation(t, train, fitted, wrote, given)
         self._note(generation, folder)
         self.pieces.saved(t, self.unit.keep_models)
         self.clock = time.perf_counter()
@@ -228,11 +280,9 @@ class _Notes:
             record.write_folder(self._folder(generation.t), lambda inside: self._checkpoint(generation, inside), {})
             self.pieces.saved(generation.t, self.unit.keep_models)
 
-    def write(self, folder: Path) -> None:
-        """The block's tables."""
-        pq.write_table(pa.concat_tables(self.rows), folder / "table.parquet", compression="zstd")
-        if self.written:
-            pq.write_table(pa.concat_tables(self.written), folder / f"{self.kind}.parquet", compression="zstd")
+    def tables(self, rows: int | None = None, written: int | None = None) -> list[tuple[str, pa.Table]]:
+        """Parts of the block's tables so far, or the first so many of each, with their names."""
+        return [("table", part) for part in self.rows[:rows]] + [(self.kind, part) for part in self.written[:written]]
 
     def _folder(self, t: int) -> Path:
         return self.unit.folder / f"generation-{t:04d}"
@@ -271,6 +321,8 @@ class _Notes:
         for name, metric in self.metrics.items():
             value = metric(generation, self.reference)  # type: ignore[arg-type]
             items = value.items() if isinstance(value, Mapping) else [("", value)]
+            # Of several models the item says which: "model 2", "model 2/rare".
+            items = [("/".join(filter(None, (self.unit.name, item))), v) for item, v in items]
             named += [(name, item, np.broadcast_to(np.asarray(v, float), chains)) for item, v in items]
         count = len(named) * chains
         now = time.perf_counter()
@@ -310,7 +362,8 @@ class _Notes:
             "run_id": record.repeated(self.unit.run.run_id, count),
             "replicate": pa.array(np.full(count, self.unit.block * self.unit.run.block, np.int64)),
             "generation": pa.array(np.full(count, t, np.int64)),
-            "row": pa.array(np.arange(count, dtype=np.int64)),
+            # Rows of model 2 come after those of model 1.
+            "row": pa.array(np.arange(count, dtype=np.int64) + self.unit.model * self.unit.run.n),
         }
         return pa.table({**places, **columns})
 

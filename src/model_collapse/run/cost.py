@@ -165,18 +165,18 @@ def _trained(family: Any, rows: int) -> tuple[int, int]:
 
 
 def _operations(run: Run) -> float:
-    """Floating-point operations of a chain, roughly: three times as many to train on a token as to read it."""
+    """Floating-point operations of a chain, of all its models, roughly: training on a token costs three readings."""
     family = _family(run)
     beams = family.beams if family.decoding == "beam" else 1
     total = 0
     for rows, wrote in _rows(run):
         seen, passes = _trained(family, rows)
         total += 3 * seen + (passes + 1) * family.evaluate + (beams + 2) * wrote
-    return family.operations * family.block * total
+    return family.operations * family.block * total * run.models
 
 
 def _chain(run: Run, speed: Speed) -> float:
-    """Seconds of a chain."""
+    """Seconds of a chain, of all its models."""
     family, total = _family(run), speed.reading
     for t, (rows, wrote) in enumerate(_rows(run)):
         seen, passes = _trained(family, rows)
@@ -184,7 +184,7 @@ def _chain(run: Run, speed: Speed) -> float:
         total += speed.validate(speed.held_out) * passes * (family.checkpoint == "best")
         if t % run.every == 0 or t == run.generations:
             total += speed.judge(wrote) + speed.test(speed.tested)
-    return total
+    return total * run.models
 
 
 def _base(run: Run, speed: Speed) -> float:
@@ -194,12 +194,12 @@ def _base(run: Run, speed: Speed) -> float:
 
 def _state(run: Run) -> float:
     """Bytes of a chain's samples, and of what they were given, as token ids."""
-    return sum(wrote for _, wrote in _rows(run)) * 2 * 4 * _family(run).block
+    return sum(wrote for _, wrote in _rows(run)) * 2 * 4 * _family(run).block * run.models
 
 
 def _tables(run: Run, speed: Speed) -> float:
     """Bytes of a chain's tables: prompts once, what was written in each generation."""
-    return (run.n + sum(wrote for _, wrote in _rows(run))) * speed.text + 20e3
+    return (run.n + sum(wrote for _, wrote in _rows(run))) * speed.text * run.models + 20e3
 
 
 def _makespan(seconds: Iterable[float], jobs: int) -> float:

@@ -22,7 +22,7 @@ def check(run: Run, processes: int) -> None:
     family = registry.build(families, run.family, run.family_args)
     taken = run.generations // run.every + 1 + (run.generations % run.every > 0)
     items = getattr(family, "items", lambda metric: 1)
-    rows = run.replicates * taken * sum(items(metric) for metric in run.metrics)
+    rows = run.replicates * run.models * taken * sum(items(metric) for metric in run.metrics)
     if rows * ROW_OF_TABLE > has:
         name = f"--replicates {run.replicates}" if run.replicates >= taken else f"-g {run.generations}"
         raise OutsideError(
@@ -46,7 +46,7 @@ def _check_chains(run: Run, processes: int, has: float) -> None:
     first, last = size(0, run.n), size(run.generations, run.n)
     # A regime that reads all samples keeps them, and the real rows.
     rows = run.n + (run.generations + 1) * last if regime.needs == "all" else max(run.n, first, last)
-    chains = min(run.block, run.replicates) * processes
+    chains = min(run.block, run.replicates) * processes * run.models
     need = chain_bytes(rows) * chains
     if need <= has:
         return

@@ -21,7 +21,7 @@ from pathlib import Path
 from model_collapse import paths, record
 from model_collapse.errors import InputError
 from model_collapse.record import Run
-from model_collapse.run.block import CHOICES, Unit, base_folder, state_folder
+from model_collapse.run.block import CHOICES, Unit, base_folder, finished_generations, state_folder
 from model_collapse.run.processes import every
 
 EVERY = 30.0
@@ -85,7 +85,7 @@ def _save(runs: Mapping[Path, Run], place: Path, there: set[Path]) -> None:
             if target not in there and _copy(part, target) and part.name != CHOICES:
                 there.add(target)
         needed = {place / part.relative_to(out.parent) for part in parts}
-        for target in state_folder(place / out.name).glob("block-????/model-????"):
+        for target in state_folder(place / out.name).glob("block-????/**/model-????"):
             if target not in needed:
                 _remove(target)
         if place / out.name in there:
@@ -101,7 +101,7 @@ def _base(out: Path, run: Run) -> Path | None:
 def _state(out: Path) -> list[Path]:
     """Parts of an unfinished run, in the order in which they can be used."""
     state = state_folder(out)
-    finished = sorted(state.glob("block-????/generation-????"))
+    finished = [folder for block in sorted(state.glob("block-????")) for folder in finished_generations(block)]
     # Models that are still needed; that of a generation in work is large for what it saves.
     models = [folder.with_name(folder.name.replace("generation", "model")) for folder in finished]
     models = [folder for folder in models if folder.exists()]

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from multiprocessing import active_children, get_context
 
 from model_collapse.errors import OutsideError
-from model_collapse.run.block import Unit
+from model_collapse.run.block import Unit, finished_generations
 
 
 @contextmanager
@@ -115,10 +115,7 @@ class Progress:
         self.tell()
 
     def _count(self) -> int:
-        return sum(
-            unit.run.generations + 1 if unit.result.exists() else len(list(unit.folder.glob("generation-????")))
-            for unit in self.units
-        )
+        return sum(unit.turns if unit.result.exists() else len(finished_generations(unit.place)) for unit in self.units)
 
     def tell(self) -> None:
         """One line, if there is anything new to say."""

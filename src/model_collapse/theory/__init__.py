@@ -7,6 +7,7 @@ the names used in the book.
 from model_collapse.theory import (
     copies,
     decoding,
+    exchange,
     gmm,
     kde,
     mixed,
@@ -79,6 +80,7 @@ __all__ = [
     "copies",
     "decoding",
     "deviation_tail_bound",
+    "exchange",
     "expected_deviation",
     "expected_fourth_moment",
     "expected_heterozygosity",
