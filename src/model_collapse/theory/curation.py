@@ -34,18 +34,20 @@ def averaging_accuracy(
     s = (1 - p) phi - p psi, w is along w* about normal with mean n s sqrt(2/pi) and variance n q - n s^2 2/pi, and
     across it about normal with variance n q in each of d - 1 directions, if the teacher is w* itself.
 
-    teacher  rows that the teacher, an averaging classifier too, was fitted to; None: the teacher is w*. Being off by
-             a normal vector across w* of variance pi / (2 teacher), it adds n^2 ((phi + psi)/2)^2 (1 - 2p)^2 / teacher
-             to the variance across (first order in the angle between teacher and w*).
+    teacher  rows that the teacher, an averaging classifier too, was fitted to; None: the teacher is w*. It is off by an
+             angle a, cos a about c = (1 + (d - 1) pi / (2 teacher))^(-1/2). With a/pi for the share of labels that it
+             turns over unwillingly, and h = (phi + psi)/2 (1 - 2p), s is h c + (phi - psi)/2 and n^2 h^2 c^2 / teacher
+             is added to the variance across.
 
     P(x.w and x.w* have one sign), given the angle a of x to the axis w*, is a normal probability;
     the mean over a, of density ~ sin^(d-2) a, is what is returned. d must be at least 2.
     """
     p, phi, psi = (np.asarray(value, float)[..., None] for value in np.broadcast_arrays(error, right, wrong))
-    kept, signal = (1 - p) * phi + p * psi, (1 - p) * phi - p * psi
-    across = kept / rows
-    if teacher is not None:
-        across = across + ((phi + psi) / 2 * (1 - 2 * p)) ** 2 / teacher
+    handed = (phi + psi) / 2 * (1 - 2 * p)
+    cosine = 1.0 if teacher is None else (1 + (dim - 1) * np.pi / (2 * teacher)) ** -0.5
+    all_wrong = p + (1 - 2 * p) * np.arccos(cosine) / np.pi
+    kept, signal = (1 - all_wrong) * phi + all_wrong * psi, handed * cosine + (phi - psi) / 2
+    across = kept / rows + (0 if teacher is None else (handed * cosine) ** 2 / teacher)
     along = (kept - signal**2 * 2 / np.pi) / rows
     a = np.linspace(0, np.pi / 2, _GRID)
     weight = np.sin(a) ** (dim - 2)
