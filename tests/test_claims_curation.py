@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from model_collapse import protocol_curation
 from model_collapse.claims import Tables, curation, named
+from model_collapse.filters.curate import Curate
 from model_collapse.run import execute, plan
 
 
@@ -85,5 +88,17 @@ def test_the_oracle_has_to_be_better_in_every_seed():
 
 
 def test_arms_of_the_text_experiment_are_known():
-    runs = curation.of_arms(*curation.ARMS, scale=curation.TEXT)
-    assert set(runs) == set(curation.ARMS) and set(named("VER-2").runs) <= set(runs)
+    runs = curation.of_arms(*protocol_curation.ARMS, scale=curation.TEXT)
+    assert set(runs) == set(protocol_curation.ARMS) and set(named("VER-2").runs) <= set(runs)
+
+
+def test_keep_rates_are_those_of_the_judges():
+    """The oracle keeps all right texts while they are fewer than its share; a lot keeps both alike.
+
+    Of some 60 right texts: binomial, four standard errors, fails by chance for one seed in 16,000.
+    """
+    judges = {"oracle": Curate(share=0.5), "lot": Curate(by="random", share=0.5), "all": Curate(by="random", share=1.0)}
+    found = protocol_curation.keep_rates(judges, 800, 2).set_index("judge")
+    assert found.loc["oracle", "right"] == 1 and 0 < found.loc["oracle", "wrong"] < 0.5
+    assert abs(found.loc["lot", "right"] - found.loc["lot", "wrong"]) < 4 * 0.5 / np.sqrt(40)
+    assert found.loc["all", "breakdown"] == 0.5

@@ -73,18 +73,10 @@ ARMS: Mapping[str, Arm] = {
     "surprising": Arm("the most surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "high"}),
     # Eight continuations of each prompt, of which one is read: as much is read as in "sampled".
     "curated": Arm("best of 8, by an oracle", filters=("curate",), settings=BEST_OF_8),
-    "curated-30": Arm(
-        "best of 8, by an oracle who sees 30 %", filters=("curate",), settings={**BEST_OF_8, "curate.judged": 0.3}
-    ),
     "learned-30": Arm(
         "best of 8, by a judge who learned from 30 %",
         filters=("curate",),
         settings={**BEST_OF_8, "curate.by": "learned", "curate.judged": 0.3},
-    ),
-    "learned-3": Arm(
-        "best of 8, by a judge who learned from 3 %",
-        filters=("curate",),
-        settings={**BEST_OF_8, "curate.by": "learned", "curate.judged": 0.03},
     ),
     "likely": Arm("best of 8, by likelihood", filters=("curate",), settings={**BEST_OF_8, "curate.by": "likelihood"}),
     "lot": Arm("one of 8, by lot", filters=("curate",), settings={**BEST_OF_8, "curate.by": "random"}),
