@@ -1,6 +1,7 @@
 """Makes the recorded runs of the language experiment.
 
-    python records/language.py wikitext|cpu|gpu|gpu-all|toy [--minutes M] [--jobs N] [--out FOLDER] [--work FOLDER]
+    python records/language.py wikitext|curation|cpu|gpu|gpu-all|toy [--minutes M] [--jobs N] [--out FOLDER]
+                               [--work FOLDER]
 
 The same command goes on where it was cut: by --minutes, by Ctrl-C, or by force. At the end of every call, whatever all
 arms have finished is written as a valid record. README.md beside this file says what each record is.
@@ -17,7 +18,7 @@ from typing import Any
 import pandas as pd
 import study
 
-from model_collapse import paths, protocol, record
+from model_collapse import paths, protocol, protocol_curation, record
 from model_collapse.errors import InputError
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
@@ -111,6 +112,7 @@ PLANS: Mapping[str, Plan] = {
         )
     ),
     "wikitext": Plan(protocol.SCALES["wikitext"], CLAIMS, bins=("A",)),
+    "curation": Plan(protocol.SCALES["curation"], protocol_curation.ARMS, bins=()),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),

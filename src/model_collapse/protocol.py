@@ -39,6 +39,8 @@ class Arm:
 
 SAMPLED: Mapping[str, Any] = {"family.decoding": "sample"}
 
+BEST_OF_8: Mapping[str, Any] = {**SAMPLED, "curate.candidates": 8, "curate.share": 1.0}
+
 ARMS: Mapping[str, Arm] = {
     "A": Arm("A: only what was written, 5 epochs"),
     "B": Arm("B: 10 % real, 10 epochs", "mix", {"family.epochs": 10, "regime.real_fraction": 0.1}),
@@ -69,6 +71,15 @@ ARMS: Mapping[str, Arm] = {
         "the least surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "low"}
     ),
     "surprising": Arm("the most surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "high"}),
+    # Eight continuations of each prompt, of which one is read: as much is read as in "sampled".
+    "curated": Arm("best of 8, by an oracle", filters=("curate",), settings=BEST_OF_8),
+    "learned-30": Arm(
+        "best of 8, by a judge who learned from 30 %",
+        filters=("curate",),
+        settings={**BEST_OF_8, "curate.by": "learned", "curate.judged": 0.3},
+    ),
+    "likely": Arm("best of 8, by likelihood", filters=("curate",), settings={**BEST_OF_8, "curate.by": "likelihood"}),
+    "lot": Arm("one of 8, by lot", filters=("curate",), settings={**BEST_OF_8, "curate.by": "random"}),
 }
 
 
@@ -112,6 +123,15 @@ SCALES: Mapping[str, Scale] = {
     # Real text at the size of a laptop: what the claims of scale "small" are judged by.
     "wikitext": Scale(
         "wikitext-2-v1", 192, 9, 6, seed=1, model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256}
+    ),
+    "curation": Scale(
+        "embedded",
+        192,
+        9,
+        6,
+        seed=1,
+        model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
+        metrics=("perplexity", "facts", "rare_coverage", "unique_sentences", "distinct_3"),
     ),
     # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
     # here, and all arms of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, which is 6.5e13 a second.

@@ -76,12 +76,14 @@ def points_by_arm(
     ylabel: str,
     scale: str = "linear",
     yscale: str = "linear",
+    marks: Mapping[str, float] | None = None,
 ) -> Figure:
     """Points with intervals (columns x, y, low, high), one colour and marker per arm, closed forms of x dashed.
 
     panels  {title: {label: points}}
     theory  {title: {label: closed form}}, drawn over the points of the same label
     scale   of the horizontal axis; a logarithmic one is labelled at the points
+    marks   {label: x}, a dotted vertical line in the colour of that arm
     """
     wide = 6 if len(panels) == 1 else 3.7 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.4), sharey=True, squeeze=False)
@@ -94,6 +96,8 @@ def points_by_arm(
                 ends = table["x"].min(), table["x"].max()
                 x = np.geomspace(*ends, 200) if scale == "log" else np.linspace(*ends, 200)
                 ax.plot(x, curve(x), ls=(0, (4, 3)), color=colour, lw=1.1)
+            if marks and label in marks:
+                ax.axvline(marks[label], color=colour, lw=0.9, ls=":")
         ax.set(title=title, xlabel=xlabel, xscale=scale, yscale=yscale)
         if yscale == "log":
             plain_ticks(ax.yaxis)

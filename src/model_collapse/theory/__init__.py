@@ -6,6 +6,7 @@ the names used in the book.
 
 from model_collapse.theory import (
     copies,
+    curation,
     decoding,
     exchange,
     gmm,
@@ -78,6 +79,7 @@ __all__ = [
     "both_alive",
     "both_alive_bounds",
     "copies",
+    "curation",
     "decoding",
     "deviation_tail_bound",
     "exchange",
