@@ -32,7 +32,7 @@ CLAIMS = (
 )
 
 
-WRITERS = ("A", "marked", "marked-beam", "polluted", "detected", "weighed", "unmarked", "known", "control")
+WRITERS = ("A", "marked", "polluted", "weighed", "unmarked", "known", "control")
 
 MARKS = ("sampled", "marked", "marked-beam", "synthid", "synthid-beam")
 
@@ -117,7 +117,7 @@ PLANS: Mapping[str, Plan] = {
         )
     ),
     "wikitext": Plan(protocol.SCALES["wikitext"], CLAIMS, bins=("A",)),
-    "provenance": Plan(protocol.SCALES["provenance"], WRITERS, bins=("A", "marked", "marked-beam")),
+    "provenance": Plan(protocol.SCALES["provenance"], WRITERS, bins=("A", "marked")),
     "marks": Plan(protocol.SCALES["marks"], MARKS, bins=MARKS),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),

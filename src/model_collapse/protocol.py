@@ -132,7 +132,7 @@ SCALES: Mapping[str, Scale] = {
     "provenance": Scale(
         "wikitext-2-v1",
         192,
-        4,
+        3,
         6,
         seed=1,
         model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256},
