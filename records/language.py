@@ -34,7 +34,7 @@ CLAIMS = (
 
 WRITERS = ("A", "marked", "polluted", "weighed", "unmarked", "known", "control")
 
-MARKS = ("sampled", "marked", "marked-beam", "synthid", "synthid-beam")
+MARKS = ("marked", "marked-beam", "synthid")
 
 
 @dataclass(frozen=True)
