@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model_collapse import protocol, stats
+from model_collapse import detection, protocol, stats
 from model_collapse.claims import LEVEL, Claim, Tables, chains, level, lowest, rows, unsettled
 from model_collapse.claims.language import cross_entropy, of_arms
 from model_collapse.stats import Estimate
@@ -32,6 +32,22 @@ def false_alarms(table: pd.DataFrame, item: str = "real", confidence: float = LE
     """Share of the real test texts that the watermark's test accuses; the same texts and key for all chains."""
     count = int(found(table, "real rows", 0).iloc[0])
     return stats.proportion(np.arange(count) < round(found(table, item, 0).iloc[0] * count), confidence)
+
+
+def roc(table: pd.DataFrame, metric: str, generation: int) -> tuple[pd.DataFrame, float]:
+    """ROC curve, and the area below it, of metric `watermark` or `detector` at a generation, all chains together, from
+    its histograms: exact at their edges."""
+    items = stats.pick(table, metric, generation).astype({"item": str})
+
+    def histogram(kind: str) -> pd.Series:
+        bins = items[items["item"].str.startswith(f"bin {kind} ")]
+        return bins.groupby(bins["item"].str.rpartition(" ")[2].astype(float))["value"].sum()
+
+    real, written = histogram("real"), histogram("written")
+    if real.empty or written.empty:
+        raise ValueError(f"no histograms of {metric} at generation {generation}")
+    scores = real.index.to_numpy(), written.index.to_numpy()
+    return detection.roc(*scores, weights=(real.to_numpy(), written.to_numpy()))
 
 
 def _separates(tables: Tables) -> Estimate:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from model_collapse import detection
-from model_collapse.data import Rows
+from model_collapse.data import Rows, Source
 from model_collapse.loop import Generation
 from model_collapse.metrics import Reference
 from model_collapse.metrics.text import rows_of
@@ -49,9 +49,8 @@ def detector(generation: Generation, reference: Reference) -> dict[str, float]:
     that it lets pass; "auc": chance that a written row scores higher than a real one; "bin real 1.00", "bin written
     1.00": share with log-odds in [1, 1.25), and so on from -10 to 10.
     """
-    assert reference.source.test is not None and isinstance(reference.source.test.rows, Rows)
     judge = detection.trained(reference)
-    wrote, real = judge.scores(rows_of(generation)), judge.scores(reference.source.test.rows)
+    wrote, real = judge.scores(rows_of(generation)), _test_scores(judge, reference.source)
     threshold = judge.threshold(FALSE_ALARMS)
     _, auc = detection.roc(real, wrote)
     errors = {
@@ -60,6 +59,13 @@ def detector(generation: Generation, reference: Reference) -> dict[str, float]:
         "auc": auc,
     }
     return errors | _histogram("real", real, SCORE_BINS) | _histogram("written", wrote, SCORE_BINS)
+
+
+@lru_cache(maxsize=2)
+def _test_scores(judge: detection.Classifier, source: Source) -> np.ndarray:
+    """A classifier's scores of the real test blocks, which no generation changes."""
+    assert source.test is not None and isinstance(source.test.rows, Rows)
+    return judge.scores(source.test.rows)
 
 
 def _histogram(name: str, values: np.ndarray, edges: np.ndarray) -> dict[str, float]:
