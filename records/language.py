@@ -1,7 +1,7 @@
 """Makes the recorded runs of the language experiment.
 
-    python records/language.py wikitext|curation|cpu|gpu|gpu-all|toy [--minutes M] [--jobs N] [--out FOLDER]
-                               [--work FOLDER]
+    python records/language.py wikitext|curation|provenance|marks|cost|cpu|gpu|gpu-all|toy [--minutes M] [--jobs N]
+                               [--out FOLDER] [--work FOLDER]
 
 The same command goes on where it was cut: by --minutes, by Ctrl-C, or by force. At the end of every call, whatever all
 arms have finished is written as a valid record. README.md beside this file says what each record is.
@@ -30,6 +30,11 @@ CLAIMS = (
     *("A10", "B5", "penalty-2", "greedy", "sampled", "cold", "top-k"),
     *("accumulate", "subsample", "grow", "surprising", "unsurprising"),
 )
+
+
+WRITERS = ("A", "marked", "polluted", "weighed", "unmarked", "known", "control")
+
+MARKS = ("marked", "marked-beam", "synthid")
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ PLANS: Mapping[str, Plan] = {
     ),
     "wikitext": Plan(protocol.SCALES["wikitext"], CLAIMS, bins=("A",)),
     "curation": Plan(protocol.SCALES["curation"], protocol_curation.ARMS, bins=()),
+    "provenance": Plan(protocol.SCALES["provenance"], WRITERS, bins=("A", "marked")),
+    "marks": Plan(protocol.SCALES["marks"], MARKS, bins=MARKS),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),

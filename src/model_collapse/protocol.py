@@ -38,6 +38,8 @@ class Arm:
 
 
 SAMPLED: Mapping[str, Any] = {"family.decoding": "sample"}
+MARKED: Mapping[str, Any] = {"family.watermark": "green"}
+QUARTER: Mapping[str, Any] = {**SAMPLED, "regime.real_fraction": 0.25}
 
 BEST_OF_8: Mapping[str, Any] = {**SAMPLED, "curate.candidates": 8, "curate.share": 1.0}
 
@@ -70,6 +72,16 @@ ARMS: Mapping[str, Arm] = {
     "unsurprising": Arm(
         "the least surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "low"}
     ),
+    # What a filter makes of training sets of which a quarter is real, and what it costs to write marked text.
+    "polluted": Arm("a quarter real, unfiltered", "mix", QUARTER),
+    "detected": Arm("dropped by a trained detector", "mix", QUARTER, filters=("detector",)),
+    "weighed": Arm("weighed by the detector", "mix", {**QUARTER, "detector.mode": "weigh"}, filters=("detector",)),
+    "unmarked": Arm("dropped by the watermark", "mix", {**QUARTER, **MARKED}, filters=("watermark",)),
+    "known": Arm("dropped by perfect record", "mix", QUARTER, filters=("provenance",)),
+    "marked": Arm("sampled, green watermark", settings={**SAMPLED, **MARKED}),
+    "marked-beam": Arm("five beams, green watermark", settings=MARKED),
+    "synthid": Arm("sampled, SynthID", settings={**SAMPLED, "family.watermark": "synthid"}),
+    "synthid-beam": Arm("five beams, SynthID", settings={"family.watermark": "synthid"}),
     "surprising": Arm("the most surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "high"}),
     # Eight continuations of each prompt, of which one is read: as much is read as in "sampled".
     "curated": Arm("best of 8, by an oracle", filters=("curate",), settings=BEST_OF_8),
@@ -100,8 +112,11 @@ class Scale:
     metrics: tuple[str, ...] | None = None
 
 
-KNOWN = (*Opt.metrics, *Opt.more_metrics)
-"""What is measured of text whose law is known: everything."""
+WRITER = ("watermark", "detector")
+"""Metrics of who wrote a text, which only runs about it take."""
+
+KNOWN = tuple(name for name in (*Opt.metrics, *Opt.more_metrics) if name not in WRITER)
+"""What is measured of text whose law is known: everything else."""
 
 TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
 """And of any other."""
@@ -132,6 +147,25 @@ SCALES: Mapping[str, Scale] = {
         seed=1,
         model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
         metrics=("perplexity", "facts", "rare_coverage", "unique_sentences", "distinct_3"),
+    ),
+    # Who wrote it: chains at that size, and texts that are long enough to be found by their mark (T = 200 pairs).
+    "provenance": Scale(
+        "wikitext-2-v1",
+        192,
+        3,
+        6,
+        seed=1,
+        model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256},
+        metrics=("perplexity", "repeated_3", *WRITER),
+    ),
+    "marks": Scale(
+        "wikitext-2-v1",
+        48,
+        0,
+        6,
+        seed=1,
+        model={**TINY, "family.block": 201, "family.pretrain_blocks": 2600, "family.evaluate": 1024},
+        metrics=("perplexity", "repeated_3", *WRITER),
     ),
     # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
     # here, and all arms of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, which is 6.5e13 a second.

@@ -33,6 +33,7 @@ class Text:
         "skeletons",
         "real_text",
         "similarity",
+        "detector",
         "facts",
         "groups",
         "kl",

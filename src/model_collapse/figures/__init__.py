@@ -8,7 +8,7 @@ from model_collapse.figures.chains import ellipses, fitted_densities, shares_of_
 from model_collapse.figures.curves import Curves, against_theory, fans, medians, stacked
 from model_collapse.figures.look import band, plain_ticks, style, styled
 from model_collapse.figures.pictures import grid, of_generations, pixels
-from model_collapse.figures.scatter import laws, points, points_by_arm
+from model_collapse.figures.scatter import laws, points, points_by_arm, roc
 
 __all__ = [
     "Curves",
@@ -32,6 +32,7 @@ __all__ = [
     "points",
     "points_by_arm",
     "relative",
+    "roc",
     "shares_of_chains",
     "side_by_side",
     "stacked",
