@@ -89,8 +89,8 @@ class Scale:
     metrics: tuple[str, ...] | None = None
 
 
-KNOWN = (*Opt.metrics, *Opt.more_metrics)
-"""What is measured of text whose law is known: everything."""
+KNOWN = tuple(name for name in (*Opt.metrics, *Opt.more_metrics) if name != "group_loss")
+"""What is measured of text whose law is known: everything but the error by group, for those who ask about groups."""
 
 TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
 """And of any other."""

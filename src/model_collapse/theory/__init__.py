@@ -5,9 +5,11 @@ the names used in the book.
 """
 
 from model_collapse.theory import (
+    blend,
     copies,
     decoding,
     gmm,
+    groups,
     kde,
     mixed,
     provenance,
@@ -74,6 +76,7 @@ __all__ = [
     "accumulated_mean_drift",
     "accumulated_variance",
     "accumulated_variance_limit",
+    "blend",
     "both_alive",
     "both_alive_bounds",
     "copies",
@@ -93,6 +96,7 @@ __all__ = [
     "fixed_probability",
     "forgetting_time",
     "gmm",
+    "groups",
     "inbreeding",
     "kde",
     "l2_of_normals",
