@@ -23,7 +23,7 @@ class Blend:
     them. The real rows are the first ones of the set.
     """
 
-    real: Annotated[int, Field(ge=0, le=10**9, description="real rows in a training set, the same ones always")] = 10
+    real: Annotated[int, Field(ge=0, le=10**9, description="real rows in a training set, the same ones always")] = 1
     synthetic: Annotated[int, Field(ge=0, le=10**9, description="rows of the last sample in a training set")] = 10
 
     needs: ClassVar[Literal["last"]] = "last"
