@@ -48,33 +48,33 @@ class Reweigh:
         if self.majority:
             kind = (kind >= self.majority).astype(np.int64)
             law = np.array([law[: self.majority].sum(), law[self.majority :].sum()])
-        before = np.ones(kind.shape) if data.weight is None else np.broadcast_to(_column(data.weight), kind.shape)
-        return np.stack([_weights(*chain, law) for chain in zip(kind.T, before.T, strict=True)], axis=1)
+        return _weights(kind, data.weight, law)
 
     def _text(self, data: Data, source: Any) -> np.ndarray:
         about = blocks_about(source, data.rows)
-        before = np.ones(len(data)) if data.weight is None else data.weight
         weight = np.ones(len(data))
         for topic, shares in source.world.group_shares.items():
             groups = [(topic, group) for group in shares]
             place = np.array([groups.index(one) if one in groups else -1 for one in about])
             mine = place >= 0
             if len(groups) > 1 and mine.any():
-                weight[mine] = _weights(place[mine], before[mine], np.array(list(shares.values())))
+                before = None if data.weight is None else data.weight[mine]
+                weight[mine] = _weights(place[mine, None], before, np.array(list(shares.values())))[:, 0]
         return weight
 
 
-def _column(weight: np.ndarray) -> np.ndarray:
-    """(n,) as (n, 1)."""
-    return weight.reshape(len(weight), -1)
+def _weights(kind: np.ndarray, before: np.ndarray | None, law: np.ndarray) -> np.ndarray:
+    """law / share found of every row's kind (n, R), the law over the kinds that are there; all weight stays the same.
 
-
-def _weights(kind: np.ndarray, before: np.ndarray, law: np.ndarray) -> np.ndarray:
-    """law / share found of every row's kind (n,), the law over the kinds that are there. All weight stays the same."""
-    found = np.bincount(kind, before, minlength=len(law))
-    there = found > 0
-    want = np.where(there, law, 0) * (found.sum() / law[there].sum())
-    return np.divide(want, found, out=np.zeros(len(law)), where=there)[kind]
+    before  weights that the rows have: None, (n,) or (n, R)
+    """
+    (n, chains), K = kind.shape, len(law)
+    weight = np.ones((n, 1)) if before is None else before.reshape(n, -1)
+    key = kind + K * np.arange(chains)
+    found = np.bincount(key.ravel(), np.broadcast_to(weight, key.shape).ravel(), K * chains).reshape(chains, K)
+    want = np.where(found > 0, law, 0)
+    want *= (found.sum(axis=1) / want.sum(axis=1))[:, None]
+    return np.divide(want, found, out=np.zeros(found.shape), where=found > 0).ravel()[key]
 
 
 @lru_cache(maxsize=1)
