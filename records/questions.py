@@ -68,7 +68,7 @@ SHORT = {**WORTH, "family.steps": 4, "family.evaluate": 8}
 PLANS: Mapping[str, Plan] = {
     "toy-worth": Plan(Scale("embedded", 16, 1, 2, seed=1, model=SHORT, metrics=READ), worth((4, 16), (0, 8))),
     "how-much": Plan(
-        Scale("embedded", 768, 2, 6, seed=1, model=WORTH, metrics=READ), worth((48, 192, 768), (0, 192, 768))
+        Scale("embedded", 384, 2, 6, seed=1, model=WORTH, metrics=READ), worth((48, 144, 384), (0, 96, 384))
     ),
     "minorities": Plan(
         Scale(

@@ -29,7 +29,7 @@ WORTH: Mapping[str, Any] = {
     "family.pretrain": "none",
     "family.lr": 3e-3,
     "family.dropout": 0.0,
-    "family.steps": 240,
+    "family.steps": 160,
     "family.evaluate": 64,
 }
 """From random weights, for a model that has read such text before is short of none; and equally many steps whatever
