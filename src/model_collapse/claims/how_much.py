@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,36 @@ def sign_flips(tables: Tables) -> Estimate:
     gains = [mirrored(estimate) for (k, _), estimate in found.items() if k == real[0]]
     best = max(gains, key=lambda gain: np.nan_to_num(gain.low, nan=-np.inf))
     return lowest([best, *(harm for (k, _), harm in found.items() if k == real[-1])])
+
+
+def by_share(tables: Iterable[pd.DataFrame], value: Callable[[pd.DataFrame], pd.Series]) -> pd.DataFrame:
+    """A plane for `figures.phase`: x the share of synthetic rows, y the generation, value of each table by generation.
+
+    value  of a table: a series indexed by generation
+    """
+    parts = []
+    for table in tables:
+        read = table[table["generation"] > 0].drop_duplicates("generation")
+        found = value(table)
+        share = round(1 - float(read["share_real"].mean()), 6)
+        parts.append(pd.DataFrame({"x": share, "y": found.index, "value": found.to_numpy()}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def closed_form(plane: pd.DataFrame, form: Callable[[float, np.ndarray], np.ndarray]) -> pd.DataFrame:
+    """The same plane by a closed form (share of real rows, number of fits n = g + 1)."""
+    parts = [part.assign(value=form(1 - float(x), part["y"].to_numpy() + 1)) for x, part in plane.groupby("x")]  # type: ignore[arg-type]
+    return pd.concat(parts, ignore_index=True)
+
+
+def harmful_from(plane: pd.DataFrame, generation: int, level: float) -> float:
+    """The share x from which on the value at a generation is at least `level`, interpolated; nan if none is."""
+    line = plane[plane["y"] == generation].sort_values("x")
+    over = np.flatnonzero(line["value"] >= level)
+    if not len(over):
+        return float("nan")
+    place = slice(max(over[0] - 1, 0), over[0] + 1)
+    return float(np.interp(level, line["value"].iloc[place], line["x"].iloc[place]))
 
 
 def mirrored(estimate: Estimate) -> Estimate:

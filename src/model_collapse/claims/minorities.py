@@ -45,6 +45,20 @@ def _shares(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def variety_inside(table: pd.DataFrame) -> pd.DataFrame:
+    """Heterozygosity among the minority's own rows over the true one, by chain and generation; 0 where it is lost."""
+    q = law(table)[first_rare(law(table)) :]
+    inside = _shares(table).loc[:, first_rare(law(table)) :]
+    total = inside.sum(axis=1)
+    same = (inside**2).sum(axis=1) / (total**2).where(total > 0, 1)
+    return ((total > 0) - same).div(1 - (q**2).sum() / q.sum() ** 2).unstack("generation")
+
+
+def as_rows(wide: pd.DataFrame) -> pd.DataFrame:
+    """A value by chain and generation as the rows of a tidy table."""
+    return wide.stack().rename("value").reset_index().assign(item="")
+
+
 def expected_error(n: np.ndarray, q: np.ndarray, M: int, minority: bool) -> np.ndarray:
     """CF-W4 by group: expected part of the group's true mass that n fits have lost, shape of n."""
     cut = first_rare(q)

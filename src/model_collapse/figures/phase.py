@@ -30,7 +30,7 @@ def phase(
     """A heat map for each panel, all in the same colours; contours of the closed form at `levels`, in black.
 
     panels  {title: table with columns x, y and value}; the values of x and y are evenly spaced, whatever they are
-    theory  {title: such a table}
+    theory  {title: such a table}; a panel of one row or column has no contours
     scale   linear or log; or signed: two colours, which meet in white at 0
     """
     values = np.concatenate([table["value"] for table in panels.values()])
@@ -44,7 +44,7 @@ def phase(
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
         wide = _wide(table)
         drawn = ax.pcolormesh(wide.to_numpy(), norm=norm, cmap="PuOr_r" if scale == "signed" else "viridis")
-        if theory and title in theory:
+        if theory and title in theory and min(wide.shape) > 1:
             closed = _wide(theory[title]).reindex_like(wide)
             x, y = (np.arange(count) + 0.5 for count in wide.shape[::-1])
             lines = ax.contour(x, y, closed, levels=levels, colors="black", linewidths=1.2)
