@@ -56,7 +56,7 @@ def variety_inside(table: pd.DataFrame) -> pd.DataFrame:
 
 def as_rows(wide: pd.DataFrame) -> pd.DataFrame:
     """A value by chain and generation as the rows of a tidy table."""
-    return wide.stack().rename("value").reset_index().assign(item="")
+    return wide.reset_index().melt(id_vars="replicate").astype({"generation": int}).assign(item="")
 
 
 def expected_error(n: np.ndarray, q: np.ndarray, M: int, minority: bool) -> np.ndarray:
@@ -153,7 +153,10 @@ SMALL = {
     "metrics": ("perplexity", "groups", "group_loss", "facts"),
     "settings": protocol_open.OPEN,
 }
-"""What the recorded run has."""
+"""What the recorded run of a tiny OPT has."""
+
+PAIRS = {"n": 384, "generations": 5, "replicates": 12, "metrics": ("perplexity", "group_loss")}
+"""Models of pairs of words, of which there can be more."""
 
 
 def _numbers(arm: str) -> dict:
@@ -185,7 +188,7 @@ CLAIMS = (
         measured="rise of the nats per token of true articles about the minority, less that about the majority",
         band=(0.0, np.inf),
         reason="the minority loses more",
-        runs={"replace": protocol_open.minority_arguments("opt", "replace", **SMALL)},
+        runs={"replace": protocol_open.minority_arguments("ngram", "replace", **PAIRS)},
         check=minority_pays,
         chapter="minorities",
         ends=lambda table: 1,
@@ -212,7 +215,7 @@ CLAIMS = (
         measured="rise of the nats per token of true articles about the minority, without weights less with them",
         band=(0.0, np.inf),
         reason="weights have to spare something",
-        runs={arm: protocol_open.minority_arguments("opt", arm, **SMALL) for arm in ("replace", "reweigh")},
+        runs={arm: protocol_open.minority_arguments("ngram", arm, **PAIRS) for arm in ("replace", "reweigh")},
         check=minority_spared,
         chapter="minorities",
         ends=lambda table: 1,

@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import CenteredNorm, LogNorm, Normalize
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize, PowerNorm, SymLogNorm
 from matplotlib.figure import Figure
 
 from model_collapse.figures.look import styled
 
 TICKS = 7
 """Labels on an axis, at most."""
+
+WRITTEN = 24
+"""Cells of a panel in which the value is written, at most."""
 
 
 @styled
@@ -31,13 +35,15 @@ def phase(
 
     panels  {title: table with columns x, y and value}; the values of x and y are evenly spaced, whatever they are
     theory  {title: such a table}; a panel of one row or column has no contours
-    scale   linear or log; or signed: two colours, which meet in white at 0
+    scale   linear, root or log; or signed: two colours, which meet in white at 0, logarithmic from a twentieth on
     """
     values = np.concatenate([table["value"] for table in panels.values()])
+    low, high, most = np.nanmin(values), np.nanmax(values), np.nanmax(np.abs(values))
     norm = {
-        "linear": lambda: Normalize(np.nanmin(values), np.nanmax(values)),
-        "log": lambda: LogNorm(np.nanmin(values), np.nanmax(values)),
-        "signed": lambda: CenteredNorm(0, np.nanmax(np.abs(values))),
+        "linear": lambda: Normalize(low, high),
+        "root": lambda: PowerNorm(0.5, low, high),
+        "log": lambda: LogNorm(low, high),
+        "signed": lambda: SymLogNorm(most / 20, vmin=-most, vmax=most),
     }[scale]()
     size = 2.9 * len(panels) + 1.1, 3.4
     figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
@@ -50,13 +56,29 @@ def phase(
             lines = ax.contour(x, y, closed, levels=levels, colors="black", linewidths=1.2)
             ax.clabel(lines, fmt=lambda level: f"{level:g}", fontsize=8)
         for axis, names in ((ax.xaxis, wide.columns), (ax.yaxis, wide.index)):
-            shown = np.unique(np.linspace(0, len(names) - 1, min(len(names), TICKS)).round().astype(int))
-            axis.set_ticks(shown + 0.5, [f"{names[i]:g}" for i in shown])
+            step = -(-len(names) // TICKS)
+            axis.set_ticks(np.arange(0, len(names), step) + 0.5, [f"{name:g}" for name in names[::step]])
+        if wide.size <= WRITTEN:
+            _write(ax, wide.to_numpy(), norm)
         ax.set(title=title, xlabel=xlabel)
         ax.grid(False)
     axes[0][0].set_ylabel(ylabel)
-    figure.colorbar(drawn, ax=list(axes[0]), label=label, shrink=0.9)
+    ticks = [f * 10.0**e for e in range(-3, 6) for f in (1, 2, 5) if low <= f * 10.0**e <= high]
+    bar = figure.colorbar(drawn, ax=list(axes[0]), label=label, shrink=0.9)
+    if scale == "log":
+        bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+        bar.minorticks_off()
+    elif scale == "signed":
+        bar.set_ticks([-most, 0, most], labels=[f"{tick:.2g}" for tick in (-most, 0, most)])
+        bar.minorticks_off()
     return figure
+
+
+def _write(ax: Axes, values: np.ndarray, norm: Normalize) -> None:
+    """Every value into its cell, white on dark ones."""
+    for (i, j), value in np.ndenumerate(values):
+        dark = abs(norm(value) - 0.5) > 0.35 if isinstance(norm, SymLogNorm) else norm(value) < 0.5
+        ax.text(j + 0.5, i + 0.5, f"{value:.2g}", ha="center", va="center", size=8, color="white" if dark else "black")
 
 
 def _wide(table: pd.DataFrame) -> pd.DataFrame:
