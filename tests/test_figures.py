@@ -291,3 +291,39 @@ def test_grids_show_the_pictures_as_they_are() -> None:
     assert gap.all(), "between pictures nothing is drawn"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
+
+
+def plane(value=lambda x, y: x * y) -> pd.DataFrame:
+    return pd.DataFrame([{"x": x, "y": y, "value": value(x, y)} for x in (0.1, 0.5, 1.0) for y in (1, 2, 4, 9)])
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "signed"])
+def test_a_phase_diagram_shows_its_table_with_contours_where_the_closed_form_has_them(scale: str) -> None:
+    first, second = plane(), plane(lambda x, y: x + y)
+    figure = figures.phase(
+        {"left": first, "right": second},
+        {"left": plane(lambda x, y: y)},
+        [1.5, 3.0],
+        xlabel="share",
+        ylabel="generation",
+        label="error",
+        scale=scale,
+    )
+    left, right, bar = figure.axes
+    for ax, table in ((left, first), (right, second)):
+        (mesh,) = [drawn for drawn in ax.collections if hasattr(drawn, "get_coordinates")]
+        wide = table.pivot(index="y", columns="x", values="value").to_numpy()
+        assert np.asarray(mesh.get_array()).reshape(4, 3) == pytest.approx(wide)
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.1", "0.5", "1"]
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == ["1", "2", "4", "9"]
+    (lines,) = [drawn for drawn in left.collections if not hasattr(drawn, "get_coordinates")]
+    # Half way between y = 1 and 2, and between 2 and 4: rows 0 and 1, and 1 and 2, whose centres are at 0.5, 1.5, 2.5.
+    assert [path.vertices[:, 1].mean() for path in lines.get_paths()] == pytest.approx([1.0, 2.0])
+    assert len(right.collections) == 1 and bar.get_ylabel() == "error"
+
+
+def test_signed_colours_meet_at_zero() -> None:
+    table = plane(lambda x, y: y - 3.0)
+    (ax, _) = figures.phase({"": table}, xlabel="", ylabel="", label="", scale="signed").axes
+    norm = ax.collections[0].norm
+    assert norm(0) == 0.5 and norm.vmin == -norm.vmax == -6

@@ -115,8 +115,8 @@ class Scale:
 WRITER = ("watermark", "detector")
 """Metrics of who wrote a text, which only runs about it take."""
 
-KNOWN = tuple(name for name in (*Opt.metrics, *Opt.more_metrics) if name not in WRITER)
-"""What is measured of text whose law is known: everything else."""
+KNOWN = tuple(name for name in (*Opt.metrics, *Opt.more_metrics) if name not in (*WRITER, "group_loss"))
+"""What is measured of text whose law is known: everything else, but for the error by group."""
 
 TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
 """And of any other."""

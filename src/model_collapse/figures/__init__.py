@@ -7,6 +7,7 @@ from model_collapse.figures.arms import Metrics, bins, by_arm, by_item, histogra
 from model_collapse.figures.chains import ellipses, fitted_densities, shares_of_chains
 from model_collapse.figures.curves import Curves, against_theory, fans, medians, stacked
 from model_collapse.figures.look import band, plain_ticks, style, styled
+from model_collapse.figures.phase import phase
 from model_collapse.figures.pictures import grid, of_generations, pixels
 from model_collapse.figures.scatter import laws, points, points_by_arm, roc
 
@@ -27,6 +28,7 @@ __all__ = [
     "medians",
     "of_generations",
     "paths",
+    "phase",
     "pixels",
     "plain_ticks",
     "points",

@@ -5,11 +5,13 @@ the names used in the book.
 """
 
 from model_collapse.theory import (
+    blend,
     copies,
     curation,
     decoding,
     exchange,
     gmm,
+    groups,
     kde,
     mixed,
     provenance,
@@ -76,6 +78,7 @@ __all__ = [
     "accumulated_mean_drift",
     "accumulated_variance",
     "accumulated_variance_limit",
+    "blend",
     "both_alive",
     "both_alive_bounds",
     "copies",
@@ -97,6 +100,7 @@ __all__ = [
     "fixed_probability",
     "forgetting_time",
     "gmm",
+    "groups",
     "inbreeding",
     "kde",
     "l2_of_normals",
