@@ -1,6 +1,6 @@
 """Makes the recorded runs of the language experiment.
 
-    python records/language.py wikitext|cpu|gpu|gpu-all|toy [--minutes M] [--jobs N] [--out FOLDER] [--work FOLDER]
+    python records/language.py wikitext|cost|cpu|gpu|gpu-all|toy [--minutes M] [--jobs N] [--out FOLDER] [--work FOLDER]
 
 The same command goes on where it was cut: by --minutes, by Ctrl-C, or by force. At the end of every call, whatever all
 arms have finished is written as a valid record. README.md beside this file says what each record is.
@@ -35,14 +35,16 @@ CLAIMS = (
 class Plan:
     """A study to record.
 
-    web   folders under $MODEL_COLLAPSE_DATA to pre-train on, together; none: what the scale says
-    bins  arms whose histograms are kept
+    web     folders under $MODEL_COLLAPSE_DATA to pre-train on, together; none: what the scale says
+    bins    arms whose histograms are kept
+    blocks  sizes of training sets that every arm is run with; none: what the scale says
     """
 
     scale: Scale
     arms: tuple[str, ...] = PAPER
     web: tuple[str, ...] = ()
     bins: tuple[str, ...] = ("A", "B")
+    blocks: tuple[int, ...] = ()
 
     def prepared(self, work: Path) -> dict[str, Any]:
         """Link the text to pre-train on into `work`; the sha256 of its files."""
@@ -51,7 +53,8 @@ class Plan:
     def runs(self) -> dict[str, Run]:
         """Arm -> run. The text lies in the present folder, so that a record names no folder of its machine."""
         named = {"family.pretrain": _named(self.web)} if self.web else {}
-        return protocol.runs(self.arms, replace(self.scale, model={**self.scale.model, **named}))
+        scale = replace(self.scale, model={**self.scale.model, **named})
+        return protocol.sizes(self.arms, self.blocks, scale) if self.blocks else protocol.runs(self.arms, scale)
 
     def counted(self, runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         """tokens_trained and tokens_written are of all recorded generations; tokens_per_second is both over the seconds
@@ -111,6 +114,9 @@ PLANS: Mapping[str, Plan] = {
         )
     ),
     "wikitext": Plan(protocol.SCALES["wikitext"], CLAIMS, bins=("A",)),
+    "cost": Plan(
+        protocol.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=(96, 192, 384, 768)
+    ),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),
