@@ -6,6 +6,7 @@ the names used in the book.
 
 from model_collapse.theory import (
     copies,
+    cost,
     decoding,
     gmm,
     kde,
@@ -77,6 +78,7 @@ __all__ = [
     "both_alive",
     "both_alive_bounds",
     "copies",
+    "cost",
     "decoding",
     "deviation_tail_bound",
     "expected_deviation",
