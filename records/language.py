@@ -18,6 +18,7 @@ import pandas as pd
 import study
 
 from model_collapse import paths, protocol, record
+from model_collapse.claims.cost import OPT_BLOCKS
 from model_collapse.errors import InputError
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
@@ -114,9 +115,7 @@ PLANS: Mapping[str, Plan] = {
         )
     ),
     "wikitext": Plan(protocol.SCALES["wikitext"], CLAIMS, bins=("A",)),
-    "cost": Plan(
-        protocol.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=(96, 192, 384, 768)
-    ),
+    "cost": Plan(protocol.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=OPT_BLOCKS),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),
