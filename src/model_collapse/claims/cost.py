@@ -7,7 +7,7 @@ generation 0 included, have at generation g the loss that one fit to n real rows
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from model_collapse.claims import LEVEL, Claim, Tables, chains, farthest, level,
 from model_collapse.stats import Estimate
 from model_collapse.theory import cost as theory
 
+Loss = Callable[[pd.DataFrame], pd.DataFrame]
 Losses = Mapping[int, pd.DataFrame]
 """Size of the training sets -> loss by chain (rows) and generation (columns)."""
 
@@ -28,9 +29,14 @@ def nats(table: pd.DataFrame) -> pd.DataFrame:
     return chains(table, "perplexity").transform(np.log)
 
 
-def by_size(tables: Tables, arm: str) -> dict[int, pd.DataFrame]:
-    """Losses in nats of the tables "ARM, SIZE" of one arm."""
-    found = {rows(table): nats(table) for label, table in tables.items() if label.rpartition(", ")[0] == arm}
+def lost(table: pd.DataFrame) -> pd.DataFrame:
+    """ln of the probability of all symbols that a training set lacks, by chain and generation."""
+    return chains(table, "lost_mass").transform(np.log)
+
+
+def by_size(tables: Tables, arm: str, loss: Loss = nats) -> dict[int, pd.DataFrame]:
+    """Losses of the tables "ARM, SIZE" of one arm."""
+    found = {rows(table): loss(table) for label, table in tables.items() if label.rpartition(", ")[0] == arm}
     return dict(sorted(found.items()))
 
 
@@ -74,19 +80,37 @@ def _crossing(x: np.ndarray, gap: np.ndarray, last: bool) -> float:
     return float(x[left] + (x[right] - x[left]) * gap[left] / (gap[left] - gap[right]))
 
 
-def prices(tables: Tables, arms: Mapping[str, str], size: int, confidence: float = 0.95) -> pd.DataFrame:
+def prices(
+    tables: Tables, arms: Mapping[str, str], size: int, confidence: float = 0.95, loss: Loss = nats
+) -> pd.DataFrame:
     """Prices by arm and generation from 1 on: columns arm, x = generation, y, low, high, most = the largest tried.
 
     arms  arm -> title
     """
     found = []
     for arm, title in arms.items():
-        losses = by_size(tables, arm)
+        losses = by_size(tables, arm, loss)
         last = min(int(table.columns[-1]) for table in losses.values())
         for g in range(1, last + 1):
             paid = price(losses, size, g, confidence)
             found.append((title, g, paid.value, paid.low, paid.high, max(losses) / size))
     return pd.DataFrame(found, columns=["arm", "x", "y", "low", "high", "most"])
+
+
+def curve(losses: Losses, generation: int, spent: Mapping[int, float], confidence: float = 0.95) -> pd.DataFrame:
+    """Loss of one generation over what was spent, one row per size: columns x, y, low, high."""
+    found = [(spent[n], stats.mean(losses[n][generation], confidence)) for n in sorted(losses)]
+    return pd.DataFrame([(x, e.value, e.low, e.high) for x, e in found], columns=["x", "y", "low", "high"])
+
+
+def all_spent(tables: Tables, arm: str, generation: int, kind: str, passes: int = 1) -> dict[int, float]:
+    """Tokens "trained" on or "written" in all up to a generation, by size of one arm; see `tokens`."""
+    found = {}
+    for label, table in tables.items():
+        if label.rpartition(", ")[0] == arm:
+            counted = tokens(table, passes)
+            found[rows(table)] = float(counted.loc[counted["generation"] == generation, kind].iloc[0])
+    return found
 
 
 def said(paid: Estimate) -> str:

@@ -41,7 +41,7 @@ def of_family(family: str, regime: str, generations: int = 9, **sizes: Any) -> d
         if regime == "subsample" and family in ("gaussian", "discrete", "regression")
         else {}
     )
-    return {**run, "metrics": [MEASURES[family].metric], "settings": {**run.get("settings", {}), **drawn}}
+    return {"metrics": [MEASURES[family].metric], **run, "settings": {**run.get("settings", {}), **drawn}}
 
 
 def kept_over_replaced(tables: Tables) -> Estimate:

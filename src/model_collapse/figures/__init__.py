@@ -6,7 +6,7 @@ One module per theme; all are called as `figures.NAME`.
 from model_collapse.figures.arms import Metrics, bins, by_arm, by_item, histograms, paths, relative, side_by_side
 from model_collapse.figures.chains import ellipses, fitted_densities, shares_of_chains
 from model_collapse.figures.curves import Curves, against_theory, fans, medians, stacked
-from model_collapse.figures.families import by_family, learning_curves, prices
+from model_collapse.figures.families import by_family, forest, learning_curves, prices
 from model_collapse.figures.look import band, plain_ticks, style, styled
 from model_collapse.figures.pictures import grid, of_generations, pixels
 from model_collapse.figures.scatter import laws, points, points_by_arm
@@ -23,6 +23,7 @@ __all__ = [
     "ellipses",
     "fans",
     "fitted_densities",
+    "forest",
     "grid",
     "histograms",
     "laws",

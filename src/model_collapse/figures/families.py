@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from model_collapse.figures.curves import Curves
@@ -64,10 +65,12 @@ def prices(panels: Mapping[str, pd.DataFrame], *, theory: Mapping[str, Curves] |
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.7), squeeze=False)
     drawn = {}
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
-        for place, (arm, own) in enumerate(table.groupby("arm", sort=False)):
+        here = [arm for arm in arms if arm in set(table["arm"])]
+        for place, arm in enumerate(here):
             colour, marker = looks[arm]
             # Side by side, or intervals would lie on each other.
-            own = own.assign(at=own["x"] + 0.08 * (place - (table["arm"].nunique() - 1) / 2))
+            own = table[table["arm"] == arm]
+            own = own.assign(at=own["x"] + 0.08 * (place - (len(here) - 1) / 2))
             found = own[np.isfinite(own["y"])]
             ends = found["low"], found["high"].where(np.isfinite(found["high"]), found["most"])
             bars = np.array([found["y"] - ends[0], ends[1] - found["y"]]).clip(0)
@@ -112,4 +115,27 @@ def learning_curves(
         ax.set(title=title, xlabel=xlabel, xscale="log")
     axes[0][0].set_ylabel(ylabel)
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=min(len(drawn), 5))
+    return figure
+
+
+@styled
+def forest(groups: Mapping[str, pd.DataFrame], *, xlabel: str, lines: Sequence[float] = (0, 1)) -> Figure:
+    """Estimates with intervals, one below the other (columns label, y, low, high), one colour per group.
+
+    lines  vertical lines to compare with
+    """
+    count = sum(map(len, groups.values()))
+    figure, ax = plt.subplots(figsize=(7, 0.9 + 0.27 * count))
+    labels: list[str] = []
+    for colour, (title, table) in zip(sns.color_palette(n_colors=len(groups)), groups.items(), strict=True):
+        at = len(labels) + np.arange(len(table))
+        bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
+        ax.errorbar(table["y"], at, xerr=np.nan_to_num(bars), fmt="o", ms=4, lw=1.4, color=colour, label=title)
+        labels += list(table["label"])
+    for line in lines:
+        ax.axvline(line, color="0.4", lw=0.8, ls=":")
+    ax.set(xlabel=xlabel, ylim=(len(labels) - 0.5, -0.5))
+    ax.set_yticks(range(len(labels)), labels)
+    ax.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
+    figure.legend(loc="outside lower center", ncols=len(groups))
     return figure
