@@ -45,7 +45,9 @@ def by_family(
             if curve := theory.get(title, {}).get(arm):
                 g = np.unique(rows["generation"])
                 ax.plot(g, curve(g), ls=(0, (4, 3)), color="black", lw=1.1, zorder=3)
-        whole_ticks(ax, int(max(rows["generation"].max() for rows in own.values())))
+        last = int(max(rows["generation"].max() for rows in own.values()))
+        if last <= 10:
+            whole_ticks(ax, last)
         ax.set(title=title, xlabel="generation", ylabel=ylabels[title])
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=len(drawn))
     return figure
@@ -92,16 +94,13 @@ def prices(panels: Mapping[str, pd.DataFrame], *, theory: Mapping[str, Curves] |
 
 
 @styled
-def learning_curves(
-    panels: Mapping[str, Mapping[str, pd.DataFrame]], *, xlabel: str, ylabel: str, one_axis: bool = True
-) -> Figure:
+def learning_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, xlabel: str, ylabel: str) -> Figure:
     """Loss over what was spent, on a logarithmic axis, one line with intervals per label.
 
-    panels    {title: {label: columns x, y, low, high}}
-    one_axis  whether the panels have one vertical axis
+    panels  {title: {label: columns x, y, low, high}}
     """
     wide = 6.0 if len(panels) == 1 else 3.6 * len(panels)
-    figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.6), sharey=one_axis, squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.6), sharey=True, squeeze=False)
     labels = list(dict.fromkeys(label for own in panels.values() for label in own))
     looks = dict(zip(labels, zip(sns.color_palette(n_colors=len(labels)), "osD^vP*", strict=False), strict=True))
     drawn = {}
@@ -113,6 +112,9 @@ def learning_curves(
                 table["x"], table["y"], yerr=bars, fmt=marker, ls="-", ms=4, lw=1.4, color=colour, label=label
             )
         ax.set(title=title, xlabel=xlabel, xscale="log")
+        ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes[0][0].set_ylabel(ylabel)
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=min(len(drawn), 5))
     return figure
