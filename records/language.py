@@ -19,6 +19,7 @@ import pandas as pd
 import study
 
 from model_collapse import paths, protocol, protocol_curation, record
+from model_collapse.claims.cost import OPT_BLOCKS
 from model_collapse.errors import InputError
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
@@ -41,14 +42,16 @@ MARKS = ("marked", "marked-beam", "synthid")
 class Plan:
     """A study to record.
 
-    web   folders under $MODEL_COLLAPSE_DATA to pre-train on, together; none: what the scale says
-    bins  arms whose histograms are kept
+    web     folders under $MODEL_COLLAPSE_DATA to pre-train on, together; none: what the scale says
+    bins    arms whose histograms are kept
+    blocks  sizes of training sets that every arm is run with; none: what the scale says
     """
 
     scale: Scale
     arms: tuple[str, ...] = PAPER
     web: tuple[str, ...] = ()
     bins: tuple[str, ...] = ("A", "B")
+    blocks: tuple[int, ...] = ()
 
     def prepared(self, work: Path) -> dict[str, Any]:
         """Link the text to pre-train on into `work`; the sha256 of its files."""
@@ -57,7 +60,8 @@ class Plan:
     def runs(self) -> dict[str, Run]:
         """Arm -> run. The text lies in the present folder, so that a record names no folder of its machine."""
         named = {"family.pretrain": _named(self.web)} if self.web else {}
-        return protocol.runs(self.arms, replace(self.scale, model={**self.scale.model, **named}))
+        scale = replace(self.scale, model={**self.scale.model, **named})
+        return protocol.sizes(self.arms, self.blocks, scale) if self.blocks else protocol.runs(self.arms, scale)
 
     def counted(self, runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         """tokens_trained and tokens_written are of all recorded generations; tokens_per_second is both over the seconds
@@ -120,6 +124,7 @@ PLANS: Mapping[str, Plan] = {
     "curation": Plan(protocol.SCALES["curation"], protocol_curation.ARMS, bins=()),
     "provenance": Plan(protocol.SCALES["provenance"], WRITERS, bins=("A", "marked")),
     "marks": Plan(protocol.SCALES["marks"], MARKS, bins=MARKS),
+    "cost": Plan(protocol.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=OPT_BLOCKS),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),

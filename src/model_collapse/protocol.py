@@ -62,6 +62,8 @@ ARMS: Mapping[str, Arm] = {
     # Gerstgrasser et al. 2024 (arXiv:2404.01413) sample; their arms are compared with "sampled".
     "accumulate": Arm("sampled, accumulate", "accumulate", SAMPLED),
     "subsample": Arm("sampled, accumulate and subsample", "subsample", SAMPLED),
+    # What B is to A, and nothing else changed.
+    "mixed": Arm("sampled, 10 % real", "mix", {**SAMPLED, "regime.real_fraction": 0.1}),
     "grow": Arm("sampled, replace with a set that grows", "grow", {**SAMPLED, "regime.power": 1.0}),
     "last": Arm("last epoch, not the best", settings={"family.checkpoint": "last"}),
     "continued": Arm("from the previous weights", settings={"family.continued": True}),
@@ -167,6 +169,16 @@ SCALES: Mapping[str, Scale] = {
         model={**TINY, "family.block": 201, "family.pretrain_blocks": 2600, "family.evaluate": 1024},
         metrics=("perplexity", "repeated_3", *WRITER),
     ),
+    # Learning curves: n is that of the smallest training set, see `sizes`.
+    "cost": Scale(
+        "embedded",
+        96,
+        5,
+        6,
+        seed=1,
+        model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
+        metrics=("perplexity",),
+    ),
     # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
     # here, and all arms of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, which is 6.5e13 a second.
     "t4": Scale("wikitext-2", 1024, 9, 2, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 256}),
@@ -203,6 +215,11 @@ def run(arm: str, scale: Scale) -> Run:
 def runs(arms: Iterable[str], scale: Scale) -> dict[str, Run]:
     """Arm -> run, for `run.study`."""
     return {arm: run(arm, scale) for arm in arms}
+
+
+def sizes(arms: Iterable[str], blocks: Iterable[int], scale: Scale) -> dict[str, Run]:
+    """Every arm with training sets of each of several sizes: "ARM, N" -> run."""
+    return {f"{arm}, {n}": run(arm, replace(scale, n=n)) for arm in arms for n in blocks}
 
 
 def named(profile: str, preset: str | None = None, **overrides: Any) -> Scale:

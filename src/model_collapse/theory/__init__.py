@@ -7,6 +7,7 @@ the names used in the book.
 from model_collapse.theory import (
     blend,
     copies,
+    cost,
     curation,
     decoding,
     exchange,
@@ -82,6 +83,7 @@ __all__ = [
     "both_alive",
     "both_alive_bounds",
     "copies",
+    "cost",
     "curation",
     "decoding",
     "deviation_tail_bound",
