@@ -33,6 +33,8 @@ class Detector:
         """InputError unless there is text or a picture to look at."""
         if family.reads == "numbers":
             raise InputError("--filter detector: it reads text or images, not numbers; use --filter provenance")
+        if family.reads == "text" and family.evaluate < detection.LEAST:
+            raise InputError(f"--filter detector: set family.evaluate to {detection.LEAST} rows at least")
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         assert isinstance(data.rows, Rows)
