@@ -131,7 +131,7 @@ CLAIMS = (
         source="Feng et al. 2025, arXiv:2406.07515",
         measured="share of true statements at the last generation, oracle less lot",
         band=(0, np.inf),
-        reason="better, set before any run; the best of 8 continuations of each prompt is 12.5 % of what was written. A "
+        reason="better, set before any run; the best of 8 texts for each prompt is 12.5 % of what was written; a "
         "word model has chains enough for an interval of this level; the chapter puts a tiny OPT to the same question",
         runs={
             "curated": budget("oracle", 1.0, n=80, generations=5, replicates=16),
