@@ -1,6 +1,7 @@
 """Makes the recorded runs of the language experiment.
 
-    python records/language.py wikitext|cpu|gpu|gpu-all|toy [--minutes M] [--jobs N] [--out FOLDER] [--work FOLDER]
+    python records/language.py wikitext|curation|provenance|marks|cost|cpu|gpu|gpu-all|toy [--minutes M] [--jobs N]
+                               [--out FOLDER] [--work FOLDER]
 
 The same command goes on where it was cut: by --minutes, by Ctrl-C, or by force. At the end of every call, whatever all
 arms have finished is written as a valid record. README.md beside this file says what each record is.
@@ -17,7 +18,8 @@ from typing import Any
 import pandas as pd
 import study
 
-from model_collapse import paths, protocol, record
+from model_collapse import paths, protocol, protocol_curation, record
+from model_collapse.claims.cost import OPT_BLOCKS
 from model_collapse.errors import InputError
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
@@ -31,18 +33,25 @@ CLAIMS = (
 )
 
 
+WRITERS = ("A", "marked", "polluted", "weighed", "unmarked", "known", "control")
+
+MARKS = ("marked", "marked-beam", "synthid")
+
+
 @dataclass(frozen=True)
 class Plan:
     """A study to record.
 
-    web   folders under $MODEL_COLLAPSE_DATA to pre-train on, together; none: what the scale says
-    bins  arms whose histograms are kept
+    web     folders under $MODEL_COLLAPSE_DATA to pre-train on, together; none: what the scale says
+    bins    arms whose histograms are kept
+    blocks  sizes of training sets that every arm is run with; none: what the scale says
     """
 
     scale: Scale
     arms: tuple[str, ...] = PAPER
     web: tuple[str, ...] = ()
     bins: tuple[str, ...] = ("A", "B")
+    blocks: tuple[int, ...] = ()
 
     def prepared(self, work: Path) -> dict[str, Any]:
         """Link the text to pre-train on into `work`; the sha256 of its files."""
@@ -51,7 +60,8 @@ class Plan:
     def runs(self) -> dict[str, Run]:
         """Arm -> run. The text lies in the present folder, so that a record names no folder of its machine."""
         named = {"family.pretrain": _named(self.web)} if self.web else {}
-        return protocol.runs(self.arms, replace(self.scale, model={**self.scale.model, **named}))
+        scale = replace(self.scale, model={**self.scale.model, **named})
+        return protocol.sizes(self.arms, self.blocks, scale) if self.blocks else protocol.runs(self.arms, scale)
 
     def counted(self, runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         """tokens_trained and tokens_written are of all recorded generations; tokens_per_second is both over the seconds
@@ -111,6 +121,10 @@ PLANS: Mapping[str, Plan] = {
         )
     ),
     "wikitext": Plan(protocol.SCALES["wikitext"], CLAIMS, bins=("A",)),
+    "curation": Plan(protocol.SCALES["curation"], protocol_curation.ARMS, bins=()),
+    "provenance": Plan(protocol.SCALES["provenance"], WRITERS, bins=("A", "marked")),
+    "marks": Plan(protocol.SCALES["marks"], MARKS, bins=MARKS),
+    "cost": Plan(protocol.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=OPT_BLOCKS),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),

@@ -24,6 +24,7 @@ from model_collapse.data import Data, Moments, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.loop import History, generations
 from model_collapse.metrics import images, text
+from model_collapse.run import execute, plan
 
 FAMILIES, REGIMES, FILTERS = (registry.names(package) for package in (families, regimes, filters))
 NUMERIC = [name for name in FAMILIES if registry.member(families, name).reads == "numbers"]
@@ -310,6 +311,62 @@ def test_models_of_images_are_saved_bit_for_bit(name: str, tmp_path: Path):
     assert {file.suffix for file in tmp_path.iterdir()} == {".safetensors", ".json"}
     wrote = [family.sample(each, 5, np.random.default_rng(5)).x for each in (model, back)]
     assert np.array_equal(*wrote)
+
+
+# Filters -----------------------------------------------------------------------------------------------------------
+
+TOY: dict[str, dict[str, Any]] = {
+    "opt": {"family.pretrain": "none", "family.epochs": 1, "family.block": 16, "family.evaluate": 4},
+    "ngram": {"family.block": 16, "family.evaluate": 4},
+    "vae": {"family.steps": 2},
+    "diffusion": {"family.steps": 1, "family.timesteps": 10, "family.sampling_steps": 1},
+}
+"""Settings with which a generation takes a moment."""
+
+
+def draws(family: str) -> bool:
+    """Whether a family can be told to draw every row."""
+    return any(f.name == "sampling" for f in fields(registry.member(families, family)))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_judge_a_family_or_refuse_it_before_any_work(name: str, family: str, monkeypatch: pytest.MonkeyPatch):
+    """In one line that names the filter. What is judged is a training set like any other: a second run is the same."""
+    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
+    settings = dict(TOY.get(family, {}))
+    if draws(family):
+        settings["family.sampling"] = "draw"
+    asked = {"regime": "accumulate", "n": 24, "generations": 1, "seed": 3, "filter": [name], "settings": settings}
+    try:
+        run = plan(family, **asked, replicates=2 if family in NUMERIC else 1)
+    except InputError as error:
+        assert str(error).startswith((f"--filter {name}: ", f"{name}.")) and "\n" not in str(error)
+        return
+    first, second = (execute(run, jobs=1)[0].drop(columns="seconds") for _ in range(2))
+    assert first["generation"].max() == 1 and np.all(first["n_train"] > 0)
+    assert first.equals(second)
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_a_row_of_weight_0_is_no_row(name: str):
+    """Where stacked chains drop rows of their own, these stay with weight 0: every metric is as if they were gone."""
+    family = registry.build(families, name, {"sampling": "draw"} if draws(name) else {})
+    source = family.source(4 * N, np.random.default_rng(5), 3)
+    kept = np.arange(4 * N) % 3 > 0
+
+    def measured(train: Data) -> list[np.ndarray]:
+        model = family.fit(train, np.random.default_rng(6))
+        rows = family.sample(model, 4 * N, np.random.default_rng(7), given=source.train.rows)
+        generation = loop.Generation(0, train, model, Data.of(rows, born=1, author=1), source.train.rows)
+        reference = metrics.Reference(generation, source, family)
+        values = (metric(generation, reference) for metric in metrics.chosen(family.metrics, family).values())
+        return [np.asarray(part, float) for v in values for part in (v.values() if isinstance(v, dict) else [v])]
+
+    without, weightless = source.train.judged(kept), source.train.judged(kept.astype(float))
+    np.testing.assert_array_equal(weightless.counted, len(without))
+    for one, other in zip(measured(without), measured(weightless), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 
 
 # Regimes -----------------------------------------------------------------------------------------------------------

@@ -291,3 +291,84 @@ def test_grids_show_the_pictures_as_they_are() -> None:
     assert gap.all(), "between pictures nothing is drawn"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
+
+
+def plane(value=lambda x, y: x * y) -> pd.DataFrame:
+    return pd.DataFrame([{"x": x, "y": y, "value": value(x, y)} for x in (0.1, 0.5, 1.0) for y in (1, 2, 4, 9)])
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "signed"])
+def test_a_phase_diagram_shows_its_table_with_contours_where_the_closed_form_has_them(scale: str) -> None:
+    first, second = plane(), plane(lambda x, y: x + y)
+    figure = figures.phase(
+        {"left": first, "right": second},
+        {"left": plane(lambda x, y: y)},
+        [1.5, 3.0],
+        xlabel="share",
+        ylabel="generation",
+        label="error",
+        scale=scale,
+    )
+    left, right, bar = figure.axes
+    for ax, table in ((left, first), (right, second)):
+        (mesh,) = [drawn for drawn in ax.collections if hasattr(drawn, "get_coordinates")]
+        wide = table.pivot(index="y", columns="x", values="value").to_numpy()
+        assert np.asarray(mesh.get_array()).reshape(4, 3) == pytest.approx(wide)
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.1", "0.5", "1"]
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == ["1", "2", "4", "9"]
+    (lines,) = [drawn for drawn in left.collections if not hasattr(drawn, "get_coordinates")]
+    # Half way between y = 1 and 2, and between 2 and 4: rows 0 and 1, and 1 and 2, whose centres are at 0.5, 1.5, 2.5.
+    assert [path.vertices[:, 1].mean() for path in lines.get_paths()] == pytest.approx([1.0, 2.0])
+    assert len(right.collections) == 1 and bar.get_ylabel() == "error"
+
+
+def test_signed_colours_meet_at_zero() -> None:
+    table = plane(lambda x, y: y - 3.0)
+    (ax, _) = figures.phase({"": table}, xlabel="", ylabel="", label="", scale="signed").axes
+    norm = ax.collections[0].norm
+    assert norm(0) == 0.5 and norm.vmin == -norm.vmax == -6
+
+
+def test_by_family_gives_an_arm_one_colour_everywhere() -> None:
+    """A panel may lack an arm, and an empty place of the grid is no panel."""
+    panels = {
+        "one": {"a": table(), "b": table()},
+        "two": {"b": table()},
+        "three": {"b": table()},
+        "four": {"a": table()},
+    }
+    figure = figures.by_family(panels, {"two": {"b": lambda g: 3.0 * g}}, ylabels=dict.fromkeys(panels, "y"))
+    assert [ax.get_title("left") for ax in figure.axes] == list(panels)
+    colours = [drawn.get_color() for ax in figure.axes for drawn in ax.get_lines() if drawn.get_label() == "b"]
+    assert len(colours) == 3 and len(set(colours)) == 1
+    (dashed,) = [drawn for drawn in figure.axes[1].get_lines() if drawn.get_label() != "b"]
+    assert list(dashed.get_ydata()) == [0, 3, 6, 9]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+
+
+def test_prices_that_nothing_buys_are_arrows() -> None:
+    rows = [("a", 1, 2.0, 1.5, 3.0, 8.0), ("a", 2, np.inf, 8.0, np.inf, 8.0), ("b", 1, 4.0, 3.0, np.inf, 8.0)]
+    frame = pd.DataFrame(rows, columns=["arm", "x", "y", "low", "high", "most"])
+    (ax,) = figures.prices({"t": frame}, theory={"t": {"a": lambda g: g + 1.0}}).axes
+    arrows = [drawn for drawn in ax.get_lines() if drawn.get_marker() == r"$\uparrow$" and len(drawn.get_xdata())]
+    assert [list(drawn.get_ydata()) for drawn in arrows] == [[8.0]]
+    bars = [segment for container in ax.containers for segment in container[2][0].get_segments()]
+    assert [list(bar[:, 1]) for bar in bars] == [[1.5, 3.0], [3.0, 8.0]]
+    assert any(list(drawn.get_ydata()) == [2.0, 3.0] for drawn in ax.get_lines() if drawn.get_linestyle() == "--")
+
+
+def test_learning_curves_stand_over_what_was_spent() -> None:
+    own = pd.DataFrame({"x": [100.0, 1000.0], "y": [2.0, 1.0], "low": [1.5, 0.9], "high": [2.5, 1.1]})
+    figure = figures.learning_curves({"l": {"a": own}, "r": {"a": own, "b": own}}, xlabel="x", ylabel="y")
+    assert all(ax.get_xscale() == "log" for ax in figure.axes)
+    bars = [list(bar[:, 1]) for bar in figure.axes[0].containers[0][2][0].get_segments()]
+    assert bars == [pytest.approx([1.5, 2.5]), pytest.approx([0.9, 1.1])]
+
+
+def test_forest_has_a_line_for_each_and_leaves_out_missing_intervals() -> None:
+    one = pd.DataFrame({"label": ["a", "b"], "y": [0.5, 0.9], "low": [0.4, np.nan], "high": [0.7, np.nan]})
+    figure = figures.forest({"g": one, "h": one.head(1)}, xlabel="x")
+    (ax,) = figure.axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "a"]
+    first = ax.containers[0][2][0].get_segments()
+    assert [list(bar[:, 0]) for bar in first] == [pytest.approx([0.4, 0.7]), pytest.approx([0.9, 0.9])]

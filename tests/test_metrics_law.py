@@ -45,7 +45,8 @@ def test_kl_to_a_uniform_law_of_tokens(embedded, block):
 @pytest.mark.parametrize("block", [4, 9])
 def test_windows_leave_no_token_without_context(embedded, block):
     """Each predicted token once, in order, behind at least `block` tokens or all there are."""
-    windows, counted, article, last, _ = divergence._articles(embedded, block)
+    cut, _ = divergence._articles(embedded, block)
+    windows, counted, article, last = cut.windows, cut.counted, cut.article, cut.last
     documents = embedded.world.documents(divergence.ARTICLES, divergence.streams.stream(0)(-1, 7))
     for number, ids in enumerate(embedded.tokenizer.encode(documents)[:40]):
         mine = article == number
@@ -128,3 +129,27 @@ def test_entropy_looks_at_a_fixed_choice_of_blocks():
     x = np.repeat(np.arange(n), 2).reshape(n, 2)
     value = perplexity.entropy(*case(x, given=rows(x), family=Sure()))["written"]
     assert value == pytest.approx((n - 1) / 2, abs=0.5)
+
+
+def test_the_loss_of_a_group_is_that_of_articles_about_it(embedded):
+    """A family that charges a nat for every token of an island name, and nothing else, finds island articles dear."""
+    names = {name for name in embedded.world.popularity if embedded.world.group(name) == "island"}
+    marked = {token for name in names for token in embedded.tokenizer.encode([" " + name])[0][-2:]}
+
+    class Biased:
+        block = 16
+
+        def score(self, model, rows):
+            return np.isin(rows.x[:, 1:], list(marked)).astype(float)
+
+    value = divergence.group_loss(*case(source=embedded, family=Biased()))
+    assert list(value) == ["people/coast", "people/hill", "people/island"]
+    assert value["people/island"] > 2 * max(value["people/coast"], value["people/hill"])
+    for item, documents in divergence._by_group(embedded):
+        assert len(documents) == len(set(documents)) == divergence.PER_GROUP
+        assert {embedded.world.group(embedded.world.entities(d)[0]) for d in documents} == {item.split("/")[1]}
+        lengths = [len(ids) for ids in embedded.tokenizer.encode(list(documents))]
+        cut = divergence._cut(embedded, 16, documents)
+        assert cut.counted.sum() == sum(lengths), "every token but the </s> before an article, and the </s> after it"
+    flat = divergence.group_loss(*case(source=embedded, family=Uniform(8, 500)))
+    assert list(flat.values()) == pytest.approx([np.log(500)] * 3)

@@ -291,3 +291,14 @@ def test_every_plan_can_be_planned():
         for arm in plan_of.arms:
             assert arm in language.protocol.ARMS
         Opt(**{key.partition(".")[2]: value for key, value in plan_of.scale.model.items()})
+
+
+def test_sizes_of_training_sets_are_arms_of_their_own(runs, studied):
+    """A plan with blocks has every arm at every size, and the label says from which to which."""
+    plan_ = replace(language.PLANS["cost"], scale=replace(language.PLANS["toy"].scale, metrics=("perplexity",)))
+    sized = plan_.runs()
+    assert len(sized) == len(plan_.arms) * len(plan_.blocks) == 16
+    assert {run.n for label, run in sized.items() if label.startswith("mixed, ")} == set(plan_.blocks)
+    assert sized["mixed, 96"].regime_args == {"real_fraction": 0.1} and sized["sampled, 768"].regime == "replace"
+    larger = {arm: replace(run, n=24 * (2 if arm == "A" else 1)) for arm, run in runs.items()}
+    assert "24 to 48 blocks" in records.label(larger, studied[0], "today")

@@ -161,7 +161,7 @@ def _jobs(text: str | None) -> int | None:
 
 
 def _chain(chosen: argparse.Namespace) -> int:
-    from model_collapse import run
+    from model_collapse import card, run
 
     jobs = _jobs(chosen.jobs)
     planned = run.plan(
@@ -193,6 +193,7 @@ def _chain(chosen: argparse.Namespace) -> int:
     table, _ = run.execute(
         planned, out, resume=chosen.resume, jobs=jobs, keep_models=chosen.keep_models, progress=run.on_stderr
     )
+    about = card.write(out) if out else None
     summary = summarise(table)
     if chosen.json:
         # JSON has no nan and no infinity: the spread of one replicate, the logarithm of a zero variance are null.
@@ -204,7 +205,7 @@ def _chain(chosen: argparse.Namespace) -> int:
         summary = summary[~summary["item"].str.contains("(?:^|/)bin ")]
         print(summary.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
         if out:
-            print(f"run {planned.run_id} in {out}")
+            print(f"run {planned.run_id} in {out}" + (f", data card in {about}" if about else ""))
     return 0
 
 

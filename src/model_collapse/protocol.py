@@ -38,6 +38,10 @@ class Arm:
 
 
 SAMPLED: Mapping[str, Any] = {"family.decoding": "sample"}
+MARKED: Mapping[str, Any] = {"family.watermark": "green"}
+QUARTER: Mapping[str, Any] = {**SAMPLED, "regime.real_fraction": 0.25}
+
+BEST_OF_8: Mapping[str, Any] = {**SAMPLED, "curate.candidates": 8, "curate.share": 1.0}
 
 ARMS: Mapping[str, Arm] = {
     "A": Arm("A: only what was written, 5 epochs"),
@@ -58,6 +62,8 @@ ARMS: Mapping[str, Arm] = {
     # Gerstgrasser et al. 2024 (arXiv:2404.01413) sample; their arms are compared with "sampled".
     "accumulate": Arm("sampled, accumulate", "accumulate", SAMPLED),
     "subsample": Arm("sampled, accumulate and subsample", "subsample", SAMPLED),
+    # What B is to A, and nothing else changed.
+    "mixed": Arm("sampled, 10 % real", "mix", {**SAMPLED, "regime.real_fraction": 0.1}),
     "grow": Arm("sampled, replace with a set that grows", "grow", {**SAMPLED, "regime.power": 1.0}),
     "last": Arm("last epoch, not the best", settings={"family.checkpoint": "last"}),
     "continued": Arm("from the previous weights", settings={"family.continued": True}),
@@ -68,7 +74,26 @@ ARMS: Mapping[str, Arm] = {
     "unsurprising": Arm(
         "the least surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "low"}
     ),
+    # What a filter makes of training sets of which a quarter is real, and what it costs to write marked text.
+    "polluted": Arm("a quarter real, unfiltered", "mix", QUARTER),
+    "detected": Arm("dropped by a trained detector", "mix", QUARTER, filters=("detector",)),
+    "weighed": Arm("weighed by the detector", "mix", {**QUARTER, "detector.mode": "weigh"}, filters=("detector",)),
+    "unmarked": Arm("dropped by the watermark", "mix", {**QUARTER, **MARKED}, filters=("watermark",)),
+    "known": Arm("dropped by perfect record", "mix", QUARTER, filters=("provenance",)),
+    "marked": Arm("sampled, green watermark", settings={**SAMPLED, **MARKED}),
+    "marked-beam": Arm("five beams, green watermark", settings=MARKED),
+    "synthid": Arm("sampled, SynthID", settings={**SAMPLED, "family.watermark": "synthid"}),
+    "synthid-beam": Arm("five beams, SynthID", settings={"family.watermark": "synthid"}),
     "surprising": Arm("the most surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "high"}),
+    # Eight continuations of each prompt, of which one is read: as much is read as in "sampled".
+    "curated": Arm("best of 8, by an oracle", filters=("curate",), settings=BEST_OF_8),
+    "learned-30": Arm(
+        "best of 8, by a judge who learned from 30 %",
+        filters=("curate",),
+        settings={**BEST_OF_8, "curate.by": "learned", "curate.judged": 0.3},
+    ),
+    "likely": Arm("best of 8, by likelihood", filters=("curate",), settings={**BEST_OF_8, "curate.by": "likelihood"}),
+    "lot": Arm("one of 8, by lot", filters=("curate",), settings={**BEST_OF_8, "curate.by": "random"}),
 }
 
 
@@ -89,8 +114,11 @@ class Scale:
     metrics: tuple[str, ...] | None = None
 
 
-KNOWN = (*Opt.metrics, *Opt.more_metrics)
-"""What is measured of text whose law is known: everything."""
+WRITER = ("watermark", "detector")
+"""Metrics of who wrote a text, which only runs about it take."""
+
+KNOWN = tuple(name for name in (*Opt.metrics, *Opt.more_metrics) if name not in (*WRITER, "group_loss"))
+"""What is measured of text whose law is known: everything else, but for the error by group."""
 
 TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
 """And of any other."""
@@ -112,6 +140,44 @@ SCALES: Mapping[str, Scale] = {
     # Real text at the size of a laptop: what the claims of scale "small" are judged by.
     "wikitext": Scale(
         "wikitext-2-v1", 192, 9, 6, seed=1, model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256}
+    ),
+    "curation": Scale(
+        "embedded",
+        192,
+        9,
+        6,
+        seed=1,
+        model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
+        metrics=("perplexity", "facts", "rare_coverage", "unique_sentences", "distinct_3"),
+    ),
+    # Who wrote it: chains at that size, and texts that are long enough to be found by their mark (T = 200 pairs).
+    "provenance": Scale(
+        "wikitext-2-v1",
+        192,
+        3,
+        6,
+        seed=1,
+        model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256},
+        metrics=("perplexity", "repeated_3", *WRITER),
+    ),
+    "marks": Scale(
+        "wikitext-2-v1",
+        48,
+        0,
+        6,
+        seed=1,
+        model={**TINY, "family.block": 201, "family.pretrain_blocks": 2600, "family.evaluate": 1024},
+        metrics=("perplexity", "repeated_3", *WRITER),
+    ),
+    # Learning curves: n is that of the smallest training set, see `sizes`.
+    "cost": Scale(
+        "embedded",
+        96,
+        5,
+        6,
+        seed=1,
+        model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
+        metrics=("perplexity",),
     ),
     # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
     # here, and all arms of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, which is 6.5e13 a second.
@@ -149,6 +215,11 @@ def run(arm: str, scale: Scale) -> Run:
 def runs(arms: Iterable[str], scale: Scale) -> dict[str, Run]:
     """Arm -> run, for `run.study`."""
     return {arm: run(arm, scale) for arm in arms}
+
+
+def sizes(arms: Iterable[str], blocks: Iterable[int], scale: Scale) -> dict[str, Run]:
+    """Every arm with training sets of each of several sizes: "ARM, N" -> run."""
+    return {f"{arm}, {n}": run(arm, replace(scale, n=n)) for arm in arms for n in blocks}
 
 
 def named(profile: str, preset: str | None = None, **overrides: Any) -> Scale:

@@ -147,7 +147,7 @@ def write(
 
 
 def label(runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame], date: str) -> str:
-    """Model, corpus, scale, device and date of a study in one line; all its arms have these in common."""
+    """Model, corpus, scale, device and date of a study in one line; its arms differ in these by their sizes at most."""
     run, rows = next(iter(runs.values())), next(iter(tables.values()))
     preset = run.family_args.get("preset")
     model = run.family
@@ -161,7 +161,10 @@ def label(runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame], date: str
     device = str(rows["device"].iloc[0])
     if device == "cpu":
         device = f"CPU ({record.machine()})"
-    scale = f"{run.n} {unit}, {seeds} seed{'s' if seeds > 1 else ''}, generations 0-{last}"
+    sizes = " to ".join(
+        str(n) for n in sorted({min(own.n for own in runs.values()), max(own.n for own in runs.values())})
+    )
+    scale = f"{sizes} {unit}, {seeds} seed{'s' if seeds > 1 else ''}, generations 0-{last}"
     corpus = [CORPORA.get(run.corpus, run.corpus)] if run.corpus else []
     return ", ".join([model, *corpus, scale, device, date])
 

@@ -9,7 +9,7 @@ class Text:
     """A language model: it reads blocks of tokens and continues a given block by as many.
 
     metrics       of any language model, taken by default
-    more_metrics  those taken on request; facts, groups and kl only of a corpus whose law is known
+    more_metrics  those taken on request; facts, groups, group_loss and kl only of a corpus whose law is known
     """
 
     conditional: ClassVar[bool] = True
@@ -33,7 +33,9 @@ class Text:
         "skeletons",
         "real_text",
         "similarity",
+        "detector",
         "facts",
         "groups",
+        "group_loss",
         "kl",
     )

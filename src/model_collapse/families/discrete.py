@@ -101,6 +101,7 @@ class Discrete(Numbers):
     ] = 0
 
     metrics: ClassVar[tuple[str, ...]] = ("heterozygosity", "support", "kl", "lost_mass", "share")
+    more_metrics: ClassVar[tuple[str, ...]] = ("mean_reward", "entropy")
     rows: ClassVar[int] = 100
     block_size: ClassVar[int] = 2048
     width: ClassVar[str] = "symbols"
@@ -153,6 +154,10 @@ class Discrete(Numbers):
             return Rows(np.take_along_axis(law.symbol, places.T, axis=1).T.astype(np.int32), stacked=True)
         value = rng.poisson(n * law.share) if self.counts == "poisson" else multinomial(law.share, n, rng)
         return Counts(n, n, *_packed(law.symbol, value.astype(float)), self.symbols)
+
+    def reward(self, rows: Rows) -> np.ndarray:
+        """How much readers like each row, shape (n, R): symbol i gets i / (K - 1), from 0 to 1."""
+        return rows.x / max(self.symbols - 1, 1)
 
     def _real(self, n: int, rng: np.random.Generator, chains: int) -> Rows | Counts:
         """n rows of the true law per chain."""

@@ -111,6 +111,15 @@ class Regression(Numbers):
         noise = self.noise if self.written_noise is None else self.written_noise
         return self._label(weights, noise, n, rng, given)
 
+    def miss(self, rows: Rows, bias: float = 0.0) -> np.ndarray:
+        """|y - x.c| / |x|, shape (n, R), for a judge who believes in c = (1 + bias) w*.
+
+        It is the distance from c to the nearest w with y = x.w: a row misses by at most r if, and only if, some map in
+        the ball of radius r about c would have written it without noise.
+        """
+        x, y = rows.x[..., : self.dim], rows.x[..., self.dim]
+        return np.abs(y - (1 + bias) * (x @ self.truth)) / np.linalg.norm(x, axis=-1)
+
     def _label(
         self, weights: np.ndarray, noise: float, n: int, rng: np.random.Generator, given: Rows | Moments | None
     ) -> Rows | Moments:

@@ -6,9 +6,11 @@ One module per theme; all are called as `figures.NAME`.
 from model_collapse.figures.arms import Metrics, bins, by_arm, by_item, histograms, paths, relative, side_by_side
 from model_collapse.figures.chains import ellipses, fitted_densities, shares_of_chains
 from model_collapse.figures.curves import Curves, against_theory, fans, medians, stacked
+from model_collapse.figures.families import by_family, forest, learning_curves, prices
 from model_collapse.figures.look import band, plain_ticks, style, styled
+from model_collapse.figures.phase import phase
 from model_collapse.figures.pictures import grid, of_generations, pixels
-from model_collapse.figures.scatter import laws, points, points_by_arm
+from model_collapse.figures.scatter import laws, points, points_by_arm, roc
 
 __all__ = [
     "Curves",
@@ -17,21 +19,27 @@ __all__ = [
     "band",
     "bins",
     "by_arm",
+    "by_family",
     "by_item",
     "ellipses",
     "fans",
     "fitted_densities",
+    "forest",
     "grid",
     "histograms",
     "laws",
+    "learning_curves",
     "medians",
     "of_generations",
     "paths",
+    "phase",
     "pixels",
     "plain_ticks",
     "points",
     "points_by_arm",
+    "prices",
     "relative",
+    "roc",
     "shares_of_chains",
     "side_by_side",
     "stacked",

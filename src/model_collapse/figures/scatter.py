@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -76,12 +77,14 @@ def points_by_arm(
     ylabel: str,
     scale: str = "linear",
     yscale: str = "linear",
+    marks: Mapping[str, float] | None = None,
 ) -> Figure:
     """Points with intervals (columns x, y, low, high), one colour and marker per arm, closed forms of x dashed.
 
     panels  {title: {label: points}}
     theory  {title: {label: closed form}}, drawn over the points of the same label
     scale   of the horizontal axis; a logarithmic one is labelled at the points
+    marks   {label: x}, a dotted vertical line in the colour of that arm
     """
     wide = 6 if len(panels) == 1 else 3.7 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.4), sharey=True, squeeze=False)
@@ -94,6 +97,8 @@ def points_by_arm(
                 ends = table["x"].min(), table["x"].max()
                 x = np.geomspace(*ends, 200) if scale == "log" else np.linspace(*ends, 200)
                 ax.plot(x, curve(x), ls=(0, (4, 3)), color=colour, lw=1.1)
+            if marks and label in marks:
+                ax.axvline(marks[label], color=colour, lw=0.9, ls=":")
         ax.set(title=title, xlabel=xlabel, xscale=scale, yscale=yscale)
         if yscale == "log":
             plain_ticks(ax.yaxis)
@@ -103,4 +108,25 @@ def points_by_arm(
             ax.xaxis.set_minor_locator(ticker.NullLocator())
         ax.legend()
     axes[0][0].set_ylabel(ylabel)
+    return figure
+
+
+@styled
+def roc(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, least: float = 1e-3) -> Figure:
+    """Receiver operating characteristics (columns false_alarms, found), one line per label, chance dotted.
+
+    panels  {title: {label: curve}}
+    least   where the logarithmic axis of false alarms begins; fewer are drawn there
+    """
+    wide = 5 if len(panels) == 1 else 3.6 * len(panels)
+    figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.8), sharey=True, squeeze=False)
+    for ax, (title, curves) in zip(axes[0], panels.items(), strict=True):
+        looks = zip(curves.items(), cycle(("-", (0, (4, 2)), (0, (1, 1)))))
+        for (label, curve), dash in looks:
+            ax.plot(np.maximum(curve["false_alarms"], least), curve["found"], label=label, ls=dash)
+        chance = np.geomspace(least, 1, 100)
+        ax.plot(chance, chance, color="0.5", lw=0.8, ls=":")
+        ax.set(title=title, xlabel="real texts accused", xscale="log", ylim=(-0.02, 1.02))
+        ax.legend(fontsize="small")
+    axes[0][0].set_ylabel("written texts found")
     return figure

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
+from model_collapse.filters import _judges
 from model_collapse.loop import Reference
 
 
@@ -31,7 +32,7 @@ class Surprise:
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         assert isinstance(data.rows, Rows)
-        nats = reference.family.score(reference.first.model, data.rows).mean(axis=1)
+        nats = _judges.surprise(data.rows, reference)
         order = np.argsort(nats if self.keep == "low" else -nats, kind="stable")
         kept = np.zeros(len(data), bool)
         kept[order[: max(1, round(self.share * len(data)))]] = True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import entr
 
+from model_collapse.data import Rows
 from model_collapse.loop import Generation
 from model_collapse.metrics import Reference
 
@@ -56,6 +58,18 @@ def share(generation: Generation, reference: Reference) -> dict[str, np.ndarray]
     values = np.zeros((len(recorded), len(p)))
     values[place[found], found[0]] = p[found]
     return {str(rank): value for rank, value in zip(recorded, values, strict=True)}
+
+
+def mean_reward(generation: Generation, reference: Reference) -> np.ndarray:
+    """How much readers like what the model writes, on average, shape (R,); the family says how much they like what."""
+    model = generation.model
+    liked = reference.family.reward(Rows(model.symbol))
+    return np.sum(_normalised(generation) * liked, axis=1)
+
+
+def entropy(generation: Generation, reference: Reference) -> np.ndarray:
+    """Entropy -sum p ln p in nats, shape (R,): ln K for equal shares, 0 where one symbol is left."""
+    return entr(_normalised(generation)).sum(axis=1)
 
 
 def ranks(symbols: int) -> list[int]:

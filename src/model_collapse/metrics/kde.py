@@ -64,6 +64,8 @@ def _width(kernel: np.ndarray) -> np.ndarray:
 
 def _quantiles(x: np.ndarray, share: np.ndarray | None, width: float) -> np.ndarray:
     """Quantiles at the midpoints of a mixture of N(x_i, width^2)."""
+    if share is not None:
+        x, share = x[share > 0], share[share > 0]
     u = (np.arange(GRID) + 0.5) / GRID
     grid = np.linspace(x.min() - 4 * width, x.max() + 4 * width, GRID)
     below = np.zeros(GRID)

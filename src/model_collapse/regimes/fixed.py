@@ -23,6 +23,7 @@ class Fixed:
     synthetic: Annotated[float, Field(gt=0, le=1000, description="rows of the last sample per real row")] = 1.0
 
     needs: ClassVar[Literal["last"]] = "last"
+    whole: ClassVar[bool] = True
 
     def size(self, t: int, n: int) -> int:
         """Rows beside the n real ones."""

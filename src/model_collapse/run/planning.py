@@ -179,8 +179,8 @@ def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any
         raise InputError(f"--filter {name}: exact sampling cannot subsample; set family.sampling=draw")
     if getattr(judge, "candidates", 1) > 1 and not getattr(how, "whole", False):
         raise InputError(
-            f"{name}.candidates: only replace and accumulate train on all that is written, so that there is more to "
-            f"choose from; {regime} does not"
+            f"{name}.candidates: only replace, accumulate and fixed train on all that is written, so that there is "
+            f"more to choose from; {regime} does not"
         )
     if hasattr(judge, "check"):
         judge.check(family, corpus)

@@ -156,13 +156,18 @@ def _iterate(
     bias: float,
     weights: tuple[float, float] = (1, 1),
     kept: bool = False,
+    same: bool = False,
 ) -> Moments:
-    """V and S at fits n, fit 1 on `first` real rows; the last of `steps` (k, m) is repeated. See the module."""
+    """V and S at fits n, fit 1 on `first` real rows; the last of `steps` (k, m) is repeated. See the module.
+
+    kept  real rows come from the first ones: any k of them, drawn anew for every fit, or all
+    same  they are the same k < `first` of them in every fit, whose own mean draws the fits to it
+    """
     n = np.asarray(n, int)
     if n.min(initial=1) < 1:
         raise ValueError("n counts fits and is at least 1")
     a, b = weights
-    C = 1 / first if kept else 0.0
+    C = 1 / first if kept or same else 0.0
     V = [1 / first]
     S = [1.0 if variance == "known" or estimator == "unbiased" else 1 - 1 / first]
     for i in range(n.max(initial=1) - 1):
@@ -171,6 +176,7 @@ def _iterate(
         W = real + wrote
         drift = (a * real + b * wrote * bias * S[-1] + wrote**2 * V[-1] + 2 * real * wrote * C) / W**2
         scatter = (real + wrote * (bias * S[-1] + V[-1])) / W - drift
+        C = (a + wrote * C) / W if same else C
         V.append(drift)
         S.append(1.0 if variance == "known" else scatter if estimator == "mle" else scatter * W / (W - 1))
     return np.array(V)[n - 1], np.array(S)[n - 1]

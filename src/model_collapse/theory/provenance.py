@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom, norm
 
+from model_collapse.theory.mixed import Variance
+
 
 def green_z(green: ArrayLike, tokens: ArrayLike, gamma: ArrayLike = 0.25) -> np.ndarray:
     """CF-P1. z = (G - gamma T) / sqrt(T gamma (1 - gamma)) for G green tokens among T; standard normal if unmarked.
@@ -64,3 +66,64 @@ def effective_rows(
     """
     n, a = np.asarray(rows, float), np.asarray(real_fraction, float)
     return np.sum(n * (a**2 if provenance == "none" else a), axis=-1)
+
+
+def unrecognised(missed: ArrayLike = 0.0, adoption: ArrayLike = 1.0) -> np.ndarray:
+    """f = 1 - adoption (1 - missed): share of written rows that pass a filter by provenance.
+
+    adoption  share of written rows that carry a mark at all
+    missed    share of the marked rows that the filter does not recognise
+    """
+    return 1 - np.asarray(adoption, float) * (1 - np.asarray(missed, float))
+
+
+def filtered_drift_limit(
+    real: int,
+    written: int,
+    passing: ArrayLike,
+    *,
+    false_alarms: float = 0.0,
+    kept: int | None = None,
+    variance: Variance = "estimated",
+) -> np.ndarray:
+    """CF-P3. Limit of V_n = E[mu_n^2] where a filter by provenance judges every training set; shape of `passing`.
+
+    real, written  rows k and m before the filter; k > 0
+    passing        f, the chance of a written row to stay, see `unrecognised`
+    false_alarms   chance of a real row to be dropped
+    kept           None: real rows are new each time (`fresh`); N: they come from one finite set of N rows that the
+                   chain began with (`mix`: N = k + m; `fixed`: N = k)
+
+    With A real and B written rows left, A ~ Binomial(k, 1 - false_alarms), B ~ Binomial(m, f), the recursion of
+    `theory.mixed` holds given A and B, and its expectation has the limit
+
+        V = (E[1 / (A + B)] + 2 C E[A B / (A + B)^2]) / (1 - E[B (B - 1) / (A + B)^2])
+
+    where C = 0, or 1/N. B (B - 1) is B^2 for a known variance, whose rows never narrow. f = 1 gives back the limits of
+    `fresh`, `mix` and `fixed`; f = 0 gives 1/k. For the discrete chain V is the drift sum_i Var(p_i) over
+    sum_i q_i (1 - q_i), as everywhere in `theory.mixed`. Both expectations are over A + B > 0.
+    """
+    f = np.asarray(passing, float)
+    A, B = np.arange(real + 1)[:, None], np.arange(written + 1)
+    people = binom.pmf(A, real, 1 - false_alarms)
+    N = np.maximum(A + B, 1)
+    forgets = B * (B - 1) if variance == "estimated" else B**2
+    limits = []
+    for chance in f.ravel():
+        law = people * binom.pmf(B, written, chance) * (A + B > 0)
+        law = law / law.sum()
+        covariance = 0 if kept is None else 2 / kept * np.sum(law * A * B / N**2)
+        limits.append((np.sum(law / N) + covariance) / (1 - np.sum(law * forgets / N**2)))
+    return np.array(limits).reshape(f.shape)
+
+
+def harm_left(passing: ArrayLike, real_fraction: ArrayLike) -> np.ndarray:
+    """Share of the excess drift that a filter leaves under `fixed`, in large sets: (1-h)(2-g) / ((2-h)(1-g)).
+
+    The excess is k V - 1, V the drift and k the real rows: 0 for a perfect filter, (1 - g) / (2 - g) for none. With a
+    share f of the written rows passing, the real share rises from g to h = g / (g + f (1 - g)), and the excess becomes
+    (1 - h) / (2 - h). For g -> 0 everything is left unless f -> 0 as well: h depends on f / g.
+    """
+    f, g = np.asarray(passing, float), np.asarray(real_fraction, float)
+    h = g / (g + f * (1 - g))
+    return (1 - h) * (2 - g) / ((2 - h) * (1 - g))

@@ -120,8 +120,21 @@ class Opt(Text):
         Literal["forbidden", "ordinary"],
         Field(description="</s>: never written (published: as many new tokens at least as at most), or like any token"),
     ] = "forbidden"
+    watermark: Annotated[
+        Literal["none", "green", "synthid"], Field(description="mark in what is written, by transformers' processors")
+    ] = "none"
+    watermark_key: Annotated[int, Field(ge=1, le=2**31 - 1, description="secret of writer and detector")] = 15485863
+    watermark_share: Annotated[
+        float, Field(ge=0.01, le=0.99, description="share of tokens that are green; synthid has none")
+    ] = 0.25
+    watermark_bias: Annotated[
+        float, Field(gt=0, le=100, description="added to the logits of green tokens; synthid has none")
+    ] = 2.0
     engine: Annotated[
-        Literal["fast", "reference"], Field(description="own decoder, or transformers' generate: the same tokens")
+        Literal["fast", "reference"],
+        Field(
+            description="own decoder, or transformers' generate: the same tokens; beams with synthid take the latter"
+        ),
     ] = "fast"
     sample_batch: Annotated[
         Auto | Count, Field(description="prompts continued at a time; auto: what fits, frozen when a run starts")
@@ -133,7 +146,13 @@ class Opt(Text):
     threads: Annotated[int, Field(ge=1, le=1024, description="CPU threads; more than one may change the last bits")] = 1
 
     name: ClassVar[str] = "opt"
-    more_metrics: ClassVar[tuple[str, ...]] = (*Text.more_metrics, "vocabulary", "training", "state_diversity")
+    more_metrics: ClassVar[tuple[str, ...]] = (
+        *Text.more_metrics,
+        "vocabulary",
+        "training",
+        "state_diversity",
+        "watermark",
+    )
     checkpoints: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -310,6 +329,16 @@ class Opt(Text):
         from model_collapse.families.opt import scoring
 
         return scoring.states(model, rows.x, self.threads)
+
+    def marks(self, rows: Rows, vocabulary: int, *, repeats: bool = False) -> np.ndarray:
+        """z of the test for the settings' watermark in each row, with `watermark=none` for a green one; `watermark.z`.
+
+        vocabulary  token ids that the model that wrote knows
+        repeats     count n-grams as often as they come; else once
+        """
+        from model_collapse.families.opt import watermark
+
+        return watermark.z(self, vocabulary, rows.x, repeats=repeats)
 
     def save(self, model: OptModel, folder: Path) -> None:
         """Write the model into an existing folder in hub layout (config.json, model.safetensors)."""

@@ -14,7 +14,7 @@ from transformers import GenerationConfig, OPTForCausalLM
 from model_collapse import hardware, machine
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
-from model_collapse.families.opt import engine
+from model_collapse.families.opt import engine, watermark
 from model_collapse.families.opt.model import OptModel, build
 from model_collapse.families.opt.scoring import checked
 
@@ -103,7 +103,10 @@ class _Writer:
         less = f"use --set family.sample_batch={max(1, size // 2)}"
         with hardware.threads(settings.threads), hardware.memory(less), torch.inference_mode():
             parts = checked(self.model, x, self.device).split(size)
-            if settings.engine == "reference":
+            # A tournament keeps what it saw of every beam, and the library's does not follow beams that are dropped or
+            # doubled: only its own search can write what it writes.
+            searched = settings.watermark == "synthid" and settings.decoding == "beam"
+            if settings.engine == "reference" or searched:
                 with hardware.mixed(self.dtype, self.device), hardware.seeded(seed, self.device):
                     written = [reference(self.module, part, settings.block, settings) for part in parts]
             else:
@@ -130,6 +133,7 @@ def reference(module: OPTForCausalLM, prompts: torch.Tensor, new_tokens: int, se
         "num_beams": settings.beams if settings.decoding == "beam" else 1,
         "repetition_penalty": settings.repetition_penalty,
         "do_sample": settings.decoding == "sample",
+        "watermarking_config": watermark.config(settings),
     }
     if settings.decoding == "sample":
         options |= {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p}

@@ -11,7 +11,7 @@ TFLOP and with the memory's 4 GB some milliseconds, more than it takes to queue 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model_collapse.families.opt import watermark
 from model_collapse.families.opt.products import Product
 
 if TYPE_CHECKING:
     from model_collapse.families.opt import Opt
 
+Mark = Callable[[Tensor, Tensor], Tensor]
+"""A watermark: texts (n, length) and scores (n, V) of the next token -> new scores."""
+
 
 def _expand(
-    logits: Tensor, score: Tensor, past: Tensor, beams: int, penalty: float, end: int | None
+    logits: Tensor, score: Tensor, past: Tensor, beams: int, penalty: float, end: int | None, mark: Mark | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The best `beams` continuations over all beams: which beam each continues, its token, its log-probability.
 
@@ -37,6 +41,8 @@ def _expand(
     _penalise(chance, past, penalty)
     if end is not None:
         chance[..., end] = -torch.inf
+    if mark is not None:
+        chance = mark(past.flatten(0, 1), chance.flatten(0, 1)).view_as(chance)
     # The best of all are among the best of each.
     value, token = chance.topk(min(beams, chance.shape[-1]), dim=-1)
     value = (value + score[..., None]).flatten(1)
@@ -49,7 +55,9 @@ def _expand(
     return parent, token, score
 
 
-def _pick(logits: Tensor, past: Tensor, settings: Opt, end: int | None, draw: Tensor) -> Tensor:
+def _pick(
+    logits: Tensor, past: Tensor, settings: Opt, end: int | None, draw: Tensor, mark: Mark | None = None
+) -> Tensor:
     """One token for each row of logits (n, V): the likeliest, or the one a uniform number `draw` (n,) falls on.
 
     Outside beam search the penalty acts on the logits themselves.
@@ -58,7 +66,7 @@ def _pick(logits: Tensor, past: Tensor, settings: Opt, end: int | None, draw: Te
     if end is not None:
         logits[:, end] = -torch.inf
     if settings.decoding != "sample":
-        return logits.argmax(dim=-1)
+        return (logits if mark is None else mark(past, logits)).argmax(dim=-1)
     logits = logits / settings.temperature
     order = None
     if settings.top_k or settings.top_p < 1:
@@ -70,6 +78,10 @@ def _pick(logits: Tensor, past: Tensor, settings: Opt, end: int | None, draw: Te
     chance = logits.double().softmax(dim=-1)
     if settings.top_p < 1:
         chance = chance.masked_fill(chance.cumsum(dim=-1) - chance >= settings.top_p, 0)
+    if mark is not None:
+        # After everything else, as in the library.
+        chance = chance if order is None else torch.zeros_like(chance).scatter(1, order, chance)
+        chance, order = mark(past, chance.log()).softmax(dim=-1), None
     reach = chance.cumsum(dim=-1)
     # The first whose cumulative chance exceeds the number; one of chance zero never does, and a number is below 1.
     index = torch.searchsorted(reach, draw[:, None] * reach[:, -1:], right=True).clamp(max=logits.shape[1] - 1)
@@ -112,6 +124,7 @@ class Engine:
         self.head = self._product(module.lm_head)
         self.layers = [self._layer(layer) for layer in decoder.layers]
         self.end = config.eos_token_id
+        self.vocabulary = config.vocab_size
 
     def write(self, prompts: Tensor, new: int, settings: Opt, draws: Tensor) -> Tensor:
         """`new` tokens after each prompt (n, m): (n, new).
@@ -121,6 +134,7 @@ class Engine:
         search = settings.decoding == "beam" and settings.beams > 1
         beams = settings.beams if search else 1
         end = self.end if settings.end == "forbidden" else None
+        mark = watermark.processor(settings, self.vocabulary, prompts.device)
         memory = _Memory(self, prompts, beams, new)
         length = prompts.shape[1]
         text = functional.pad(prompts[:, None].expand(-1, beams, -1), (0, new))
@@ -129,11 +143,11 @@ class Engine:
         for t in range(length, length + new):
             past = text[:, : logits.shape[1], :t]
             if search:
-                parent, token, score = _expand(logits, score, past, beams, settings.repetition_penalty, end)
+                parent, token, score = _expand(logits, score, past, beams, settings.repetition_penalty, end, mark)
                 memory.follow(parent)
                 text = text.gather(1, parent[..., None].expand_as(text))
             else:
-                token = _pick(logits[:, 0], past[:, 0], settings, end, draws[:, t - length])[:, None]
+                token = _pick(logits[:, 0], past[:, 0], settings, end, draws[:, t - length], mark)[:, None]
             text[..., t] = token
             if t + 1 < length + new:
                 logits = self.logits(self.step(token, memory))
@@ -201,8 +215,10 @@ def bytes_per_prompt(config: Mapping[str, Any], settings: Opt, dtype: torch.dtyp
     # fp32 twice: as they are and normalised, or of this step and of the next. A draw sorts and adds up in fp64.
     drawn = settings.decoding == "sample"
     logits = beams * config["vocab_size"] * ((48 if drawn else 8) + (size if size < 4 else 0))
+    # The values of all tokens in all layers of a tournament, four times: keys, their hash, places, and values.
+    marked = beams * config["vocab_size"] * watermark.LAYERS * 32 if settings.watermark == "synthid" else 0
     reading = new * (width * (12 + 6 * size) + 2 * inner * size)
-    return memory + order + logits + reading
+    return memory + order + logits + marked + reading
 
 
 class _Memory:

@@ -11,7 +11,7 @@ import numpy as np
 from model_collapse.data import Rows
 from model_collapse.loop import Generation
 
-KNOWN_LAW = ("facts", "groups", "kl")
+KNOWN_LAW = ("facts", "group_loss", "groups", "kl")
 """Metrics that need a corpus whose true law is known (`source.world`)."""
 
 

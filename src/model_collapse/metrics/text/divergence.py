@@ -1,7 +1,8 @@
-"""How far a model's law of articles is from the true one, where that is known."""
+"""How far a model's law of articles is from the true one, where that is known: on the whole, and group by group."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,9 @@ from model_collapse.metrics import Reference
 
 ARTICLES = 256
 """New articles that `kl` draws from the true law, the same ones for every generation and every run."""
+
+PER_GROUP = 48
+"""New articles about each group that `group_loss` scores."""
 
 
 def kl(generation: Generation, reference: Reference) -> dict[str, float]:
@@ -33,31 +37,76 @@ def kl(generation: Generation, reference: Reference) -> dict[str, float]:
     (opt with end=forbidden, from generation 1 on).
     """
     family, source = reference.family, reference.source
-    windows, counted, article, last, truth = _articles(source, family.block)
-    nats = np.asarray(family.score(generation.model, windows), float)
-    cost = np.bincount(article, np.where(counted, nats, 0).sum(axis=1))
+    cut, truth = _articles(source, family.block)
+    nats = np.asarray(family.score(generation.model, cut.windows), float)
+    cost = np.bincount(cut.article, np.where(cut.counted, nats, 0).sum(axis=1))
     estimate = stats.mean(truth + cost) if np.all(np.isfinite(cost)) else stats.Estimate(np.inf, np.inf, np.inf, 0)
-    ends = nats[last]
+    ends = nats[cut.last]
     return {"mean": estimate.value, "low": estimate.low, "high": estimate.high, "end": float(ends.mean())}
 
 
-@lru_cache(maxsize=1)
-def _articles(
-    source: Any, block: int
-) -> tuple[Rows, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """True articles, cut for scoring.
+def group_loss(generation: Generation, reference: Reference) -> dict[str, float]:
+    """Nats per token of this generation's model on true articles about each group: the error on that group.
+
+    Items "people/island" and so on, of every topic with several groups. New articles of the true law, PER_GROUP about
+    each group, the same ones for every generation and every run; counted as in `kl`, the </s> that ends one included;
+    a word that the tokenizer does not know is <unk>, here as in any text.
+    """
+    family, source = reference.family, reference.source
+    losses = {}
+    for item, documents in _by_group(source):
+        cut = _cut(source, family.block, documents)
+        losses[item] = float(np.asarray(family.score(generation.model, cut.windows), float)[cut.counted].mean())
+    return losses
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Articles, cut for scoring.
 
     windows  (W, m) token ids, m <= 2 * block, at the right filled up with </s>, which no token before it sees
     counted  (W, m - 1) whether a predicted token counts here: each of an article in exactly one window
     article  (W,) which article a window is of
     last     index of each article's last </s> in (W, m - 1)
-    truth    (ARTICLES,) ln p(article)
     """
+
+    windows: Rows
+    counted: np.ndarray
+    article: np.ndarray
+    last: tuple[np.ndarray, np.ndarray]
+
+
+@lru_cache(maxsize=1)
+def _articles(source: Any, block: int) -> tuple[Cut, np.ndarray]:
+    """True articles, and ln p of each, (ARTICLES,)."""
     documents = source.world.documents(ARTICLES, streams.stream(0)(-1, streams.METRIC))
-    encoded = source.tokenizer.encode(documents)
-    end, unknown = source.tokenizer.end, source.tokenizer.vocabulary.get("<unk>")
-    if any(unknown in ids for ids in encoded):
+    unknown = source.tokenizer.vocabulary.get("<unk>")
+    if any(unknown in ids for ids in source.tokenizer.encode(documents)):
         raise InputError("family.vocabulary: the metric kl needs a tokenizer that knows every word; raise it")
+    truth = np.array([source.world.log_probability(document) for document in documents])
+    return _cut(source, block, tuple(documents)), truth
+
+
+@lru_cache(maxsize=1)
+def _by_group(source: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """PER_GROUP true articles about each group, by "topic/group"."""
+    world, rng = source.world, streams.stream(1)(-1, streams.METRIC)
+    drawn: dict[str, list[str]] = {
+        f"{topic}/{group}": [] for topic, shares in world.group_shares.items() if len(shares) > 1 for group in shares
+    }
+    while any(len(documents) < PER_GROUP for documents in drawn.values()):
+        for document in world.documents(1024, rng):
+            (entity,) = set(world.entities(document))
+            item = f"{world.topic(entity)}/{world.group(entity)}"
+            if len(drawn.get(item, range(PER_GROUP))) < PER_GROUP:
+                drawn[item].append(document)
+    return tuple((item, tuple(documents)) for item, documents in drawn.items())
+
+
+@lru_cache(maxsize=8)
+def _cut(source: Any, block: int, documents: tuple[str, ...]) -> Cut:
+    encoded = source.tokenizer.encode(list(documents))
+    end = source.tokenizer.end
     parts, first, article, last = [], [], [], []
     for number, ids in enumerate(encoded):
         text = [*ids, end]
@@ -72,5 +121,4 @@ def _articles(
         row[: len(part)] = part
     place, reach = np.arange(windows.shape[1] - 1), np.array([len(part) - 1 for part in parts])
     counted = (place >= np.array(first)[:, None]) & (place < reach[:, None])
-    truth = np.array([source.world.log_probability(document) for document in documents])
-    return Rows(windows), counted, np.array(article), tuple(np.array(last).T), truth
+    return Cut(Rows(windows), counted, np.array(article), tuple(np.array(last).T))

@@ -1,0 +1,99 @@
+"""Curate: of what models wrote only the best is kept, by a judge of one's choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse.data import PEOPLE, Data, Rows
+from model_collapse.filters import _judges
+from model_collapse.loop import Reference
+
+
+@dataclass(frozen=True)
+class Curate:
+    """Keeps the best of the `candidates` written for each prompt, and of these the best `share`; all real rows stay.
+
+    A judge who may look at some rows only takes every other one for as good as the average of those, or predicts its
+    score from its words (by=learned). Equals are drawn by lot. With `noise` b a Gumbel variate times b is added to each
+    score, so that a candidate is chosen with probability ~ exp(score / b), the Bradley-Terry (Plackett-Luce) choice.
+
+    oracle      minus the miss: the false share of what a text states, or what a row of numbers misses the truth by
+    learned     as oracle where the judge looked, predicted elsewhere (kernel ridge regression on pairs of words)
+    likelihood  mean log-likelihood under generation 0's model; `surprise` keeps rows by it too, low or high, and real
+                ones are judged like all others there
+    certainty   how sure a judge is of its own answer to the same question, whatever the row answers
+    reward      how much readers like a row, true or not
+    random      all alike: the control that keeps as many rows
+    """
+
+    by: Annotated[
+        Literal["oracle", "learned", "likelihood", "certainty", "reward", "random"],
+        Field(description="what the judge goes by"),
+    ] = "oracle"
+    share: Annotated[float, Field(gt=0, le=1, description="share of the written rows that is kept")] = 0.5
+    candidates: Annotated[
+        int, Field(ge=1, le=1000, description="rows written for each prompt, of which one is kept")
+    ] = 1
+    judged: Annotated[float, Field(ge=0, le=1, description="share of the written rows that the judge looks at")] = 1.0
+    noise: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="scale of the Gumbel noise in the judge's scores")
+    ] = 0.0
+    bias: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="how far the judge's belief is off (families of numbers)")
+    ] = 0.0
+    top_up: Annotated[bool, Field(description="repeat what is kept until there are as many rows as before")] = False
+
+    def check(self, family: Any, corpus: Any) -> None:
+        """InputError unless the judge can score what the family writes."""
+        _judges.check(f"curate.by={self.by}", self.by, family, corpus)
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        assert isinstance(data.rows, Rows)
+        shape = data.rows.x.shape[: 2 if data.rows.stacked else 1]
+        written = (data.born != PEOPLE).reshape(len(data), -1)
+        wrote = np.broadcast_to(written, (len(data), data.rows.chains or 1))
+        looked = _first(self.judged, wrote, rng.random(wrote.shape)) if self.judged < 1 else wrote
+        score = self._scores(data.rows, looked, reference)
+        if self.noise:
+            score = score + self.noise * rng.gumbel(size=score.shape)
+        lot = rng.random(score.shape)
+        best = wrote if self.candidates == 1 else self._best(data.born, score, lot)
+        return (~wrote | _first(self.share, best, -score, lot)).reshape(shape)
+
+    def _scores(self, rows: Rows, looked: np.ndarray, reference: Reference) -> np.ndarray:
+        """Scores (n, R) as far as a judge knows them who looks at these rows only, a mask (n, R)."""
+        score = np.zeros(looked.shape)
+        seen = np.flatnonzero(looked.any(axis=1))
+        if not len(seen):
+            return score
+        score[seen] = _judges.SCORES[self.by](rows.take(seen), reference, self.bias).reshape(len(seen), -1)
+        if self.by == "learned":
+            return _judges.learned(rows, looked[:, 0], score[:, 0])[:, None]
+        return np.where(looked, score, score.mean(axis=0, where=looked))
+
+    def _best(self, born: np.ndarray, score: np.ndarray, lot: np.ndarray) -> np.ndarray:
+        """A mask of the best candidate for each prompt, of every generation that is in the training set."""
+        # Only regimes that train on all that was written have candidates, and these have one birth for all chains.
+        assert born.ndim == 1
+        best = np.zeros(score.shape, bool)
+        for birth in np.unique(born[born != PEOPLE]):
+            place = np.flatnonzero(born == birth).reshape(self.candidates, -1)
+            top = np.lexsort((lot[place], score[place]), axis=0)[-1]
+            best[place[top, np.arange(place.shape[1])[:, None]], np.arange(score.shape[1])] = True
+        return best
+
+
+def _first(share: float, among: np.ndarray, *keys: np.ndarray) -> np.ndarray:
+    """round(share m) of the m rows `among` which each chain chooses, those with the smallest keys; masks (n, R).
+
+    At least one, unless the share is 0.
+    """
+    order = np.lexsort((*reversed(keys), ~among), axis=0)
+    count = np.round(share * among.sum(axis=0)) if share == 0 else np.maximum(np.round(share * among.sum(axis=0)), 1)
+    first = np.zeros(among.shape, bool)
+    np.put_along_axis(first, order, np.arange(len(among))[:, None] < count, axis=0)
+    return first & among

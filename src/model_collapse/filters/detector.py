@@ -1,0 +1,41 @@
+"""Detector: a classifier that was trained to tell real rows from written ones decides what stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse import detection
+from model_collapse.data import Data, Rows
+from model_collapse.errors import InputError
+from model_collapse.loop import Reference
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Drops rows that a classifier takes for a model's, or weighs every row by its chance of being real.
+
+    It is trained once, on what generation 0 wrote against real rows that no model was trained on; see `detection`.
+
+    drop   the threshold is where a share `false_alarms` of held-out real rows would be dropped
+    weigh  importance weights P(real | row) as in the resampling of Drayson et al. 2025 (arXiv:2502.15654), but each
+           row counts so much, where they draw rows with such chances
+    """
+
+    mode: Annotated[Literal["drop", "weigh"], Field(description="drop rows, or weigh them all")] = "drop"
+    false_alarms: Annotated[float, Field(gt=0, lt=1, description="share of held-out real rows dropped")] = 0.05
+    top_up: Annotated[bool, Field(description="repeat the kept rows until the set is as large as before")] = False
+
+    def check(self, family: Any, corpus: Any) -> None:
+        """InputError unless there is text or a picture to look at."""
+        if family.reads == "numbers":
+            raise InputError("--filter detector: it reads text or images, not numbers; use --filter provenance")
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        assert isinstance(data.rows, Rows)
+        judge = detection.trained(reference)
+        score = judge.scores(data.rows)
+        return judge.chance_real(score) if self.mode == "weigh" else score <= judge.threshold(self.false_alarms)

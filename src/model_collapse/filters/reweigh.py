@@ -1,0 +1,85 @@
+"""Reweigh: weights that give every group its true share again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse.data import Data, Rows
+from model_collapse.errors import InputError
+from model_collapse.loop import Reference
+
+
+@dataclass(frozen=True)
+class Reweigh:
+    """A row of group j weighs true share / share found, so that the groups which are there have their true ratios.
+
+    "Algorithmic reparation" (Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857), which draws rows where this weighs
+    them. True shares are those of the law, over the groups that are there: what is gone cannot be weighed. Groups are
+    the symbols of `discrete`, the breeds of `breeds`, and in text of the embedded corpus the groups of its topics: a
+    block is about the entity it names first, a group's share is that within its topic, and a block about nobody keeps
+    its weight. Weights have a mean of 1 in each topic, or of all numbers.
+    """
+
+    majority: Annotated[
+        int,
+        Field(ge=0, le=10**7, description="numbers: so many commonest kinds are one group, the rest another; 0: each"),
+    ] = 0
+
+    def check(self, family: Any, corpus: Any) -> None:
+        """InputError unless there are groups of known shares."""
+        if family.reads == "text" and getattr(corpus, "world", None) is not None:
+            return
+        if not hasattr(family, "law"):
+            raise InputError(
+                "--filter reweigh: needs groups of known shares; use discrete or breeds, or text of the embedded corpus"
+            )
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        assert isinstance(data.rows, Rows)
+        if reference.family.reads == "text":
+            return self._text(data, reference.source)
+        x, law = data.rows.x, reference.family.law
+        kind = (x if x.ndim == 2 else x[..., 0]).astype(np.int64)
+        if self.majority:
+            kind = (kind >= self.majority).astype(np.int64)
+            law = np.array([law[: self.majority].sum(), law[self.majority :].sum()])
+        return _weights(kind, data.weight, law)
+
+    def _text(self, data: Data, source: Any) -> np.ndarray:
+        about = blocks_about(source, data.rows)
+        weight = np.ones(len(data))
+        for topic, shares in source.world.group_shares.items():
+            groups = [(topic, group) for group in shares]
+            place = np.array([groups.index(one) if one in groups else -1 for one in about])
+            mine = place >= 0
+            if len(groups) > 1 and mine.any():
+                before = None if data.weight is None else data.weight[mine]
+                weight[mine] = _weights(place[mine, None], before, np.array(list(shares.values())))[:, 0]
+        return weight
+
+
+def _weights(kind: np.ndarray, before: np.ndarray | None, law: np.ndarray) -> np.ndarray:
+    """law / share found of every row's kind (n, R), the law over the kinds that are there; all weight stays the same.
+
+    before  weights that the rows have: None, (n,) or (n, R)
+    """
+    (n, chains), K = kind.shape, len(law)
+    weight = np.ones((n, 1)) if before is None else before.reshape(n, -1)
+    key = kind + K * np.arange(chains)
+    found = np.bincount(key.ravel(), np.broadcast_to(weight, key.shape).ravel(), K * chains).reshape(chains, K)
+    want = np.where(found > 0, law, 0)
+    want *= (found.sum(axis=1) / want.sum(axis=1))[:, None]
+    return np.divide(want, found, out=np.zeros(found.shape), where=found > 0).ravel()[key]
+
+
+@lru_cache(maxsize=1)
+def blocks_about(source: Any, rows: Rows) -> list[tuple[str, str] | None]:
+    """(topic, group) of the entity that each block of text names first; None where it names none."""
+    world = source.world
+    named = (next(iter(world.entities(text)), None) for text in source.tokenizer.decode(rows.x))
+    return [None if entity is None else (world.topic(entity), world.group(entity)) for entity in named]

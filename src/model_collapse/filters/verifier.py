@@ -1,0 +1,43 @@
+"""Verifier: every written row is accepted or rejected by a judge who may err."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse.data import PEOPLE, Data, Rows
+from model_collapse.filters import _judges
+from model_collapse.loop import Reference
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Keeps a right row with probability phi = `right` and a wrong one with probability psi = `wrong`; real rows stay.
+
+    Right is what misses the truth, or the verifier's own belief that lies `bias` off it, by at most `radius`: for text
+    the false share of what it states, for other families see their `miss`. Rates as in Feng et al. 2025
+    (arXiv:2406.07515), a ball about the verifier's centre as in Yi et al. 2025 (arXiv:2510.16657).
+    """
+
+    right: Annotated[float, Field(ge=0, le=1, description="probability phi that a right row is kept")] = 1.0
+    wrong: Annotated[float, Field(ge=0, le=1, description="probability psi that a wrong row is kept")] = 0.0
+    radius: Annotated[float, Field(ge=0, allow_inf_nan=False, description="by how much a right row may miss")] = 0.0
+    bias: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="how far the verifier's belief is off (numbers)")
+    ] = 0.0
+    candidates: Annotated[int, Field(ge=1, le=1000, description="rows written for each row of the training set")] = 1
+    top_up: Annotated[bool, Field(description="repeat what is kept until there are as many rows as before")] = False
+
+    def check(self, family: Any, corpus: Any) -> None:
+        """InputError unless right and wrong are known of what the family writes."""
+        _judges.check("verifier", "oracle", family, corpus)
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        assert isinstance(data.rows, Rows)
+        right = _judges.miss(data.rows, reference, self.bias) <= self.radius
+        kept = rng.random(right.shape) < np.where(right, self.right, self.wrong)
+        real = (data.born == PEOPLE).reshape(len(data), -1)
+        return kept | (real[:, 0] if kept.ndim == 1 else real)

@@ -1,0 +1,38 @@
+"""Watermark: rows that carry the mark of the models go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from model_collapse.data import Data, Rows
+from model_collapse.errors import InputError
+from model_collapse.loop import Reference
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """Drops rows whose test for the family's own watermark exceeds a threshold, whoever wrote them.
+
+    z is that of `Opt.marks`: the library's detectors, on what was written and not on what it continues. At z = 4 three
+    texts in 100,000 would be accused wrongly if n-grams never came twice.
+    """
+
+    threshold: Annotated[float, Field(gt=0, le=100, description="largest z that stays")] = 4.0
+    ignore_repeats: Annotated[bool, Field(description="count every n-gram of a row once")] = True
+    top_up: Annotated[bool, Field(description="repeat the kept rows until the set is as large as before")] = False
+
+    def check(self, family: Any, corpus: Any) -> None:
+        """InputError unless the family marks what it writes."""
+        if getattr(family, "watermark", "none") == "none":
+            raise InputError(
+                "--filter watermark: nothing is marked; use opt with --set family.watermark=green or synthid"
+            )
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        assert isinstance(data.rows, Rows)
+        z = reference.family.marks(data.rows, reference.first.model.vocabulary, repeats=not self.ignore_repeats)
+        return z <= self.threshold

@@ -1,0 +1,14 @@
+"""Metrics of a fitted classifier, one value per chain."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model_collapse.loop import Generation
+from model_collapse.metrics import Reference
+
+
+def accuracy(generation: Generation, reference: Reference) -> np.ndarray:
+    """Share of new real points that are labelled right, shape (R,), exactly: 1 - angle(w, w*) / pi; 1/2 if w = 0."""
+    w = generation.model.weights
+    return 1 - np.where(w.any(axis=1), np.arctan2(np.linalg.norm(w[:, 1:], axis=1), w[:, 0]), np.pi / 2) / np.pi

@@ -1,0 +1,104 @@
+"""Each check of claims/curation.py can fail: on runs that are not what they are called, and on altered tables.
+
+Seeded. A claim that is true passes with probability 1 - 1e-4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model_collapse import protocol_curation
+from model_collapse.claims import Tables, curation, named
+from model_collapse.filters.curate import Curate
+from model_collapse.run import execute, plan
+
+
+@cache
+def official(claim: str) -> Tables:
+    return {label: execute(plan(**arguments, seed=3), jobs=1)[0] for label, arguments in named(claim).runs.items()}
+
+
+def changed(claim: str, label: str, **arguments: Any) -> Tables:
+    """The official tables, one of them of a run with other arguments."""
+    run = {**named(claim).runs[label], **arguments}
+    return {**official(claim), label: execute(plan(**run, seed=3), jobs=1)[0]}
+
+
+def settings(claim: str, label: str, **other: Any) -> dict[str, Any]:
+    return {**named(claim).runs[label]["settings"], **{name.replace("__", "."): value for name, value in other.items()}}
+
+
+def test_the_breakdown_point_is_told_from_another():
+    """A verifier who keeps wrong labels as often as right ones turns at 1/2, not where this one should."""
+    label = "0.9, 0.3 below"
+    assert (
+        not named("VER-1").judge(changed("VER-1", label, settings=settings("VER-1", label, verifier__wrong=0.9))).holds
+    )
+    swapped = {**official("VER-1"), label: official("VER-1")["0.9, 0.3 above"]}
+    assert not named("VER-1").judge(swapped).holds
+
+
+def test_a_judge_who_looks_at_labels_is_no_lot():
+    tables = official("VER-3")
+    assert not named("VER-3").judge({**tables, "certain": tables["checker"]}).holds
+    assert not named("VER-3").judge({**tables, "checker": tables["certain"]}).holds
+
+
+def test_an_unbiased_verifier_does_not_reverse_and_a_wide_one_goes_nowhere():
+    label = "radius 0.3"
+    for other in ({"verifier__bias": 0.0}, {"verifier__radius": 5.0}):
+        assert not named("VER-4").judge(changed("VER-4", label, settings=settings("VER-4", label, **other))).holds
+
+
+@pytest.mark.parametrize("other", [{"curate__by": "random"}, {"curate__candidates": 3}, {"curate__noise": 0.0}])
+def test_another_choice_is_told_from_that_of_the_claim(other):
+    wrong = changed("VER-5", "preference", settings=settings("VER-5", "preference", **other))
+    assert not named("VER-5").judge(wrong).holds
+
+
+def truths(values: Mapping[str, list[float]]) -> Tables:
+    """Shares of true statements in generation 9, by arm and replicate."""
+    rows = {
+        arm: [
+            {"replicate": r, "generation": 9, "metric": "facts", "item": "true", "value": v}
+            for r, v in enumerate(found)
+        ]
+        for arm, found in values.items()
+    }
+    about = {"family": "opt", "family_args": "{}", "corpus": "embedded", "n_train": 192}
+    return {
+        arm: pd.concat([pd.DataFrame(found), pd.DataFrame(found).assign(generation=0, value=0.2)]).assign(**about)
+        for arm, found in rows.items()
+    }
+
+
+def test_the_oracle_has_to_be_better_in_every_seed():
+    better = [0.5, 0.51, 0.49, 0.5, 0.52, 0.48]
+    lot = [0.2, 0.21, 0.19, 0.22, 0.2, 0.18]
+    verdict = named("VER-2").judge(truths({"curated": better, "lot": lot}))
+    assert verdict.verdict == "reproduced_small", str(verdict)
+    assert not named("VER-2").judge(truths({"curated": lot, "lot": better})).holds
+    assert not named("VER-2").judge(truths({"curated": better[:2], "lot": lot[1:3]})).holds
+
+
+def test_arms_of_the_text_experiment_are_known():
+    runs = curation.of_arms(*protocol_curation.ARMS, scale=curation.TEXT)
+    assert set(runs) == set(protocol_curation.ARMS) and set(named("VER-2").runs) <= set(runs)
+
+
+def test_keep_rates_are_those_of_the_judges():
+    """The oracle keeps all right texts while they are fewer than its share; a lot keeps both alike.
+
+    Of some 60 right texts: binomial, four standard errors, fails by chance for one seed in 16,000.
+    """
+    judges = {"oracle": Curate(share=0.5), "lot": Curate(by="random", share=0.5), "all": Curate(by="random", share=1.0)}
+    found = protocol_curation.keep_rates(judges, 800, 2).set_index("judge")
+    assert found.loc["oracle", "right"] == 1 and 0 < found.loc["oracle", "wrong"] < 0.5
+    assert abs(found.loc["lot", "right"] - found.loc["lot", "wrong"]) < 4 * 0.5 / np.sqrt(40)
+    assert found.loc["all", "breakdown"] == 0.5

@@ -1,0 +1,52 @@
+"""The checks on remedies, and that they fail where the claim is false."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model_collapse import claims, records
+from model_collapse.claims import remedies
+from model_collapse.run import plan, study
+
+
+def test_another_remedy_is_not_reproduced(tmp_path):
+    """Accumulate swapped for replace in one family of two: nothing is avoided there."""
+    runs = {
+        f"{family} {regime}": plan(
+            **remedies.of_family(family, "replace" if family == "discrete" else regime, replicates=256), seed=seed
+        )
+        for family in ("gaussian", "discrete")
+        for seed, regime in enumerate(("accumulate", "replace"))
+    }
+    verdict = claims.named("REM-1").judge(study(runs, tmp_path, jobs=1)[0])
+    assert not verdict.holds and verdict.estimate.low > 0.5
+
+
+def test_one_family_without_interval_leaves_none(tmp_path):
+    """A baseline that loses nothing settles nothing, however well the others do."""
+    runs = {
+        f"{family} {regime}": plan(**remedies.of_family(family, regime, 9, replicates=chains), seed=1)
+        for family, chains in (("gaussian", 256), ("regression", 2))
+        for regime in ("accumulate", "replace")
+    }
+    verdict = claims.named("REM-1").judge(study(runs, tmp_path, jobs=1)[0])
+    assert not verdict.holds and np.isnan(verdict.estimate.low)
+
+
+@pytest.mark.parametrize(("first", "last"), [("accumulate", "sampled"), ("sampled", "accumulate")])
+def test_the_order_of_regimes_is_that_of_the_damage(first, last):
+    """REM-3 on the recorded run: with the ends swapped the two differences change their signs."""
+    tables = dict(records.read("wikitext").tables)
+    swapped = tables | {"accumulate": tables[first], "sampled": tables[last]}
+    found = claims.named("REM-3").judge(swapped)
+    damages = {arm: float(remedies.LOSS.damage(table).mean()) for arm, table in swapped.items()}
+    expected = min(damages["subsample"] - damages["accumulate"], damages["sampled"] - damages["subsample"])
+    assert found.estimate.value == pytest.approx(expected)
+
+
+def test_every_family_of_the_claims_has_its_measure():
+    for name in ("REM-1", "REM-2"):
+        for label, run in claims.named(name).runs.items():
+            measure = remedies.MEASURES[label.split()[0]]
+            assert label.split()[0] == run["family"] and measure.metric in run["metrics"]
