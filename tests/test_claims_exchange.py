@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import stats
+from model_collapse import record, records, stats
 from model_collapse.claims import LEVEL, Tables, named
 from model_collapse.claims.exchange import best, concepts, draws_that_differ
 from model_collapse.run import execute, plan
@@ -117,6 +117,20 @@ def test_an_optimum_that_does_not_is_not(levels):
 
 def test_a_wide_spread_settles_nothing():
     assert not holds("XM-2", curves(RISING, spread=3.0, seeds=3))
+
+
+def test_the_recorded_run_is_of_the_claims_arms_and_has_a_verdict():
+    recorded = records.read("exchange")
+    for arm, arguments in named("XM-2").runs.items():
+        planned, made = record.describe(plan(**arguments, seed=3)), recorded.about["arms"][arm]["run"]
+        for key in ("family", "regime", "n", "generations", "seed", "given", "corpus", "metrics"):
+            assert planned[key] == made[key], key
+        assert {k: v for k, v in planned.items() if k.startswith("exchange")} == {
+            k: v for k, v in made.items() if k.startswith("exchange")
+        }
+    tables = {arm: table for arm, table in recorded.tables.items() if arm.startswith("M")}
+    found = named("XM-2").judge(tables)
+    assert found.scale == "small" and np.isfinite(found.estimate.low) and best(tables)[0] == 1 < best(tables)[-1]
 
 
 # Tables ------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from model_collapse.loop import Party, Reads, exchange, generations
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
-from model_collapse.run import execute, kept_models, plan, so_far
+from model_collapse.run import execute, kept_models, plan, so_far, state_folder
+from model_collapse.run.block import finished_generations
 
 N, CHAINS = 10, 3
 WHO = ("all", "ring", "deal")
@@ -179,6 +180,11 @@ def test_the_first_of_models_that_read_their_own_is_the_run_without_exchange():
     assert json.loads(together["regime_args"].iloc[0])["exchange"]["models"] == 2
 
 
+def test_exact_sampling_takes_part_where_nobody_reads_others():
+    table, _ = execute(plan("gaussian", n=10, generations=2, replicates=2, models=2, reads="own", metrics=["mean"]))
+    assert set(table["item"]) == {"model 1", "model 2"} and len(table) == 12
+
+
 def test_a_run_without_exchange_says_nothing_of_one():
     alone = plan("discrete")
     assert alone.exchange is None and not any("exchange" in key for key in record.describe(alone))
@@ -251,7 +257,9 @@ def test_a_killed_exchange_resumes_with_the_same_bits(where, continued, tmp_path
         out = tmp_path / "c.parquet"
         killed_at(monkeypatch, where, planned, out)
         begun, _ = so_far(planned, out)
-        assert 0 < len(begun) <= len(undisturbed)
+        assert begun["item"].str[:7].value_counts().nunique() == 1, "no model counts further than the others"
+        places = finished_generations(state_folder(out) / "block-0000")
+        assert {place.parent.name for place in places} == {"model-1", "model-2"} or where == ".done"
         resumed, _ = execute(planned, out)
         same(resumed, undisturbed)
 

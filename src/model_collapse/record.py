@@ -32,7 +32,11 @@ from model_collapse import paths
 from model_collapse.errors import InputError, OutsideError
 
 SCHEMA = "1"
-"""Version of the two tables. COLUMNS and TEXT_COLUMNS are what outsiders read; they change only with it."""
+"""Version of the two tables. COLUMNS and TEXT_COLUMNS are what outsiders read; they change only with it.
+
+Of models that read each other `item` begins with the model, "model 2" or "model 2/rare" (`stats.by_model` takes it
+apart again), and the rows of texts are numbered on: those of model k from (k - 1) n.
+"""
 
 COLUMNS = (
     "run_id family family_args regime regime_args corpus seed replicate generation n_train share_real metric item "

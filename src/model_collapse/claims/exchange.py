@@ -176,8 +176,8 @@ CLAIMS = (
         id="XM-3",
         statement="data of another AI keep more symbols than a model's own do, and fewer than real data",
         source="derived; theory.exchange.survival_bounds",
-        measured="ln of the symbols left in the last generation, two models dealt out over one alone, or real data over "
-        "two models, the smaller",
+        measured="ln of the symbols left in the last generation, two models dealt out over one alone, or real data "
+        "over two models, the smaller",
         band=(0, np.inf),
         reason="more than alone, fewer than real: the order is what is claimed, set before any run",
         runs={
