@@ -118,8 +118,8 @@ def roc(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, least: float = 1e-3
     panels  {title: {label: curve}}
     least   where the logarithmic axis of false alarms begins; fewer are drawn there
     """
-    wide = 5 if len(panels) == 1 else 3.6 * len(panels)
-    figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.8), sharey=True, squeeze=False)
+    wide = 5 if len(panels) == 1 else 3.8 * len(panels)
+    figure, axes = plt.subplots(1, len(panels), figsize=(wide, 4.6), sharey=True, squeeze=False)
     for ax, (title, curves) in zip(axes[0], panels.items(), strict=True):
         looks = zip(curves.items(), cycle(("-", (0, (4, 2)), (0, (1, 1)))))
         for (label, curve), dash in looks:
@@ -127,6 +127,7 @@ def roc(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, least: float = 1e-3
         chance = np.geomspace(least, 1, 100)
         ax.plot(chance, chance, color="0.5", lw=0.8, ls=":")
         ax.set(title=title, xlabel="real texts accused", xscale="log", ylim=(-0.02, 1.02))
-        ax.legend(fontsize="small")
+        # Below: the curves may lie anywhere.
+        ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
     axes[0][0].set_ylabel("written texts found")
     return figure
