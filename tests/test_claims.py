@@ -31,6 +31,7 @@ NEEDED |= {"ACC-1", "ACC-3", "MET-1", "MIX-3"}
 NEEDED |= {"SH-1", "SH-2", "SH-2b", "SH-3", "SH-4", "SH-4b", "SH-5a", "SH-5b", "SH-6", "SH-7", "SH-8", "SH-9"}
 NEEDED |= {"VA-1", "VA-1b", "VA-1c", "VA-2", "FR-1", "FR-2", "SC-1"}
 NEEDED |= {"VER-1", "VER-2", "VER-3", "VER-4", "VER-5"}
+NEEDED |= {"MIX-4", "FAIR-1", "FAIR-1b", "FAIR-2", "FAIR-2b"}
 NEEDED |= {"WF-7", "ACC-4", "ACC-5", "DEC-1", "SUR-1", "DIV-1", "COR-1"}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import claims
+from model_collapse import claims, stats
 from model_collapse.claims import cost
 from model_collapse.run import plan, study
 from model_collapse.theory import cost as theory
@@ -114,3 +114,11 @@ def test_prices_of_a_counting_model(tmp_path):
     assert control[["y", "low", "high"]].to_numpy() == pytest.approx(1)
     assert list(replaced["x"]) == [1, 2] and np.all(replaced["low"] > 1.5)
     assert replaced["y"].is_monotonic_increasing and set(found["most"]) == {16}
+
+
+def test_a_price_without_bound_lies_inside_a_band_without_end():
+    """What no number of rows buys is no evidence against a price of at least 2; few chains leave it open."""
+    claim = claims.named("COST-3")
+    open_ended = claims.Verdict(claim, stats.Estimate(np.inf, 1.0, np.inf, 4, claims.LEVEL), "small")
+    assert not open_ended.holds and "the value lies inside" in str(open_ended)
+    assert claims.Verdict(claim, stats.Estimate(np.inf, 8.0, np.inf, 6, claims.LEVEL), "small").holds

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import protocol_curation
-from model_collapse.claims import Tables, curation, named
+from model_collapse import protocol, protocol_curation
+from model_collapse.claims import Tables, named
 from model_collapse.filters.curate import Curate
 from model_collapse.run import execute, plan
 
@@ -87,18 +87,22 @@ def test_the_oracle_has_to_be_better_in_every_seed():
     assert not named("VER-2").judge(truths({"curated": better[:2], "lot": lot[1:3]})).holds
 
 
-def test_arms_of_the_text_experiment_are_known():
-    runs = curation.of_arms(*protocol_curation.ARMS, scale=curation.TEXT)
-    assert set(runs) == set(protocol_curation.ARMS) and set(named("VER-2").runs) <= set(runs)
+def test_arms_of_the_text_experiment_are_known_and_differ_in_the_judge_alone():
+    runs = protocol.runs(protocol_curation.ARMS, protocol.SCALES["curation"])
+    assert len({run.run_id for run in runs.values()}) == len(protocol_curation.ARMS)
+    chosen = [dict(run.filters)["curate"] for arm, run in runs.items() if arm != "sampled"]
+    assert all((args["candidates"], args["share"]) == (8, 1) for args in chosen)
 
 
 def test_keep_rates_are_those_of_the_judges():
     """The oracle keeps all right texts while they are fewer than its share; a lot keeps both alike.
 
-    Of some 60 right texts: binomial, four standard errors, fails by chance for one seed in 16,000.
+    Binomial, four standard errors twice: fails by chance for one seed in 8,000.
     """
     judges = {"oracle": Curate(share=0.5), "lot": Curate(by="random", share=0.5), "all": Curate(by="random", share=1.0)}
     found = protocol_curation.keep_rates(judges, 800, 2).set_index("judge")
-    assert found.loc["oracle", "right"] == 1 and 0 < found.loc["oracle", "wrong"] < 0.5
-    assert abs(found.loc["lot", "right"] - found.loc["lot", "wrong"]) < 4 * 0.5 / np.sqrt(40)
+    assert found.loc["oracle", "right"].value == 1 and 0 < found.loc["oracle", "wrong"].value < 0.5
+    right, wrong = found.loc["lot", "right"], found.loc["lot", "wrong"]
+    assert right.n + wrong.n == 800 and right.n > 30
+    assert abs(right.value - 0.5) < 4 * 0.5 / np.sqrt(right.n) and abs(wrong.value - 0.5) < 4 * 0.5 / np.sqrt(wrong.n)
     assert found.loc["all", "breakdown"] == 0.5

@@ -221,6 +221,10 @@ REFUSED = {
         "gaussian mix --set family.sampling=draw --filter detector",
         "--filter detector: it reads text or images, not numbers; use --filter provenance",
     ),
+    "too little to learn from": (
+        "ngram mix --set family.evaluate=7 --filter detector",
+        "--filter detector: it learns from 8 real validation blocks at least; set family.evaluate to so many, not 7",
+    ),
     "moments": ("gaussian mix --filter provenance", "--filter provenance: exact sampling cannot subsample; set"),
 }
 

@@ -26,7 +26,9 @@ LARGEST = 300_000
 
 # The scripts are no package: they find each other in their own folder.
 sys.path.insert(0, str(ROOT / "records"))
-language, images, recording = (importlib.import_module(name) for name in ("language", "images", "study"))
+language, images, questions, recording = (
+    importlib.import_module(name) for name in ("language", "images", "questions", "study")
+)
 
 ARMS = {"A": {}, "fewer": {"family.order": 1}}
 
@@ -284,6 +286,13 @@ def test_missing_text_to_pretrain_on_is_one_line(tmp_path, monkeypatch, capsys):
     assert language.main(["cpu", *places]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 and all(line.startswith("MODEL_COLLAPSE_DATA: ") for line in said)
+
+
+def test_every_plan_of_the_open_questions_can_be_planned():
+    for planned in questions.PLANS.values():
+        runs = planned.runs()
+        assert len({run.run_id for run in runs.values()}) == len(runs) >= 3
+        assert {run.replicates for run in runs.values()} == {planned.scale.seeds}
 
 
 def test_every_plan_can_be_planned():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model_collapse import corpora, streams
+from model_collapse import corpora, stats, streams
 from model_collapse.data import Rows
 from model_collapse.families.ngram import Ngram
 from model_collapse.filters._judges import miss
@@ -79,8 +79,8 @@ def expected_choice(generations: int, *, part: float = 0) -> pd.DataFrame:
 
 
 def budget(by: str, judged: float, *, n: int, generations: int, replicates: int) -> dict[str, Any]:
-    """Arguments of a run of a word model: one of four texts for each prompt is chosen, a share of all is judged."""
-    curate = {"curate.by": by, "curate.judged": judged, "curate.candidates": 4, "curate.share": 1.0}
+    """Arguments of a run of a word model: one of eight texts for each prompt is chosen, a share of all is judged."""
+    curate = {"curate.by": by, "curate.judged": judged, "curate.candidates": 8, "curate.share": 1.0}
     return {
         "family": "ngram",
         "n": n,
@@ -94,9 +94,10 @@ def budget(by: str, judged: float, *, n: int, generations: int, replicates: int)
 
 
 def keep_rates(judges: Mapping[str, Any], n: int, seed: int) -> pd.DataFrame:
-    """How often each judge keeps what generation 0 of that word model wrote, n texts of which are right or wrong.
+    """How often each judge keeps what generation 0 of that word model wrote after n prompts.
 
-    Columns judge, right (share kept of the texts that state nothing false), wrong (of the others), breakdown.
+    Columns judge, right and wrong (shares kept, with 95 % intervals, of the texts of whose statements at least half are
+    true, and of the others), breakdown (what the two rates make of it).
     """
     kind, stream = Ngram(order=3), streams.stream(seed)
     source = corpora.load("embedded").source(n, **kind.reading())
@@ -104,10 +105,11 @@ def keep_rates(judges: Mapping[str, Any], n: int, seed: int) -> pd.DataFrame:
     reference = Reference(first, source, kind)
     rows = first.sample.rows
     assert isinstance(rows, Rows)
-    right = miss(rows, reference, 0.0) == 0
+    right = miss(rows, reference, 0.0) <= 0.5
     found = []
     for name, judge in judges.items():
         kept = judge(first.sample, stream(0, streams.FILTER), reference)
-        phi, psi = kept[right].mean(), kept[~right].mean()
-        found.append({"judge": name, "right": phi, "wrong": psi, "breakdown": float(theory.breakdown_point(phi, psi))})
+        phi, psi = stats.proportion(kept[right]), stats.proportion(kept[~right])
+        breakdown = float(theory.breakdown_point(phi.value, psi.value))
+        found.append({"judge": name, "right": phi, "wrong": psi, "breakdown": breakdown})
     return pd.DataFrame(found)

@@ -175,7 +175,8 @@ class Verdict:
             return "these runs do not settle it"
         if found.high <= low or found.low >= high:
             return "the whole interval lies outside"
-        if low < found.value < high:
+        # A value without bound, as the price of what nothing buys, lies inside a band without end.
+        if low < found.value and (found.value < high or high == np.inf):
             return "the value lies inside, its interval is too wide"
         return "the value lies outside, its interval reaches inside"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import protocol_open, stats, theory
-from model_collapse.claims import LEVEL, Claim, Tables, chains, farthest, level, rows, unsettled
+from model_collapse.claims import LEVEL, Claim, Tables, farthest, level, rows, unsettled
 from model_collapse.claims.discrete import law
 from model_collapse.stats import Estimate
 from model_collapse.theory import groups
@@ -112,8 +112,8 @@ def repaired(tables: Tables) -> Estimate:
 
 def rise(table: pd.DataFrame, item: str) -> pd.Series:
     """Nats per token of true articles about a group, last generation less generation 0, by chain."""
-    losses = chains(table, "group_loss", item)
-    return losses.iloc[:, -1] - losses[0]
+    last = int(table["generation"].max())
+    return stats.per_replicate(table, "group_loss", last, item) - stats.per_replicate(table, "group_loss", 0, item)
 
 
 def minority_pays(tables: Tables) -> Estimate:
@@ -155,7 +155,7 @@ SMALL = {
 }
 """What the recorded run of a tiny OPT has."""
 
-PAIRS = {"n": 384, "generations": 5, "replicates": 12, "metrics": ("perplexity", "group_loss")}
+PAIRS = {"n": 384, "generations": 6, "every": 3, "replicates": 24, "metrics": ("group_loss",)}
 """Models of pairs of words, of which there can be more."""
 
 

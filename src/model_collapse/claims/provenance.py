@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -51,9 +52,15 @@ def roc(table: pd.DataFrame, metric: str, generation: int) -> tuple[pd.DataFrame
 
 
 def _separates(tables: Tables) -> Estimate:
-    """Share of marked texts found; without interval unless surely few real ones are."""
-    right = stats.mean(found(tables["marked"], "written", 0), level(2))
-    wrong = false_alarms(tables["marked"], "real", level(2))
+    """Share of marked texts found; without interval unless surely few real ones are.
+
+    Chains that find all have no spread, so the interval also covers that of as many independent texts.
+    """
+    shares = found(tables["marked"], "written", 0)
+    right, texts = stats.mean(shares, level(3)), rows(tables["marked"]) * len(shares)
+    each = stats.proportion(np.arange(texts) < round(shares.mean() * texts), level(3))
+    right = replace(right, low=min(right.low, each.low), high=max(right.high, each.high))
+    wrong = false_alarms(tables["marked"], "real", level(3))
     return right if wrong.high < FALSE_ALARMS else unsettled(right)
 
 

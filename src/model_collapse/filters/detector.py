@@ -30,9 +30,14 @@ class Detector:
     top_up: Annotated[bool, Field(description="repeat the kept rows until the set is as large as before")] = False
 
     def check(self, family: Any, corpus: Any) -> None:
-        """InputError unless there is text or a picture to look at."""
+        """InputError unless there is text or a picture to look at, and enough real text to learn from."""
         if family.reads == "numbers":
             raise InputError("--filter detector: it reads text or images, not numbers; use --filter provenance")
+        if family.reads == "text" and family.evaluate < detection.LEAST:
+            raise InputError(
+                f"--filter detector: it learns from {detection.LEAST} real validation blocks at least; set "
+                f"family.evaluate to so many, not {family.evaluate}"
+            )
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         assert isinstance(data.rows, Rows)
