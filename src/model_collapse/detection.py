@@ -26,20 +26,20 @@ MOST = 512
 """Rows of each kind that a classifier is trained on, at most."""
 
 LEAST = 8
-"""Real rows that it needs at least: half of them to learn from, half to set its threshold by."""
+"""Real rows that it needs at least, both of those that generation 0 read and of others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """A trained classifier of one family's rows.
 
-    held_out  scores of real rows that it was not trained on, (n,), sorted
+    held_out  sorted scores of real rows that it was not trained on: of those that generation 0 had read, and of others
     """
 
     family: Any
     model: Any
     pipeline: Any
-    held_out: np.ndarray
+    held_out: tuple[np.ndarray, np.ndarray]
 
     def scores(self, rows: Rows) -> np.ndarray:
         """Log-odds that a model wrote each row, if as many were written as real, (n,)."""
@@ -50,18 +50,18 @@ class Classifier:
         return expit(-score)
 
     def threshold(self, false_alarms: float) -> float:
-        """The score that at most this share of the held-out real rows exceeds."""
-        allowed = int(np.floor(false_alarms * len(self.held_out)))
-        return float(self.held_out[len(self.held_out) - 1 - allowed])
+        """The score that at most this share of the held-out real rows exceeds, of either kind."""
+        return max(float(scores[-1 - int(false_alarms * len(scores))]) for scores in self.held_out)
 
 
 @lru_cache(maxsize=2)
 def trained(reference: Reference) -> Classifier:
-    """The classifier of a chain: what generation 0 wrote against real rows that no model was trained on.
+    """The classifier of a chain: what generation 0 wrote against real rows, some that it had read and some that not.
 
-    These are the validation rows, or new ones of the source where a corpus has none set aside (images). Every other
-    one is kept from the classifier, to set its threshold by. A logistic regression on standardised `features`, the same
-    every time.
+    Of both kinds, because a model that knows its rows by heart (an n-gram model) finds them as little surprising as
+    what it writes. Rows it has not read are the validation rows, or new ones of the source where none are set aside
+    (images). Every other real row is kept from the classifier, to set its threshold by. A logistic regression on
+    standardised `features`, the same every time.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -71,22 +71,23 @@ def trained(reference: Reference) -> Classifier:
     wrote = first.sample.rows
     assert isinstance(wrote, Rows)
     if source.validation is not None:
-        real = source.validation.rows
+        unread = source.validation.rows
     else:
         # The same rows whenever they are asked for, so that a chain that goes on has the same judge.
-        real = source.fresh(min(len(wrote), MOST), np.random.default_rng(0))
-    assert isinstance(real, Rows)
-    if len(real) < LEAST:
-        raise InputError(f"--filter detector: it needs {LEAST} real rows that no model has read; there are {len(real)}")
-    wrote, real = (rows.take(np.arange(min(len(rows), MOST))) for rows in (wrote, real))
-    seen = features(family, first.model, real)
-    learned, held = seen[::2], seen[1::2]
+        unread = source.fresh(min(len(wrote), MOST), np.random.default_rng(0))
+    kinds = (source.train.rows, unread)
+    if (least := min(map(len, kinds))) < LEAST:
+        raise InputError(f"--filter detector: it needs {LEAST} real rows of either kind, there are {least}")
+    wrote, *real = (rows.take(np.arange(min(len(rows), MOST))) for rows in (wrote, *kinds))
+    seen = [features(family, first.model, rows) for rows in real]
+    learned = np.concatenate([part[::2] for part in seen])
     x = np.concatenate([learned, features(family, first.model, wrote)])
     y = np.repeat([0, 1], [len(learned), len(wrote)])
     # Balanced, so that a score is the log-odds in a set that is half real.
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
     pipeline.fit(x, y)
-    return Classifier(family, first.model, pipeline, np.sort(pipeline.decision_function(held)))
+    read, other = (np.sort(pipeline.decision_function(part[1::2])) for part in seen)
+    return Classifier(family, first.model, pipeline, (read, other))
 
 
 def features(family: Any, model: Any, rows: Rows) -> np.ndarray:
