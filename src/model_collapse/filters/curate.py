@@ -49,7 +49,7 @@ class Curate:
 
     def check(self, family: Any, corpus: Any) -> None:
         """InputError unless the judge can score what the family writes."""
-        _judges.check(f"curate.by={self.by}", self.by, family, corpus)
+        _judges.check(f"curate: by={self.by}", self.by, family, corpus)
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         assert isinstance(data.rows, Rows)
