@@ -19,7 +19,6 @@ import pandas as pd
 import study
 
 from model_collapse import paths, protocol, record
-from model_collapse.claims import curation
 from model_collapse.errors import InputError
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
@@ -113,7 +112,7 @@ PLANS: Mapping[str, Plan] = {
         )
     ),
     "wikitext": Plan(protocol.SCALES["wikitext"], CLAIMS, bins=("A",)),
-    "curation": Plan(protocol.SCALES["curation"], curation.ARMS, bins=()),
+    "curation": Plan(protocol.SCALES["curation"], ("sampled", "lot", "likely", "curated", "learned-30"), bins=()),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),
