@@ -32,6 +32,8 @@ NEEDED |= {"SH-1", "SH-2", "SH-2b", "SH-3", "SH-4", "SH-4b", "SH-5a", "SH-5b", "
 NEEDED |= {"VA-1", "VA-1b", "VA-1c", "VA-2", "FR-1", "FR-2", "SC-1"}
 NEEDED |= {"VER-1", "VER-2", "VER-3", "VER-4", "VER-5"}
 NEEDED |= {"MIX-4", "FAIR-1", "FAIR-1b", "FAIR-2", "FAIR-2b"}
+NEEDED |= {"WM-1", "WM-2", "WM-2b", "WM-3", "WM-3b", "DET-1", "XM-1", "XM-2", "XM-3"}
+NEEDED |= {"REM-1", "REM-2", "REM-3", "COST-1", "COST-2", "COST-3"}
 NEEDED |= {"WF-7", "ACC-4", "ACC-5", "DEC-1", "SUR-1", "DIV-1", "COR-1"}
 
 

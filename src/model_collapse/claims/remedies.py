@@ -98,7 +98,8 @@ CLAIMS = (
         source=GERSTGRASSER,
         measured="damage of all generations under accumulate over that under replace, the largest of three families",
         band=(-float("inf"), 0.5),
-        reason="less than half, set before any run, as for the families that take seconds",
+        reason="less than half, as for the families that take seconds; set before these damages were computed, of runs "
+        "that were recorded before",
         runs=_networks(),
         check=kept_over_replaced,
         chapter="remedies",
@@ -113,7 +114,8 @@ CLAIMS = (
         measured="rise of cross-entropy to generation 9 in nats, subsample less accumulate or replace less subsample, "
         "the smaller",
         band=(0, float("inf")),
-        reason="accumulate < subsample < replace, set before any run; as ACC-3 for models with closed forms",
+        reason="accumulate < subsample < replace, as ACC-3 for models with closed forms; set before these damages were "
+        "computed, of runs that were recorded before",
         runs=of_arms("accumulate", "subsample", "sampled"),
         check=_in_between,
         chapter="remedies",
