@@ -243,7 +243,9 @@ class Data:
             raise InputError("exact sampling cannot subsample; set family.sampling=draw")
         if verdict.dtype == bool:
             if not verdict.any(axis=0).all():
-                raise InputError(f"nothing is left to train on of {n} rows")
+                raise InputError(
+                    f"nothing is left to train on of {n} rows; let it drop less, or use a regime with real rows"
+                )
             if refill is not None:
                 columns = [_repeated(np.flatnonzero(kept), n, refill) for kept in np.atleast_2d(verdict.T)]
                 return self.take(columns[0] if verdict.ndim == 1 else np.stack(columns, axis=1))

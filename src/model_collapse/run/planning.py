@@ -175,6 +175,8 @@ def _enough(run: Run, how: Any, opening: Any) -> None:
 
 def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any) -> None:
     """InputError for a filter that cannot judge what these make."""
+    if hasattr(judge, "check"):
+        judge.check(family, corpus)
     if getattr(family, "sampling", "draw") == "exact":
         raise InputError(f"--filter {name}: exact sampling cannot subsample; set family.sampling=draw")
     if getattr(judge, "candidates", 1) > 1 and not getattr(how, "whole", False):
@@ -182,8 +184,6 @@ def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any
             f"{name}.candidates: only replace, accumulate and fixed train on all that is written, so that there is "
             f"more to choose from; {regime} does not"
         )
-    if hasattr(judge, "check"):
-        judge.check(family, corpus)
 
 
 def _checked(argument: str, kind: Any, value: Any) -> Any:
