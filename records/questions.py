@@ -68,12 +68,10 @@ SHORT = {**WORTH, "family.steps": 4, "family.evaluate": 8}
 PLANS: Mapping[str, Plan] = {
     "toy-worth": Plan(Scale("embedded", 16, 1, 2, seed=1, model=SHORT, metrics=READ), worth((4, 16), (0, 8))),
     "how-much": Plan(
-        Scale("embedded", 384, 2, 6, seed=1, model=WORTH, metrics=READ), worth((48, 144, 384), (0, 96, 384))
+        Scale("embedded", 384, 2, 12, seed=2, model=WORTH, metrics=READ), worth((48, 144, 384), (0, 96, 384))
     ),
     "minorities": Plan(
-        Scale(
-            "embedded", SMALL["n"], SMALL["generations"], SMALL["replicates"], 1, SMALL["settings"], SMALL["metrics"]
-        ),
+        Scale("embedded", SMALL["n"], SMALL["generations"], 12, 2, SMALL["settings"], SMALL["metrics"]),
         minorities,
     ),
 }
