@@ -38,9 +38,15 @@ METRICS = ("perplexity", "facts")
 
 _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {
-        "n": 12,
+        "n": 6,
         "generations": 1,
-        "model": {**protocol.TINY, "family.pretrain_blocks": 64, "family.evaluate": 8},
+        "model": {
+            **protocol.TINY,
+            "family.pretrain_blocks": 64,
+            "family.pretrain_epochs": 1,
+            "family.epochs": 1,
+            "family.evaluate": 4,
+        },
     },
     "laptop": {"seeds": 2, "n": 48, "generations": 3, "seed": 0},
     "t4": {"corpus": "embedded"},

@@ -256,10 +256,14 @@ def blocks(tokenizer: Tokenizer | Words, texts: Iterable[str], length: int, n: i
 
     No more texts are read than n blocks need.
     """
+    # A few texts of a list are often enough. What is drawn as it is read comes in batches of one size: draws after it
+    # depend on how much was taken.
+    size = 32 if isinstance(texts, list) else _BATCH
     texts = iter(texts)
     batches: list[np.ndarray] = []
     have = 0
-    while (n is None or have < n * length) and (batch := list(islice(texts, _BATCH))):
+    while (n is None or have < n * length) and (batch := list(islice(texts, size))):
+        size = min(2 * size, _BATCH)
         tokens = [i for ids in tokenizer.encode(batch) for i in ids]
         batches.append(np.array(tokens, np.int32))
         have += len(tokens)
