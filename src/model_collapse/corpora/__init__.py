@@ -158,11 +158,17 @@ class Corpus:
             raise InputError(f'web must be another corpus than {self.name}, or "web" for the part of it set aside')
         return other.whole
 
+    @cached_property
+    def _own(self) -> dict[tuple[str, int], Tokenizer | Words]:
+        """Tokenizers made of this text by name and size, kept: to count its words takes longer than a short chain."""
+        return {}
+
     def _tokenizer(self, name: str, vocabulary: int) -> Tokenizer | Words:
-        if name == "words":
-            return tokens.words(self.whole, vocabulary)
-        if name == "corpus":
-            return tokens.trained(self.whole, vocabulary)
+        if name in ("words", "corpus"):
+            made = tokens.words if name == "words" else tokens.trained
+            if (name, vocabulary) not in self._own:
+                self._own[name, vocabulary] = made(self.whole, vocabulary)
+            return self._own[name, vocabulary]
         if name == "opt":
             return tokens.opt()
         if Path(name).is_dir():
