@@ -187,8 +187,8 @@ CLAIMS = (
         source="Shumailov et al. 2024, on low-probability events and marginalised groups",
         measured="rise of the nats per token of true articles about the minority, less that about the majority",
         band=(0.0, np.inf),
-        reason="the minority loses more; word models are asked since six seeds of a tiny OPT, which the chapter shows, "
-        "had settled nothing",
+        reason="the minority loses more; word models are asked since six seeds of a tiny OPT had settled nothing; the "
+        "chapter shows twelve others",
         runs={"replace": protocol_open.minority_arguments("ngram", "replace", **PAIRS)},
         check=minority_pays,
         chapter="minorities",
