@@ -303,3 +303,17 @@ def test_it_works_from_the_command_line(family, settings, capsys):
 def test_the_command_line_says_in_one_line_what_does_not(capsys):
     assert cli.main(["chain", "gaussian", "replace", "--filter", "curate", "--set", "family.sampling=draw"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"filter": ["surprise", "curate"], "regime": "accumulate"},
+        {"filter": ["curate"], "given": "fresh"},
+        {"filter": ["curate"], "models": 2},
+    ],
+    ids=["after another filter", "other prompts", "rows of others"],
+)
+def test_candidates_are_known_by_their_places_and_nothing_may_move_them(more):
+    with pytest.raises(InputError, match=r"^--filter curate: with curate.candidates above 1 it has to be the first"):
+        plan("ngram", n=16, generations=1, settings={"curate.candidates": 2}, **more)

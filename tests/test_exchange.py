@@ -12,7 +12,7 @@ from test_loop import Kept
 from test_pieces import PLACE, SHARDED
 from toy_runs import added, killed_at, same
 
-from model_collapse import cli, families, record, regimes, registry, streams
+from model_collapse import card, cli, families, record, regimes, registry, streams
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families.gaussian import Gaussian
@@ -329,3 +329,28 @@ def test_every_family_of_numbers_can_take_part(name: str):
         run = plan(name, settings=DRAW, **small)
     table, _ = execute(run)
     assert {item.partition("/")[0] for item in table["item"].astype(str)} == {"model 1", "model 2", "model 3"}
+
+
+def test_every_row_of_several_models_has_a_number_of_its_own(tmp_path):
+    """Also where more is written than is trained on; and the card says which is whose."""
+    settings = {"family.block": 16, "family.evaluate": 8}
+    run = plan(
+        "ngram", n=8, generations=1, models=2, filter=["verifier"],
+        settings={**settings, "verifier.candidates": 3, "verifier.wrong": 1.0}, metrics=["perplexity"],
+    )  # fmt: skip
+    _, texts = execute(run, tmp_path / "x.parquet", jobs=1)
+    assert len(texts) == 2 * 2 * 24 and not texts.duplicated(["replicate", "generation", "row"]).any()
+    assert "2 models read each other" in card.card(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "said"),
+    [
+        ("discrete", {"family.symbols": 1, "family.sampling": "draw"}, "a model would know 0 of"),
+        ("breeds", {"family.breeds": 1, "family.sampling": "draw"}, "a model would know 0 of"),
+        ("discrete", {"family.symbols": 9, "family.zipf": 60, "family.sampling": "draw"}, "a model would know"),
+    ],
+)
+def test_a_model_that_would_know_nothing_is_refused_before_any_work(family, settings, said):
+    with pytest.raises(InputError, match=f"^--real split: {said}"):
+        plan(family, n=5, generations=1, models=2, real="split", settings=settings)

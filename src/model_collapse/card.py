@@ -68,8 +68,8 @@ def card(out: Path) -> str:
         f"**A model wrote every entry of the column `{column}` of `{file.name}`; do not take it for people's.** Column "
         "`generation` says which generation of models" + ", `prompt` what it continues" * (kind == "texts") + ".",
         "",
-        f"- **Written by**: family `{run['family']}`, {chains} chain{'s' * (chains != 1)} of {run['n']} rows a "
-        f"generation, seed {run['seed']}; settings below.",
+        f"- **Written by**: family `{run['family']}`, {chains} chain{'s' * (chains != 1)}, training sets of "
+        f"{run['n']} rows, seed {run['seed']}; settings below.{_exchange(run)}",
         f"- **Trained on**: regime `{run['regime']}`"
         + "".join(f", filter `{name}` {_plain(values)}" for name, values in run["filters"])
         + f". Share of real rows in the training sets: {share.iloc[0]:.3g} in generation 0, "
@@ -85,6 +85,15 @@ def card(out: Path) -> str:
         *rows,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _exchange(run: dict[str, Any]) -> str:
+    """How several models read each other."""
+    if (models := run.get("exchange.models", 1)) == 1:
+        return ""
+    own = {key.removeprefix("exchange."): value for key, value in run.items() if key.startswith("exchange.")}
+    who = f"`row` modulo {models} says which wrote an entry, 0 the first"
+    return f" {models} models read each other ({_plain(own)}); {who}."
 
 
 def _watermark(run: dict[str, Any]) -> str:

@@ -90,6 +90,7 @@ class Filter(Protocol):
     A filter may also have
     top_up       true: kept rows are repeated until the set is as large as it was; else it stays smaller
     candidates   k: every generation writes k times as many rows, for the filter to choose from
+    by_place     true: it knows the candidates for one prompt by their places, so that nothing may move rows before it
     check(family, corpus)   raises InputError, before any work, for what it cannot judge
     """
 

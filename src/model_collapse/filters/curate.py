@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -46,6 +46,8 @@ class Curate:
         float, Field(ge=0, allow_inf_nan=False, description="how far the judge's belief is off (families of numbers)")
     ] = 0.0
     top_up: Annotated[bool, Field(description="repeat what is kept until there are as many rows as before")] = False
+
+    by_place: ClassVar[bool] = True
 
     def check(self, family: Any, corpus: Any) -> None:
         """InputError unless the judge can score what the family writes."""

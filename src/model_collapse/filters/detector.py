@@ -18,7 +18,8 @@ from model_collapse.loop import Reference
 class Detector:
     """Drops rows that a classifier takes for a model's, or weighs every row by its chance of being real.
 
-    It is trained once, on what generation 0 wrote against real rows that no model was trained on; see `detection`.
+    It is trained once, on what generation 0 wrote against real rows, of which generation 0 had read some; see
+    `detection`. So it knows some of the real rows that a chain with old real data puts before it.
 
     drop   the threshold is where a share `false_alarms` of held-out real rows would be dropped
     weigh  importance weights P(real | row) as in the resampling of Drayson et al. 2025 (arXiv:2502.15654), but each

@@ -362,8 +362,8 @@ class _Notes:
             "run_id": record.repeated(self.unit.run.run_id, count),
             "replicate": pa.array(np.full(count, self.unit.block * self.unit.run.block, np.int64)),
             "generation": pa.array(np.full(count, t, np.int64)),
-            # Rows of model 2 come after those of model 1.
-            "row": pa.array(np.arange(count, dtype=np.int64) + self.unit.model * self.unit.run.n),
+            # Rows of the K models in turn, so that none has another's number however many each writes.
+            "row": pa.array(np.arange(count, dtype=np.int64) * self.unit.run.models + self.unit.model),
         }
         return pa.table({**places, **columns})
 

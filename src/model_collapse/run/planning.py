@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, get_args, get_type_hints
 
+import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from model_collapse import corpora, families, filters, record, regimes, registry
@@ -106,7 +107,16 @@ def plan(
         raise InputError(
             "--real split: known are the kinds of discrete, of breeds, and of a corpus whose law is known (embedded)"
         )
-    for name, judge in judges:
+    if exchanged and exchanged["real"] == "split":
+        _split(kind, read, exchanged["models"])
+    for place, (name, judge) in enumerate(judges):
+        if getattr(judge, "by_place", False) and judge.candidates > 1:
+            moved = place or given != "original" or (exchanged and exchanged["reads"] != "own")
+            if moved:
+                raise InputError(
+                    f"--filter {name}: with {name}.candidates above 1 it has to be the first filter, with --given "
+                    "original and without --models, for it knows a prompt's candidates by their places"
+                )
         for role, used in ((regime, how), *([(str(first), opening)] if opening else [])):
             _fits(name, judge, kind, used, role, read)
     planned = Run(
@@ -171,6 +181,18 @@ def _enough(run: Run, how: Any, opening: Any) -> None:
         borrowed = one + other * (others - 1) if run.exchange["reads"] == "all" else one
         if round(share * one) > lender or round(share * other) > borrowed:
             raise InputError(f"--share {share}: the first model and the others write {one} and {other} rows; lower it")
+
+
+def _split(family: Any, corpus: Any, models: int) -> None:
+    """InputError where a model would lack nearly all there is, kind i being lacking in model i modulo K + 1."""
+    law = family.law if hasattr(family, "kinds") else np.array(list(corpus.world.topic_shares.values()))
+    lacking = np.arange(len(law)) % (models + 1)
+    least = min(1 - float(law[lacking == model].sum()) for model in range(models))
+    if least < 0.01:
+        raise InputError(
+            f"--real split: a model would know {least:.2g} of what there is, and 0.01 is the least; use more and more "
+            "even kinds (family.symbols, family.breeds, family.zipf)"
+        )
 
 
 def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any) -> None:
