@@ -217,13 +217,13 @@ REMEDIES = (
         "a watermark",
         "unmarked",
         "drops rows that carry the writer's watermark",
-        "needs a writer who marks all it writes",
+        "needs a writer who marks all it writes; the smaller set has a part in this",
     ),
     _filtered(
         "perfect record of who wrote",
         "known",
         "drops all that is not by people",
-        "nobody has such a record; less is left to read",
+        "nobody has such a record; the smaller set has a part in this",
     ),
     Remedy(
         "weights by group",
