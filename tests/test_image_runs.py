@@ -71,7 +71,7 @@ def test_the_command_leaves_a_table_and_images(tmp_path: Path, monkeypatch: pyte
     asked = "chain vae -n 24 -g 2 --replicates 2 --set family.steps=4 --set vae.evaluate=20 --out run.parquet --json"
     assert cli.main(asked.split()) == 0
     said = json.loads(capsys.readouterr().out)
-    assert sorted(os.listdir()) == ["run.parquet", "run.parquet.images.parquet"]
+    assert sorted(os.listdir()) == ["run.parquet", "run.parquet.images.md", "run.parquet.images.parquet"]
     table, written = record.read(Path("run.parquet")), record.read(Path("run.parquet.images.parquet"))
     assert list(table.columns) == record.COLUMNS and set(table["metric"]) == set(Vae.metrics)
     assert {row["metric"] for row in said["summary"]} == set(Vae.metrics)
@@ -278,7 +278,7 @@ def test_every_regime_works_or_refuses_in_one_line(family: str, regime: str, giv
         table, written = execute(planned)
     except InputError as error:
         assert "\n" not in str(error) and "set --given original, or training with replace" in str(error)
-        assert family == "scanner" and (given != "original" or regime in ("fresh", "fill"))
+        assert family == "scanner" and (given != "original" or regime in ("fresh", "fill", "blend"))
         return
     assert set(table["generation"]) == {0, 1, 2} and np.isfinite(table["value"]).all()
     shown = 20 if family == "vae" else min(20, written.groupby("generation").size().min())
