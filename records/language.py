@@ -33,7 +33,7 @@ CLAIMS = (
 )
 
 
-WRITERS = ("A", "marked", "polluted", "weighed", "unmarked", "known", "control")
+WRITERS = ("A", "marked", "polluted", "thinned", "weighed", "unmarked", "known", "control")
 
 MARKS = ("marked", "marked-beam", "synthid")
 

@@ -18,7 +18,6 @@ import pandas as pd
 import study
 
 from model_collapse import protocol_open
-from model_collapse.claims.minorities import SMALL
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
 
@@ -62,6 +61,7 @@ def minorities(scale: Scale) -> dict[str, Run]:
 
 
 READ = ("perplexity", "vocabulary", "training")
+BY_GROUP = ("perplexity", "groups", "group_loss", "facts")
 WORTH: Mapping[str, Any] = protocol_open.WORTH
 SHORT = {**WORTH, "family.steps": 4, "family.evaluate": 8}
 
@@ -71,7 +71,7 @@ PLANS: Mapping[str, Plan] = {
         Scale("embedded", 384, 2, 12, seed=2, model=WORTH, metrics=READ), worth((48, 144, 384), (0, 96, 384))
     ),
     "minorities": Plan(
-        Scale("embedded", SMALL["n"], SMALL["generations"], 12, 2, SMALL["settings"], SMALL["metrics"]),
+        Scale("embedded", 384, 5, 12, seed=2, model=protocol_open.OPEN, metrics=BY_GROUP),
         minorities,
     ),
 }

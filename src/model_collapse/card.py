@@ -69,7 +69,7 @@ def card(out: Path) -> str:
         "`generation` says which generation of models" + ", `prompt` what it continues" * (kind == "texts") + ".",
         "",
         f"- **Written by**: family `{run['family']}`, {chains} chain{'s' * (chains != 1)}, training sets of "
-        f"{run['n']} rows, seed {run['seed']}; settings below.{_exchange(run)}",
+        f"{run['n']} rows, seed {run['seed']}; settings below.{_exchange(run)}{_weights(run)}",
         f"- **Trained on**: regime `{run['regime']}`"
         + "".join(f", filter `{name}` {_plain(values)}" for name, values in run["filters"])
         + f". Share of real rows in the training sets: {share.iloc[0]:.3g} in generation 0, "
@@ -94,6 +94,13 @@ def _exchange(run: dict[str, Any]) -> str:
     own = {key.removeprefix("exchange."): value for key, value in run.items() if key.startswith("exchange.")}
     who = f"`row` modulo {models} says which wrote an entry, 0 the first"
     return f" {models} models read each other ({_plain(own)}); {who}."
+
+
+def _weights(run: dict[str, Any]) -> str:
+    """Whose weights wrote, where they were not trained here."""
+    if run.get("family.start") != "pretrained":
+        return ""
+    return f" It started from the weights of `{run['family.preset']}`, whose licence holds as well."
 
 
 def _watermark(run: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ class Classifier:
         return max(float(scores[-1 - int(false_alarms * len(scores))]) for scores in self.held_out)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=64)  # one for each of several models that read each other
 def trained(reference: Reference) -> Classifier:
     """The classifier of a chain: what generation 0 wrote against real rows, some that it had read and some that not.
 

@@ -79,6 +79,13 @@ ARMS: Mapping[str, Arm] = {
     "detected": Arm("dropped by a trained detector", "mix", QUARTER, filters=("detector",)),
     "weighed": Arm("weighed by the detector", "mix", {**QUARTER, "detector.mode": "weigh"}, filters=("detector",)),
     "unmarked": Arm("dropped by the watermark", "mix", {**QUARTER, **MARKED}, filters=("watermark",)),
+    # As many rows as the record leaves, by lot: what of a filter's effect is the size of what it leaves.
+    "thinned": Arm(
+        "a quarter of the rows, by lot",
+        "mix",
+        {**QUARTER, "provenance.missed": 0.25, "provenance.false_alarms": 0.75},
+        filters=("provenance",),
+    ),
     "known": Arm("dropped by perfect record", "mix", QUARTER, filters=("provenance",)),
     "marked": Arm("sampled, green watermark", settings={**SAMPLED, **MARKED}),
     "marked-beam": Arm("five beams, green watermark", settings=MARKED),

@@ -55,7 +55,7 @@ def rounds(radius: float) -> dict[str, Any]:
 
 
 def preference(regime: str = "replace", **changes: Any) -> dict[str, Any]:
-    """Arguments of a run in which readers choose among four symbols, all equally common at first."""
+    """Arguments of a run in which readers choose one of four drawn symbols, all equally common at first."""
     settings = {"family.sampling": "draw", "family.symbols": SYMBOLS, "family.zipf": 0.0, **CHOICE, **changes}
     run = {"family": "discrete", "regime": regime, "n": 5000, "generations": 6, "replicates": 32}
     return {**run, "metrics": ("mean_reward", "entropy"), "filter": ("curate",), "settings": settings}

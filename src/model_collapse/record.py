@@ -35,7 +35,7 @@ SCHEMA = "1"
 """Version of the two tables. COLUMNS and TEXT_COLUMNS are what outsiders read; they change only with it.
 
 Of models that read each other `item` begins with the model, "model 2" or "model 2/rare" (`stats.by_model` takes it
-apart again), and the rows of texts are numbered on: those of model k from (k - 1) n.
+apart again), and texts and images are numbered in turn: row modulo K is k - 1.
 """
 
 COLUMNS = (

@@ -16,6 +16,7 @@ import pandas as pd
 
 from model_collapse import protocol, stats
 from model_collapse.claims import LEVEL, Claim, Tables, chains, farthest, level, rows
+from model_collapse.claims.language import cross_entropy
 from model_collapse.stats import Estimate
 from model_collapse.theory import cost as theory
 
@@ -24,17 +25,12 @@ Losses = Mapping[int, pd.DataFrame]
 """Size of the training sets -> loss by chain (rows) and generation (columns)."""
 
 
-def nats(table: pd.DataFrame) -> pd.DataFrame:
-    """Cross-entropy on real test text, by chain and generation."""
-    return chains(table, "perplexity").transform(np.log)
-
-
 def lost(table: pd.DataFrame) -> pd.DataFrame:
     """ln of the probability of all symbols that a training set lacks, by chain and generation."""
     return chains(table, "lost_mass").transform(np.log)
 
 
-def by_size(tables: Tables, arm: str, loss: Loss = nats) -> dict[int, pd.DataFrame]:
+def by_size(tables: Tables, arm: str, loss: Loss = cross_entropy) -> dict[int, pd.DataFrame]:
     """Losses of the tables "ARM, SIZE" of one arm."""
     found = {rows(table): loss(table) for label, table in tables.items() if label.rpartition(", ")[0] == arm}
     return dict(sorted(found.items()))
@@ -81,7 +77,7 @@ def _crossing(x: np.ndarray, gap: np.ndarray, last: bool) -> float:
 
 
 def prices(
-    tables: Tables, arms: Mapping[str, str], size: int, confidence: float = 0.95, loss: Loss = nats
+    tables: Tables, arms: Mapping[str, str], size: int, confidence: float = 0.95, loss: Loss = cross_entropy
 ) -> pd.DataFrame:
     """Prices by arm and generation from 1 on: columns arm, x = generation, y, low, high, most = the largest tried.
 

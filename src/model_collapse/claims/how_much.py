@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import stats
-from model_collapse.claims import Claim, Tables, chains, level, lowest
+from model_collapse.claims import Claim, Tables, level, lowest
+from model_collapse.claims.language import cross_entropy
 from model_collapse.protocol_open import blended, worth_arguments
 from model_collapse.stats import Estimate
 
@@ -22,7 +23,7 @@ def amounts(table: pd.DataFrame) -> tuple[int, int]:
 
 def loss(table: pd.DataFrame, generation: int = 1) -> pd.Series:
     """Nats per token of the real test text, by chain."""
-    return np.log(chains(table, "perplexity")[generation])
+    return cross_entropy(table)[generation]
 
 
 def effects(tables: Tables, confidence: float = 0.95, generation: int = 1) -> dict[tuple[int, int], Estimate]:

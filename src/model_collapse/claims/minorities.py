@@ -146,15 +146,6 @@ WEIGHED = {
     "settings": {**TEN["settings"], "family.sampling": "draw", "reweigh.majority": 6},  # type: ignore[dict-item]
 }
 
-SMALL = {
-    "n": 384,
-    "generations": 5,
-    "replicates": 6,
-    "metrics": ("perplexity", "groups", "group_loss", "facts"),
-    "settings": protocol_open.OPEN,
-}
-"""What the recorded run of a tiny OPT has."""
-
 PAIRS = {"n": 384, "generations": 6, "every": 3, "replicates": 24, "metrics": ("group_loss",)}
 """Models of pairs of words, of which there can be more."""
 
