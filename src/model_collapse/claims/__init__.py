@@ -14,7 +14,7 @@ import json
 import pkgutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -40,7 +40,7 @@ class Claim:
     measured    the quantity and its unit, as `check` returns it
     band        where it has to lie; a claim counts as reproduced if the whole interval lies inside, ends excluded
     reason      why this band: fixed before the run
-    runs        label -> arguments of `run.plan`, all but the seed
+    runs        label -> arguments of `run.plan`, all but the seed: what `verify` runs, and needs no data from outside
     check       tables by label -> estimate with an interval of level LEVEL. Sizes are read from the tables, so that a
                 chapter can put its own runs to the same question.
     ends        generation that each table has to reach; a chain that stops before it settles nothing
@@ -48,7 +48,10 @@ class Claim:
     definition  which of the eight definitions of collapse in Schaeffer et al. 2025 (arXiv:2503.03150) it is about
     chapter     slug of the chapter that shows it
     scale       simulation: the runs are what the claim is about; small: they are smaller than the source's; gpu: they
-                need a GPU and pre-trained weights, and no other runs can settle it
+                need a GPU and pre-trained weights, and no other runs can settle it; review: people read, nothing runs
+    figure      name of the figure of that chapter that shows it, if one does
+    larger      runs of the source's size, for a GPU; {} where `runs` are as large, or nobody said how large
+    recorded    names of the recorded runs in `records/` that have the same arms
     """
 
     id: str
@@ -63,7 +66,15 @@ class Claim:
     ends: Callable[[pd.DataFrame], float] = lambda table: 0
     published: str = ""
     definition: tuple[int, ...] = ()
-    scale: Literal["simulation", "small", "gpu"] = "simulation"
+    scale: Literal["simulation", "small", "gpu", "review"] = "simulation"
+    figure: str = ""
+    larger: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recorded: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """What runs it again."""
+        return f"model-collapse verify {self.id}"
 
     def judge(self, tables: Tables) -> Verdict:
         """The verdict that these tables give; one without interval where rows that the check needs are missing.
@@ -202,7 +213,12 @@ def named(name: str) -> Claim:
 
 def arms(claim: Claim, seed: int) -> dict[str, Run]:
     """The runs of a claim, for `run.study`."""
-    return {label: plan(**arguments, seed=seed) for label, arguments in claim.runs.items()}
+    return planned(claim.runs, seed)
+
+
+def planned(runs: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, Run]:
+    """Label -> checked run, from arguments that lack the seed."""
+    return {label: plan(**arguments, seed=seed) for label, arguments in runs.items()}
 
 
 def unsettled(estimate: Estimate) -> Estimate:
