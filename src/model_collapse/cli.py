@@ -118,6 +118,14 @@ def _parser() -> argparse.ArgumentParser:
         listing.set_defaults(kind=name)
         listing.add_argument("--json", action="store_true")
 
+    verify = command("verify", _verify, "check claims afresh, from seeds; status 1 if one falls that stood before")
+    verify.add_argument("names", nargs="*", metavar="ID", help="claims; all of the scale if none is given")
+    verify.add_argument("--scale", help="simulation (default), small or gpu; of named claims, each one's own")
+    verify.add_argument("--seed", default="1", metavar="S")
+    verify.add_argument("--jobs", metavar="N", help="processes side by side; default: one for each core")
+    verify.add_argument("--json", metavar="FILE", help="write the result there")
+    verify.add_argument("--diff", nargs=2, metavar=("A.json", "B.json"), help="only say what B found otherwise than A")
+
     bench = command("bench", _bench, "time our way against the published one")
     bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks; all if none is given")
     bench.add_argument("--json", metavar="FILE", help="write the results there")
@@ -284,16 +292,36 @@ def _corpora() -> list[dict[str, Any]]:
 
 
 def _claims() -> list[dict[str, Any]]:
-    from model_collapse import claims
+    from model_collapse import claims, verify
 
-    listed = []
-    for claim in claims.known().values():
-        # JSON has no infinity: an open end of the band is null.
-        band = [None if np.isinf(end) else end for end in claim.band]
-        kept = ("statement", "source", "measured", "reason", "published", "definition", "scale", "chapter")
-        entry = {"name": claim.id, "summary": claim.statement} | {key: getattr(claim, key) for key in kept}
-        listed.append(entry | {"band": band, "runs": {label: dict(run) for label, run in claim.runs.items()}})
-    return listed
+    return [
+        {"name": claim.id, "summary": claim.statement, **verify.about(claim), "cost": verify.price(claim)}
+        | {"runs": {label: dict(run) for label, run in claim.runs.items()}}
+        for claim in claims.known().values()
+    ]
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    from model_collapse import record, verify
+    from model_collapse.run import on_stderr
+
+    if chosen.diff:
+        one, other = (verify.read(Path(file)) for file in chosen.diff)
+        print("\n".join(verify.differences(one, other)) or "no difference but in times")
+        return 1 if verify.fallen(other, {other["scale"]: one}) else 0
+    if not chosen.seed.isdecimal():
+        raise InputError(f"--seed {chosen.seed}: must be a whole number of at least 0")
+    out = Path(chosen.json) if chosen.json else None
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise InputError(f"--json {out}: must be a file in a folder that exists")
+    earlier = verify.before()
+    found = verify.verify(
+        chosen.names, chosen.scale, seed=int(chosen.seed), jobs=_jobs(chosen.jobs), progress=on_stderr
+    )
+    if out is not None:
+        with record.disk_errors(), record.whole_file(out) as temporary:
+            temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return verify.report(found, earlier, every=bool(chosen.names))
 
 
 def _bench(chosen: argparse.Namespace) -> int:

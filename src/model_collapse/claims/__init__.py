@@ -73,8 +73,18 @@ class Claim:
 
     @property
     def command(self) -> str:
-        """What runs it again."""
-        return f"model-collapse verify {self.id}"
+        """What runs it again, or who does."""
+        if self.scale == "review":
+            return "read the page In the wild and its sources"
+        return f"model-collapse verify {self.id}" + " --scale gpu" * (self.scale == "gpu")
+
+    @property
+    def allowed(self) -> str:
+        """The band in words."""
+        low, high = self.band
+        if high == np.inf:
+            return f"at least {low:g}"
+        return f"at most {high:g}" if low == -np.inf else f"{low:g} to {high:g}"
 
     def judge(self, tables: Tables) -> Verdict:
         """The verdict that these tables give; one without interval where rows that the check needs are missing.
@@ -162,10 +172,7 @@ class Verdict:
         return bool(inside and not np.isnan(self.estimate.value))
 
     def __str__(self) -> str:
-        low, high = self.claim.band
-        allowed = (
-            f"at least {low:g}" if high == np.inf else f"at most {high:g}" if low == -np.inf else f"{low:g} to {high:g}"
-        )
+        allowed = self.claim.allowed
         said = f"{self.claim.id}, {self.claim.statement}: {self.claim.measured}"
         if self.verdict == "not_run":
             return f"{said}, allowed {allowed}: not run here"
@@ -174,12 +181,16 @@ class Verdict:
         outcome = {"reproduced": "reproduced", "reproduced_small": "reproduced at small scale"}
         return (
             f"{said} {self.estimate:.3g} ({level} interval), "
-            f"allowed {allowed}: {outcome.get(self.verdict, f'not reproduced ({self._shortfall})')}"
+            f"allowed {allowed}: {outcome.get(self.verdict, f'not reproduced ({self.why})')}"
         )
 
     @property
-    def _shortfall(self) -> str:
+    def why(self) -> str:
         """What keeps the claim from being reproduced: few chains are no evidence against it, a whole interval is."""
+        if self.verdict == "not_run":
+            return "not run here"
+        if self.holds:
+            return ""
         low, high = self.claim.band
         found = self.estimate
         if np.isnan(found.value) or np.isnan(found.low):

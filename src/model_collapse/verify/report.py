@@ -1,0 +1,62 @@
+"""A verification in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from model_collapse import claims
+from model_collapse.run.cost import clock
+from model_collapse.verify.kept import fallen
+
+WORDS = {
+    "reproduced": "reproduced",
+    "reproduced_small": "reproduced at small scale",
+    "not_reproduced": "not reproduced",
+    "not_run": "not run here",
+}
+
+
+def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *, every: bool = False) -> int:
+    """Print a verification, and give the exit status: 1 if a claim that stood before has fallen, else 0.
+
+    every  also a line for each claim that was not run; else they are counted
+    """
+    counts = dict.fromkeys(WORDS, 0)
+    for entry in found["claims"]:
+        counts[entry["verdict"]] += 1
+        if every or entry["verdict"] != "not_run":
+            print(line(entry))
+    print(", ".join(f"{count} {WORDS[verdict]}" for verdict, count in counts.items() if count))
+    if counts["not_run"] and not every:
+        print("model-collapse claims lists what was not run, with its command and cost")
+    fell = fallen(found, earlier)
+    for name in fell:
+        print(f"{name} stood when it was last recorded, and does not now")
+    return 1 if fell else 0
+
+
+def line(entry: Mapping[str, Any]) -> str:
+    """One claim: verdict, estimate with interval, band, and what it took; or how to run it, and what that takes."""
+    claim = claims.named(entry["id"])
+    said = f"{claim.id:8} {WORDS[entry['verdict']]}"
+    if entry["verdict"] == "not_run":
+        return f"{said}: {how(entry)}"
+    value, low, high = (_short(entry[key]) for key in ("estimate", "low", "high"))
+    why = f" ({entry['why']})" if entry["why"] else ""
+    return (
+        f"{said}: {value} [{low}, {high}], allowed {claim.allowed}{why}, {clock(entry['seconds'])}: {claim.statement}"
+    )
+
+
+def how(entry: Mapping[str, Any]) -> str:
+    """The command that runs a claim, and what it costs."""
+    if entry["scale"] == "review":
+        return str(entry["command"])
+    cost = entry["cost"]
+    takes = "not timed yet" if cost["seconds"] is None else f"{clock(cost['seconds'])} on {cost['device']}"
+    return f"{entry['command']}, {takes}{'' if cost['measured'] else ' (estimated)'}"
+
+
+def _short(value: float | None) -> str:
+    return "none" if value is None else f"{value:z.3g}"
