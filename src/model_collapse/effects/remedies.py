@@ -214,16 +214,22 @@ REMEDIES = (
         "is only as good as the detector",
     ),
     _filtered(
+        "a quarter of the rows, by lot",
+        "thinned",
+        "trains on fewer rows, whoever wrote them: fewer steps away from the first model",
+        "leaves three written rows in four",
+    ),
+    _filtered(
         "a watermark",
         "unmarked",
         "drops rows that carry the writer's watermark",
-        "needs a writer who marks all it writes; the smaller set has a part in this",
+        "needs a writer who marks all it writes; as small a set by lot does much of this",
     ),
     _filtered(
         "perfect record of who wrote",
         "known",
         "drops all that is not by people",
-        "nobody has such a record; the smaller set has a part in this",
+        "nobody has such a record; as small a set by lot does much of this",
     ),
     Remedy(
         "weights by group",
