@@ -117,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
         listing = command(name, _list, f"list the {name}")
         listing.set_defaults(kind=name)
         listing.add_argument("--json", action="store_true")
+        if name == "claims":
+            listing.add_argument("--codecheck", action="store_true", help="print codecheck.yml")
 
     verify = command("verify", _verify, "check claims afresh, from seeds; status 1 if one falls that stood before")
     verify.add_argument("names", nargs="*", metavar="ID", help="claims; all of the scale if none is given")
@@ -249,6 +251,11 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list(chosen: argparse.Namespace) -> int:
+    if getattr(chosen, "codecheck", False):
+        from model_collapse.verify.codecheck import codecheck
+
+        print(codecheck(), end="")
+        return 0
     other = {"corpora": _corpora, "claims": _claims}.get(chosen.kind)
     listed = other() if other else _members(chosen.kind)
     if chosen.json:

@@ -33,6 +33,19 @@ LEVEL = 0.9999
 """Level of every interval that a verdict rests on: a true value inside the band is missed once in 10,000 or less."""
 
 
+DEFINITIONS: Mapping[int, str] = {
+    1: "risk grows catastrophically",
+    2: "risk grows at all",
+    3: "risk grows without bound",
+    4: "variance collapses",
+    5: "scaling laws change",
+    6: "modes of the real data merge or vanish",
+    7: "tails of the real data vanish",
+    8: "data appear that are nothing like the real ones",
+}
+"""What collapse is said to be, after Schaeffer et al. 2025 (arXiv:2503.03150)."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """A statement that a number settles.
@@ -45,7 +58,7 @@ class Claim:
                 chapter can put its own runs to the same question.
     ends        generation that each table has to reach; a chain that stops before it settles nothing
     published   the value in the source, if it has one
-    definition  which of the eight definitions of collapse in Schaeffer et al. 2025 (arXiv:2503.03150) it is about
+    definition  which of DEFINITIONS it is about
     chapter     slug of the chapter that shows it
     scale       simulation: the runs are what the claim is about; small: they are smaller than the source's; gpu: they
                 need a GPU and pre-trained weights, and no other runs can settle it; review: people read, nothing runs

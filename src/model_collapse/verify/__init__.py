@@ -111,7 +111,7 @@ def verify(
         if not names or claim.id in names
     ]
     shutil.rmtree(place, ignore_errors=True)
-    made = record.provenance() | {"machine": record.machine()}
+    made = record.provenance() | {"source": record.source_hash()[:12], "machine": record.machine()}
     return {"seed": seed, "scale": scale or (None if names else SCALES[0]), "made": made, "claims": results}
 
 

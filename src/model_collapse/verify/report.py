@@ -42,11 +42,14 @@ def line(entry: Mapping[str, Any]) -> str:
     said = f"{claim.id:8} {WORDS[entry['verdict']]}"
     if entry["verdict"] == "not_run":
         return f"{said}: {how(entry)}"
-    value, low, high = (_short(entry[key]) for key in ("estimate", "low", "high"))
     why = f" ({entry['why']})" if entry["why"] else ""
-    return (
-        f"{said}: {value} [{low}, {high}], allowed {claim.allowed}{why}, {clock(entry['seconds'])}: {claim.statement}"
-    )
+    return f"{said}: {span(entry)}, allowed {claim.allowed}{why}, {clock(entry['seconds'])}: {claim.statement}"
+
+
+def span(entry: Mapping[str, Any]) -> str:
+    """Estimate and interval."""
+    value, low, high = ("none" if entry[key] is None else f"{entry[key]:z.3g}" for key in ("estimate", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def how(entry: Mapping[str, Any]) -> str:
@@ -56,7 +59,3 @@ def how(entry: Mapping[str, Any]) -> str:
     cost = entry["cost"]
     takes = "not timed yet" if cost["seconds"] is None else f"{clock(cost['seconds'])} on {cost['device']}"
     return f"{entry['command']}, {takes}{'' if cost['measured'] else ' (estimated)'}"
-
-
-def _short(value: float | None) -> str:
-    return "none" if value is None else f"{value:z.3g}"

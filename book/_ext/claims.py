@@ -1,0 +1,205 @@
+"""Sphinx extension: the register of claims as a table, from one source with `model-collapse claims` and `verify`.
+
+`{claims}` has a row per claim: the published value beside what a fresh check and the recorded runs found, the band, the
+verdict, what it cost, and where it is shown, computed and run again. `{verified}` says when they were last checked.
+Without scripts the table is whole; `_static/claims.js` adds sorting and filters.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from model_collapse import book, chapters, claims, paths, record, records, verify
+from model_collapse.claims import Claim
+from model_collapse.errors import InputError
+from model_collapse.run.cost import clock
+from model_collapse.verify.report import WORDS, span
+
+log = logging.getLogger(__name__)
+
+HEADS = ("claim", "statement", "published", "allowed", "checked afresh", "recorded run", "cost", "see, run")
+
+
+class Claims(SphinxDirective):
+    """The table. Every cell is Markdown, so that references and formulas are what they are elsewhere."""
+
+    def run(self) -> list[nodes.Node]:
+        """One row per claim, in the order of the register; its id is an anchor, `#claim-ga-1`."""
+        try:
+            found = _verified(self)
+            rows = [self._row(claim, found) for claim in claims.known().values()]
+        except InputError as error:
+            log.warning(str(error), location=self.env.docname)
+            return []
+        group = nodes.tgroup(cols=len(HEADS))
+        group += [nodes.colspec(colwidth=1) for _ in HEADS]
+        head = nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in HEADS))
+        group += [nodes.thead("", head), nodes.tbody("", *rows)]
+        return [nodes.table("", group, classes=["claims"])]
+
+    def _row(self, claim: Claim, found: dict[str, dict[str, Any]]) -> nodes.row:
+        entry = found.get(claim.id)
+        cells = (
+            f"**{claim.id}**",
+            claim.statement,
+            claim.published or "none",
+            claim.allowed,
+            checked(claim, entry),
+            "\n\n".join(recorded(claim)) or "none",
+            costs(claim, entry),
+            where(claim, Path(self.env.srcdir)),
+        )
+        row = nodes.row(ids=[anchor(claim)], classes=[f"scale-{claim.scale}"])
+        row += [nodes.entry("", *self.parse_text_to_nodes(text)) for text in cells]
+        row[HEADS.index("statement")] += [
+            nodes.raw("", "<details><summary>what is measured, why this band, source</summary>", format="html"),
+            *self.parse_text_to_nodes(details(claim)),
+            nodes.raw("", "</details>", format="html"),
+        ]
+        return row
+
+
+class Verified(SphinxDirective):
+    """When, on what and by which code each scale was last checked, and how many claims have which verdict."""
+
+    def run(self) -> list[nodes.Node]:
+        """A table with a row per scale."""
+        try:
+            _verified(self)
+            return self.parse_text_to_nodes(summary(verify.before()))
+        except InputError as error:
+            log.warning(str(error), location=self.env.docname)
+            return []
+
+
+def _verified(directive: SphinxDirective) -> dict[str, dict[str, Any]]:
+    """Id -> what the last verification of its scale found. The page is read again when one of them changes."""
+    for file in sorted((paths.records() or Path()).glob("verify-*.json")):
+        directive.env.note_dependency(str(file))
+    known = claims.known()
+    return {
+        entry["id"]: entry | {"seed": found["seed"], "older": older(found)}
+        for scale, found in verify.before().items()
+        for entry in found["claims"]
+        if entry["verdict"] != "not_run" and entry["id"] in known and known[entry["id"]].scale == scale
+    }
+
+
+def older(found: dict[str, Any]) -> bool:
+    """Whether other code than this made a verification."""
+    return bool(found["made"].get("source") != record.source_hash()[:12])
+
+
+def summary(kept: dict[str, dict[str, Any]]) -> str:
+    """Markdown of `{verified}`."""
+    counted = ("reproduced", "reproduced_small", "not_reproduced")
+    heads = ("scale", *(WORDS[verdict] for verdict in counted), "core time", "date", "seed", "code")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for scale in verify.SCALES:
+        if scale not in kept:
+            lines.append(f"| {scale} | not run yet {'| ' * (len(heads) - 2)} |")
+            continue
+        found = kept[scale]
+        made, ran = found["made"], [entry for entry in found["claims"] if entry["seconds"] is not None]
+        counts = [sum(entry["verdict"] == verdict for entry in ran) for verdict in counted]
+        code = f"`{made['commit'][:8]}`" + (", earlier" if older(found) else "")
+        spent = clock(sum(entry["seconds"] for entry in ran))
+        cells = (scale, *counts, spent, made["created_at"][:10], found["seed"], code)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    machines = sorted({found["made"]["machine"] for found in kept.values()})
+    return "\n".join([*lines, "", f"Checked on: {'; '.join(machines)}." if machines else ""])
+
+
+def details(claim: Claim) -> str:
+    """Quantity, reason of the band, definition of collapse and source."""
+    kinds = "; ".join(f"{number}, {claims.DEFINITIONS[number]}" for number in claim.definition)
+    lines = [
+        f"Measured: {claim.measured}.",
+        f"Band: {claim.reason}.",
+        f"Collapse in the sense of {kinds}." if kinds else "",
+        f"Source: {_linked(claim.source)}.",
+    ]
+    return "\n\n".join(filter(None, lines))
+
+
+def checked(claim: Claim, entry: dict[str, Any] | None) -> str:
+    """What the last fresh check found."""
+    if entry is None:
+        return f"**{WORDS['not_run']}**"
+    note = f" ({entry['why']})" if entry["why"] else ""
+    moved = ", with another band than now" if entry["band"] != verify.about(claim)["band"] else ""
+    old = ", by earlier code" if entry["older"] else ""
+    return f"**{WORDS[entry['verdict']]}**{note}\n\n{span(entry)}{old}{moved}"
+
+
+@cache
+def _record(name: str) -> records.Recorded:
+    return records.read(name)
+
+
+def recorded(claim: Claim) -> list[str]:
+    """What the recorded runs of a claim say: verdict, estimate, name of the record."""
+    said = []
+    for name in claim.recorded:
+        if name in records.names():
+            found = _record(name)
+            verdict = claim.judge(found.tables)
+            said.append(f"**{WORDS[verdict.verdict]}**\n\n{verdict.estimate}\n\n{found.name}: {found.label}")
+        else:
+            said.append(f"{name}: not here")
+    return said
+
+
+def costs(claim: Claim, entry: dict[str, Any] | None) -> str:
+    """Seconds of one core, or of a GPU."""
+    if claim.scale == "review":
+        return "a reader's time"
+    price = verify.price(claim) if entry is None else {**entry, "measured": True}
+    if price["seconds"] is None:
+        return "not timed yet"
+    device = "one core" if price["device"] == "cpu" else price["device"]
+    return f"{clock(price['seconds'])}, {device}{'' if price['measured'] else ', estimated'}"
+
+
+def where(claim: Claim, root: Path) -> str:
+    """Links to the figure, the chapter and the code of the check, and the command."""
+    pages = {chapter.slug: f"notebooks/{chapter.path.stem}" for chapter in chapters.find(root)}
+    links = [f"{{numref}}`{claim.figure}`"] if claim.figure else []
+    links.append(f"{{doc}}`/{pages.get(claim.chapter, f'book/{claim.chapter}')}`")
+    file = Path(inspect.getsourcefile(claim.check) or "").relative_to(paths.PACKAGE.parents[1])
+    line = inspect.getsourcelines(claim.check)[1]
+    url, branch = book.repository(root)
+    links.append(f"[code]({url}/blob/{branch}/{file.as_posix()}#L{line})")
+    again = f"`{claim.command}`" if claim.scale != "review" else claim.command
+    return f"{', '.join(links)}\n\n{again}"
+
+
+def anchor(claim: Claim) -> str:
+    """Id of a claim's row."""
+    return f"claim-{claim.id.lower()}"
+
+
+def _linked(source: str) -> str:
+    """DOIs and arXiv numbers as links."""
+    words = []
+    for word in source.split(" "):
+        bare = word.strip("(),;.")
+        kind, _, rest = bare.partition(":")
+        to = {"doi": f"https://doi.org/{rest}", "arXiv": f"https://doi.org/10.48550/arXiv.{rest}"}.get(kind)
+        words.append(word.replace(bare, f"[{bare}]({to})") if to and rest else word)
+    return " ".join(words)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect to Sphinx."""
+    app.add_directive("claims", Claims)
+    app.add_directive("verified", Verified)
+    return {"version": "1", "parallel_read_safe": True}
