@@ -21,7 +21,7 @@ from model_collapse import book, chapters, claims, paths, record, records, verif
 from model_collapse.claims import Claim
 from model_collapse.errors import InputError
 from model_collapse.run.cost import clock
-from model_collapse.verify.report import WORDS, span
+from model_collapse.verify.reporting import WORDS, span
 
 log = logging.getLogger(__name__)
 

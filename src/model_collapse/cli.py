@@ -315,7 +315,7 @@ def _verify(chosen: argparse.Namespace) -> int:
     if chosen.diff:
         one, other = (verify.read(Path(file)) for file in chosen.diff)
         print("\n".join(verify.differences(one, other)) or "no difference but in times")
-        return 1 if verify.fallen(other, {other["scale"]: one}) else 0
+        return 1 if verify.fallen(other, dict.fromkeys(verify.SCALES, one)) else 0
     if not chosen.seed.isdecimal():
         raise InputError(f"--seed {chosen.seed}: must be a whole number of at least 0")
     out = Path(chosen.json) if chosen.json else None

@@ -24,8 +24,8 @@ from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
 from model_collapse.run import execute_all
 from model_collapse.verify.kept import STOOD, before, differences, fallen, read
-from model_collapse.verify.price import price
-from model_collapse.verify.report import report
+from model_collapse.verify.pricing import price
+from model_collapse.verify.reporting import report
 
 __all__ = [
     "SCALES",

@@ -7,36 +7,47 @@ Format: https://codecheck.org.uk/spec/config/1.0/. The checker adds name, date a
 
 from __future__ import annotations
 
-from model_collapse import claims
-from model_collapse.verify import SCALES, at
+from typing import Any
 
-PAPER = {
-    "title": "AI models collapse when trained on recursively generated data",
-    "authors": [
-        {"name": name}
-        for name in (
-            "Ilia Shumailov",
-            "Zakhar Shumaylov",
-            "Yiren Zhao",
-            "Nicolas Papernot",
-            "Ross Anderson",
-            "Yarin Gal",
-        )
-    ],
-    "reference": "https://doi.org/10.1038/s41586-024-07566-y",
-}
+from model_collapse import claims, paths
+from model_collapse.errors import OutsideError
+from model_collapse.verify import SCALES, at
 
 
 def codecheck() -> str:
-    """The file's text. Its manifest has an entry per scale: the file that `verify` writes, and the claims in it."""
+    """The file's text. Its manifest has an entry per scale: the file that `verify` writes, and the claims in it.
+
+    OutsideError where the package is installed without the repository, whose CITATION.cff says what the paper is.
+    """
     import yaml
 
-    manifest = []
-    for scale in SCALES:
-        mine = [claim for claim in claims.known().values() if at(claim, scale)]
-        said = "; ".join(f"{claim.id}: {claim.statement} ({claim.measured}, allowed {claim.allowed})" for claim in mine)
-        file = f"records/verify-{scale}.json"
-        command = f"model-collapse verify --scale {scale} --json {file}"
-        manifest.append({"file": file, "comment": f"{command} makes it. {said}."})
-    config = {"version": "https://codecheck.org.uk/spec/config/1.0/", "paper": PAPER, "manifest": manifest}
-    return "---\n" + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
+    root = paths.project()
+    if root is None:
+        raise OutsideError("--codecheck: CITATION.cff lies in the repository; get a copy of it")
+    paper = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))["references"][0]
+    config: dict[str, Any] = {
+        "version": "https://codecheck.org.uk/spec/config/1.0/",
+        "paper": {
+            "title": paper["title"],
+            "authors": [{"name": f"{who['given-names']} {who['family-names']}"} for who in paper["authors"]],
+            "reference": f"https://doi.org/{paper['doi']}",
+        },
+        "manifest": [_entry(scale) for scale in SCALES],
+    }
+
+    class Dumper(yaml.SafeDumper):
+        """Writes several lines as several lines."""
+
+    def text(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    return "---\n" + yaml.dump(config, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _entry(scale: str) -> dict[str, str]:
+    file = f"records/verify-{scale}.json"
+    mine = [claim for claim in claims.known().values() if at(claim, scale)]
+    lines = [f"{claim.id}: {claim.statement} ({claim.measured}: {claim.allowed})" for claim in mine]
+    made = f"written by: model-collapse verify --scale {scale} --json {file}"
+    return {"file": file, "comment": "\n".join([made, *lines])}
