@@ -422,6 +422,27 @@ def test_launch_and_source_links_name_files_that_exist(site: Site) -> None:
         assert all((ROOT / path.partition("#")[0]).is_file() for path in named + edited)
 
 
+def test_claims_are_sorted_and_filtered(site: Site) -> None:
+    from model_collapse import claims
+
+    site.open("book/claims.html")
+    rows = site.page.locator("table.claims tbody tr:visible")
+    assert rows.count() == len(claims.known())
+    site.page.fill(".claims-filter input", "GA-1 gaussian")
+    assert rows.count() == 1 and site.page.inner_text(".claims-filter output").startswith("1 of ")
+    site.page.fill(".claims-filter input", "")
+    site.page.select_option(".claims-filter select >> nth=0", "gpu")
+    assert rows.count() == sum(claim.scale == "gpu" for claim in claims.known().values())
+    site.page.select_option(".claims-filter select >> nth=0", "simulation")
+    for _ in range(2):
+        site.page.click("table.claims th:has-text('cost') button")
+    spent = [text for text in site.page.locator("table.claims tbody tr:visible td:nth-child(7)").all_inner_texts()]
+    seconds = [float(text.split()[0]) * (60 if " min" in text else 1) for text in spent]
+    assert seconds == sorted(seconds, reverse=True) and len(set(seconds)) > 9
+    site.page.goto(f"{site.address}/book/claims.html#claim-wf-3")
+    assert "heterozygosity" in site.page.inner_text("#claim-wf-3")
+
+
 def test_opens_from_the_disk_without_a_server(site: Site) -> None:
     site.page.goto((site.html / "index.html").as_uri())
     site.page.wait_for_url("**/book/intro.html*")

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from model_collapse import bench, theory
+from model_collapse import bench, chapters, claims, records, theory, verify
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import closed_forms  # noqa: E402
+import register  # noqa: E402
 import speed  # noqa: E402
+import status  # noqa: E402
 
 MODULES = [module.name for module in pkgutil.iter_modules(theory.__path__)]
 
@@ -46,3 +48,59 @@ def test_the_record_of_speed_has_every_benchmark():
     for r in record["results"]:
         assert f"| `{r['name']}` |" in page and r["note"] in page
         assert r["met"] or "**no**" in page
+
+
+@pytest.mark.parametrize("name", claims.known())
+def test_a_row_of_the_register_leads_to_figure_code_and_command(name: str):
+    claim = claims.known()[name]
+    said = register.where(claim, ROOT)
+    page = re.search(r"{doc}`/([^`]+)`", said)[1]
+    assert (ROOT / f"{page}.ipynb").is_file() or (ROOT / f"{page}.md").is_file()
+    file, line = re.search(r"/blob/[^/]+/([^)#]+)#L(\d+)", said).groups()
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    assert 0 < int(line) <= len(lines) and claim.command in said
+    if claim.figure:
+        assert f"{{numref}}`{claim.figure}`" in said
+    assert claim.measured in register.details(claim) and claim.reason in register.details(claim)
+
+
+def test_dois_and_arxiv_numbers_are_links():
+    assert register._linked("Wright 1931, doi:10.1/x; and (arXiv:2404.01413).") == (
+        "Wright 1931, [doi:10.1/x](https://doi.org/10.1/x); and "
+        "([arXiv:2404.01413](https://doi.org/10.48550/arXiv.2404.01413))."
+    )
+
+
+def test_what_was_checked_is_shown_as_it_was_found():
+    """A verdict by another band or by other code than now says so."""
+    found = verify.before()["simulation"]
+    entry = next(entry for entry in found["claims"] if entry["id"] == "GA-1") | {"older": False}
+    claim = claims.known()["GA-1"]
+    said = register.checked(claim, entry)
+    assert said.startswith("**reproduced**") and f"{entry['estimate']:.3g}" in said
+    assert register.checked(claim, entry | {"older": True}).endswith(", by earlier code")
+    assert register.checked(claim, entry | {"band": [0, 1]}).endswith(", with another band than now")
+    assert register.checked(claim, None) == "**not run here**"
+    assert register.older(found | {"made": found["made"] | {"source": "other"}})
+    table = register.summary({"simulation": found})
+    assert f"| simulation | {sum(e['verdict'] == 'reproduced' for e in found['claims'])} | 0 |" in table
+    assert "| small | not run yet" in table
+
+
+def test_recorded_runs_are_judged_as_the_claim_judges_them():
+    shown = {name: register.recorded(claim) for name, claim in claims.known().items() if claim.recorded}
+    assert shown
+    for name, said in shown.items():
+        claim = claims.known()[name]
+        for text, record in zip(said, claim.recorded, strict=True):
+            verdict = claim.judge(records.read(record).tables)
+            assert verdict.verdict != "not_run", f"{name}: {record} has not what the claim needs"
+            assert f"{verdict.estimate}" in text and record in text
+
+
+def test_the_status_of_a_chapter_is_its_manifest():
+    first, second, *_ = chapters.find(ROOT)
+    made = {"started": "2026-01-02T03:04:05", "seconds": 61.0, "commit": "a" * 40, "dirty": True, "device": "CPU"}
+    page = status.table([(first, made | {"versions": {"numpy": "2"}}), (second, {})], "laptop")
+    assert "| 2026-01-02 03:04 | 61 s |" in page and "`aaaaaaaaaaaa`, changed since | CPU |" in page
+    assert "1 of 2 chapters, 61 s" in page and "| not run |" in page and "Versions: numpy 2." in page

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from model_collapse import chapters
+from model_collapse import chapters, claims
 
 ROOT = Path(__file__).parents[1]
 ABSENT = ("torch", "transformers", "tokenizers", "datasets", "huggingface_hub")
@@ -54,3 +55,21 @@ def test_claims_and_benchmarks_are_listed(environment: dict[str, str]):
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_pages_of_claims_are_built(environment: dict[str, str], tmp_path: Path):
+    """With the verdicts on recorded runs, which are judged when the page is read."""
+    for folder in ("_ext", "_static"):
+        shutil.copytree(ROOT / "book" / folder, tmp_path / "book" / folder)
+    for file in ("_config.yml", "book/references.bib", "book/claims.md", "book/status.md"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    (tmp_path / "notebooks").mkdir()
+    toc = "format: jb-book\nroot: book/claims\nchapters:\n- file: book/status\n"
+    (tmp_path / "book" / "_toc.yml").write_text(toc, encoding="utf-8")
+    code = "from jupyter_book.cli.main import main; main()"
+    ask = [sys.executable, "-c", code, "build", ".", "--toc", "book/_toc.yml"]
+    done = subprocess.run(ask, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "_build/html/book/claims.html").read_text(encoding="utf-8")
+    assert "claim-ga-1" in page and page.count("<tr") > len(claims.known())
+    assert (tmp_path / "_build/html/book/status.html").is_file()
