@@ -35,6 +35,10 @@ NEEDED |= {"MIX-4", "FAIR-1", "FAIR-1b", "FAIR-2", "FAIR-2b"}
 NEEDED |= {"WM-1", "WM-2", "WM-2b", "WM-3", "WM-3b", "DET-1", "XM-1", "XM-2", "XM-3"}
 NEEDED |= {"REM-1", "REM-2", "REM-3", "COST-1", "COST-2", "COST-3"}
 NEEDED |= {"WF-7", "ACC-4", "ACC-5", "DEC-1", "SUR-1", "DIV-1", "COR-1"}
+NEEDED |= {"NC-gaussian", "NC-discrete", "NC-gaussian-nd", "NC-error-sources", "NC-mixtures", "NC-accumulate"}
+NEEDED |= {"NC-real-share", "NC-scaling", "NC-language-model", "NC-text", "NC-decoding", "NC-diversity", "NC-ngram"}
+NEEDED |= {"NC-vae", "NC-diffusion", "NC-copies", "NC-remedies", "NC-how-much", "NC-curation", "NC-provenance"}
+NEEDED |= {"NC-other-ai", "NC-minorities", "NC-cost"}
 
 
 def example(band: tuple[float, float], estimate: Estimate) -> claims.Verdict:

@@ -1,0 +1,99 @@
+"""Negative controls: every chapter has one, and the check that it passes is failed by its sibling that collapses.
+
+Siblings of simulated controls are run afresh, with the seed fixed; those of networks are arms of the recorded runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from model_collapse import paths, records
+from model_collapse.claims import Claim, known
+from model_collapse.run import plan, study
+
+CONTROLS = {name: claim for name, claim in known().items() if name.startswith("NC-")}
+SIMULATED = [name for name, claim in CONTROLS.items() if claim.scale == "simulation"]
+
+FEW = {"gaussian": 30, "discrete": 100}
+"""Rows in place of endless ones."""
+
+RECORDED = {
+    "NC-language-model": ("wikitext", "A"),
+    "NC-text": ("wikitext", "A"),
+    "NC-decoding": ("wikitext", "A"),
+    "NC-diversity": ("wikitext", "A"),
+    "NC-vae": ("digits-vae", "published"),
+    "NC-diffusion": ("digits-diffusion", "full"),
+}
+
+
+def sibling(claim: Claim, label: str) -> dict[str, Any]:
+    """The run of a control without what keeps it from collapsing: written rows for real ones, few rows for endless
+    ones, everything kept for the oracle's choice, no record, copies of copies."""
+    run = dict(claim.runs[label])
+    settings = dict(run.get("settings", {}))
+    if claim.id == "NC-copies":
+        return run | {"given": "training"}
+    if claim.id == "NC-curation":
+        return run | {"settings": settings | {"verifier.wrong": 1.0}}
+    if claim.id == "NC-provenance":
+        return run | {"settings": settings | {"provenance.missed": 1.0}}
+    if run.get("regime") == "fresh":
+        settings = {key: value for key, value in settings.items() if key != "regime.real_fraction"}
+        return run | {"regime": "replace", "settings": settings}
+    return run | {"n": FEW[run["family"]]}
+
+
+def test_every_chapter_has_its_control():
+    project = paths.project()
+    assert project
+    chapters = {file.stem.partition("_")[2] for file in (project / "notebooks").glob("[0-9]*.ipynb")}
+    assert len(chapters) == 23
+    assert {claim.chapter for claim in CONTROLS.values()} == chapters
+    assert set(CONTROLS) == {f"NC-{chapter.replace('_', '-')}" for chapter in chapters}
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_is_a_test_of_equivalence(name: str):
+    claim = CONTROLS[name]
+    assert all(abs(end) < 2 for end in claim.band), "two bounds; without one, no effect at all would do"
+    assert claim.source.startswith("control: ")
+
+
+def test_the_sets_of_siblings_are_complete():
+    assert set(SIMULATED) | set(RECORDED) == set(CONTROLS) and not set(SIMULATED) & set(RECORDED)
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_the_sibling_of_every_arm_fails_the_check(name: str, tmp_path):
+    """Each arm alone, but for the sizes of one learning curve."""
+    claim = CONTROLS[name]
+    runs = {label: plan(**sibling(claim, label), seed=1) for label in claim.runs}
+    tables, _ = study(runs, tmp_path, jobs=1)
+    curve = name in {"NC-scaling", "NC-cost"}
+    for chosen in [tables] if curve else [{label: table} for label, table in tables.items()]:
+        verdict = claim.judge(chosen)
+        assert not verdict.holds, str(verdict)
+        low, high = claim.band
+        # A minority keeps its mean share even where most chains have lost it: that takes the interval, not the value.
+        outside = verdict.estimate.high < low or verdict.estimate.low > high
+        assert outside or name == "NC-minorities", str(verdict)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_recorded_control_passes_and_its_sibling_fails(name: str):
+    record, arm = RECORDED[name]
+    tables = records.read(record).tables
+    assert CONTROLS[name].judge({"control": tables["control"]}).holds
+    verdict = CONTROLS[name].judge({"control": tables[arm]})
+    assert not verdict.holds, str(verdict)
+    # Beams repeat themselves from the start, so that A repeats itself little more: its value lies inside the band.
+    assert name == "NC-text" or not CONTROLS[name].band[0] < verdict.estimate.value < CONTROLS[name].band[1]
+
+
+def test_a_control_that_ends_too_soon_settles_nothing(tmp_path):
+    run = plan(**{**CONTROLS["NC-gaussian"].runs["real"], "generations": 4, "every": 4}, seed=1)
+    tables, _ = study({"real": run}, tmp_path, jobs=1)
+    assert not CONTROLS["NC-gaussian"].judge(tables).holds
