@@ -38,8 +38,8 @@ TEXT = replace(
 """The control of the language chapters: one run, at a size for minutes."""
 
 IMAGES = {
-    family: replace(protocol_images.SCALES[family]["digits"], generations=3, metrics=metrics)
-    for family, metrics in {"vae": ("latent_sd",), "diffusion": ("manifold",)}.items()
+    "vae": replace(protocol_images.SCALES["vae"]["digits"], generations=3, metrics=("latent_sd",)),
+    "diffusion": replace(protocol_images.SCALES["diffusion"]["laptop"], generations=2, seeds=12, metrics=("manifold",)),
 }
 """And those of the image chapters."""
 
