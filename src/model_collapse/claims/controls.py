@@ -125,6 +125,7 @@ CLAIMS = (
             "endless": fresh("gaussian", 10**9, 49, ["variance"], 256) | {"regime": "replace", "settings": {}},
         },
         check=kept("variance"),
+        figure="gaussian-accumulate",
     ),
     control(
         "discrete",
@@ -140,6 +141,7 @@ CLAIMS = (
             | {"regime": "replace", "settings": {}},
         },
         check=kept("heterozygosity", "support"),
+        figure="discrete-support",
     ),
     control(
         "gaussian_nd",
@@ -151,6 +153,7 @@ CLAIMS = (
         reason="0.2 nats; theory has -13 for 49 more fits to 100 replaced rows in 5 dimensions",
         runs={"real": fresh("gaussian", 100, 49, ["log_det"], 2048, **{"family.dim": 5})},
         check=moved("log_det"),
+        figure="gaussian-nd-control",
     ),
     control(
         "error_sources",
@@ -164,6 +167,7 @@ CLAIMS = (
             "none": fresh("gaussian", 10**7, 19, ["w2_squared"], 512) | {"regime": "replace", "settings": {}},
         },
         check=at_the_end(last("w2_squared"), 0),
+        figure="error-sources-stacked",
     ),
     control(
         "mixtures",
@@ -175,6 +179,7 @@ CLAIMS = (
         reason="10 %; replaced sets of this size lose half or more",
         runs={"real": fresh("gmm", 100, 40, ["component_sd"], 256)},
         check=kept("component_sd"),
+        figure="mixtures-control",
     ),
     control(
         "accumulate",
@@ -191,6 +196,7 @@ CLAIMS = (
             for kind in ("regression", "kde")
         },
         check=by_family,
+        figure="accumulate-regression-error",
     ),
     control(
         "real_share",
@@ -202,6 +208,7 @@ CLAIMS = (
         reason="10 % about the 1 of one fit; a tenth of real rows lets it come to 5",
         runs={"real": fresh("gaussian", 20, 40, ["mean"], 16_384, **{"family.variance": "known"})},
         check=at_the_end(_drift, 1),
+        figure="real-share-drift",
     ),
     control(
         "scaling",
@@ -218,5 +225,6 @@ CLAIMS = (
             for T in (1000, 8000, 64_000)
         },
         check=_scales,
+        figure="scaling-clean-share",
     ),
 )

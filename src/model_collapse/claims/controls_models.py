@@ -82,6 +82,9 @@ CLAIMS = (
         runs={"control": protocol.arguments("control", TEXT)},
         check=kept("perplexity", average=True),
         scale="small",
+        figure="language-perplexity",
+        larger={"control": protocol.arguments("control", protocol.SCALES["paper"])},
+        recorded=("wikitext",),
     ),
     control(
         "text",
@@ -94,6 +97,9 @@ CLAIMS = (
         runs={"control": protocol.arguments("control", TEXT)},
         check=kept("repeated_3", average=True),
         scale="small",
+        figure="text-repetition",
+        larger={"control": protocol.arguments("control", protocol.SCALES["paper"])},
+        recorded=("wikitext",),
     ),
     control(
         "decoding",
@@ -106,6 +112,9 @@ CLAIMS = (
         runs={"control": protocol.arguments("control", TEXT)},
         check=at_the_end(slope, 0),
         scale="small",
+        figure="decoding-perplexity",
+        larger={"control": protocol.arguments("control", protocol.SCALES["paper"])},
+        recorded=("wikitext",),
     ),
     control(
         "diversity",
@@ -119,6 +128,9 @@ CLAIMS = (
         runs={"control": protocol.arguments("control", TEXT)},
         check=kept(("entropy", "test"), average=True),
         scale="small",
+        figure="diversity-entropy",
+        larger={"control": protocol.arguments("control", protocol.SCALES["paper"])},
+        recorded=("wikitext",),
     ),
     control(
         "ngram",
@@ -131,6 +143,7 @@ CLAIMS = (
         reason="10 %: one sample of 200 blocks is not another",
         runs={"real": fresh("ngram", 200, 3, ["perplexity", "vocabulary"], 20)},
         check=kept("perplexity", "vocabulary"),
+        figure="ngram-perplexity-by-regime",
     ),
     control(
         "vae",
@@ -143,6 +156,9 @@ CLAIMS = (
         runs={"control": protocol_images.arguments("vae", "control", IMAGES["vae"])},
         check=kept("latent_sd", since=1),
         scale="small",
+        figure="vae-pictures-control",
+        larger={"control": protocol_images.arguments("vae", "control", protocol_images.SCALES["vae"]["paper"])},
+        recorded=("digits-vae",),
     ),
     control(
         "diffusion",
@@ -156,6 +172,11 @@ CLAIMS = (
         runs={"control": protocol_images.arguments("diffusion", "control", IMAGES["diffusion"])},
         check=kept(("manifold", "recall"), average=True),
         scale="small",
+        figure="diffusion-loops",
+        larger={
+            "control": protocol_images.arguments("diffusion", "control", protocol_images.SCALES["diffusion"]["paper"])
+        },
+        recorded=("digits-diffusion",),
     ),
     control(
         "copies",
@@ -177,6 +198,7 @@ CLAIMS = (
             }
         },
         check=moved("psnr"),
+        figure="copies-digits-psnr",
     ),
     control(
         "remedies",
@@ -194,6 +216,7 @@ CLAIMS = (
             for kind, sizes in SIZES.items()
         },
         check=by_family,
+        figure="remedies-families",
     ),
     control(
         "how_much",
@@ -218,6 +241,7 @@ CLAIMS = (
         reason="at least 0.9; without a choice the majority is learned, and the accuracy is near 0",
         runs={"oracle": labels(verified(0.6, 1.0, 0.0), n=10_000, generations=5, every=5)},
         check=at_the_end(last("accuracy"), 1),
+        figure="curation-breakdown",
     ),
     control(
         "provenance",
@@ -229,6 +253,7 @@ CLAIMS = (
         reason="10 % about 1; the closed form has 1.44 with no record",
         runs={"none missed": unrecognised(0.0, 0.2, replicates=16_384)},
         check=at_the_end(excess, 1),
+        figure="provenance-drift",
     ),
     control(
         "other_ai",
@@ -256,6 +281,7 @@ CLAIMS = (
             "real": fresh("discrete", 200, 99, ["share"], 4096, **{"family.symbols": 10, "family.zipf": 1.5}),
         },
         check=_minority,
+        figure="minorities-average",
     ),
     control(
         "cost",
@@ -272,5 +298,6 @@ CLAIMS = (
             for n in PRICED
         },
         check=_price,
+        figure="cost-ngram-prices",
     ),
 )
