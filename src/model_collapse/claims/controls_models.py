@@ -211,7 +211,7 @@ CLAIMS = (
         "the other families change more",
         runs={
             f"{kind} real only": of_family(kind, "fresh", 4, every=4, settings={**sizes.get("settings", {}), **REAL})
-            | {"replicates": 20 if kind == "ngram" else 2048}
+            | {"replicates": {"ngram": 20, "kde": 4096}.get(kind, 8192)}
             | ({"n": 10} if kind == "discrete" else {})
             for kind, sizes in SIZES.items()
         },
