@@ -39,7 +39,7 @@ TEXT = replace(
 
 IMAGES = {
     "vae": replace(protocol_images.SCALES["vae"]["digits"], generations=3, metrics=("latent_sd",)),
-    "diffusion": replace(protocol_images.SCALES["diffusion"]["laptop"], generations=2, seeds=12, metrics=("manifold",)),
+    "diffusion": replace(protocol_images.SCALES["diffusion"]["laptop"], generations=2, seeds=8, metrics=("manifold",)),
 }
 """And those of the image chapters."""
 
