@@ -23,6 +23,7 @@ from model_collapse.claims.cost import OPT_BLOCKS
 from model_collapse.errors import InputError
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
+from model_collapse.records import manifest
 
 PAPER = ("A", "B", "control")
 
@@ -55,7 +56,7 @@ class Plan:
 
     def prepared(self, work: Path) -> dict[str, Any]:
         """Link the text to pre-train on into `work`; the sha256 of its files."""
-        return {"pretraining_files": _together(self.web, work) if self.web else {}}
+        return {"inputs": _together(self.web, work) if self.web else {}}
 
     def runs(self) -> dict[str, Run]:
         """Arm -> run. The text lies in the present folder, so that a record names no folder of its machine."""
@@ -64,22 +65,16 @@ class Plan:
         return protocol.sizes(self.arms, self.blocks, scale) if self.blocks else protocol.runs(self.arms, scale)
 
     def counted(self, runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
-        """tokens_trained and tokens_written are of all recorded generations; tokens_per_second is both over the seconds
-        those took, evaluation included, each in one of several processes side by side; tokens_pretrained is at most
-        that."""
-        trained, written, seconds = 0, 0, 0.0
-        for arm, table in tables.items():
-            settings = runs[arm].family_args
-            turns = table.drop_duplicates(["replicate", "generation"])
-            trained += int(turns["n_train"].sum()) * settings["epochs"] * settings["block"]
-            written += len(turns) * runs[arm].n * settings["block"]
-            seconds += float(turns["seconds"].sum())
+        """tokens_trained and tokens_written are of all recorded generations; tokens_pretrained is at most that."""
+        counted = [
+            manifest.tokens(record.describe(runs[arm]), table.drop_duplicates(["replicate", "generation"]))
+            for arm, table in tables.items()
+        ]
         settings = next(iter(runs.values())).family_args
         return {
             "tokens_pretrained": settings["pretrain_blocks"] * settings["pretrain_epochs"] * settings["block"],
-            "tokens_trained": trained,
-            "tokens_written": written,
-            "tokens_per_second": round((trained + written) / seconds, 1),
+            "tokens_trained": sum(trained for trained, _ in counted),
+            "tokens_written": sum(written for _, written in counted),
         }
 
 

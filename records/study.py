@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import resource
 import signal
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
-from model_collapse import paths, record, records
+from model_collapse import paths, records
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
-from model_collapse.run import execute_all, on_stderr, so_far
+from model_collapse.run import execute_all, on_stderr, sessions, so_far
 
 
 class Plan(Protocol):
@@ -60,9 +56,8 @@ def make(
 
     script  the file in records/ whose plan it is
     out     where the record is written
-    work    where unfinished runs and their spent time are kept
+    work    where unfinished runs are kept
     """
-    begun = time.time()
     work.mkdir(parents=True, exist_ok=True)
     prepared = plan.prepared(work)
     with chdir(work):
@@ -73,7 +68,7 @@ def make(
                 execute_all({files[arm]: run for arm, run in runs.items()}, jobs=jobs, progress=on_stderr)
         except (TimeUp, KeyboardInterrupt):
             on_stderr("time is up; the same command goes on from here")
-        sessions = _noted(runs, Path(f"{name}.sessions.json"), begun)
+        took = sessions.together(sessions.of(file) for file in files.values())
         found = {arm: so_far(run, files[arm]) for arm, run in runs.items()}
     tables, complete = rectangle({arm: table for arm, (table, _) in found.items()}, plan.scale)
     if not tables:
@@ -90,10 +85,8 @@ def make(
         bins=plan.bins,
         command=f"python records/{script}.py {name}",
         complete=complete,
-        machine=record.machine(),
-        sessions=sessions,
+        sessions=took,
         **prepared,
-        **spent(sessions),
         **plan.counted(runs, tables),
     )
 
@@ -110,16 +103,6 @@ def rectangle(tables: Mapping[str, pd.DataFrame], scale: Scale) -> tuple[dict[st
     return cut, bool(last == scale.generations and len(kept) == scale.seeds)
 
 
-def spent(sessions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Wall seconds and memory of all calls."""
-    return {
-        "started_at": sessions[0]["started_at"],
-        "ended_at": sessions[-1]["ended_at"],
-        "seconds": round(sum(session["seconds"] for session in sessions), 1),
-        "peak_memory_gb": max(session["peak_memory_gb"] for session in sessions),
-    }
-
-
 @contextmanager
 def _at_most(minutes: float | None) -> Iterator[None]:
     """Raises TimeUp inside when the minutes are over."""
@@ -134,24 +117,6 @@ def _at_most(minutes: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def _noted(runs: Mapping[str, Run], file: Path, begun: float) -> list[dict[str, Any]]:
-    """The calls that worked on these very runs, this one added."""
-    ids = sorted(run.run_id for run in runs.values())
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    earlier = kept["sessions"] if kept.get("runs") == ids else []
-    # Of the largest process, in KiB on Linux.
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    session = {
-        "started_at": datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds"),
-        "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.time() - begun, 1),
-        "peak_memory_gb": round(peak * 1024 / 1e9, 2),
-    }
-    with record.whole_file(file) as temporary:
-        temporary.write_text(json.dumps({"runs": ids, "sessions": [*earlier, session]}), encoding="utf-8")
-    return [*earlier, session]
 
 
 def main(script: str, about: str, plans: Mapping[str, Plan], arguments: list[str] | None = None) -> int:

@@ -17,7 +17,9 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +41,12 @@ def pack(places: Sequence[Path], out: Path) -> list[str]:
 
     InputError for what is no table of a run, for no runs at all, and for two results of one run that differ.
     """
-    _must_be_there("--out", out.parent)
+    must_be_there("--out", out.parent)
     if out.suffix != ".zip":
         raise InputError(f"--out {out}: name a .zip file")
     found: dict[str, Path] = {}
-    for table in _tables(places):
-        name = _checked(table)["run_id"]
+    for table in tables(places):
+        name = checked(table)["run_id"]
         if _differ(table, found.setdefault(name, table)):
             raise InputError(f"{table} and {found[name]} have other numbers for the same run {name}; pack one of them")
     if not found:
@@ -56,15 +58,13 @@ def pack(places: Sequence[Path], out: Path) -> list[str]:
         runs[name] = record.about(table)
         for file in record.written_files(table):
             kind = str(record.written_kind(file))
-            if _checked(file)["run_id"] != name:
+            if checked(file)["run_id"] != name:
                 raise InputError(f"{file} holds the {kind} of another run than {table}")
             files[record.written_file(Path(f"{name}.parquet"), kind).name] = file
     sums = {name: record.checksum(file) for name, file in files.items()}
     manifest = {"kind": KIND, "schema": record.SCHEMA, "files": sums, "runs": runs}
-    with record.whole_file(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        _put(archive, MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
-        for name, file in sorted(files.items()):
-            _put(archive, name, file.read_bytes())
+    first = {MANIFEST: json.dumps(manifest, indent=1, sort_keys=True).encode()}
+    store(out, first | {name: file.read_bytes() for name, file in sorted(files.items())})
     return list(runs)
 
 
@@ -74,17 +74,10 @@ def unpack(file: Path, folder: Path) -> list[str]:
     Everything is checked before anything is written: checksums, names, schema and run_ids. A run that is there with
     the same numbers is left alone. InputError for any other file, and for a run that is there with other numbers.
     """
-    _must_be_there("--to", folder)
+    must_be_there("--to", folder)
     with tempfile.TemporaryDirectory() as place:
-        try:
-            runs = _extract(file, Path(place))
-        except FileNotFoundError:
-            raise InputError(f"{file}: no such file") from None
-        except IsADirectoryError:
-            raise InputError(f"{file} is a folder; name a file that `model-collapse pack` wrote") from None
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-            # zipfile raises NotImplementedError for an unknown compression, RuntimeError for an encrypted member.
-            raise InputError(f"{file}: not a readable zip file ({str(error).splitlines()[0]})") from None
+        with opened(file, "model-collapse pack") as archive:
+            runs = _extract(file, archive, Path(place))
         # What was written before tables, because a run is there when its table is.
         staged = sorted(Path(place).iterdir(), key=lambda staged: (record.written_kind(staged) is None, staged.name))
         new = [part for part in staged if not (folder / part.name).exists()]
@@ -104,27 +97,51 @@ def foreign(folder: Path, runs: Iterable[str]) -> list[str]:
     return [name for name, run in described.items() if {key: run.get(key) for key in here} != here]
 
 
-def _extract(file: Path, place: Path) -> list[str]:
+def store(out: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a zip of these files, not compressed, in this order and without times."""
+    with record.whole_file(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in contents.items():
+            # The format's first date, and a file that its owner may write and all may read.
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+
+
+@contextmanager
+def opened(file: Path, maker: str) -> Iterator[zipfile.ZipFile]:
+    """A zip to read from. InputError in one line for what cannot be read; `maker` is the command that writes such."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{file} is a folder; name a file that `{maker}` wrote") from None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        # zipfile raises NotImplementedError for an unknown compression, RuntimeError for an encrypted member.
+        raise InputError(f"{file}: not a readable zip file ({str(error).splitlines()[0]})") from None
+
+
+def _extract(file: Path, archive: zipfile.ZipFile, place: Path) -> list[str]:
     """Write the files of the zip into `place`, all of them checked; the run_ids."""
-    with zipfile.ZipFile(file) as archive:
-        manifest = _manifest(file, archive)
-        sums = manifest["files"]
-        names = sorted(entry.filename for entry in archive.infolist() if entry.filename != MANIFEST)
-        if odd := next((name for name in (*names, *sums) if not _NAME.fullmatch(name)), None):
-            raise InputError(f"{file}: {odd!r} is not the name of a run's file; nothing was unpacked")
-        if names != sorted(sums):
-            raise InputError(f"{file}: its files are not those of its manifest; nothing was unpacked")
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise InputError(f"{file}: compressed, so not written by `model-collapse pack`")
-        for name, wanted in sums.items():
-            content = archive.read(name)
-            if hashlib.sha256(content).hexdigest() != wanted:
-                raise InputError(f"{file}: {name} is damaged (its checksum differs); nothing was unpacked")
-            (place / name).write_bytes(content)
+    manifest = _manifest(file, archive)
+    sums = manifest["files"]
+    names = sorted(entry.filename for entry in archive.infolist() if entry.filename != MANIFEST)
+    if odd := next((name for name in (*names, *sums) if not _NAME.fullmatch(name)), None):
+        raise InputError(f"{file}: {odd!r} is not the name of a run's file; nothing was unpacked")
+    if names != sorted(sums):
+        raise InputError(f"{file}: its files are not those of its manifest; nothing was unpacked")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+        raise InputError(f"{file}: compressed, so not written by `model-collapse pack`")
+    for name, wanted in sums.items():
+        content = archive.read(name)
+        if hashlib.sha256(content).hexdigest() != wanted:
+            raise InputError(f"{file}: {name} is damaged (its checksum differs); nothing was unpacked")
+        (place / name).write_bytes(content)
     runs = sorted(name.removesuffix(".parquet") for name in sums if not record.written_kind(Path(name)))
     for name in sums:
         run_id = name.partition(".")[0]
-        if run_id not in runs or _checked(place / name)["run_id"] != run_id:
+        if run_id not in runs or checked(place / name)["run_id"] != run_id:
             raise InputError(f"{file}: {name} holds another run than its name says, or texts without their table")
     return runs
 
@@ -143,12 +160,13 @@ def _manifest(file: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
     return manifest
 
 
-def _must_be_there(argument: str, folder: Path) -> None:
+def must_be_there(argument: str, folder: Path) -> None:
+    """InputError where a folder is not there."""
     if not folder.is_dir():
         raise InputError(f"{argument}: the folder {folder} does not exist")
 
 
-def _tables(places: Iterable[Path]) -> list[Path]:
+def tables(places: Iterable[Path]) -> list[Path]:
     """The tables among the given files and in the given folders, what was written left out."""
     listed = []
     for place in places:
@@ -157,7 +175,7 @@ def _tables(places: Iterable[Path]) -> list[Path]:
     return listed
 
 
-def _checked(file: Path) -> dict[str, Any]:
+def checked(file: Path) -> dict[str, Any]:
     """The provenance of a table or of texts. InputError unless it is one, of this schema."""
     about, columns = record.about(file), record.read(file).columns
     if about.get("schema") != record.SCHEMA:
@@ -172,7 +190,12 @@ def _differ(one: Path, other: Path) -> bool:
     """Whether two files of a run say different things; how long it took is not among them."""
     if record.checksum(one) == record.checksum(other):
         return False
-    mine, theirs = (record.read(file).drop(columns="seconds", errors="ignore") for file in (one, other))
+    return other_numbers(record.read(one), record.read(other))
+
+
+def other_numbers(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two tables differ in more than how long it took."""
+    mine, theirs = (frame.drop(columns="seconds", errors="ignore") for frame in (one, other))
     try:
         pd.testing.assert_frame_equal(mine, theirs, check_exact=True, check_categorical=False)
     except AssertionError:
@@ -180,8 +203,3 @@ def _differ(one: Path, other: Path) -> bool:
     return False
 
 
-def _put(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    # The format's first date, and a file that its owner may write and all may read.
-    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-    entry.external_attr = 0o644 << 16
-    archive.writestr(entry, content)

@@ -16,8 +16,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -26,10 +27,10 @@ import pyarrow.parquet as pq
 from model_collapse import families, record, registry
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.record import Run
-from model_collapse.run import cost, memory, mirror
-from model_collapse.run.block import CHOICES, Unit, finished, kept_models, make_base, state_folder, work
+from model_collapse.run import cost, memory, mirror, sessions
+from model_collapse.run.block import Unit, finished, kept_models, make_base, state_folder, work
+from model_collapse.run.gathering import gather
 from model_collapse.run.locks import locked
-from model_collapse.run.pieces import Choices
 from model_collapse.run.planning import blocks, plan
 from model_collapse.run.processes import Progress, each, pool
 
@@ -45,6 +46,9 @@ __all__ = [
     "state_folder",
     "study",
 ]
+
+STUDIED = "MODEL_COLLAPSE_STUDIED"
+"""Environment variable that names a file to which `study` adds a line, [arm, run_id] as JSON, for each of its runs."""
 
 
 def execute(
@@ -107,8 +111,10 @@ def _bring_to_end(
     with record.disk_errors():
         waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
     begun = [out for out in waiting if not any(state_folder(out).glob("block-*"))]
+    clock = sessions.Clock(waiting)
     try:
-        _complete(waiting, jobs, keep_models, progress)
+        with clock.noting() if waiting else nullcontext():
+            _complete(waiting, jobs, keep_models, progress)
     except (InputError, OutsideError, MemoryError) as error:
         # A combination that only the work itself could refuse, or nothing finished before something outside was
         # missing: leave no state behind that would ask for --resume, or stand in the way of a smaller run.
@@ -116,8 +122,9 @@ def _bring_to_end(
             if isinstance(error, InputError) or not any(state_folder(out).glob("block-*")):
                 shutil.rmtree(state_folder(out), ignore_errors=True)
         raise
+    session = clock.session()
     for out, run in waiting.items():
-        _gather(run, out)
+        gather(run, out, [*clock.earlier[out], session])
 
 
 def study(
@@ -135,6 +142,7 @@ def study(
     runs = {files[label]: run for label, run in arms.items()}
     with mirror.saved(runs):
         execute_all(runs, jobs=jobs, progress=progress)
+    _note(arms)
     tables = {label: record.read(file) for label, file in files.items()}
     written = {label: _written(file) for label, file in files.items()}
     return tables, {label: table for label, table in written.items() if table is not None}
@@ -151,6 +159,15 @@ def so_far(run: Run, out: Path) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     if record.about(out).get("run_id") != run.run_id:
         raise InputError(f"{out} holds another run")
     return record.read(out), _written(out)
+
+
+def _note(arms: Mapping[Any, Run]) -> None:
+    """Tell the runner of chapters, where it asks, which runs a chapter is made of."""
+    if file := os.environ.get(STUDIED):
+        with open(file, "a", encoding="utf-8") as noted:
+            for label, run in arms.items():
+                name = ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+                noted.write(json.dumps([name, run.run_id]) + "\n")
 
 
 def _complete(
@@ -226,20 +243,6 @@ def _finished(run: Run, out: Path, resume: bool) -> bool:
         about = {"run_id": run.run_id, "run": record.describe(run)}
         temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
     return False
-
-
-def _gather(run: Run, out: Path) -> None:
-    """Put the blocks' tables together; the file itself is written last, and then the state can go."""
-    state = state_folder(out)
-    results = [state / f"block-{block:04d}.done" for block in range(blocks(run))]
-    about = record.provenance() | {"run_id": run.run_id, "run": record.describe(run)}
-    if chosen := Choices(state / CHOICES).read():
-        about["chosen"] = chosen
-    for name, file in (*((kind, record.written_file(out, kind)) for kind in record.WRITTEN), ("table", out)):
-        parts = [pq.read_table(part) for folder in results if (part := folder / f"{name}.parquet").exists()]
-        if parts:
-            record.write_table(file, pa.concat_tables(parts).unify_dictionaries().combine_chunks(), about)
-    shutil.rmtree(state, ignore_errors=True)
 
 
 def on_stderr(line: str) -> None:
