@@ -240,7 +240,7 @@ def test_an_interruption_says_how_to_go_on_and_going_on_needs_resume(capsys, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_gather", interrupted)
+        patch.setattr(run, "gather", interrupted)
         assert cli.main(chain("--out", "c.parquet")) == 130
     assert capsys.readouterr().err.splitlines()[-1].endswith("the same command with --resume continues")
     refused(capsys, chain("--out", "c.parquet"), "c.parquet is unfinished", "--resume")

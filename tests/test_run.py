@@ -287,7 +287,7 @@ def unfinished(tmp_path, monkeypatch) -> Path:
         def interrupted(*_):
             raise KeyboardInterrupt
 
-        patch.setattr(run, "_gather", interrupted)
+        patch.setattr(run, "gather", interrupted)
         with pytest.raises(KeyboardInterrupt):
             execute(gaussian(), out)
     assert len(list(state_folder(out).glob("*.done"))) == 3

@@ -201,5 +201,3 @@ def other_numbers(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     except AssertionError:
         return True
     return False
-
-

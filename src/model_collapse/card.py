@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from model_collapse import record
+from model_collapse import families, record, registry
 
 LICENCES = {
     "embedded": ("cc-by-4.0", "written by this package: CC BY 4.0"),
@@ -36,6 +36,14 @@ def write(out: Path) -> Path | None:
                     temporary.write_text(said, encoding="utf-8")
         return place
     return None
+
+
+def lost(out: Path) -> Path | None:
+    """The file of what the finished run in `out` wrote, if it should be there and is not."""
+    reads = registry.member(families, record.about(out)["run"]["family"]).reads
+    kind = {"text": "texts", "images": "images"}.get(reads)
+    file = record.written_file(out, kind) if kind else None
+    return file if file and not file.exists() else None
 
 
 def card(out: Path) -> str:

@@ -113,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     unpacking.add_argument("file", metavar="FILE.zip")
     unpacking.add_argument("--to", metavar="FOLDER", help="another place than that of chapters")
 
+    recording = command("record", _record, "keep runs as a record, take in one made elsewhere, or renew the RO-Crate")
+    recording.add_argument("runs", nargs="*", metavar="CHAPTER|RUN", help="a slug, or FILE.parquet and folders of them")
+    recording.add_argument("--add", metavar="FILE.zip|FOLDER", help="check a record made elsewhere, and take it in")
+    recording.add_argument("--profile", default="laptop", help="of the chapter's executed copy")
+    recording.add_argument("--name", metavar="NAME", help="of the record; default: that of the chapter or file")
+    recording.add_argument("--out", metavar="FOLDER|FILE.zip", help="another place than the checkout's records/")
+
     for name in ("families", "regimes", "filters", "corpora", "claims"):
         listing = command(name, _list, f"list the {name}")
         listing.set_defaults(kind=name)
@@ -204,6 +211,8 @@ def _chain(chosen: argparse.Namespace) -> int:
         planned, out, resume=chosen.resume, jobs=jobs, keep_models=chosen.keep_models, progress=run.on_stderr
     )
     about = card.write(out) if out else None
+    if out and (lost := card.lost(out)):
+        print(f"model-collapse: {lost} is gone; remove {out} and run the same command to have both", file=sys.stderr)
     summary = summarise(table)
     if chosen.json:
         # JSON has no nan and no infinity: the spread of one replicate, the logarithm of a zero variance are null.
@@ -236,6 +245,26 @@ def _unpack(chosen: argparse.Namespace) -> int:
     print(f"{_count(runs)} in {folder}")
     if other := archive.foreign(folder, runs):
         print(f"{_count(other)} of them made by another version of the package; chapters here compute their own")
+    return 0
+
+
+def _record(chosen: argparse.Namespace) -> int:
+    from model_collapse import records
+    from model_collapse.records import crate, making, taking
+
+    out = Path(chosen.out) if chosen.out else None
+    if chosen.add:
+        if chosen.runs or chosen.name:
+            raise InputError("--add: takes records as they are; name neither runs nor --name beside it")
+        for found in taking.add(Path(chosen.add), out):
+            claims = ", ".join(taking.speaks_to(found)) or "none"
+            print(f"{found.name}: {found.label}; device {found.about['device']}; claims it speaks to: {claims}")
+    elif chosen.runs:
+        made, place = making.make(chosen.runs, chosen.profile, chosen.name, out)
+        print(f"{made.name} in {place}: {made.label}" + " (cut)" * (not made.about["complete"]))
+    else:
+        crate.write(records.where(out))
+        print(f"{records.where(out) / crate.FILE} renewed")
     return 0
 
 

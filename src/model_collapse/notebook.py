@@ -266,13 +266,23 @@ def _missing(extras: tuple[str, ...]) -> list[str]:
 
 
 def recorded(name: str) -> Recorded | None:
-    """A recorded run, its label shown; None, and a line that says so, where it has not been run yet or is not here."""
+    """A recorded run, its label shown; None, and a line that says so, where it has not been run yet or is not here.
+
+    Of a record that is damaged nothing but that is shown. The runner of chapters is told, so that no book is built
+    from one.
+    """
     from model_collapse import records
 
+    found, wrong = None, "not run yet"
     try:
-        found = records.read(name) if name in records.names() else None
+        if records.begun(name):
+            found = records.read(name)
     except OutsideError as error:
-        say(f"*Recorded run* `{name}`: not here ({error}).")
+        wrong = f"not here ({error})"
+    except InputError as error:
+        say(f"*Recorded run* `{name}`: not shown ({error}).")
+        if os.environ.get("MODEL_COLLAPSE_JOBS"):
+            raise
         return None
-    say(f"*Recorded run* `{name}`: {found.label if found else 'not run yet'}.")
+    say(f"*Recorded run* `{name}`: {found.label if found else wrong}.")
     return found

@@ -49,6 +49,9 @@ IMAGE_COLUMNS = "run_id replicate generation row image".split()
 WRITTEN = {"texts": TEXT_COLUMNS, "images": IMAGE_COLUMNS}
 """Kind of the second table, of what models wrote -> its columns. Families of numbers have none."""
 
+STUDIED = "MODEL_COLLAPSE_STUDIED"
+"""Environment variable that names a file to which `run.study` adds a line, [label, run_id] as JSON, for each run."""
+
 
 @dataclass(frozen=True)
 class Run:

@@ -41,8 +41,27 @@ def inputs(chapter: Chapter, profile: str, values: Mapping[str, Any]) -> dict[st
         "parameters": _digest([profile, dict(values)]),
         "package source": record.source_hash(),
         "requirements.lock": record.lock_hash(),
+        "records": _digest(_records(chapter)),
         "data": _digest([_listing(folder) for folder in folders if folder is not None]),
     }
+
+
+def studied(file: Path) -> dict[str, str]:
+    """Arm -> run_id of what `run.study` noted in a file; a label that several runs have is followed by the run_id."""
+    noted = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    arms: dict[str, str] = {}
+    for label, run_id in dict.fromkeys(map(tuple, noted)):
+        if run_id not in arms.values():
+            arms[f"{label} {run_id[:6]}" if label in arms else label] = run_id
+    return arms
+
+
+def _records(chapter: Chapter) -> dict[str, str]:
+    """File -> sha256 of the records that a chapter's code names, whatever it does with them."""
+    code = "\n".join(source for source, _ in chapter.cells)
+    files = sorted((chapter.path.parents[1] / "records").glob("*.*"))
+    named = [file for file in files if f'"{file.name.partition(".")[0]}"' in code]
+    return {file.name: checksum(file) for file in named if file.suffix in (".json", ".parquet")}
 
 
 def problem(chapter: Chapter, profile: str, values: Mapping[str, Any] | None = None) -> str | None:

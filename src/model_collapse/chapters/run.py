@@ -20,6 +20,7 @@ from model_collapse import record
 from model_collapse.chapters import executed as copies
 from model_collapse.chapters.chapter import Chapter, Cost, check, find, project, select
 from model_collapse.errors import InputError
+from model_collapse.record import STUDIED
 
 THREADS = 2
 """Threads of a chapter's numerical libraries: fixed, because sums in another order have other last bits."""
@@ -147,7 +148,11 @@ def _run_one(task: _Task, workers: int) -> None:
     target.with_suffix(".json").unlink(missing_ok=True)
     target.unlink(missing_ok=True)
     about = _about(task)
-    raised = _execute(task, target, workers)
+    with tempfile.TemporaryDirectory() as folder:
+        noted = Path(folder) / "studied"
+        noted.touch()
+        raised = _execute(task, target, workers, noted)
+        about["runs"] = copies.studied(noted)
     task.seconds = time.monotonic() - task.started
     if raised:
         task.status = {"InputError": 2, "OutsideError": 3}.get(raised["ename"], 1)
@@ -189,13 +194,16 @@ def _device(cost: Cost) -> str:
         return f"CPU ({cpu})"
 
 
-def _execute(task: _Task, target: Path, workers: int) -> dict[str, str]:
-    """Execute in a process of its own, from the current folder, so that relative paths mean what the user meant."""
+def _execute(task: _Task, target: Path, workers: int, noted: Path) -> dict[str, str]:
+    """Execute in a process of its own, from the current folder, so that relative paths mean what the user meant.
+
+    noted  where `run.study` notes the runs that the chapter is made of
+    """
     parameters = {"profile": task.profile, **task.values}
     job = json.dumps({"source": str(task.chapter.path), "executed": str(target), "parameters": parameters})
     command = [sys.executable, "-m", "model_collapse.chapters.execute", job]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        environment = _environment(workers)
+        environment = _environment(workers) | {STUDIED: str(noted)}
         task.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, env=environment)
         with task.process as process:
             process.wait()

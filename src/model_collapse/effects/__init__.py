@@ -17,7 +17,7 @@ import pandas as pd
 
 from model_collapse import records, stats
 from model_collapse.effects.remedies import FACTS, FRECHET, LOSS, RARE, RECALL, REMEDIES, Measure, Remedy
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import OutsideError
 from model_collapse.records import Recorded
 from model_collapse.stats import Estimate
 
@@ -69,18 +69,23 @@ def avoided(with_it: pd.DataFrame, without: pd.DataFrame, measure: Measure, conf
 
 
 def measured(remedies: Iterable[Remedy] | None = None) -> tuple[list[Effect], list[str]]:
-    """The effects of all remedies whose recorded run has their arms, and a line for each run or arm that is missing."""
+    """The effects of all remedies whose recorded run has their arms, and a line for each run or arm that is missing.
+
+    InputError for a recorded run that is damaged.
+    """
     found: list[Effect] = []
     missing: dict[str, None] = {}
     read: dict[str, Recorded] = {}
     for remedy in REMEDIES if remedies is None else remedies:
         try:
-            recorded = read.setdefault(remedy.record, records.read(remedy.record))
-        except InputError:
-            missing[f"Recorded run `{remedy.record}` is not there yet: nothing is said of {remedy.chapter}."] = None
-            continue
+            if not records.begun(remedy.record):
+                missing[f"Recorded run `{remedy.record}` is not there yet: nothing is said of {remedy.chapter}."] = None
+                continue
+            if remedy.record not in read:
+                read[remedy.record] = records.read(remedy.record)
         except OutsideError as error:
             return [], [str(error)]
+        recorded = read[remedy.record]
         absent = [arm for arm in (remedy.arm, remedy.baseline) if arm not in recorded.tables]
         if absent:
             missing[f"Recorded run `{remedy.record}` has no arm {absent[0]}."] = None

@@ -88,7 +88,7 @@ def of_files(name: str, arms: Mapping[str, Path], folder: Path, about: Mapping[s
             raise InputError(f"{', '.join(arms)}: runs of several {other}; record them apart")
     last = max(told, key=lambda own: str(own["created_at"]))
     took = sessions.together(own.get("sessions", [sessions.UNKNOWN]) for own in told)
-    disk = [own.get("disk_mb") for own in told]
+    disk: list[Any] = [own.get("disk_mb") for own in told]
     known = {
         "machine": _same(own.get("machine") for own in told),
         "dtype": _joined(own.get("dtype") for own in told),
@@ -122,5 +122,3 @@ def _same(values: Any) -> Any:
 def _joined(values: Any) -> str | None:
     distinct = set(values)
     return None if None in distinct else ", ".join(sorted(distinct))
-
-

@@ -215,12 +215,13 @@ def tokens(run: Mapping[str, Any], turns: pd.DataFrame) -> tuple[int, int] | Non
 
 
 def rates(runs: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.DataFrame]) -> dict[str, float | None]:
-    """rows_per_second and tokens_per_second of all arms; None for text trained for a number of steps, and for models
-    that read each other, whose training sets a row of the table does not tell apart."""
+    """rows_per_second and tokens_per_second of all arms; None for text trained for a number of steps, where
+    models read each other, whose training sets a row of the table does not tell apart, and where no row is drawn."""
     turns = {arm: table.drop_duplicates(["replicate", "generation"]) for arm, table in tables.items()}
     seconds = sum(float(rows["seconds"].sum()) for rows in turns.values())
     read = [tokens(runs[arm], rows) for arm, rows in turns.items()]
-    if not seconds or any(run.get("exchange.models", 1) > 1 for run in runs.values()):
+    unread = any(run.get("exchange.models", 1) > 1 or run.get("family.sampling") == "exact" for run in runs.values())
+    if not seconds or unread:
         return {"rows_per_second": None, "tokens_per_second": None}
     total = None if None in read else sum(sum(both) for both in read if both)
     trained = sum(int(rows["n_train"].sum()) for rows in turns.values())
@@ -228,4 +229,3 @@ def rates(runs: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.DataFra
         "rows_per_second": round(trained / seconds, 1),
         "tokens_per_second": round(total / seconds, 1) if total is not None else None,
     }
-

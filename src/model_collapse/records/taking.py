@@ -20,8 +20,8 @@ from model_collapse import archive, claims, record, records
 from model_collapse.errors import InputError
 from model_collapse.records import crate, manifest
 
-LARGEST = 300_000
-"""Bytes of a table at most: records are kept with the source."""
+LARGEST = 2**24
+"""Bytes of a file at most; what is committed with the source is kept far below it."""
 
 _FILE = re.compile(rf"{manifest.NAME.pattern}(\.json|\.parquet|\.({'|'.join(record.WRITTEN)})\.parquet)")
 _BESIDE = ("README.md", crate.FILE)

@@ -16,13 +16,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from model_collapse import families, record, registry
 from model_collapse.errors import InputError, OutsideError
@@ -46,9 +45,6 @@ __all__ = [
     "state_folder",
     "study",
 ]
-
-STUDIED = "MODEL_COLLAPSE_STUDIED"
-"""Environment variable that names a file to which `study` adds a line, [arm, run_id] as JSON, for each of its runs."""
 
 
 def execute(
@@ -112,19 +108,20 @@ def _bring_to_end(
         waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
     begun = [out for out in waiting if not any(state_folder(out).glob("block-*"))]
     clock = sessions.Clock(waiting)
-    try:
-        with clock.noting() if waiting else nullcontext():
-            _complete(waiting, jobs, keep_models, progress)
-    except (InputError, OutsideError, MemoryError) as error:
-        # A combination that only the work itself could refuse, or nothing finished before something outside was
-        # missing: leave no state behind that would ask for --resume, or stand in the way of a smaller run.
-        for out in begun:
-            if isinstance(error, InputError) or not any(state_folder(out).glob("block-*")):
-                shutil.rmtree(state_folder(out), ignore_errors=True)
-        raise
-    session = clock.session()
-    for out, run in waiting.items():
-        gather(run, out, [*clock.earlier[out], session])
+    with clock.noting():
+        try:
+            with clock.ticking():
+                _complete(waiting, jobs, keep_models, progress)
+        except (InputError, OutsideError, MemoryError) as error:
+            # A combination that only the work itself could refuse, or nothing finished before something outside was
+            # missing: leave no state behind that would ask for --resume, or stand in the way of a smaller run.
+            for out in begun:
+                if isinstance(error, InputError) or not any(state_folder(out).glob("block-*")):
+                    shutil.rmtree(state_folder(out), ignore_errors=True)
+            raise
+        session = clock.session()
+        for out, run in waiting.items():
+            gather(run, out, [*clock.earlier[out], session])
 
 
 def study(
@@ -163,7 +160,7 @@ def so_far(run: Run, out: Path) -> tuple[pd.DataFrame, pd.DataFrame | None]:
 
 def _note(arms: Mapping[Any, Run]) -> None:
     """Tell the runner of chapters, where it asks, which runs a chapter is made of."""
-    if file := os.environ.get(STUDIED):
+    if file := os.environ.get(record.STUDIED):
         with open(file, "a", encoding="utf-8") as noted:
             for label, run in arms.items():
                 name = ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)

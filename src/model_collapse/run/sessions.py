@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,18 @@ class Clock:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Writes the session beside the runs' states every NOTED seconds, and when the block is left by an error."""
+        """Writes the session beside the runs' states when the block is left by an error."""
         try:
-            with every(NOTED, self.note):
-                yield
+            yield
         except BaseException:
             self.note()
             raise
+
+    @contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Writes it every NOTED seconds while the block runs, in which no state may be removed."""
+        with every(NOTED, self.note) if self.earlier else nullcontext():
+            yield
 
     def note(self) -> None:
         """Write down the sessions so far of the runs that have a state. A disk that is full is the work's to report."""
