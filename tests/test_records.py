@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from model_collapse import corpora, notebook, paths, record, records
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.opt import Opt
 from model_collapse.protocol import TINY, Scale
+from model_collapse.records import manifest
 from model_collapse.run import plan, study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,11 +102,52 @@ def _no_json(folder: Path) -> None:
     (folder / "small-one.json").write_text("{")
 
 
-def _elsewhere(folder: Path) -> None:
+def _changed(folder: Path, **changes: object) -> None:
+    """The manifest with other entries."""
     file = folder / "small-one.json"
-    about = json.loads(file.read_text())
-    about["files"]["../outside.parquet"] = ""
-    file.write_text(json.dumps(about))
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def _file(name: str) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        about = json.loads((folder / "small-one.json").read_text())
+        _changed(folder, files=about["files"] | {name: ""})
+
+    return harm
+
+
+def _link(folder: Path) -> None:
+    file = folder / "small-one.parquet"
+    file.rename(folder.parent / "elsewhere.parquet")
+    file.symlink_to(folder.parent / "elsewhere.parquet")
+
+
+def _byte(folder: Path) -> None:
+    file = folder / "small-one.texts.parquet"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def _table(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
+    """Another table, with its checksum in the manifest: what only the numbers themselves can tell."""
+
+    def harm(folder: Path) -> None:
+        file = folder / "small-one.parquet"
+        table = pa.Table.from_pandas(change(record.read(file)), preserve_index=False)
+        record.write_table(file, table, record.about(file))
+        about = json.loads((folder / "small-one.json").read_text())
+        _changed(folder, files=about["files"] | {file.name: record.checksum(file)})
+
+    return harm
+
+
+def _without_a_generation(table: pd.DataFrame) -> pd.DataFrame:
+    return table[~((table["generation"] == 1) & (table["replicate"] == 1))]
+
+
+def _with_a_hole(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(value=table["value"].where(table.index != 3))
 
 
 def _foreign(folder: Path) -> None:
@@ -124,8 +167,24 @@ def _foreign(folder: Path) -> None:
         (_of_another_arm, "is none of its arms"),
         (_no_manifest, "no manifest of a recorded run"),
         (_no_json, "no manifest of a recorded run"),
-        (_elsewhere, "outside.parquet is missing"),
         (_foreign, "not written by model-collapse"),
+        (_byte, "small-one.texts.parquet is damaged"),
+        (_link, "small-one.parquet is missing"),
+        (_file("../outside.parquet"), "'../outside.parquet' is not the name"),
+        (_file("/tmp/outside.parquet"), "'/tmp/outside.parquet' is not the name"),
+        (_file("small-one.pkl"), "'small-one.pkl' is not the name"),
+        (lambda folder: (folder / "small-one.json").unlink(), "small-one.json is missing"),
+        (lambda folder: (folder / "small-one.parquet").unlink(), "small-one.parquet is missing"),
+        (lambda folder: _changed(folder, name="other"), "no manifest of a recorded run"),
+        (lambda folder: _changed(folder, schema="9"), "schema 9; this version of the package reads up to"),
+        (lambda folder: _changed(folder, format=3), "format 3, tables of schema 1; this version"),
+        (lambda folder: _changed(folder, format="x"), "no manifest of a recorded run"),
+        (_table(_without_a_generation), "lacks a generation of some replicate"),
+        (_table(lambda table: table.assign(value=table["value"].astype(str))), "else than numbers as value"),
+        (_table(_with_a_hole), "no finite number, and its manifest does not say so"),
+        (_table(lambda table: table.assign(seed=9)), "another seed in its table"),
+        (_table(lambda table: table[table["run_id"] == table["run_id"].iloc[0]]), "arm fewer has no rows"),
+        (_table(lambda table: table.drop(columns="item")), "its columns are others"),
     ],
 )
 def test_whatever_is_wrong_is_one_line(written, harm, said):
@@ -133,6 +192,31 @@ def test_whatever_is_wrong_is_one_line(written, harm, said):
     with pytest.raises(InputError, match=said) as error:
         records.read("small-one", written)
     assert "\n" not in str(error.value)
+
+
+def test_every_field_is_there_and_what_is_unknown_is_null(written):
+    about = json.loads((written / "small-one.json").read_text())
+    assert list(about)[: len(manifest.FIELDS) - 1] == [field for field in manifest.FIELDS if field != "files"]
+    assert {key for key, value in about.items() if value is None} == {"command", "started_at", "ended_at"} | {
+        *("sessions", "peak_memory_gb", "disk_mb")
+    }
+    assert about["dtype"] == "fp64" and about["device"] == "cpu" and about["complete"] is True
+    assert about["inputs"] == {"embedded": corpora.load("embedded").fingerprint}
+    for field in manifest.FIELDS:
+        (written / "small-one.json").write_text(json.dumps({k: v for k, v in about.items() if k != field}))
+        if field != "format":  # without it, a manifest of the first format
+            with pytest.raises(InputError, match=r"small-one\.json (lacks|is damaged)"):
+                records.read("small-one", written)
+
+
+def test_rates_are_those_of_the_rows(studied, written):
+    turns = [table.drop_duplicates(["replicate", "generation"]) for table in studied[0].values()]
+    seconds, rows = (sum(turn[column].sum() for turn in turns) for column in ("seconds", "n_train"))
+    about = records.read("small-one", written).about
+    assert about["rows_per_second"] == pytest.approx(rows / seconds, rel=0.01)
+    # Read once and written once, in blocks of as many tokens.
+    block = about["arms"]["A"]["run"]["family.block"]
+    assert about["tokens_per_second"] == pytest.approx(2 * 24 * block * len(turns[0]) * 2 / seconds, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["another", "../small-one", ""])
@@ -156,6 +240,7 @@ def test_without_a_checkout(monkeypatch):
 def test_what_lies_in_the_repository_is_whole_and_small():
     for name in records.names():
         assert records.read(name).tables
+        assert records.read(name).about["format"] == manifest.FORMAT
     for file in (ROOT / "records").glob("*.parquet"):
         assert file.stat().st_size < LARGEST, file.name
         assert file.name.partition(".")[0] in records.names()
@@ -166,14 +251,25 @@ def test_in_a_chapter(written, monkeypatch):
     monkeypatch.setattr(notebook, "say", said.append)
     monkeypatch.setattr(paths, "records", lambda: written)
     found = notebook.recorded("small-one")
-    assert found is not None and found.label in said[-1]
+    assert found is not None and found.label in said[-1] and "earlier code" not in said[-1]
     assert notebook.recorded("gpu") is None and said[-1].endswith("not run yet.")
     monkeypatch.setattr(paths, "records", lambda: None)
     assert notebook.recorded("small-one") is None and "not here" in said[-1]
     monkeypatch.setattr(paths, "records", lambda: written)
-    _cut_short(written)
-    with pytest.raises(InputError):
+
+
+@pytest.mark.parametrize("harm", [_cut_short, _gone, _no_json, lambda folder: (folder / "small-one.json").unlink()])
+def test_a_damaged_record_is_a_line_in_a_chapter_and_no_book(written, monkeypatch, harm):
+    said: list[str] = []
+    monkeypatch.setattr(notebook, "say", said.append)
+    monkeypatch.setattr(paths, "records", lambda: written)
+    monkeypatch.delenv("MODEL_COLLAPSE_JOBS", raising=False)
+    harm(written)
+    assert notebook.recorded("small-one") is None
+    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")  # the runner of chapters
+    with pytest.raises(InputError, match="small-one"):
         notebook.recorded("small-one")
+    assert len(set(said)) == 1 and said[0].startswith("*Recorded run* `small-one`: not shown (")
 
 
 # The script ---------------------------------------------------------------------------------------------------------
@@ -247,7 +343,11 @@ def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
     whole = recording.make("toy", PLAN, "language", out, data / "work", None, jobs=1)
     straight = recording.make("straight", PLAN, "language", out, data / "straight", None, jobs=1)
     assert whole.about["complete"] and len(whole.about["sessions"]) == 2
-    assert len(whole.about["pretraining_files"]) == 2
+    assert set(whole.about["inputs"]) == {
+        "embedded",
+        "folder 1",
+        *(f"{x}/train-00000-of-00001.parquet" for x in PLAN.web),
+    }
     assert str(data) not in json.dumps(dict(whole.about)), "a record names a folder of the machine"
     timed = ["seconds"]
     for arm, table in whole.tables.items():
@@ -309,5 +409,5 @@ def test_sizes_of_training_sets_are_arms_of_their_own(runs, studied):
     assert len(sized) == len(plan_.arms) * len(plan_.blocks) == 16
     assert {run.n for label, run in sized.items() if label.startswith("mixed, ")} == set(plan_.blocks)
     assert sized["mixed, 96"].regime_args == {"real_fraction": 0.1} and sized["sampled, 768"].regime == "replace"
-    larger = {arm: replace(run, n=24 * (2 if arm == "A" else 1)) for arm, run in runs.items()}
-    assert "24 to 48 blocks" in records.label(larger, studied[0], "today")
+    larger = {arm: record.describe(run) | {"n": 24 * (2 if arm == "A" else 1)} for arm, run in runs.items()}
+    assert "24 to 48 blocks" in manifest.label(larger, studied[0], "today")

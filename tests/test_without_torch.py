@@ -73,3 +73,26 @@ def test_the_pages_of_claims_are_built(environment: dict[str, str], tmp_path: Pa
     page = (tmp_path / "_build/html/book/claims.html").read_text(encoding="utf-8")
     assert "claim-ga-1" in page and page.count("<tr") > len(claims.known())
     assert (tmp_path / "_build/html/book/status.html").is_file()
+
+
+DRAW = """
+import sys
+from matplotlib.figure import Figure
+from model_collapse import figures, records
+drawn = 0
+for name in records.names():
+    recorded = records.read(name)
+    metric, item = map(str, next(iter(recorded.tables.values()))[["metric", "item"]].iloc[0])
+    figure = figures.by_arm(recorded.tables, metric, item=item, ylabel=metric)
+    assert isinstance(figure, Figure) and len(figure.axes[0].lines) >= len(recorded.tables)
+    assert recorded.label and isinstance(recorded.older, bool)
+    drawn += 1
+assert drawn >= 12
+absent = {"torch", "transformers", "tokenizers", "datasets", "rocrate"} & set(sys.modules)
+assert not absent, absent
+"""
+
+
+def test_figures_are_redrawn_from_every_committed_record(environment: dict[str, str]):
+    done = subprocess.run([sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -18,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -214,27 +213,24 @@ def _by_arm(frame: pd.DataFrame, arms: Mapping[str, str], name: str) -> Iterator
 
 def _check(name: str, about: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> None:
     """InputError unless the numbers are what the manifest says: whole, finite, of runs with these settings."""
-    wrong = ""
     for arm, described in about["arms"].items():
-        run = described["run"]
-        if arm not in tables:
-            wrong = f"arm {arm} has no rows"
-            break
-        table = tables[arm]
-        for column in ("family", "regime", "corpus", "seed"):
-            if set(table[column].astype(str)) != {str(run.get(column))}:
-                wrong = f"arm {arm} has another {column} in its table than in its manifest"
-        reached = table.groupby("replicate")["generation"].unique()
-        last, every = int(table["generation"].max()), run.get("every", 1)
-        due = {t for t in range(last + 1) if t % every == 0 or t == run.get("generations")}
-        if any(set(generations) != due for generations in reached):
-            wrong = f"arm {arm} lacks a generation of some replicate"
-        numbers = table[["replicate", "generation", "value"]].dtypes
-        if not all(np.issubdtype(kind, np.number) for kind in numbers):
-            wrong = f"arm {arm} has something else than numbers"
-    if not wrong and about["not_finite"] is not None:
-        found = manifest.not_finite(tables)
-        if found != about["not_finite"]:
-            wrong = "values that are no finite number, and its manifest does not say so"
-    if wrong:
-        raise InputError(f"recorded run {name}: {wrong}")
+        wrong = _wrong(described["run"], tables[arm]) if arm in tables else "has no rows"
+        if wrong:
+            raise InputError(f"recorded run {name}: arm {arm} {wrong}")
+    if about["not_finite"] is not None and manifest.not_finite(tables) != about["not_finite"]:
+        raise InputError(f"recorded run {name}: values that are no finite number, and its manifest does not say so")
+
+
+def _wrong(run: Mapping[str, Any], table: pd.DataFrame) -> str:
+    """What is wrong with the table of a run, in a few words; "" if nothing."""
+    for column in ("replicate", "generation", "n_train", "share_real", "value", "seconds"):
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            return f"has something else than numbers as {column}"
+    for column in ("family", "regime", "corpus", "seed"):
+        if set(table[column].astype(str)) != {str(run.get(column))}:
+            return f"has another {column} in its table than in its manifest"
+    last, every = int(table["generation"].max()), run.get("every", 1)
+    due = {t for t in range(last + 1) if t % every == 0 or t == run.get("generations")}
+    if any(set(reached) != due for reached in table.groupby("replicate")["generation"].unique()):
+        return "lacks a generation of some replicate"
+    return ""

@@ -72,12 +72,14 @@ def copy(found: Iterable[records.Recorded], staged: Path, folder: Path) -> None:
 
 
 def speaks_to(recorded: records.Recorded) -> list[str]:
-    """Ids of the claims whose arms a record has: of the same name, family and regime."""
+    """Ids of the claims whose arms a record has: of the same name, family and regime, with what the claim measures."""
     arms = {arm: described["run"] for arm, described in recorded.about["arms"].items()}
 
     def holds(label: str, wanted: Mapping[str, Any]) -> bool:
         own = arms.get(label)
-        return own is not None and all(own[key] == wanted.get(key, own[key]) for key in ("family", "regime"))
+        if own is None or not set(wanted.get("metrics") or ()) <= set(own["metrics"]):
+            return False
+        return all(own[key] == wanted.get(key, own[key]) for key in ("family", "regime"))
 
     return [
         claim.id

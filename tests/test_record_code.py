@@ -1,0 +1,106 @@
+"""The hash of the code that decides a record's numbers: prose does not age a record, another divisor does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from model_collapse import paths, record, records
+from model_collapse.records import code, manifest
+from model_collapse.run import plan, study
+
+RUN = record.describe(plan("gaussian", "mix", n=10, generations=1, settings={"family.sampling": "draw"}))
+TEXT = record.describe(plan("ngram", n=20, generations=1, filter=["surprise"], models=2, first="fixed"))
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(paths.PACKAGE, tmp_path / "package", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def changed(package: Path, name: str, change: Callable[[str], str]) -> list[str]:
+    """Files whose hash differs after one of a copy of the package was edited."""
+    before = code.of([RUN], package)
+    elsewhere = package.with_name("edited")
+    shutil.copytree(package, elsewhere)
+    file = elsewhere / name
+    text = file.read_text(encoding="utf-8")
+    assert change(text) != text
+    file.write_text(change(text), encoding="utf-8")
+    return code.changed(before, code.of([RUN], elsewhere))
+
+
+def test_a_copy_of_the_code_is_the_same_code(package: Path):
+    assert code.of([RUN], package) == code.of([RUN])
+
+
+def test_the_files_of_a_run_are_its_own_and_the_loop():
+    numbers, text = set(code.of([RUN])), set(code.of([TEXT]))
+    both = {"loop.py", "data.py", "streams.py", "run/block.py", "run/real.py"}
+    assert both <= numbers & text
+    assert {"families/gaussian.py", "regimes/mix.py", "metrics/gaussian.py"} <= numbers - text
+    own = {"families/ngram.py", "filters/surprise.py", "regimes/fixed.py", "metrics/text/perplexity.py"}
+    assert own <= text - numbers
+    for foreign in ("cli.py", "notebook.py", "record.py", "families/vae/network.py", "theory/copies.py"):
+        assert foreign not in numbers | text
+    assert set(code.of([RUN, TEXT])) == numbers | text
+
+
+def edited(old: str, new: str) -> Callable[[str], str]:
+    return lambda text: text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("families/gaussian.py", lambda text: "# Said anew.\n" + text),
+        ("families/gaussian.py", lambda text: f'"""Said anew."""\n{text[text.index("from __future__") :]}'),
+        ("loop.py", lambda text: text.replace("\n\n", "\n\n\n")),
+        ("regimes/mix.py", edited("-> Data:", "-> 'Data':")),
+        ("cli.py", edited("return 0", "return 1")),
+        ("families/ngram.py", edited("+ 1", "+ 2")),
+    ],
+    ids=["comment", "docstring", "layout", "annotation", "command", "another family"],
+)
+def test_what_changes_no_number_of_the_run_changes_nothing(package: Path, name: str, change: Callable[[str], str]):
+    assert changed(package, name, change) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["loop.py", "families/gaussian.py", "regimes/mix.py", "metrics/gaussian.py", "data.py"]
+)
+def test_one_other_number_is_seen(package: Path, name: str):
+    assert changed(package, name, lambda text: text + "\nEXTRA = 1\n") == [name]
+
+
+def test_a_member_that_is_gone_is_seen(package: Path):
+    before = code.of([RUN], package)
+    shutil.copytree(package, package.with_name("less"))
+    (package.with_name("less") / "regimes/mix.py").unlink()
+    assert "regimes/mix.py" in code.changed(before, code.of([RUN], package.with_name("less")))
+
+
+def test_an_older_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    arms = {"a": plan("gaussian", n=10, generations=1)}
+    written = records.write("one", arms, *study(arms, tmp_path), tmp_path)
+    assert written.changed == [] and not written.older and written.label == written.about["label"]
+    about = dict(written.about)
+    records.put(about | {"code": about["code"] | {"loop.py": "0" * 12}}, tmp_path)
+    older = records.read("one", tmp_path)
+    assert older.changed == ["loop.py"] and older.older
+    assert older.label == f"{about['label']}; made by earlier code, commit {about['commit'][:7]}"
+    records.put(about | {"code": None}, tmp_path)
+    assert records.read("one", tmp_path).changed is None and records.read("one", tmp_path).older
+    first = {key: value for key, value in about.items() if key not in ("code", "format", "dtype")}
+    records.put(first, tmp_path)
+    assert records.read("one", tmp_path).older, "a manifest of the first format does not know its code"
+
+
+def test_a_run_of_earlier_code_gets_no_hash_of_the_present(tmp_path: Path):
+    run = plan("gaussian", n=10, generations=1)
+    tables, _ = study({"a": run}, tmp_path)
+    earlier = {"a": {"run_id": run.run_id, "run": record.describe(run) | {"source": "0" * 12}}}
+    assert manifest.made("one", earlier, tables, record.provenance(), {})["code"] is None
