@@ -44,7 +44,7 @@ def test_the_files_of_a_run_are_its_own_and_the_loop():
     assert {"families/gaussian.py", "regimes/mix.py", "metrics/gaussian.py"} <= numbers - text
     own = {"families/ngram.py", "filters/surprise.py", "regimes/fixed.py", "metrics/text/perplexity.py"}
     assert own <= text - numbers
-    for foreign in ("cli.py", "notebook.py", "record.py", "families/vae/network.py", "theory/copies.py"):
+    for foreign in ("cli.py", "notebook.py", "record.py", "families/vae/network.py", "figures/arms.py"):
         assert foreign not in numbers | text
     assert set(code.of([RUN, TEXT])) == numbers | text
 

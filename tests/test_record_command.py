@@ -16,13 +16,14 @@ import yaml
 from rocrate.rocrate import ROCrate
 from toy_chapters import chapter
 
-from model_collapse import chapters, cli, record, records, run
+from model_collapse import archive, chapters, cli, record, records, run
 from model_collapse.errors import InputError
 from model_collapse.records import crate, making, taking
 from model_collapse.run import plan, sessions
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "records"
+TEXT = ("run_id", "family", "family_args", "regime", "regime_args", "corpus", "metric", "item", "device")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,8 @@ def test_files_of_chains_become_a_record(runs: Path, sent: Path):
     for arm, table in made.tables.items():
         original = record.read(runs / f"{arm}.parquet")
         original = original[~original["item"].astype(str).str.startswith("bin ")].reset_index(drop=True)
-        pd.testing.assert_frame_equal(table, original, check_categorical=False, check_exact=True)
+        assert not archive.other_numbers(*(frame.astype(dict.fromkeys(TEXT, str)) for frame in (table, original)))
+        assert table["seconds"].equals(original["seconds"])
     about, own = made.about, [record.about(runs / f"{arm}.parquet") for arm in made.tables]
     assert about["seconds"] == pytest.approx(sum(one["sessions"][0]["seconds"] for one in own), abs=0.11)
     assert about["started_at"] == own[0]["sessions"][0]["started_at"]
@@ -217,8 +219,11 @@ HARMS = {
 }
 
 
-@pytest.mark.parametrize("case", HARMS)
-@pytest.mark.parametrize("packed", [True, False], ids=["zip", "folder"])
+# A zip of files has no links and no folders of its own.
+CASES = [(case, packed) for case in HARMS for packed in (True, False) if not (packed and case in ("link", "folder"))]
+
+
+@pytest.mark.parametrize(("case", "packed"), CASES)
 def test_whatever_is_wrong_is_one_line_and_nothing_is_written(
     sent: Path, here: Path, case: str, packed: bool, capsys: pytest.CaptureFixture[str]
 ):
@@ -226,8 +231,6 @@ def test_whatever_is_wrong_is_one_line_and_nothing_is_written(
     harm(sent)
     place = sent
     if packed:
-        if case in ("link", "folder"):
-            pytest.skip("a zip written from it has none")
         place = sent.with_suffix(".zip")
         with zipfile.ZipFile(place, "w") as archive:
             for file in sorted(sent.iterdir()):
