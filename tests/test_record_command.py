@@ -35,13 +35,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def sent(runs: Path, tmp_path: Path) -> Path:
-    """A folder with one record, as somebody else sends it."""
-    folder = tmp_path / "sent"
+@pytest.fixture(scope="module")
+def made(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "sent"
     texts = [str(runs / f"{regime}.parquet") for regime in ("replace", "accumulate")]
     assert cli.main(["record", *texts, "--name", "theirs", "--out", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture
+def sent(made: Path, tmp_path: Path) -> Path:
+    """A folder with one record, as somebody else sends it."""
+    return Path(shutil.copytree(made, tmp_path / "sent"))
 
 
 @pytest.fixture
