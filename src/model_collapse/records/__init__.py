@@ -32,7 +32,7 @@ FIRST_ROWS = {"texts": 8, "images": 10}
 BINS = "bin "
 """Items of histograms begin with it. They are most of a table, and kept only of the arms that ask for them."""
 
-_OTHERS = re.compile(r"(?P<name>[^.]*)\.(?:json|parquet|[a-z]+\.parquet)")
+_PART = re.compile(r"(?P<name>[^.]*)\.(?:json|parquet|[a-z]+\.parquet)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def names(folder: Path | None = None) -> list[str]:
 def begun(name: str, folder: Path | None = None) -> bool:
     """Whether anything of a record of that name is there; if so, `read` gives it or says what is wrong."""
     files = where(folder).glob(f"{name}.*") if manifest.NAME.fullmatch(name) else ()
-    return any((match := _OTHERS.fullmatch(file.name)) and match["name"] == name for file in files)
+    return any((match := _PART.fullmatch(file.name)) and match["name"] == name for file in files)
 
 
 def read(name: str, folder: Path | None = None) -> Recorded:

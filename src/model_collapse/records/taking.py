@@ -72,7 +72,8 @@ def copy(found: Iterable[records.Recorded], staged: Path, folder: Path) -> None:
 
 
 def speaks_to(recorded: records.Recorded) -> list[str]:
-    """Ids of the claims whose arms a record has: of the same name, family and regime, with what the claim measures."""
+    """Ids of the claims that name a record, or whose arms it has: of the same name, family and regime, with what the
+    claim measures."""
     arms = {arm: described["run"] for arm, described in recorded.about["arms"].items()}
 
     def holds(label: str, wanted: Mapping[str, Any]) -> bool:
@@ -84,7 +85,8 @@ def speaks_to(recorded: records.Recorded) -> list[str]:
     return [
         claim.id
         for claim in claims.known().values()
-        if claim.runs and all(holds(label, wanted) for label, wanted in claim.runs.items())
+        if recorded.name in claim.recorded
+        or (claim.runs and all(holds(label, wanted) for label, wanted in claim.runs.items()))
     ]
 
 
