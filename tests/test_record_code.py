@@ -86,9 +86,11 @@ def test_an_older_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     records.put(about | {"code": about["code"] | {"loop.py": "0" * 12}}, tmp_path)
     older = records.read("one", tmp_path)
     assert older.changed == ["loop.py"] and older.older
-    assert older.label == f"{about['label']}; made by earlier code, commit {about['commit'][:7]}"
+    changes = " with changes" * about["dirty"]
+    assert older.label == f"{about['label']}, made by earlier code, commit {about['commit'][:7]}{changes}"
     records.put(about | {"code": None}, tmp_path)
-    assert records.read("one", tmp_path).changed is None and records.read("one", tmp_path).older
+    unknown = records.read("one", tmp_path)
+    assert unknown.changed is None and unknown.older and "made by code that nobody noted" in unknown.label
     first = {key: value for key, value in about.items() if key not in ("code", "format", "dtype")}
     records.put(first, tmp_path)
     assert records.read("one", tmp_path).older, "a manifest of the first format does not know its code"

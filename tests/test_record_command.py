@@ -274,6 +274,15 @@ def test_a_record_with_other_numbers_is_not_overwritten(runs: Path, sent: Path, 
     assert {file: file.read_bytes() for file in here.iterdir()} == before
 
 
+def test_nothing_is_added_to_what_is_damaged(runs: Path, sent: Path, here: Path):
+    making.make([str(runs / "numbers.parquet")], "laptop", "mine", here)
+    (here / "mine.json").write_text("{")
+    before = {file: file.read_bytes() for file in here.iterdir()}
+    with pytest.raises(InputError, match=r"recorded run mine: mine\.json is damaged"):
+        taking.add(sent, here)
+    assert {file: file.read_bytes() for file in here.iterdir()} == before
+
+
 # The crate ----------------------------------------------------------------------------------------------------------
 
 

@@ -52,8 +52,11 @@ class Recorded:
     @property
     def label(self) -> str:
         """Model, corpus, scale, device and date in one line, and whether earlier code made it."""
-        made = f"; made by earlier code, commit {(self.about['commit'] or 'unknown')[:7]}" if self.older else ""
-        return f"{self.about['label']}{made}"
+        label, commit = self.about["label"], (self.about["commit"] or "unknown")[:7]
+        if not self.older:
+            return label
+        which = "earlier code" if self.changed else "code that nobody noted"
+        return f"{label}, made by {which}, commit {commit}{' with changes' * bool(self.about['dirty'])}"
 
     @cached_property
     def changed(self) -> list[str] | None:

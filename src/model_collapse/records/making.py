@@ -10,7 +10,7 @@ from typing import Any
 from model_collapse import archive, notebook, paths, record, records
 from model_collapse.chapters import chapter, executed
 from model_collapse.errors import InputError
-from model_collapse.records import crate, taking
+from model_collapse.records import taking
 from model_collapse.records.manifest import inputs
 from model_collapse.run import sessions
 
@@ -37,17 +37,17 @@ def make(places: Sequence[str], profile: str, name: str | None, out: Path | None
     stem = Path(places[0]).stem.lower().replace("_", "-")
     if out is not None and out.suffix == ".zip":
         archive.must_be_there("--out", out.parent)
-        with tempfile.TemporaryDirectory() as folder:
-            made = of_files(name or stem, arms, Path(folder), about)
-            taking.pack(made.name, Path(folder), out)
+        with tempfile.TemporaryDirectory() as staged:
+            made = of_files(name or stem, arms, Path(staged), about)
+            taking.pack(made.name, Path(staged), out)
         return made, out
-    folder_ = records.where(out)
-    folder_.mkdir(exist_ok=True) if folder_.parent.is_dir() else archive.must_be_there("--out", folder_.parent)
+    folder = records.where(out)
+    archive.must_be_there("--out", folder.parent)
     with tempfile.TemporaryDirectory() as staged:
         made = of_files(name or stem, arms, Path(staged), about)
-        taking.copy([made], Path(staged), folder_)
-    crate.write(folder_)
-    return made, folder_
+        folder.mkdir(exist_ok=True)
+        taking.copy([made], Path(staged), folder)
+    return made, folder
 
 
 def of_chapter(chosen: chapter.Chapter, profile: str) -> tuple[dict[str, Path], dict[str, Any]]:

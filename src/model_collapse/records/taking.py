@@ -57,18 +57,22 @@ def add(place: Path, folder: Path | None = None) -> list[records.Recorded]:
         if stray := {file.name for file in there.iterdir()} - mine:
             raise InputError(f"{place}: {min(stray)} belongs to no record in it")
         copy(found, there, folder)
-    crate.write(folder)
     return found
 
 
 def copy(found: Iterable[records.Recorded], staged: Path, folder: Path) -> None:
-    """Put records that are checked from one folder into another; each manifest last. InputError, before anything is
-    written, where one of that name is there with other numbers."""
+    """Put records that are checked from one folder into another, each manifest last, and renew the crate.
+
+    InputError, before anything is written, where one of that name is there with other numbers, or what is there is
+    damaged.
+    """
+    crate.text(folder)
     new = [recorded for recorded in found if not _there(recorded, folder)]
     for recorded in new:
         for name in _files(recorded):
             with record.whole_file(folder / name) as temporary:
                 shutil.copyfile(staged / name, temporary)
+    crate.write(folder)
 
 
 def speaks_to(recorded: records.Recorded) -> list[str]:
