@@ -149,7 +149,7 @@ def recorded(claim: Claim) -> list[str]:
     """What the recorded runs of a claim say: verdict, estimate, name of the record."""
     said = []
     for name in claim.recorded:
-        if name in records.names():
+        if records.begun(name):
             found = _record(name)
             verdict = claim.judge(found.tables)
             said.append(f"**{WORDS[verdict.verdict]}**\n\n{verdict.estimate}\n\n{found.name}: {found.label}")
