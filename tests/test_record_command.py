@@ -386,3 +386,13 @@ def test_a_finished_run_whose_texts_are_gone_says_so(
     (tmp_path / "c.parquet").unlink()
     assert cli.main(ask) == 0 and (tmp_path / "c.parquet.texts.parquet").exists()
     assert "is gone" not in capsys.readouterr().err
+
+
+def test_a_record_is_never_written_over_its_own_run(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    before = record.checksum(runs / "numbers.parquet")
+    assert cli.main(["record", str(runs / "numbers.parquet"), "--out", str(runs)]) == 2
+    assert "numbers.parquet there is the run itself; name another folder or --name" in capsys.readouterr().err
+    assert record.checksum(runs / "numbers.parquet") == before and not (runs / "numbers.json").exists()
+    for arguments in ([], ["--add", str(runs)]):
+        assert cli.main(["record", *arguments, "--out", str(tmp_path / "none")]) == 2
+        assert capsys.readouterr().err == f"model-collapse: --out {tmp_path / 'none'}: must be a folder that exists\n"

@@ -253,6 +253,8 @@ def _record(chosen: argparse.Namespace) -> int:
     from model_collapse.records import crate, making, taking
 
     out = Path(chosen.out) if chosen.out else None
+    if not chosen.runs and out is not None and not out.is_dir():
+        raise InputError(f"--out {out}: must be a folder that exists")
     if chosen.add:
         if chosen.runs or chosen.name:
             raise InputError("--add: takes records as they are; name neither runs nor --name beside it")

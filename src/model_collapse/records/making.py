@@ -43,6 +43,10 @@ def make(places: Sequence[str], profile: str, name: str | None, out: Path | None
         return made, out
     folder = records.where(out)
     archive.must_be_there("--out", folder.parent)
+    if any(file.resolve() == (folder / f"{name or stem}.parquet").resolve() for file in arms.values()):
+        raise InputError(
+            f"--out {folder}: {name or stem}.parquet there is the run itself; name another folder or --name"
+        )
     with tempfile.TemporaryDirectory() as staged:
         made = of_files(name or stem, arms, Path(staged), about)
         folder.mkdir(exist_ok=True)
