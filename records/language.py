@@ -19,7 +19,6 @@ import pandas as pd
 import study
 
 from model_collapse import paths, protocol, protocol_curation, record
-from model_collapse.claims.cost import OPT_BLOCKS
 from model_collapse.errors import InputError
 from model_collapse.protocol import Scale
 from model_collapse.record import Run
@@ -37,6 +36,8 @@ CLAIMS = (
 WRITERS = ("A", "marked", "polluted", "thinned", "weighed", "unmarked", "known", "control")
 
 MARKS = ("marked", "marked-beam", "synthid")
+
+BLOCKS = (96, 192, 384, 768)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ PLANS: Mapping[str, Plan] = {
     "curation": Plan(protocol.SCALES["curation"], protocol_curation.ARMS, bins=()),
     "provenance": Plan(protocol.SCALES["provenance"], WRITERS, bins=("A", "marked")),
     "marks": Plan(protocol.SCALES["marks"], MARKS, bins=MARKS),
-    "cost": Plan(protocol.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=OPT_BLOCKS),
+    "cost": Plan(protocol.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=BLOCKS),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),

@@ -144,7 +144,7 @@ PUBLISHED: Mapping[str, Any] = {"family.preset": "opt-125m", "family.start": "pr
 SCALES: Mapping[str, Scale] = {
     "smoke": Scale("embedded", 48, 2, 2, model={**TINY, "family.pretrain_blocks": 128, "family.evaluate": 32}),
     "laptop": Scale("embedded", 192, 9, 3, model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128}),
-    # Real text at the size of a laptop: what the claims of scale "small" are judged by.
+    # Real text at the size of a laptop: recorded, and claims of scale "small" are judged by it too.
     "wikitext": Scale(
         "wikitext-2-v1", 192, 9, 6, seed=1, model={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256}
     ),
@@ -186,6 +186,10 @@ SCALES: Mapping[str, Scale] = {
         model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
         metrics=("perplexity",),
     ),
+    # What `verify` runs at scale "small", without data from outside. With six chains from seed 101 half the interval of
+    # SH-2 and of SH-6 was 1.05 and 1.5 times the effect; with as much spread eight chains make that 0.6 and 0.9. More
+    # chains, or more blocks, take more than twenty minutes of four cores with everything else.
+    "verify": Scale("embedded", 96, 9, 8, model={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 64}),
     # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
     # here, and all arms of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, which is 6.5e13 a second.
     "t4": Scale("wikitext-2", 1024, 9, 2, model={**PUBLISHED, "family.batch": 16, "family.evaluate": 256}),

@@ -52,6 +52,7 @@ _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "t4": {"corpus": "embedded"},
     "paper": {"corpus": "embedded", "n": 16384},
     "recorded": {"seeds": 6},
+    "verify": {"metrics": ("perplexity",)},
 }
 
 SCALES: Mapping[str, Scale] = {
@@ -62,7 +63,7 @@ SCALES: Mapping[str, Scale] = {
 }
 """Of text whose law is known, so that what is said can be checked; sampled as it is, without beams.
 
-recorded  what the claims are judged by; laptop is a small fresh one
+recorded  heavy; laptop is a small fresh one, and verify what `model-collapse verify` runs
 """
 
 WORDS: Mapping[str, Scale] = {

@@ -29,6 +29,9 @@ from model_collapse.stats import Estimate
 Tables = Mapping[str, pd.DataFrame]
 Scale = Literal["full", "small", "none"]
 
+NATURE = "Shumailov et al. 2024, doi:10.1038/s41586-024-07566-y"
+"""The paper, as `source` of a claim."""
+
 LEVEL = 0.9999
 """Level of every interval that a verdict rests on: a true value inside the band is missed once in 10,000 or less."""
 

@@ -139,6 +139,7 @@ CLAIMS = (
         },
         check=_growth_of_labels,
         chapter="accumulate",
+        figure="accumulate-regression-error",
         ends=lambda table: 9,
         published="1 to n, and 1.645 at most",
         definition=(3,),
@@ -189,6 +190,7 @@ CLAIMS = (
         },
         check=_two_yardsticks,
         chapter="accumulate",
+        figure="accumulate-two-distances",
     ),
     Claim(
         id="MIX-3",
@@ -212,6 +214,7 @@ CLAIMS = (
         },
         check=_plateau,
         chapter="real_share",
+        figure="real-share-strong-collapse",
         ends=lambda table: 1,
         definition=(5,),
     ),

@@ -21,7 +21,7 @@ CLAIMS = (
     Claim(
         id="SC-1",
         statement="a scanner and a printer that copy their own copies keep adding errors",
-        source="Shumailov, quoted in Freethink 2024",
+        source="the press: Shumailov, quoted in Freethink 2024",
         measured="dB of peak signal-to-noise ratio lost from one copy to the next, the least of 19 steps",
         band=(0.0, float("inf")),
         reason="every copy has to be worse than the one before it",
@@ -37,5 +37,6 @@ CLAIMS = (
         },
         check=lost_per_copy,
         chapter="copies",
+        figure="copies-digits-psnr",
     ),
 )

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import stats
-from model_collapse.claims import LEVEL, Claim, Tables, chains, level, lowest, times
-from model_collapse.claims.language import cross_entropy, of_arms
+from model_collapse.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, times
+from model_collapse.claims.language import cross_entropy
+from model_collapse.protocol_verify import large, small
 from model_collapse.stats import Estimate
 
 
@@ -35,13 +36,16 @@ CLAIMS = (
     Claim(
         id="SH-8",
         statement="a repetition penalty of 2 is no cure",
-        source="Shumailov et al. 2024",
+        source=NATURE,
         measured="perplexity with the penalty over that without, last generation",
         band=(1.3, np.inf),
         reason="30 % worse, set before any run; generation 0 is the same in both",
-        runs=of_arms("penalty-2", "A"),
+        runs=small("penalty-2", "A"),
+        larger=large("penalty-2", "A"),
+        recorded=("wikitext",),
         check=_penalised,
         chapter="decoding",
+        figure="decoding-perplexity",
         ends=lambda table: 1,
         published="about twice",
         definition=(2,),
@@ -55,9 +59,12 @@ CLAIMS = (
         "the smaller",
         band=(0, np.inf),
         reason="both steeper, set before any run",
-        runs=of_arms("cold", "A", "sampled"),
+        runs=small("cold", "A", "sampled"),
+        larger=large("cold", "A", "sampled"),
+        recorded=("wikitext",),
         check=_steeper,
         chapter="decoding",
+        figure="decoding-perplexity",
         ends=lambda table: 3,
         published="temperature 0.3: 1.33 nats per iteration up to the fourth, against 0.19",
         definition=(2, 4),

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from model_collapse import stats, theory
-from model_collapse.claims import LEVEL, Claim, Tables, family, farthest, level, lowest, rows, unsettled
+from model_collapse.claims import LEVEL, NATURE, Claim, Tables, family, farthest, level, lowest, rows, unsettled
 from model_collapse.stats import Estimate
 
 
@@ -185,26 +185,29 @@ KIN = {
     for M in (5, 10, 20)
 }
 KEPT = _chain(20, 40, 1024, 4, "accumulate", metrics=["support"])
-NATURE = "Shumailov et al. 2024, section on discrete distributions with exact approximation"
+DISCRETE = f"{NATURE}, section on discrete distributions with exact approximation"
+WRIGHT = "Wright 1931, doi:10.1093/genetics/16.2.97"
+SURESH = "Suresh et al. 2025, arXiv:2412.17646"
 
 CLAIMS = (
     Claim(
         id="WF-1",
         statement="every discrete chain ends with one symbol",
-        source=NATURE,
+        source=DISCRETE,
         measured="share of chains with one symbol left by generation 20 M",
         band=(0.999, np.inf),
         reason="the claim is probability 1; at 20 M about one chain in 10^8 is still on its way",
         runs={"ends": ENDS},
         check=absorbed,
         chapter="discrete",
+        figure="discrete-fixation-frequency",
         ends=lambda table: 20 * rows(table),
         definition=(4, 7),
     ),
     Claim(
         id="WF-2",
         statement="a symbol is the last one with its true share as probability",
-        source=NATURE,
+        source=DISCRETE,
         measured="frequency minus true share, farthest of all symbols",
         band=(-0.02, 0.02),
         reason="three standard errors of the commonest symbol over 5,500 chains; at the level of the interval over all "
@@ -212,83 +215,90 @@ CLAIMS = (
         runs={"ends": ENDS},
         check=fixation,
         chapter="discrete",
+        figure="discrete-fixation-frequency",
         ends=lambda table: 20 * rows(table),
         definition=(6,),
     ),
     Claim(
         id="WF-3",
         statement="heterozygosity decays as (1 - 1/M)^n",
-        source="Wright 1931; Seddik et al. 2024",
+        source=f"{WRIGHT}; Seddik et al. 2024, arXiv:2404.05090",
         measured="simulated over expected heterozygosity up to generation M / 2, farthest of all sizes",
         band=(0.98, 1.02),
         reason="relative error below 2 %",
         runs={f"M = {M}": run for M, run in SIZES.items()},
         check=decay,
         chapter="discrete",
+        figure="discrete-heterozygosity-decay",
         ends=lambda table: rows(table) / 2,
         definition=(4,),
     ),
     Claim(
         id="WF-4",
         statement="rare symbols vanish first",
-        source="Shumailov et al. 2024; Suresh et al. 2025",
+        source=f"{NATURE}; {SURESH}",
         measured="Spearman correlation of time of survival and true share",
         band=(0.9, np.inf),
         reason="close to a strict order; 1 is the most. The number of survivors also keeps the published bounds",
         runs={"early": EARLY},
         check=rank_order,
         chapter="discrete",
+        figure="discrete-survival-by-rank",
         ends=lambda table: 2 * rows(table),
         definition=(7,),
     ),
     Claim(
         id="WF-5",
         statement="one breed takes over, on average over chains, before the dogs of a breed have become one dog",
-        source="Wenger 2024, the picture of dog breeds in the News and Views on the paper",
+        source="Wenger 2024, doi:10.1038/d41586-024-02355-z, the dog breeds of the News and Views on the paper",
         measured="generations from one breed left to a spread within breeds below 1 %, over M, mean over chains",
         band=(0, np.inf),
         reason="takes over first; a breed alone from the start would need 4.6 M, and 2 M pass until one is alone",
         runs={f"M = {M}": _breeds(M, R) for M, R in ((20, 2048), (50, 2048), (100, 1024))},
         check=breeds_first,
         chapter="discrete",
+        figure="discrete-dogs",
         ends=lambda table: 5 * rows(table),
         definition=(4, 6),
     ),
     Claim(
         id="WF-6",
         statement="the time until a symbol is forgotten is proportional to its count in the real data",
-        source="Suresh et al. 2025",
+        source=SURESH,
         measured="R^2 of a line through zero, fits until half of the symbols are lost against expected count",
         band=(0.95, np.inf),
         reason="a straight line through zero explains it; 1 is the most",
         runs={f"{c} times": run for c, run in COUNTS.items()},
         check=forgetting,
         chapter="discrete",
+        figure="discrete-forgetting-time",
         definition=(7,),
     ),
     Claim(
         id="INB-1",
         statement="the comparison with inbreeding is an identity",
-        source="Wright 1931",
+        source=WRIGHT,
         measured="probability that two draws descend from one real row over 1 - (1 - 1/M)^n, up to 2 M fits",
         band=(0.98, 1.02),
         reason="relative error below 2 %, as for WF-3",
         runs={f"M = {M}": run for M, run in KIN.items()},
         check=inbreeding,
         chapter="discrete",
+        figure="discrete-heterozygosity-decay",
         ends=lambda table: 2 * rows(table) - 1,
         definition=(4,),
     ),
     Claim(
         id="ACC-6",
         statement="accumulating data neither loses symbols nor brings any back",
-        source="derived from the accumulate regime of Gerstgrasser et al. 2024",
+        source="derived from the accumulate regime of Gerstgrasser et al. 2024, arXiv:2404.01413",
         measured="share of chains whose number of symbols ever changes",
         band=(-np.inf, 0.02),
         reason="never happens; fewer than one chain in fifty at the level of the interval",
         runs={"accumulate": KEPT},
         check=support_changes,
         chapter="discrete",
+        figure="discrete-support",
         ends=lambda table: 2 * rows(table),
         definition=(7,),
     ),

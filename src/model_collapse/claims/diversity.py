@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
-from model_collapse import protocol, stats
+from model_collapse import stats
 from model_collapse.claims import LEVEL, Claim, Tables, chains, level, lowest
-from model_collapse.claims.language import of_arms, to_the_end
+from model_collapse.claims.language import to_the_end
+from model_collapse.protocol_verify import large, small
 from model_collapse.stats import Estimate
-
-KNOWN_FACTS = replace(protocol.SCALES["laptop"], seeds=6, metrics=("perplexity", "facts"))
-"""The embedded corpus, on which true is known from false, with as many seeds as real text has."""
 
 
 def decline(table: pd.DataFrame, metric: str, item: str = "") -> pd.Series:
@@ -53,9 +49,12 @@ CLAIMS = (
         "generation 9",
         band=(0, np.inf),
         reason="lower entropy on unsurprising text, set before any run",
-        runs=of_arms("surprising", "unsurprising"),
+        runs=small("surprising", "unsurprising"),
+        larger=large("surprising", "unsurprising"),
+        recorded=("wikitext",),
         check=_surer,
         chapter="diversity",
+        figure="diversity-surprise",
         ends=to_the_end,
         definition=(4,),
         scale="small",
@@ -69,9 +68,12 @@ CLAIMS = (
         band=(0, np.inf),
         reason="all three fall, and by more than meaning does; where text is sampled, so that no search for the "
         "likeliest text, which alone costs variety, takes part",
-        runs=of_arms("sampled"),
+        runs=small("sampled"),
+        larger=large("sampled"),
+        recorded=("wikitext",),
         check=_order_of_decline,
         chapter="diversity",
+        figure="diversity-kinds",
         ends=lambda table: 5,
         published="news, 6 iterations: type-token ratio -50 %, syntax -74 %, meaning most stable",
         definition=(4,),
@@ -86,9 +88,12 @@ CLAIMS = (
         band=(0, np.inf),
         reason="no less true than at the start and fewer different facts, set before any run; only a gain shows that "
         "there is no loss; where text is sampled, since beams choose what is probable already in generation 0",
-        runs=of_arms("sampled", scale=KNOWN_FACTS),
+        # Only of the embedded corpus true is known from false, so there are no runs on real text.
+        runs=small("sampled"),
+        recorded=("curation",),
         check=_true_but_few,
         chapter="diversity",
+        figure="diversity-facts",
         ends=to_the_end,
         definition=(4,),
         scale="small",

@@ -12,6 +12,7 @@ from scipy.spatial.distance import jensenshannon
 from model_collapse import protocol_exchange, stats
 from model_collapse.claims import Claim, Tables, chains, level, lowest, unsettled
 from model_collapse.claims.language import to_the_end
+from model_collapse.protocol_verify import small
 from model_collapse.stats import Estimate
 
 DRAW: Mapping[str, Any] = {"family.sampling": "draw"}
@@ -138,6 +139,13 @@ _TAIL: Mapping[str, Any] = {
     "settings": {**DRAW, "family.symbols": 200},
 }
 
+
+def _few(scale: str) -> Mapping[str, Mapping[str, Any]]:
+    """One model, two and four that share its text: eight take as long as all these together."""
+    size = protocol_exchange.SCALES[scale]
+    return {arm: protocol_exchange.arguments(arm, size) for arm in protocol_exchange.MANY if _count(arm) <= 4}
+
+
 CLAIMS = (
     Claim(
         id="XM-1",
@@ -150,6 +158,7 @@ CLAIMS = (
         runs={"own": {**_SPLIT, "reads": "own"}, "exchange": {**_SPLIT, "reads": "all", "share": 0.5}},
         check=_helped_and_alike,
         chapter="other_ai",
+        figure="exchange-concepts",
         ends=lambda table: 20,
         definition=(6,),
     ),
@@ -162,12 +171,13 @@ CLAIMS = (
         band=(0, np.inf),
         reason="both in the published direction, and the best number never falls from generation to generation, set "
         "before any run; that it never falls alone would hold as well if one model were always best",
-        runs={
-            arm: protocol_exchange.arguments(arm, protocol_exchange.SCALES["recorded"])
-            for arm in protocol_exchange.MANY
-        },
+        # A model alone is the arm that other claims read.
+        runs={**_few("verify"), "M1": small("sampled")["sampled"]},
+        larger=_few("paper"),
+        recorded=("exchange",),
         check=_more_models_later,
         chapter="other_ai",
+        figure="exchange-opt",
         ends=to_the_end,
         definition=(2,),
         scale="small",
@@ -187,6 +197,7 @@ CLAIMS = (
         },
         check=_between_self_and_real,
         chapter="other_ai",
+        figure="exchange-survivors",
         ends=lambda table: 20,
         definition=(7,),
     ),

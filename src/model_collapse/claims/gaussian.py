@@ -13,10 +13,8 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import stats, theory
-from model_collapse.claims import LEVEL, Claim, Tables, family, farthest, level, lowest, rows, unsettled
+from model_collapse.claims import LEVEL, NATURE, Claim, Tables, family, farthest, level, lowest, rows, unsettled
 from model_collapse.stats import Estimate
-
-PAPER = "Shumailov et al. 2024, doi:10.1038/s41586-024-07566-y"
 
 
 def _fits(table: pd.DataFrame, most: float = np.inf) -> np.ndarray:
@@ -176,7 +174,7 @@ CLAIMS = (
     Claim(
         id="GA-1",
         statement="the variance of a typical Gaussian chain goes to 0 at the rate of the closed form",
-        source=f"{PAPER}, theorem 3.1; rate derived (CF-G3)",
+        source=f"{NATURE}, theorem 3.1; rate derived (CF-G3)",
         measured="median of ln s² over E[ln s²] at the last generation",
         band=(0.95, 1.05),
         reason="5 % on the exponent; after the 20 M fits of the official runs it is -40 (mle) or -20 (unbiased)",
@@ -188,13 +186,14 @@ CLAIMS = (
         },
         check=typical_variance,
         chapter="gaussian",
+        figure="gaussian-log-variance",
         ends=lambda table: 2 * rows(table) - 1,
         definition=(4,),
     ),
     Claim(
         id="GA-2",
         statement="the mean wanders: its squared drift grows as n / M",
-        source=f"{PAPER}, supplement 3.1; exact form derived (CF-G4)",
+        source=f"{NATURE}, supplement 3.1; exact form derived (CF-G4)",
         measured="mean of mu² over n / M, unbiased fits, n = M / 4 and M / 2",
         band=(0.9, 1.1),
         reason="10 %, twice the half-width at 16,384 chains; the mle falls short by 21 % at M / 2",
@@ -206,13 +205,14 @@ CLAIMS = (
         },
         check=drift_of_the_mean,
         chapter="gaussian",
+        figure="gaussian-drift",
         ends=lambda table: rows(table) / 2 - 1,
         definition=(3,),
     ),
     Claim(
         id="GA-3",
         statement="the risk E[W2²] is 3 n / (2 M) to first order",
-        source=f"{PAPER}, supplement 3.1.1",
+        source=f"{NATURE}, supplement 3.1.1",
         measured="mean of W2² over 3 n / (2 M), unbiased fits, n = M / 10 and M / 5",
         band=(0.95, 1.05),
         reason="5 % for n / M up to 0.2; the next order is about -2 % there",
@@ -223,6 +223,7 @@ CLAIMS = (
         },
         check=first_order_distance,
         chapter="gaussian",
+        figure="gaussian-w2",
         ends=lambda table: rows(table) / 5 - 1,
         published="0.165 to first order after 11 fits of 100 rows",
         definition=(3,),
@@ -230,7 +231,7 @@ CLAIMS = (
     Claim(
         id="GA-4",
         statement="the risk diverges with the unbiased estimator only; maximum likelihood stays below 2",
-        source=f"{PAPER}, theorem 3.1, which assumes unbiased estimates; bound derived (CF-G5)",
+        source=f"{NATURE}, theorem 3.1, which assumes unbiased estimates; bound derived (CF-G5)",
         measured="smaller of E[W2²] / (n / M), unbiased, n <= M / 2, and 2 / E[W2²], mle, n <= 2 M",
         band=(1.0, np.inf),
         reason="both are above 1 at every n; means over chains are trusted up to M / 2 unbiased fits only",
@@ -240,13 +241,14 @@ CLAIMS = (
         },
         check=divergence,
         chapter="gaussian",
+        figure="gaussian-w2",
         ends=lambda table: _trusted(table) - 1,
         definition=(3,),
     ),
     Claim(
         id="GA-5",
         statement="the risk stays finite if the sum of 1 / M_i does, and grows without end at constant size",
-        source=f"{PAPER}, supplement 3.1.1",
+        source=f"{NATURE}, supplement 3.1.1",
         measured="gain of E[W2²] in the second half of the fits, M_i = M i² over M_i = M",
         band=(-np.inf, 0.05),
         reason="for 40 fits the sum of 1 / i² from 21 on, 0.024, over 20: 0.001; equal growth would be 1",
@@ -258,6 +260,7 @@ CLAIMS = (
         },
         check=growth_of_the_risk,
         chapter="gaussian",
+        figure="gaussian-growing-samples",
         ends=lambda table: 39,
         definition=(3,),
     ),
@@ -274,18 +277,20 @@ CLAIMS = (
         },
         check=slope_of_half_times,
         chapter="gaussian",
+        figure="gaussian-half-times",
         definition=(4,),
     ),
     Claim(
         id="GA-7",
         statement="the expressivity error acts once: with endless data the first fit makes it and no later one adds",
-        source=f"{PAPER}, section on the sources of model collapse",
+        source=f"{NATURE}, section on the sources of model collapse",
         measured="W2 to the two-peaked truth at later generations over that at generation 0",
         band=(0.98, 1.02),
         reason="2 %; if every fit made it anew, the square would double at generation 1",
         runs={"two peaks": _run(truth="bimodal", n=1_000_000, generations=10, replicates=128, metrics=["w2_squared"])},
         check=expressivity_again,
         chapter="error_sources",
+        figure="error-sources-stacked",
         ends=lambda table: 5,
     ),
     Claim(
@@ -298,6 +303,7 @@ CLAIMS = (
         runs={"M = 100": _run("accumulate", n=100, generations=99, every=99, replicates=24576, metrics=["variance"])},
         check=accumulated_variance,
         chapter="accumulate",
+        figure="accumulate-gaussian-variance",
         ends=lambda table: rows(table) - 1,
         definition=(4,),
     ),

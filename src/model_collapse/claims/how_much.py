@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from model_collapse import stats
+from model_collapse import protocol, stats
 from model_collapse.claims import Claim, Tables, level, lowest
 from model_collapse.claims.language import cross_entropy
 from model_collapse.protocol_open import blended, worth_arguments
@@ -97,6 +97,18 @@ def _runs(n: int, synthetic: tuple[int, ...], **common: object) -> Mapping[str, 
     }
 
 
+def _larger() -> Mapping[str, Mapping[str, object]]:
+    """OPT-125m, fine-tuned on so many blocks of real text: five times as many steps as a pass over the most has."""
+    size = protocol.SCALES["paper"]
+    settings = {**size.model, **protocol.SAMPLED, "family.steps": 5 * 12_288 // 128}
+    common = {"n": 12_288, "generations": 1, "replicates": size.seeds, "corpus": size.corpus}
+    return {
+        blended(k, m): worth_arguments("opt", k, m, **common, metrics=("perplexity",), settings=settings)
+        for k in (128, 12_288)
+        for m in (0, 1024, 4096)
+    }
+
+
 CLAIMS = (
     Claim(
         id="MIX-4",
@@ -107,8 +119,11 @@ CLAIMS = (
         reason="the sign of the effect has to change with the number of real rows; in the source at 1,024",
         # What is written differs from chain to chain even where all that is read is real; real text has no spread.
         runs=_runs(12_288, (1024, 4096), replicates=6, metrics=("perplexity", "vocabulary")),
+        larger=_larger(),
+        recorded=("how-much",),
         check=sign_flips,
         chapter="how_much",
+        figure="how-much-worth-ngram",
         ends=lambda table: 1,
         definition=(2,),
         scale="small",

@@ -6,6 +6,7 @@ Tables go by arm (`protocol_images.ARMS`): a chapter's own runs of any size answ
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,8 +14,11 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import protocol_images, stats
-from model_collapse.claims import LEVEL, Claim, Tables, chains, level, lowest, times
+from model_collapse.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, times
 from model_collapse.stats import Estimate
+
+READ: Mapping[str, tuple[str, ...]] = {"published": ("training_loss", "confidence", "class_entropy", "latent_sd")}
+"""Metrics of an arm that measures others than those of its scale."""
 
 FLAT = 0.05
 """By how much precision may fall and still count as flat."""
@@ -36,7 +40,11 @@ PUBLISHED_LOSS = tuple(batch / 256 for batch in (25_250, 31_514, 34_555, 36_804,
 
 def of_arms(family: str, *arms: str) -> Mapping[str, Mapping[str, Any]]:
     """The runs of a claim: arm -> arguments of `run.plan`, all but the seed."""
-    return {arm: protocol_images.arguments(family, arm, protocol_images.SCALES[family]["digits"]) for arm in arms}
+    scale = protocol_images.SCALES[family]["verify"]
+    return {
+        arm: protocol_images.arguments(family, arm, replace(scale, metrics=READ.get(arm, scale.metrics)))
+        for arm in arms
+    }
 
 
 def fifth(table: pd.DataFrame) -> float:
@@ -106,8 +114,10 @@ CLAIMS = (
         band=(0, np.inf),
         reason="strictly decreasing in all five published runs",
         runs=of_arms("vae", "published"),
+        recorded=("digits-vae", "mnist"),
         check=_narrowing,
         chapter="vae",
+        figure="vae-latents",
         ends=fifth,
         published="0.70, 0.60, 0.53, 0.49, 0.46 (one of five runs)",
         definition=(4,),
@@ -122,8 +132,10 @@ CLAIMS = (
         band=(0, np.inf),
         reason="strictly increasing in the published run",
         runs=of_arms("vae", "published"),
+        recorded=("digits-vae", "mnist"),
         check=_harder,
         chapter="vae",
+        figure="vae-published",
         ends=fifth,
         published="98.6 on real images, then 123, 135, 144, 152, 158 (per batch of 256: 25,250 to 40,544)",
         definition=(4,),
@@ -137,8 +149,10 @@ CLAIMS = (
         band=(0.55, 0.75),
         reason="the published runs have 0.62 to 0.67; band of the claim list, set before any run",
         runs=of_arms("vae", "published"),
+        recorded=("digits-vae", "mnist"),
         check=_narrowed,
         chapter="vae",
+        figure="vae-latents",
         ends=fifth,
         published="0.62 to 0.67",
         definition=(4,),
@@ -147,14 +161,16 @@ CLAIMS = (
     Claim(
         id="VA-2",
         statement="VAEs' digits of different classes merge",
-        source="Shumailov et al. 2024, supplement, Fig. 7 (doi:10.1038/s41586-024-07566-y)",
+        source=f"{NATURE}, supplement, Fig. 7",
         measured="loss of a fixed classifier's confidence, and of the entropy of its classes in nats, since generation "
         "0, the one whose interval reaches lower",
         band=(0, np.inf),
         reason="both fall, set before any run",
         runs=of_arms("vae", "published"),
+        recorded=("digits-vae", "mnist"),
         check=_merged,
         chapter="vae",
+        figure="vae-classes",
         ends=fifth,
         published="digits mixed by generation 20 (a picture, no number)",
         definition=(6,),
@@ -169,8 +185,10 @@ CLAIMS = (
         band=(0, np.inf),
         reason="the order of the three loops, set before any run",
         runs=of_arms("vae", "full", "augmentation", "fresh"),
+        recorded=("digits-vae",),
         check=_ordered,
         chapter="vae",
+        figure="vae-loops",
         ends=fifth,
         definition=(2,),
         scale="small",
@@ -185,8 +203,10 @@ CLAIMS = (
         reason=f"recall falls faster, precision rises or is flat, within {FLAT}; set after a look at one seed, that "
         "over generation 0 added after the recorded run: both made it stricter",
         runs=of_arms("diffusion", "full", "pretty"),
+        recorded=("digits-diffusion",),
         check=_prettier,
         chapter="diffusion",
+        figure="diffusion-pretty",
         ends=lambda table: 1,
         definition=(4,),
         scale="small",

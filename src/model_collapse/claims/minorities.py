@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import protocol_open, stats, theory
-from model_collapse.claims import LEVEL, Claim, Tables, farthest, level, rows, unsettled
+from model_collapse.claims import LEVEL, NATURE, Claim, Tables, farthest, level, rows, unsettled
 from model_collapse.claims.discrete import law
 from model_collapse.stats import Estimate
 from model_collapse.theory import groups
@@ -162,27 +162,30 @@ CLAIMS = (
         id="FAIR-1",
         statement="a minority keeps its share on average over chains while chain after chain loses it, and errors "
         "about it grow more",
-        source="Shumailov et al. 2024, on low-probability events and marginalised groups; CF-W1, CF-W3, CF-W4",
+        source=f"{NATURE}, on low-probability events and marginalised groups; CF-W1, CF-W3, CF-W4",
         measured="mean share, frequency of extinction and lost mass by group over their closed forms, the farthest",
         band=(0.95, 1.05),
         reason="5 % about the exact values, set before any run",
         runs={"groups": {"family": "discrete", "regime": "replace", **TEN}},
         check=uneven,
         chapter="minorities",
+        figure="minorities-average",
         ends=lambda table: 0.3 * rows(table),
         definition=(7,),
     ),
     Claim(
         id="FAIR-1b",
         statement="models of text forget the minority more than the majority",
-        source="Shumailov et al. 2024, on low-probability events and marginalised groups",
+        source=f"{NATURE}, on low-probability events and marginalised groups",
         measured="rise of the nats per token of true articles about the minority, less that about the majority",
         band=(0.0, np.inf),
         reason="the minority loses more; word models are asked since six seeds of a tiny OPT had settled nothing; the "
         "chapter shows twelve others",
         runs={"replace": protocol_open.minority_arguments("ngram", "replace", **PAIRS)},
+        recorded=("minorities",),
         check=minority_pays,
         chapter="minorities",
+        figure="minorities-ngram",
         ends=lambda table: 1,
         definition=(7,),
         scale="small",
@@ -197,6 +200,7 @@ CLAIMS = (
         runs={arm: _numbers(arm) for arm in ("replace", "reweigh")},
         check=repaired,
         chapter="minorities",
+        figure="minorities-weights",
         ends=lambda table: 0.4 * rows(table),
         definition=(7,),
     ),
@@ -208,8 +212,10 @@ CLAIMS = (
         band=(0.0, np.inf),
         reason="weights have to spare something; asked of word models for the reason of FAIR-1b",
         runs={arm: protocol_open.minority_arguments("ngram", arm, **PAIRS) for arm in ("replace", "reweigh")},
+        recorded=("minorities",),
         check=minority_spared,
         chapter="minorities",
+        figure="minorities-ngram",
         ends=lambda table: 1,
         definition=(7,),
         scale="small",

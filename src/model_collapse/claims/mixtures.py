@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from model_collapse import stats
-from model_collapse.claims import Claim, Tables, level, lowest
+from model_collapse.claims import NATURE, Claim, Tables, level, lowest
 from model_collapse.stats import Estimate
 
 EARLY, LATE = 50, 2000
@@ -51,7 +51,7 @@ CLAIMS = (
     Claim(
         id="GM-1",
         statement="a chain of Gaussian mixtures stays close to its first for 50 generations and is a needle by 2000",
-        source="Shumailov et al. 2024, supplement, mixture experiment (N = 1000, two components) and its notebook",
+        source=f"{NATURE}, supplement, mixture experiment (N = 1000, two components) and its notebook",
         measured="smallest factor by which the median chain keeps its three bounds",
         band=(1, np.inf),
         reason="bounds: L2 distance to generation 0 below 0.1 at 50 (the first mixture has 1 / (4 pi) = 0.08 itself), "
@@ -70,12 +70,13 @@ CLAIMS = (
         published="component sd 0.0100 and 0.0112, L2 536 at the end of one run",
         definition=(4, 6),
         chapter="mixtures",
+        figure="mixtures-collapse",
         ends=lambda table: LATE,
     ),
     Claim(
         id="GM-2",
         statement="mixtures collapse more slowly the more rows a generation has",
-        source="Shumailov et al. 2024, supplement, figure of L2 distances by sample size",
+        source=f"{NATURE}, supplement, figure of L2 distances by sample size",
         measured="least fall of the mean of ln L2 at generation 350 from one size to the next "
         f"(N = {', '.join(map(str, SIZES))})",
         band=(0, np.inf),
@@ -94,6 +95,7 @@ CLAIMS = (
         check=falls,
         definition=(4,),
         chapter="mixtures",
+        figure="mixtures-rows",
         ends=lambda table: 350,
     ),
 )

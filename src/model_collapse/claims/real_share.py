@@ -140,6 +140,7 @@ CLAIMS = (
         },
         check=_bounded,
         chapter="real_share",
+        figure="real-share-drift",
         definition=(3,),
     ),
     Claim(
@@ -152,6 +153,7 @@ CLAIMS = (
         runs=_weights((0.45, 0.55, 0.65, 0.75, 0.85)),
         check=best_weight,
         chapter="real_share",
+        figure="real-share-golden",
         published="0.618",
     ),
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from model_collapse import protocol, protocol_images, stats
-from model_collapse.claims import Claim, Tables, level, lowest
-from model_collapse.claims.language import GERSTGRASSER, of_arms, to_the_end
+from model_collapse import stats
+from model_collapse.claims import Claim, Tables, images, level, lowest
+from model_collapse.claims.language import GERSTGRASSER, to_the_end
 from model_collapse.effects import LOSS, Measure
+from model_collapse.protocol_verify import large, small
 from model_collapse.stats import Estimate
 
 MEASURES: Mapping[str, Measure] = {
@@ -64,15 +64,12 @@ def _in_between(tables: Tables) -> Estimate:
 
 
 def _networks() -> Mapping[str, Mapping[str, Any]]:
-    text = {"replace": "sampled", "accumulate": "accumulate"}
-    runs = {
-        f"opt {regime}": protocol.arguments(arm, replace(protocol.SCALES["wikitext"], metrics=("perplexity",)))
-        for regime, arm in text.items()
+    arms = {"replace": "full", "accumulate": "accumulate"}
+    runs: dict[str, Mapping[str, Any]] = {
+        f"opt {regime}": small(arm)[arm] for regime, arm in (arms | {"replace": "sampled"}).items()
     }
     for family in ("vae", "diffusion"):
-        scale = replace(protocol_images.SCALES[family]["digits"], metrics=("frechet",))
-        for regime, arm in {"replace": "full", "accumulate": "accumulate"}.items():
-            runs[f"{family} {regime}"] = protocol_images.arguments(family, arm, scale)
+        runs |= {f"{family} {regime}": images.of_arms(family, arm)[arm] for regime, arm in arms.items()}
     return runs
 
 
@@ -89,6 +86,7 @@ CLAIMS = (
         },
         check=kept_over_replaced,
         chapter="remedies",
+        figure="remedies-families",
         ends=lambda table: 9,
         definition=(2, 3),
     ),
@@ -103,6 +101,7 @@ CLAIMS = (
         runs=_networks(),
         check=kept_over_replaced,
         chapter="remedies",
+        figure="remedies-families",
         ends=lambda table: {"opt": 9, "vae": 5}.get(str(table["family"].iloc[0]), 4),
         definition=(2,),
         scale="small",
@@ -116,9 +115,12 @@ CLAIMS = (
         band=(0, float("inf")),
         reason="accumulate < subsample < replace, as ACC-3 for models with closed forms; set before these damages were "
         "computed, of runs that were recorded before",
-        runs=of_arms("accumulate", "subsample", "sampled"),
+        runs=small("accumulate", "subsample", "sampled"),
+        larger=large("accumulate", "subsample", "sampled"),
+        recorded=("wikitext",),
         check=_in_between,
         chapter="remedies",
+        figure="remedies-families",
         ends=to_the_end,
         definition=(2,),
         scale="small",

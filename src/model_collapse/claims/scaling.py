@@ -139,14 +139,14 @@ def _run(n: int, zipf: float, generations: int, replicates: int, **more: Any) ->
     }
 
 
-TALES = "Dohmatob et al. 2024 (A tale of tails), theorem 2.1"
+TALES = "Dohmatob et al. 2024 (A tale of tails), arXiv:2402.07043"
 EXPONENTS = (1.5, 2.0)
 
 CLAIMS = (
     Claim(
         id="TT-1",
         statement="the error of Hutter's learner is a power law of its training rows",
-        source="Hutter 2021; Dohmatob et al. 2024",
+        source=f"Hutter 2021, arXiv:2102.04074; {TALES}",
         measured="exponent minus -(beta - 1) / beta, farthest of beta = 1.5 and 2",
         band=(-0.02, 0.02),
         reason="two hundredths of an exponent",
@@ -157,12 +157,13 @@ CLAIMS = (
         },
         check=exponent,
         chapter="scaling",
+        figure="scaling-real-data",
         definition=(5,),
     ),
     Claim(
         id="TT-2",
         statement="data without their tail stop the power law at a plateau, a power law of the cut",
-        source=TALES,
+        source=f"{TALES}, theorem 2.1",
         measured="exponent in k minus -(beta - 1), farthest of beta = 1.5 and 2",
         band=(-0.03, 0.03),
         reason="three hundredths of an exponent, for 1 << k << K",
@@ -173,26 +174,28 @@ CLAIMS = (
         },
         check=plateau_exponent,
         chapter="scaling",
+        figure="scaling-tail-cut",
         ends=lambda table: 1,
         definition=(5,),
     ),
     Claim(
         id="TT-3",
         statement="the floor of the error grows with the generations as the survival of symbols says",
-        source="derived from Suresh et al. 2025 and Dohmatob et al. 2024",
+        source=f"derived from Suresh et al. 2025, arXiv:2412.17646, and {TALES}",
         measured="lost mass over its approximation, fits 1 to 40, farthest",
         band=(0.9, 1.1),
         reason="within 10 %",
         runs={f"beta = {beta:g}": _run(2000, beta, 39, 512) for beta in EXPONENTS},
         check=floor,
         chapter="scaling",
+        figure="scaling-floor",
         ends=lambda table: 39,
         definition=(5,),
     ),
     Claim(
         id="TT-4",
         statement="a tenth of clean data brings the error below the plateau",
-        source="Dohmatob et al. 2024 (A tale of tails), theorem 3.2",
+        source=f"{TALES}, theorem 3.2",
         measured="lost mass over the plateau of the cut, generation 5, largest training set",
         band=(-np.inf, 1),
         reason="below the plateau, which data without their tail never pass; with the fewest rows the error has to be "
@@ -205,6 +208,7 @@ CLAIMS = (
         },
         check=below_plateau,
         chapter="scaling",
+        figure="scaling-clean-share",
         ends=lambda table: 5,
         definition=(5,),
     ),

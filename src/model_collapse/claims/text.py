@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from model_collapse import stats
-from model_collapse.claims import LEVEL, Claim, Tables, chains, level, lowest, times
-from model_collapse.claims.language import PUBLISHED, of_arms, to_the_end
+from model_collapse.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, times
+from model_collapse.claims.language import to_the_end
+from model_collapse.protocol_verify import large, small
 from model_collapse.stats import Estimate
 
 
@@ -39,13 +40,19 @@ CLAIMS = (
     Claim(
         id="SH-5a",
         statement="what is written gets more probable under the first model",
-        source=f"{PUBLISHED}, Fig. 1",
+        source=f"{NATURE}, Fig. 1",
         measured="median perplexity of written blocks under generation 0, A, generation 9 over generation 1",
         band=(-np.inf, 1),
         reason="lower, set before any run",
-        runs=of_arms("A"),
+        runs=small("A"),
+        larger=large("A"),
+        recorded=(
+            "wikitext",
+            "cpu",
+        ),
         check=_more_probable,
         chapter="language_model",
+        figure="language-histogram",
         ends=to_the_end,
         definition=(4,),
         scale="small",
@@ -53,15 +60,21 @@ CLAIMS = (
     Claim(
         id="SH-5b",
         statement="and gets a longer tail of what the first model would not write",
-        source=f"{PUBLISHED}, Fig. 1",
+        source=f"{NATURE}, Fig. 1",
         measured="99 % quantile of that perplexity, alone or over the median, generation 9 over generation 1, "
         "the smaller",
         band=(1, np.inf),
         reason="larger, set before any run, by both readings: over a falling median alone a tail could only seem to "
         "grow",
-        runs=of_arms("A"),
+        runs=small("A"),
+        larger=large("A"),
+        recorded=(
+            "wikitext",
+            "cpu",
+        ),
         check=_longer_tail,
         chapter="language_model",
+        figure="language-histogram",
         ends=to_the_end,
         definition=(8,),
         scale="small",
@@ -69,14 +82,20 @@ CLAIMS = (
     Claim(
         id="SH-6",
         statement="repeated phrases increase",
-        source=PUBLISHED,
+        source=NATURE,
         measured="share of 3-grams that repeat in their block, A, generation 9 less 1 or generation 1 less real text, "
         "the smaller",
         band=(0, np.inf),
         reason="more in generation 9 than in 1, and there than in real text, set before any run",
-        runs=of_arms("A"),
+        runs=small("A"),
+        larger=large("A"),
+        recorded=(
+            "wikitext",
+            "cpu",
+        ),
         check=_repeats,
         chapter="text",
+        figure="text-repetition",
         ends=to_the_end,
         definition=(4,),
         scale="small",
@@ -84,13 +103,19 @@ CLAIMS = (
     Claim(
         id="SH-7",
         statement="continuations drift away from the topic of their prompt",
-        source=f"{PUBLISHED}, the church towers",
+        source=f"{NATURE}, the church towers",
         measured="cosine with the real continuation by generation 0's states, A, generation 9 less 0",
         band=(-np.inf, 0),
         reason="less alike, set before any run",
-        runs=of_arms("A"),
+        runs=small("A"),
+        larger=large("A"),
+        recorded=(
+            "wikitext",
+            "cpu",
+        ),
         check=_drift,
         chapter="text",
+        figure="text-likeness",
         ends=to_the_end,
         scale="small",
     ),
