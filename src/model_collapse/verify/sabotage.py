@@ -27,6 +27,9 @@ from model_collapse.verify.faults import Fault
 
 Found = Mapping[str, Any]
 
+GOAL = 0.95
+"""Share of the faults that a verification has to catch."""
+
 
 def sabotage(
     names: Sequence[str] = (),
@@ -91,3 +94,13 @@ def through(one: Fault, seed: int, baseline: Found) -> dict[str, Any]:
         "how": how,
         "seconds": round(time.monotonic() - begun, 1),
     }
+
+
+def report(found: Found) -> int:
+    """Print what was caught, and give the exit status: 0 if the share of the faults is GOAL or more, else 1."""
+    for one in found["faults"]:
+        by = ", ".join(one["by"]) or one["how"] or f"not caught by {', '.join(one['claims'])}"
+        print(f"{one['name']}: {by}. {one['what']}")
+    caught = sum(one["caught"] for one in found["faults"])
+    print(f"{caught} of {len(found['faults'])} faults are caught")
+    return 0 if caught >= GOAL * len(found["faults"]) else 1

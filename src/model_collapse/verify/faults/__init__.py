@@ -16,11 +16,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from model_collapse import claims
 from model_collapse.errors import InputError
+from model_collapse.verify.price import price
 
 Patch = tuple[Any, str, Any]
 """Owner (a module or a class), name of its attribute, and what stands there instead."""
+
+
+MOST = 12
+"""Claims that a fault is run through, at most."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Fault:
     """An error to inject.
 
     what    what is wrong, in one sentence
-    through a claim checks it if any of its runs has one of these as its family, regime, filter or reads; {}: every one
+    through a claim checks it if one of its runs has one of these as its family, and so for regime, filter and reads
     patches what to replace, asked for when the fault is injected
     """
 
@@ -39,16 +46,17 @@ class Fault:
 
     @property
     def claims(self) -> list[str]:
-        """Ids of the claims that it is run through: of simulation scale, and checks of instruments, using the part."""
-        cheap = [c for c in claims.known().values() if c.scale == "simulation" or c.id.startswith("IN-")]
-        return [c.id for c in cheap if not self.through or any(map(self._reaches, c.runs.values()))]
+        """Ids of the claims that it is run through: of those of simulation scale, and of checks of instruments, that use
+        the part the MOST cheapest, as last recorded."""
+        here = [c for c in claims.known().values() if c.scale == "simulation" or c.id.startswith("IN-")]
+        using = [claim for claim in here if any(map(self._used, claim.runs.values()))]
+        using.sort(key=lambda claim: price(claim)["seconds"] or np.inf)
+        return sorted(claim.id for claim in using[:MOST])
 
-    def _reaches(self, run: Mapping[str, Any]) -> bool:
-        for part, names in self.through.items():
-            used = run.get(part, {"regime": "replace", "filter": (), "reads": "all" if "models" in run else None}.get(part))
-            if not {used} & set(names) if isinstance(used, str | None) else not set(used) & set(names):
-                return False
-        return True
+    def _used(self, run: Mapping[str, Any]) -> bool:
+        filled = {"regime": "replace", "filter": (), "reads": "all" if "models" in run else ""} | run
+        parts = {part: [filled[part]] if isinstance(filled[part], str) else filled[part] for part in self.through}
+        return all(set(names) & set(parts[part]) for part, names in self.through.items())
 
 
 def fault(**through: str | tuple[str, ...]) -> Callable[[Callable[[], Iterable[Patch]]], Fault]:

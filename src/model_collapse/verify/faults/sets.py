@@ -23,7 +23,7 @@ from model_collapse.regimes.subsample import Subsample
 from model_collapse.verify.faults import Patch, fault
 
 
-@fault(family=("gaussian", "discrete", "regression"), regime="replace")
+@fault(family="discrete", regime="replace")
 def replace_leaks() -> Iterator[Patch]:
     """One new real row slips into every training set of the regime replace."""
 
@@ -80,7 +80,7 @@ def grow_does_not_grow() -> Iterator[Patch]:
     yield Grow, "size", lambda self, t, n: n
 
 
-@fault(reads="all")
+@fault(reads=("all", "deal"))
 def exchange_with_oneself() -> Iterator[Patch]:
     """Of several models each reads its own words only."""
     yield Reads, "__call__", lambda self, model, samples, rng: samples[model]
