@@ -35,6 +35,7 @@ NEEDED |= {"MIX-4", "FAIR-1", "FAIR-1b", "FAIR-2", "FAIR-2b"}
 NEEDED |= {"WM-1", "WM-2", "WM-2b", "WM-3", "WM-3b", "DET-1", "XM-1", "XM-2", "XM-3"}
 NEEDED |= {"REM-1", "REM-2", "REM-3", "COST-1", "COST-2", "COST-3"}
 NEEDED |= {"WF-7", "ACC-4", "ACC-5", "DEC-1", "SUR-1", "DIV-1", "COR-1"}
+NEEDED |= {f"IN-{number}" for number in range(1, 9)}
 
 
 def example(band: tuple[float, float], estimate: Estimate) -> claims.Verdict:

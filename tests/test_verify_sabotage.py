@@ -17,7 +17,9 @@ from model_collapse.verify.faults import Fault
 def test_the_scan_finds_faults_of_every_layer():
     found = faults.known()
     assert len(found) >= 50
-    assert {"replace-leaks", "divisor-always-n", "beams-are-greedy", "perplexity-of-blocks", "intervals-of-95"} <= set(found)
+    assert {"replace-leaks", "divisor-always-n", "beams-are-greedy", "perplexity-of-blocks", "intervals-of-95"} <= set(
+        found
+    )
     with pytest.raises(InputError, match=r"^--sabotage nothing: no such fault; known: "):
         faults.named("nothing")
 

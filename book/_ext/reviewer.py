@@ -59,7 +59,12 @@ class Sabotage(Recorded):
         lines += _table(("fault", "what is wrong", "caught by"), rows)
         if missed := [one for one in record["faults"] if not one["caught"]]:
             rows = [(f"`{one['name']}`", _text(one["what"]), ", ".join(one["claims"])) for one in missed]
-            lines += ["", "Not caught:", "", *_table(("fault", "what is wrong", "claims that stand all the same"), rows)]
+            lines += [
+                "",
+                "Not caught:",
+                "",
+                *_table(("fault", "what is wrong", "claims that stand all the same"), rows),
+            ]
         return "\n".join([*lines, "", _made(record)])
 
 

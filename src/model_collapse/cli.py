@@ -126,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", metavar="FILE", help="write the result there")
     verify.add_argument("--diff", nargs=2, metavar=("A.json", "B.json"), help="only say what B found otherwise than A")
     verify.add_argument("--sabotage", action="store_true", help="inject faults, ID their names: which are caught?")
-    verify.add_argument("--alarms", metavar="SECONDS", help="from many seeds, so long each claim: which falls by chance?")
+    verify.add_argument(
+        "--alarms", metavar="SECONDS", help="from many seeds, so long each claim: which falls by chance?"
+    )
 
     bench = command("bench", _bench, "time our way against the published one")
     bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks; all if none is given")

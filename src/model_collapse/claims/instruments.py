@@ -5,10 +5,10 @@ No claim of the literature: controls, for the errors that all other claims would
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import norm
 
 from model_collapse import stats
@@ -93,7 +93,9 @@ def _likelihood(tables: Tables) -> Estimate:
     """
     table = tables["own words"]
     last = int(table["generation"].max())
-    loss, entropy = (stats.per_replicate(table, *what) for what in (("written_loss", last), ("entropy", last, "written")))
+    loss, entropy = (
+        stats.per_replicate(table, *what) for what in (("written_loss", last), ("entropy", last, "written"))
+    )
     block, whole = (stats.per_replicate(table, f"perplexity{end}", last) for end in ("_block_mean", ""))
     found = stats.ratio(loss, entropy, level(2))
     if stats.paired(np.log(block), np.log(whole), level(2)).low > 0:
@@ -109,7 +111,7 @@ def _order(tables: Tables) -> Estimate:
     """
     losses = [stats.per_replicate(tables[arm], "written_loss", 0) for arm in ("sample", "cold", "greedy", "beam")]
     real = [np.log(stats.per_replicate(tables[arm], "perplexity", 0)) for arm in ("untrained", "sample")]
-    pairs = [*zip(losses, losses[1:], strict=False), tuple(real)]
+    pairs = [*pairwise(losses), (real[0], real[1])]
     return lowest(stats.paired(before, after, level(len(pairs))) for before, after in pairs)
 
 
@@ -255,7 +257,7 @@ CLAIMS = (
     ),
     Claim(
         id="IN-6",
-        statement="colder draws, the likeliest token and five beams write likelier text in this order, and training helps",
+        statement="colder draws, the likeliest token and five beams write ever likelier text, and training helps",
         source="control: what each way of decoding maximises",
         measured="nats per token that each gains on the one before, the least",
         band=(0, np.inf),

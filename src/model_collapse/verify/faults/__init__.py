@@ -46,8 +46,10 @@ class Fault:
 
     @property
     def claims(self) -> list[str]:
-        """Ids of the claims that it is run through: of those of simulation scale, and of checks of instruments, that use
-        the part the MOST cheapest, as last recorded."""
+        """Ids of the claims that it is run through: of those that use the part, the MOST cheapest as last recorded.
+
+        All are of simulation scale, or checks of instruments.
+        """
         here = [c for c in claims.known().values() if c.scale == "simulation" or c.id.startswith("IN-")]
         using = [claim for claim in here if any(map(self._used, claim.runs.values()))]
         using.sort(key=lambda claim: price(claim)["seconds"] or np.inf)
