@@ -54,7 +54,7 @@ def _mixed(tables: Tables) -> Estimate:
     table = tables["mix"]
     square = chains(table, "mean") ** 2
     share = 0.5
-    expected, _ = mix_moments(square.columns + 1, int(table["n_train"].iloc[0]), share, variance="known")
+    expected, _ = mix_moments(square.columns.to_numpy() + 1, int(table["n_train"].iloc[0]), share, variance="known")
     sure = level(len(expected))
     return farthest((stats.mean(square[g] / expected[g], sure) for g in square.columns), 1)
 
@@ -65,9 +65,9 @@ def _shares(tables: Tables) -> Estimate:
     for regime, table in tables.items():
         rows = stats.pick(table, "mean")
         wide = rows.pivot(index="replicate", columns="generation", values="share_real")
-        for t in wide.columns:
+        for t, share in enumerate(wide.to_numpy().T):
             due = 1 / (t + 1) if regime in ("accumulate", "subsample") else SHARES[regime] if t else 1.0
-            found.append((wide[t] - due).to_numpy())
+            found.append(share - due)
     sure = level(len(found))
     return farthest((stats.mean(off, sure) for off in found), 0)
 
@@ -80,8 +80,8 @@ def _coverage(tables: Tables) -> Estimate:
     for claimed in (0.9, LEVEL):
         made = [stats.mean(group, claimed) for group in groups]
         missed = stats.proportion([not one.low < 0 < one.high for one in made], level(2))
-        ends = np.array([missed.value, missed.low, missed.high]) - (1 - claimed)
-        found.append(Estimate(*map(float, ends), len(groups), level(2)))
+        may = 1 - claimed
+        found.append(Estimate(missed.value - may, missed.low - may, missed.high - may, missed.n, missed.level))
     return farthest(found, 0)
 
 

@@ -56,7 +56,7 @@ class Fault:
         return sorted(claim.id for claim in using[:MOST])
 
     def _used(self, run: Mapping[str, Any]) -> bool:
-        filled = {"regime": "replace", "filter": (), "reads": "all" if "models" in run else ""} | run
+        filled: dict[str, Any] = {"regime": "replace", "filter": (), "reads": "all" if "models" in run else "", **run}
         parts = {part: [filled[part]] if isinstance(filled[part], str) else filled[part] for part in self.through}
         return all(set(names) & set(parts[part]) for part, names in self.through.items())
 

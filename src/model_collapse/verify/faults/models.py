@@ -12,6 +12,8 @@ import numpy as np
 from model_collapse import loop
 from model_collapse.data import Rows
 from model_collapse.families import _em, discrete, gaussian
+from model_collapse.families._numbers import bartlett
+from model_collapse.families._shares import multinomial
 from model_collapse.families.discrete import Discrete
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.families.kde import Kde
@@ -38,23 +40,21 @@ def divisor_always_n_less_one() -> Iterator[Patch]:
 @fault(family="gaussian")
 def scatter_of_n_degrees() -> Iterator[Patch]:
     """The scatter of n rows about their mean is drawn with n degrees of freedom."""
-    original = gaussian.bartlett
-    yield gaussian, "bartlett", lambda chains, dim, freedom, rng: original(chains, dim, freedom + 1, rng)
+    yield gaussian, "bartlett", lambda chains, dim, freedom, rng: bartlett(chains, dim, freedom + 1, rng)
 
 
 @fault(family="discrete")
 def rarest_symbol_never_written() -> Iterator[Patch]:
     """A sampler never writes the last symbol of its list; the first is written instead."""
-    original = discrete.multinomial
 
-    def multinomial(share: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        counts = original(share, n, rng)
+    def without_last(share: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        counts = multinomial(share, n, rng)
         if counts.shape[1] > 1:
             counts[:, 0] += counts[:, -1]
             counts[:, -1] = 0
         return counts
 
-    yield discrete, "multinomial", multinomial
+    yield discrete, "multinomial", without_last
 
 
 @fault(family="discrete")

@@ -43,9 +43,11 @@ def chains_all_alike() -> Iterator[Patch]:
     def first(value: Any) -> Any:
         return {k: first(v) for k, v in value.items()} if isinstance(value, Mapping) else np.ravel(value)[0]
 
+    def of_first(metric: metrics.Metric) -> metrics.Metric:
+        return lambda generation, reference: first(metric(generation, reference))
+
     def chosen(names: tuple[str, ...], family: Any) -> dict[str, metrics.Metric]:
-        found = original(names, family)
-        return {name: lambda g, r, metric=metric: first(metric(g, r)) for name, metric in found.items()}
+        return {name: of_first(metric) for name, metric in original(names, family).items()}
 
     yield metrics, "chosen", chosen
 
@@ -53,7 +55,8 @@ def chains_all_alike() -> Iterator[Patch]:
 @fault(family="discrete")
 def generation_skipped() -> Iterator[Patch]:
     """Generation 2 is fitted to the training set of generation 1 again."""
-    original, before = loop.step, {}
+    original = loop.step
+    before: dict[int, Data] = {}
 
     def step(t: int, train: Data, source: data.Source, *args: Any, **settings: Any) -> loop.Generation:
         train = before[id(source)] if t == 2 else train
