@@ -55,7 +55,6 @@ CHEAP = {
     "exchange-with-oneself": "XM-1",
     "copies-of-the-original": "SC-1",
     "mix-half-the-share": "IN-3",
-    "intervals-of-95": "IN-4",
     "streams-without-block": "IN-1",
     "written-rows-pass-for-real": "IN-3",
 }
