@@ -43,6 +43,7 @@ NEEDED |= {"NC-gaussian", "NC-discrete", "NC-gaussian-nd", "NC-error-sources", "
 NEEDED |= {"NC-real-share", "NC-scaling", "NC-language-model", "NC-text", "NC-decoding", "NC-diversity", "NC-ngram"}
 NEEDED |= {"NC-vae", "NC-diffusion", "NC-copies", "NC-remedies", "NC-how-much", "NC-curation", "NC-provenance"}
 NEEDED |= {"NC-other-ai", "NC-minorities", "NC-cost"}
+NEEDED |= {f"IN-{number}" for number in range(1, 9)}
 
 
 def example(band: tuple[float, float], estimate: Estimate) -> claims.Verdict:

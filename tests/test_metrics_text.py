@@ -9,10 +9,11 @@ import pytest
 from toy_text import Model, TextSource, case
 
 from model_collapse import cli, corpora, run
-from model_collapse.data import Rows
+from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
 from model_collapse.families.ngram import Ngram
 from model_collapse.families.opt import Opt
+from model_collapse.metrics.leaks import leaks
 from model_collapse.metrics.text import KNOWN_LAW, facts, perplexity
 
 
@@ -24,6 +25,22 @@ def test_the_two_perplexities():
     other = SimpleNamespace(model=Model([[3, 3], [3, 3]]))
     assert perplexity.perplexity(other, reference) == pytest.approx(8)
     assert reference.family.asked == 2
+
+
+def test_written_loss_is_that_of_the_own_words_after_their_prompt():
+    """Of a prompt of two and three written tokens the last three of the four predicted ones count."""
+    generation, reference = case(wrote=[[5, 6, 7]], bits=[[9, 1, 2, 3]], given=Rows(np.array([[3, 4]])))
+    assert perplexity.written_loss(generation, reference) == pytest.approx(np.log(2) * 2)
+
+
+def test_a_leak_is_a_row_of_the_training_set_again():
+    generation, reference = case(wrote=[[0, 1, 2], [9, 9, 9], [9, 9, 8]])
+    real = Data.real(Rows(np.array([[0, 0, 0], [9, 9, 9], [1, 2, 3], [4, 5, 6]])))
+    generation.train, reference.source.validation = real, None
+    # The test blocks of the toy source are zeros.
+    assert leaks(generation, reference) == {"test": 1.0, "written": pytest.approx(1 / 3)}
+    reference.source.validation = Data.real(Rows(np.array([[4, 5, 6], [4, 5, 7]], np.int32)))
+    assert leaks(generation, reference)["validation"] == 0.5
 
 
 def test_written_perplexity_is_taken_under_generation_0():

@@ -134,6 +134,10 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--jobs", metavar="N", help="processes side by side; default: one for each core")
     verify.add_argument("--json", metavar="FILE", help="write the result there")
     verify.add_argument("--diff", nargs=2, metavar=("A.json", "B.json"), help="only say what B found otherwise than A")
+    verify.add_argument("--sabotage", action="store_true", help="inject faults, ID their names: which are caught?")
+    verify.add_argument(
+        "--alarms", metavar="SECONDS", help="from many seeds, so long each claim: which falls by chance?"
+    )
 
     bench = command("bench", _bench, "time our way against the published one")
     bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks; all if none is given")
@@ -342,6 +346,7 @@ def _claims() -> list[dict[str, Any]]:
 def _verify(chosen: argparse.Namespace) -> int:
     from model_collapse import record, verify
     from model_collapse.run import on_stderr
+    from model_collapse.verify import alarms, sabotage
 
     if chosen.diff:
         one, other = (verify.read(Path(file)) for file in chosen.diff)
@@ -352,13 +357,22 @@ def _verify(chosen: argparse.Namespace) -> int:
     out = Path(chosen.json) if chosen.json else None
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise InputError(f"--json {out}: must be a file in a folder that exists")
-    earlier = verify.before()
-    found = verify.verify(
-        chosen.names, chosen.scale, seed=int(chosen.seed), jobs=_jobs(chosen.jobs), progress=on_stderr
-    )
+    if chosen.alarms is not None and not chosen.alarms.isdecimal():
+        raise InputError(f"--alarms {chosen.alarms}: must be a whole number of seconds")
+    earlier, seed, jobs = verify.before(), int(chosen.seed), _jobs(chosen.jobs)
+    if chosen.sabotage:
+        found = sabotage.sabotage(chosen.names, seed=seed, jobs=jobs, progress=on_stderr)
+    elif chosen.alarms is not None:
+        found = alarms.alarms(chosen.names, seconds=float(chosen.alarms), jobs=jobs, progress=on_stderr)
+    else:
+        found = verify.verify(chosen.names, chosen.scale, seed=seed, jobs=jobs, progress=on_stderr)
     if out is not None:
         with record.disk_errors(), record.whole_file(out) as temporary:
             temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    if chosen.sabotage:
+        return sabotage.report(found)
+    if chosen.alarms is not None:
+        return alarms.report(found)
     return verify.report(found, earlier, every=bool(chosen.names))
 
 

@@ -68,6 +68,7 @@ class Claim:
     figure      name of the figure of that chapter that shows it, if one does
     larger      runs of the source's size, for a GPU; {} where `runs` are as large, or nobody said how large
     recorded    names of the recorded runs in `records/` that have the same arms
+    target      what `check` returns, chance aside, where that is known exactly and not only to be inside the band
     """
 
     id: str
@@ -86,6 +87,7 @@ class Claim:
     figure: str = ""
     larger: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recorded: tuple[str, ...] = ()
+    target: float | None = None
 
     @property
     def command(self) -> str:

@@ -210,6 +210,7 @@ CLAIMS = (
         source=DISCRETE,
         measured="frequency minus true share, farthest of all symbols",
         band=(-0.02, 0.02),
+        target=0,
         reason="three standard errors of the commonest symbol over 5,500 chains; at the level of the interval over all "
         "symbols 20,480 chains are needed to stay inside",
         runs={"ends": ENDS},
@@ -225,6 +226,7 @@ CLAIMS = (
         source=f"{WRIGHT}; Seddik et al. 2024, arXiv:2404.05090",
         measured="simulated over expected heterozygosity up to generation M / 2, farthest of all sizes",
         band=(0.98, 1.02),
+        target=1,
         reason="relative error below 2 %",
         runs={f"M = {M}": run for M, run in SIZES.items()},
         check=decay,
@@ -280,6 +282,7 @@ CLAIMS = (
         source=WRIGHT,
         measured="probability that two draws descend from one real row over 1 - (1 - 1/M)^n, up to 2 M fits",
         band=(0.98, 1.02),
+        target=1,
         reason="relative error below 2 %, as for WF-3",
         runs={f"M = {M}": run for M, run in KIN.items()},
         check=inbreeding,

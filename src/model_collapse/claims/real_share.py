@@ -131,6 +131,7 @@ CLAIMS = (
         source="derived; CF-G9 and CF-W6 in their exact forms for whole rows and a fitted variance",
         measured="stationary drift over its closed form, the worst of all settings",
         band=(0.95, 1.05),
+        target=1,
         reason="5 % about the exact value, set before any run",
         runs={
             "gaussian, M = 10, 10 %": _fresh("gaussian", 10, 0.1, 300, 7168),

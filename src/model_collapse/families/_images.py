@@ -25,7 +25,7 @@ class Images(Starting):
     rows: ClassVar[int] = 512
     width: ClassVar[str] = "side"
     metrics: ClassVar[tuple[str, ...]] = ("confidence", "class_entropy", "frechet", "sharpness")
-    more_metrics: ClassVar[tuple[str, ...]] = ("classes", "manifold", "pixel_sd", "real_images")
+    more_metrics: ClassVar[tuple[str, ...]] = ("classes", "manifold", "pixel_sd", "real_images", "leaks")
     evaluate: int
 
     @property

@@ -26,6 +26,8 @@ class Text:
     )
     more_metrics: ClassVar[tuple[str, ...]] = (
         "entropy",
+        "written_loss",
+        "leaks",
         "distinct_2",
         "type_token_ratio",
         "unique_sentences",

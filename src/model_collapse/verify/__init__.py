@@ -130,6 +130,7 @@ def about(claim: Claim) -> dict[str, Any]:
         "measured": claim.measured,
         "published": claim.published,
         "band": [_number(end) for end in claim.band],
+        "target": claim.target,
         "reason": claim.reason,
         "scale": claim.scale,
         "chapter": claim.chapter,

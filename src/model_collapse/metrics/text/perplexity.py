@@ -63,6 +63,18 @@ def entropy(generation: Generation, reference: Reference) -> dict[str, float]:
     return {"test": float(test.mean(dtype=np.float64)), "written": float(own.mean(dtype=np.float64))}
 
 
+def written_loss(generation: Generation, reference: Reference) -> float:
+    """Mean -ln p, nats per token, of what this generation wrote, under its own model and after its prompts.
+
+    Of text that is drawn from the model's law as it is, the expectation is the mean entropy of that law along the text
+    (`entropy`, item "written"); what seeks likelier text, a beam or a low temperature, writes at a lower loss.
+    """
+    assert isinstance(generation.given, Rows)
+    x = written(generation)
+    read = Rows(np.concatenate([generation.given.x, x], axis=1))
+    return float(reference.family.score(generation.model, read)[:, -x.shape[1] :].mean(dtype=np.float64))
+
+
 @lru_cache(maxsize=1)
 def _on_test(family: Any, model: Any, source: Source) -> np.ndarray:
     """Nats per predicted token of the test blocks (n, block - 1), kept for the second metric that asks."""

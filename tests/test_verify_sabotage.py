@@ -1,0 +1,151 @@
+"""Faults are injected, seen and taken back; what verification is worth is counted right."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from model_collapse import claims, cli, streams, verify
+from model_collapse.errors import InputError
+from model_collapse.regimes.mix import Mix
+from model_collapse.verify import alarms, faults, power, sabotage
+from model_collapse.verify.faults import Fault
+
+
+def test_the_scan_finds_faults_of_every_layer():
+    found = faults.known()
+    assert len(found) >= 50
+    assert {"replace-leaks", "divisor-always-n", "beams-are-greedy", "perplexity-of-blocks", "intervals-of-95"} <= set(
+        found
+    )
+    with pytest.raises(InputError, match=r"^--sabotage nothing: no such fault; known: "):
+        faults.named("nothing")
+
+
+@pytest.mark.parametrize("name", faults.known())
+def test_a_fault_says_what_is_wrong_is_run_through_claims_and_leaves_nothing_behind(name: str):
+    one = faults.known()[name]
+    assert one.what.endswith(".") and 0 < len(one.claims) <= faults.MOST
+    with faults.injected(one):
+        inside = [(owner, attribute, vars(owner)[attribute]) for owner, attribute, _ in one.patches()]
+    assert inside
+    assert all(vars(owner)[attribute] is not instead for owner, attribute, instead in inside)
+
+
+def test_everything_is_as_before_even_if_the_work_ends_with_an_error():
+    before = Mix.__call__, streams.stream
+    for name in ("mix-half-the-share", "streams-without-block"):
+        with pytest.raises(ZeroDivisionError), faults.injected(faults.named(name)):
+            assert (Mix.__call__, streams.stream) != before
+            raise ZeroDivisionError
+    assert (Mix.__call__, streams.stream) == before
+
+
+def test_claims_are_chosen_by_what_they_use():
+    for claim in faults.named("provenance-never-misses").claims:
+        assert any("provenance" in run.get("filter", ()) for run in claims.named(claim).runs.values())
+    assert "XM-1" in faults.named("exchange-with-oneself").claims
+    assert "GA-2" not in faults.named("mix-with-replacement").claims
+
+
+CHEAP = {
+    "grow-does-not-grow": "GA-5",
+    "exchange-with-oneself": "XM-1",
+    "copies-of-the-original": "SC-1",
+    "mix-half-the-share": "IN-3",
+    "streams-without-block": "IN-1",
+    "written-rows-pass-for-real": "IN-3",
+}
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory):
+    return verify.verify(sorted(set(CHEAP.values())), jobs=1, folder=tmp_path_factory.mktemp("baseline"))
+
+
+@pytest.mark.parametrize("name", CHEAP)
+def test_a_claim_that_stands_without_the_fault_falls_with_it(name: str, baseline, monkeypatch):
+    """Seeded: every claim has its verdict wrong at most once in 10,000 seeds."""
+    monkeypatch.setattr(Fault, "claims", [CHEAP[name]])
+    entry = sabotage.through(faults.named(name), 1, baseline)
+    assert entry["caught"] and entry["by"] == [CHEAP[name]], entry
+
+
+def test_what_changes_nothing_is_not_caught_and_an_error_is(baseline):
+    def nothing():
+        yield streams, "stream", streams.stream
+
+    def broken():
+        yield streams, "stream", lambda seed, block=0, model=0: 1 / 0
+
+    harmless = Fault("nothing", "Nothing is wrong.", {"regime": ("grow",)}, nothing)
+    entry = sabotage.through(harmless, 1, baseline)
+    assert entry["claims"] == ["GA-5"] and not entry["caught"] and entry["by"] == [] and entry["how"] == ""
+    entry = sabotage.through(Fault("broken", "All is wrong.", {"regime": ("grow",)}, broken), 1, baseline)
+    assert entry["caught"] and entry["by"] == []
+    assert entry["how"] == "the verification ends with ZeroDivisionError: division by zero"
+
+
+def test_the_command_writes_what_was_caught(tmp_path, capsys):
+    out = tmp_path / "sabotage.json"
+    assert cli.main(["verify", "--sabotage", "grow-does-not-grow", "--jobs", "1", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["faults"][0]["by"] == ["GA-5"] and found["baseline"]["verdicts"] == {"GA-5": "reproduced"}
+    assert "1 of 1 faults are caught" in capsys.readouterr().out
+    assert cli.main(["verify", "--sabotage", "nobody"]) == 2
+    assert "--sabotage nobody: no such fault" in capsys.readouterr().err
+
+
+def test_alarms_are_counted_from_other_seeds(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(alarms, "LEAST", 2)
+    out = tmp_path / "alarms.json"
+    assert cli.main(["verify", "IN-3", "--alarms", "0", "--jobs", "1", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["claims"] == [{"id": "IN-3", "seeds": 2, "fell": [], "target": 0, "missed": []}]
+    assert found["pooled"]["fell"] == pytest.approx({"count": 0, "of": 2, "low": 0, "high": 1 - 0.025**0.5})
+    assert "IN-3     2 seeds, fell at none, exact value missed by 0 intervals" in capsys.readouterr().out
+    assert cli.main(["verify", "--alarms", "long"]) == 2
+
+
+def test_an_alarm_is_a_verdict_that_fell_or_an_interval_that_missed():
+    def entry(verdict, low, high):
+        return {"verdict": verdict, "low": low, "high": high}
+
+    stood, fell, missed = entry("reproduced", -1, 1), entry("not_reproduced", None, None), entry("reproduced", 0.1, 1)
+    row = alarms._row("IN-3", [(2, stood), (3, fell), (4, missed)])
+    assert row == {"id": "IN-3", "seeds": 3, "fell": [3], "target": 0, "missed": [3, 4]}
+    assert alarms._pooled([row, row | {"missed": None}], "missed")["of"] == 3
+    assert alarms._pooled([row, row], "fell")["count"] == 2
+
+
+def _entry(estimate, low, high, band, target=None):
+    return {"id": "X-1", "estimate": estimate, "low": low, "high": high, "band": band, "target": target}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (_entry(1.01, 0.98, 1.04, [0.9, 1.1], 1), ("deviation", 1, 0.07, 0.1, 0.01)),
+        (_entry(1.0, 0.9, 1.05, [0.8, 1.2]), ("deviation", 1.0, 0.1, 0.2, 0.0)),
+        (_entry(0.5, 0.3, 0.9, [0, None]), ("effect", 0, 0.2, 0.4, 0.5)),
+        (_entry(0.5, 0.3, 0.6, [None, 1]), ("effect", 1, 0.1, 0.2, 0.5)),
+        (_entry(1.0, 0.7, 1.3, [0.9, 1.1], 1), ("deviation", 1, 0.0, 0.1, 0.0)),
+    ],
+)
+def test_power_follows_from_band_and_interval(entry, expected):
+    found = power.of(entry)
+    assert (found.kind, *np.round([found.target, found.even, found.sure, found.found], 12)) == expected
+
+
+def test_power_is_what_simulation_says():
+    """Estimates about a true value: at `even` half of the claims fall or stand, at `sure` all but one in 20,000."""
+    rng, w = np.random.default_rng(0), 0.03
+    error = rng.normal(0, w / 3.8906, 200_000)
+    found = power.of(_entry(1.0, 1 - w, 1 + w, [0.9, 1.1], 1))
+    for off, rate in ((found.even, 0.5), (found.sure, 1.0)):
+        assert np.mean(1 + off + error + w >= 1.1) == pytest.approx(rate, abs=0.005)
+    found = power.of(_entry(1.0, 1 - w, 1 + w, [0, None]))
+    for effect, rate in ((found.even, 0.5), (found.sure, 1.0)):
+        assert np.mean(effect + error - w > 0) == pytest.approx(rate, abs=0.005)
