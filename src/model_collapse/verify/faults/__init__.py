@@ -20,7 +20,7 @@ import numpy as np
 
 from model_collapse import claims
 from model_collapse.errors import InputError
-from model_collapse.verify.price import price
+from model_collapse.verify.pricing import price
 
 Patch = tuple[Any, str, Any]
 """Owner (a module or a class), name of its attribute, and what stands there instead."""
