@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import chapters, claims, protocol
+from model_collapse import chapters, claims, paths, protocol
 from model_collapse.claims import Claim, arms, farthest, known, planned
 from model_collapse.errors import InputError
 from model_collapse.run import execute, study
@@ -64,12 +64,13 @@ def test_a_claim_says_what_a_reviewer_needs(name: str):
     for runs in (claim.runs, claim.larger):
         json.dumps({label: dict(arguments) for label, arguments in runs.items()})
         assert all("seed" not in arguments for arguments in runs.values())
-        # Real text may not be at hand; settings are checked with any.
+        # Real text may not be at hand; settings are checked with any. Nothing invented is as large as MNIST's images.
         here = {
             label: {**arguments, "corpus": "embedded", "n": 4096}
             if str(arguments.get("corpus")).startswith("wikitext")
             else arguments
             for label, arguments in runs.items()
+            if arguments.get("corpus") != "mnist" or paths.data()
         }
         assert all(run.seed == 7 for run in planned(here, 7).values())
 
@@ -82,9 +83,10 @@ NO_COLLAPSE |= {"WM-1", "WM-2", "WM-2b"}
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_claim_says_which_collapse_it_is_about_and_whose_it_is(name: str):
     claim = KNOWN[name]
-    assert set(claim.definition) <= set(claims.DEFINITIONS) and bool(claim.definition) is (name not in NO_COLLAPSE)
+    about = name not in NO_COLLAPSE and not claim.source.startswith("control: ")
+    assert set(claim.definition) <= set(claims.DEFINITIONS) and bool(claim.definition) is about
     linked = re.search(r"doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,5}", claim.source)
-    assert linked or claim.source.startswith(("derived", "after ", "the press: "))
+    assert linked or claim.source.startswith(("derived", "after ", "the press: ", "control: "))
 
 
 def shown(chapter: str) -> Iterator[str]:
@@ -107,9 +109,9 @@ def test_the_figure_of_a_claim_is_in_its_chapter(name: str):
 
 
 def test_claims_without_a_figure_are_known():
-    """A table shows ACC-3 and VER-3; nobody has run the three others; one is read."""
-    without = {name for name, claim in KNOWN.items() if not claim.figure}
-    assert without == {"ACC-3", "VER-3", "SH-1", "SH-2b", "SH-3", "NOTWILD"}
+    """Tables or sentences show the first four and the instruments; nobody has run the next three; one is read."""
+    without = {name for name, claim in KNOWN.items() if not claim.figure and not name.startswith("IN-")}
+    assert without == {"ACC-3", "VER-3", "NC-how-much", "NC-other-ai", "SH-1", "SH-2b", "SH-3", "NOTWILD"}
 
 
 def test_small_runs_need_nothing_from_outside(monkeypatch):
@@ -124,7 +126,7 @@ def test_small_runs_need_nothing_from_outside(monkeypatch):
 def test_small_runs_are_shared():
     """An arm is one run for all claims that read it: verify makes fewer runs than the claims name."""
     named = [run.run_id for claim in KNOWN.values() if claim.scale == "small" for run in arms(claim, 1).values()]
-    assert len(set(named)) <= 40 < len(named)
+    assert len(set(named)) <= 50 and len(named) - len(set(named)) > 30
 
 
 def test_runs_of_the_sources_size_are_of_the_models_that_need_a_gpu():
@@ -132,8 +134,10 @@ def test_runs_of_the_sources_size_are_of_the_models_that_need_a_gpu():
     larger = {name: claim for name, claim in KNOWN.items() if claim.larger}
     register = {"SH-2", "SH-4", "SH-4b", "SH-5a", "SH-5b", "SH-6", "SH-7", "SH-8", "SH-9", "SH-10", "ACC-4", "ACC-5"}
     register |= {"DEC-1", "MIX-4", "XM-2", "WM-1", "WM-2", "DET-1", "SUR-1", "DIV-1"}
-    assert set(larger) == register | {"WM-2b", "REM-3"}
-    for claim in larger.values():
+    controls = {name for name in larger if name.startswith("NC-")}
+    assert set(larger) - controls == register | {"WM-2b", "REM-3"} and len(controls) == 6
+    for name in register:
+        claim = larger[name]
         # So that one check judges both, and an arm of several claims is run once.
         assert set(claim.runs) <= set(claim.larger)
         for arguments in claim.larger.values():
