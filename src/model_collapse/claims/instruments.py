@@ -184,7 +184,7 @@ def _counted(**settings: Any) -> dict[str, Any]:
 
 WALK = _numbers("replace", 20, 3, 2**15)
 
-TRAINED: dict[str, Any] = {"n": 128, "replicates": 10, "block": 8, "epochs": 12}
+TRAINED: dict[str, Any] = {"n": 128, "replicates": 20, "block": 8, "epochs": 12}
 """Of one whose beams find what a greedy choice misses: short rows, read often."""
 
 UNTRAINED: dict[str, Any] = {"steps": 1, "lr": 1e-12}
