@@ -83,18 +83,21 @@ def test_the_closed_form_of_mixing_is_asked_in_every_generation():
     assert not holds("IN-2", {"mix": table({("mean", ""): means})})
 
 
-def test_one_row_too_many_that_is_real_is_seen():
+def test_one_row_too_many_or_one_that_is_real_is_seen():
     def of(regime: str, extra: float = 0.0) -> pd.DataFrame:
         due = [1 / (t + 1) if regime in ("accumulate", "subsample") else instruments.SHARES[regime] for t in range(5)]
         frame = table({("mean", ""): np.zeros((5, 64))})
         share = np.where(frame["generation"] == 0, 1.0, np.array(due)[frame["generation"]] + extra)
-        return frame.assign(share_real=share)
+        times = {"accumulate": frame["generation"] + 1, "fixed": 1 + (frame["generation"] > 0)}.get(regime, 1)
+        return frame.assign(share_real=share, n_train=40 * times)
 
     regimes = named("IN-3").runs
     tables = {regime: of(regime) for regime in regimes}
     assert holds("IN-3", tables)
     for regime in regimes:
         assert not holds("IN-3", tables | {regime: of(regime, 1 / 40)}), regime
+        larger = tables[regime].assign(n_train=tables[regime]["n_train"] + (tables[regime]["generation"] == 3))
+        assert not holds("IN-3", tables | {regime: larger}), regime
 
 
 def test_intervals_that_are_too_short_or_too_long_are_seen(monkeypatch):
@@ -112,7 +115,7 @@ def test_intervals_that_are_too_short_or_too_long_are_seen(monkeypatch):
         assert not holds("IN-4", tables)
 
 
-def words(loss: float, block: float = 101.0) -> dict[str, pd.DataFrame]:
+def words(loss: float, block: float = 101.0, uniform: float = 1000.0) -> dict[str, pd.DataFrame]:
     noise = np.random.default_rng(4).normal(0, 0.01, (2, 16))
     values = {
         ("written_loss", ""): loss + noise,
@@ -120,13 +123,15 @@ def words(loss: float, block: float = 101.0) -> dict[str, pd.DataFrame]:
         ("perplexity", ""): 100 + noise,
         ("perplexity_block_mean", ""): block + noise,
     }
-    return {"own words": table(values)}
+    even = table({("perplexity", ""): uniform + 0 * noise}, {"vocabulary": 1000})
+    return {"own words": table(values), "uniform law": even}
 
 
 def test_words_are_as_likely_as_the_entropy_says_and_block_means_lie_above():
     assert holds("IN-5", words(4.0))
     assert not holds("IN-5", words(4.4)) and not holds("IN-5", words(3.6))
     assert not holds("IN-5", words(4.0, block=100.0))
+    assert not holds("IN-5", words(4.0, uniform=2 ** np.log(1000)))
 
 
 def test_an_arm_that_gains_nothing_breaks_the_order():
