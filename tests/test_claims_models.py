@@ -131,7 +131,7 @@ def refused(name: str, found: Tables) -> None:
 
 
 def test_every_claim_has_its_tables():
-    settled = {name for name, claim in claims.known().items() if claim.scale != "simulation"}
+    settled = {name for name, claim in claims.known().items() if claim.scale != "simulation" and name[:3] != "NC-"}
     assert set(TRUE) == settled - ELSEWHERE
     assert {name for name, claim in claims.known().items() if claim.scale == "gpu"} == FULL
     for name, curves in TRUE.items():
