@@ -166,7 +166,7 @@ CLAIMS = (
         id="XM-2",
         statement="one large model is best at first, several small ones that read each other later, ever more of them",
         source="Hodel & West 2025, arXiv:2512.15011",
-        measured="of one, two and four models: nats on real test text by which one leads all others in generation 0, or "
+        measured="of one, two and four models: nats on real test text by which one leads all in generation 0, or "
         "by which the best number of several leads it in the last, the smaller",
         band=(0, np.inf),
         reason="both in the published direction, and the best number never falls from generation to generation, set "
