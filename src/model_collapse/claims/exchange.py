@@ -166,8 +166,8 @@ CLAIMS = (
         id="XM-2",
         statement="one large model is best at first, several small ones that read each other later, ever more of them",
         source="Hodel & West 2025, arXiv:2512.15011",
-        measured="nats on real test text by which one model leads all others in generation 0, or by which the best "
-        "number of several leads it in the last, the smaller",
+        measured="of one, two and four models: nats on real test text by which one leads all in generation 0, or "
+        "by which the best number of several leads it in the last, the smaller",
         band=(0, np.inf),
         reason="both in the published direction, and the best number never falls from generation to generation, set "
         "before any run; that it never falls alone would hold as well if one model were always best",

@@ -98,6 +98,7 @@ CLAIMS = (
         band=(-float("inf"), 0.5),
         reason="less than half, as for the families that take seconds; set before these damages were computed, of runs "
         "that were recorded before",
+        # Recorded, these arms lie in three records; the chapter puts them together.
         runs=_networks(),
         check=kept_over_replaced,
         chapter="remedies",
