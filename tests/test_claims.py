@@ -136,8 +136,6 @@ def test_small_runs_need_nothing_from_outside(monkeypatch):
 
 def test_small_runs_are_shared():
     """An arm is one run for all claims that read it: verify makes fewer runs than the claims name."""
-    named = [run.run_id for claim in KNOWN.values() if claim.scale == "small" for run in arms(claim, 1).values()]
-    assert len(set(named)) <= 50 and len(named) - len(set(named)) > 30
     small = [claim for name, claim in KNOWN.items() if claim.scale == "small" and name not in CONTROLS]
     named = [run.run_id for claim in small for run in arms(claim, 1).values()]
     assert len(set(named)) <= 40 < 60 < len(named)
@@ -147,8 +145,7 @@ def test_runs_of_the_sources_size_are_of_the_models_that_need_a_gpu():
     larger = {name: claim for name, claim in KNOWN.items() if claim.larger and name not in CONTROLS}
     register = {"SH-2", "SH-4", "SH-4b", "SH-5a", "SH-5b", "SH-6", "SH-7", "SH-8", "SH-9", "SH-10", "ACC-4", "ACC-5"}
     register |= {"DEC-1", "MIX-4", "XM-2", "WM-1", "WM-2", "DET-1", "SUR-1", "DIV-1"}
-    controls = {name for name in larger if name.startswith("NC-")}
-    assert set(larger) - controls == register | {"WM-2b", "REM-3"} and len(controls) == 6
+    assert set(larger) == register | {"WM-2b", "REM-3"}
     for name in register:
         claim = larger[name]
         # So that one check judges both, and an arm of several claims is run once.
