@@ -90,6 +90,11 @@ def test_a_claim_says_which_collapse_it_is_about_and_whose_it_is(name: str):
         name not in NO_COLLAPSE | CONTROLS
     )
     linked = re.search(r"doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,5}", claim.source)
+    assert linked or claim.source.startswith(("derived", "after ", "the press: ", "control: "))
+    assert set(claim.definition) <= set(claims.DEFINITIONS) and bool(claim.definition) is (
+        name not in NO_COLLAPSE | CONTROLS
+    )
+    linked = re.search(r"doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,5}", claim.source)
     assert linked or claim.source.startswith(("derived", "after ", "control: ", "the press: "))
 
 
@@ -132,6 +137,8 @@ def test_small_runs_need_nothing_from_outside(monkeypatch):
 
 def test_small_runs_are_shared():
     """An arm is one run for all claims that read it: verify makes fewer runs than the claims name."""
+    named = [run.run_id for claim in KNOWN.values() if claim.scale == "small" for run in arms(claim, 1).values()]
+    assert len(set(named)) <= 50 and len(named) - len(set(named)) > 30
     small = [claim for name, claim in KNOWN.items() if claim.scale == "small" and name not in CONTROLS]
     named = [run.run_id for claim in small for run in arms(claim, 1).values()]
     assert len(set(named)) <= 40 < 60 < len(named)
