@@ -149,8 +149,8 @@ CLAIMS = (
         measured="share of sampled texts of 200 tokens with z > 4, green share 0.25, bias 2",
         band=(0.95, np.inf),
         reason="the register's 95 %, where surely less than 2 % of real texts are accused; set before any run. The six "
-        "planned seeds were finished after two had left it open. Invented text, which is all that `verify` has, leaves "
-        "little to choose and has too few texts as long as that to bound the share accused: there it stays open",
+        "planned seeds were finished after two had left it open. The invented corpus, which is all that "
+        "`verify` has, has too few real texts of that length to bound the share accused: there the claim stays open",
         runs=small("marked"),
         larger=large("marked"),
         recorded=("marks",),
