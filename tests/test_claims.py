@@ -71,7 +71,6 @@ def test_a_claim_says_what_a_reviewer_needs(name: str):
             else arguments
             for label, arguments in runs.items()
             if arguments.get("corpus") != "mnist" or paths.data()
-            if arguments.get("corpus") != "mnist"  # whose network reads no smaller pictures
         }
         assert all(run.seed == 7 for run in planned(here, 7).values())
 
@@ -86,11 +85,6 @@ CONTROLS = {name for name, claim in KNOWN.items() if claim.source.startswith("co
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_claim_says_which_collapse_it_is_about_and_whose_it_is(name: str):
     claim = KNOWN[name]
-    assert set(claim.definition) <= set(claims.DEFINITIONS) and bool(claim.definition) is (
-        name not in NO_COLLAPSE | CONTROLS
-    )
-    linked = re.search(r"doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,5}", claim.source)
-    assert linked or claim.source.startswith(("derived", "after ", "the press: ", "control: "))
     assert set(claim.definition) <= set(claims.DEFINITIONS) and bool(claim.definition) is (
         name not in NO_COLLAPSE | CONTROLS
     )
@@ -121,9 +115,6 @@ def test_claims_without_a_figure_are_known():
     """Tables or sentences show the first four and the instruments; nobody has run the next three; one is read."""
     without = {name for name, claim in KNOWN.items() if not claim.figure and not name.startswith("IN-")}
     assert without == {"ACC-3", "VER-3", "NC-how-much", "NC-other-ai", "SH-1", "SH-2b", "SH-3", "NOTWILD"}
-    """A table shows ACC-3 and VER-3; nobody has run the three others; one is read."""
-    without = {name for name, claim in KNOWN.items() if not claim.figure} - CONTROLS
-    assert without == {"ACC-3", "VER-3", "SH-1", "SH-2b", "SH-3", "NOTWILD"}
 
 
 def test_small_runs_need_nothing_from_outside(monkeypatch):
@@ -137,8 +128,6 @@ def test_small_runs_need_nothing_from_outside(monkeypatch):
 
 def test_small_runs_are_shared():
     """An arm is one run for all claims that read it: verify makes fewer runs than the claims name."""
-    named = [run.run_id for claim in KNOWN.values() if claim.scale == "small" for run in arms(claim, 1).values()]
-    assert len(set(named)) <= 50 and len(named) - len(set(named)) > 30
     small = [claim for name, claim in KNOWN.items() if claim.scale == "small" and name not in CONTROLS]
     named = [run.run_id for claim in small for run in arms(claim, 1).values()]
     assert len(set(named)) <= 40 < 60 < len(named)
