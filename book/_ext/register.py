@@ -55,7 +55,7 @@ class Claims(SphinxDirective):
             checked(claim, entry),
             "\n\n".join(recorded(claim)) or "none",
             costs(claim, entry),
-            where(claim, Path(self.env.srcdir)),
+            where(claim, Path(self.env.srcdir), self._shown(claim.figure)),
         )
         row = nodes.row(ids=[anchor(claim)], classes=[f"scale-{claim.scale}"])
         row += [nodes.entry("", *self.parse_text_to_nodes(text)) for text in cells]
@@ -65,6 +65,11 @@ class Claims(SphinxDirective):
             nodes.raw("", "</details>", format="html"),
         ]
         return row
+
+    def _shown(self, figure: str) -> bool:
+        """Whether a chapter of this build shows the figure: small profiles leave some out."""
+        app = self.env.app
+        return (Path(app.srcdir) / "_build" / "figures" / app.config.executed_profile / f"{figure}.json").is_file()
 
 
 class Verified(SphinxDirective):
@@ -169,10 +174,10 @@ def costs(claim: Claim, entry: dict[str, Any] | None) -> str:
     return f"{clock(price['seconds'])}, {device}{'' if price['measured'] else ', estimated'}"
 
 
-def where(claim: Claim, root: Path) -> str:
+def where(claim: Claim, root: Path, shown: bool) -> str:
     """Links to the figure, the chapter and the code of the check, and the command."""
     pages = {chapter.slug: f"notebooks/{chapter.path.stem}" for chapter in chapters.find(root)}
-    links = [f"{{numref}}`{claim.figure}`"] if claim.figure else []
+    links = [f"{{numref}}`{claim.figure}`"] if claim.figure and shown else []
     links.append(f"{{doc}}`/{pages.get(claim.chapter, f'book/{claim.chapter}')}`")
     file = Path(inspect.getsourcefile(claim.check) or "").relative_to(paths.PACKAGE.parents[1])
     line = inspect.getsourcelines(claim.check)[1]

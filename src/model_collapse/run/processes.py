@@ -21,8 +21,17 @@ def pool(workers: int) -> Iterator[Executor | None]:
     if workers <= 1:
         yield None
         return
+    with elsewhere(workers) as executor:
+        yield executor
+
+
+@contextmanager
+def elsewhere(workers: int, tasks: int | None = None) -> Iterator[Executor]:
+    """A pool of fresh processes, also of one; `tasks`: a process is replaced after so many pieces of work."""
     others = set(active_children())
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow, initargs=(os.getpid(),)) as executor:
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_follow, initargs=(os.getpid(),), max_tasks_per_child=tasks
+    ) as executor:
         try:
             yield executor
         except BaseException:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from model_collapse import claims, record, stats
 from model_collapse import verify as verifying
-from model_collapse.run.processes import lost_workers
+from model_collapse.run.processes import elsewhere, lost_workers
 
 LEAST, LARGEST = 10, 1000
 """Seeds that every claim is judged from at least, and at most."""
@@ -39,7 +38,7 @@ def alarms(
     counts = {name: min(max(int(seconds / cost), LEAST), LARGEST) for name, cost in costs.items()}
     tasks = {seed: [n for n in chosen if seed - 2 < counts[n]] for seed in range(2, 2 + max(counts.values()))}
     entries: dict[str, list[tuple[int, Any]]] = {name: [] for name in chosen}
-    with ProcessPoolExecutor(jobs or verifying.cores(), get_context("spawn")) as executor, lost_workers():
+    with elsewhere(jobs or verifying.cores()) as executor, lost_workers():
         futures = {executor.submit(_judged, ids, seed): seed for seed, ids in tasks.items()}
         for done, future in enumerate(as_completed(futures), 1):
             for entry in future.result():

@@ -13,15 +13,14 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from model_collapse import record
 from model_collapse import verify as verifying
-from model_collapse.run.processes import lost_workers
+from model_collapse.run.processes import elsewhere, lost_workers
 from model_collapse.verify import faults
 from model_collapse.verify.faults import Fault
 
@@ -54,7 +53,7 @@ def sabotage(
         if progress:
             progress(f"{len(wanted)} claims without a fault, {took:.0f} s")
         stands = {e["id"]: e["verdict"] for e in baseline["claims"]}
-        with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as executor, lost_workers():
+        with elsewhere(jobs, tasks=1) as executor, lost_workers():
             # The longest first; a fresh process each, so that nothing that a fault has changed is left behind.
             order = sorted(chosen, key=lambda one: -len(one.claims))
             futures = {executor.submit(_through, one.name, seed, baseline): one for one in order}
