@@ -64,7 +64,8 @@ def _rows(generations: np.ndarray, values: Mapping[str, np.ndarray]) -> pd.DataF
 def _helped_and_alike(tables: Tables) -> Estimate:
     """What an exchange adds to `learned`, and what it takes from `apart`, at the last generation: the smaller.
 
-    A chain in which a model has lost all that both knew has no divergence, and is left out of `apart`.
+    A chain in which a model has lost all that both knew has no divergence, and is left out of `apart`. No interval unless
+    generation 0 knows nothing of what is said to be lacking.
     """
     own, mixed = concepts(tables["own"]), concepts(tables["exchange"])
     last = int(own["generation"].max())
@@ -73,7 +74,8 @@ def _helped_and_alike(tables: Tables) -> Estimate:
     for metric, more, less in pairs:
         with_it, without = (stats.per_replicate(table, metric, last).dropna() for table in (more, less))
         found.append(stats.paired(with_it, without, level(2)))
-    return lowest(found)
+    lacking = all((stats.per_replicate(table, "learned", 0) == 0).all() for table in (own, mixed))
+    return lowest(found) if lacking else unsettled(lowest(found))
 
 
 def best(tables: Tables) -> list[int]:
