@@ -64,8 +64,8 @@ def _rows(generations: np.ndarray, values: Mapping[str, np.ndarray]) -> pd.DataF
 def _helped_and_alike(tables: Tables) -> Estimate:
     """What an exchange adds to `learned`, and what it takes from `apart`, at the last generation: the smaller.
 
-    A chain in which a model has lost all that both knew has no divergence, and is left out of `apart`. No interval unless
-    generation 0 knows nothing of what is said to be lacking.
+    A chain in which a model has lost all that both knew has no divergence, and is left out of `apart`. No interval
+    unless generation 0 knows nothing of what is said to be lacking.
     """
     own, mixed = concepts(tables["own"]), concepts(tables["exchange"])
     last = int(own["generation"].max())
