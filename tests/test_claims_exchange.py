@@ -54,6 +54,15 @@ def test_what_helps_and_makes_alike_is_told_from_what_does_not(changes):
     assert not holds("XM-1", run("XM-1", "exchange", **changes))
 
 
+def test_a_chain_that_has_lost_all_that_both_knew_does_not_unsettle_the_others():
+    tables = official("XM-1")
+    own = tables["own"]
+    common = own["item"].astype(str).isin([f"model 1/{rank}" for rank in range(3, 21, 3)])
+    lost = common & (own["metric"] == "share") & (own["replicate"] == 0) & (own["generation"] == 20)
+    assert lost.sum() == 6
+    assert holds("XM-1", tables | {"own": own.assign(value=own["value"].mask(lost, 0.0))})
+
+
 def test_an_exchange_with_oneself_keeps_no_more_than_oneself():
     """Nor does one in which all data are swapped: two chains that have changed their names."""
     assert not holds("XM-3", run("XM-3", "exchange", reads="own"))

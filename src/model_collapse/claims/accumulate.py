@@ -25,9 +25,9 @@ _LABELS: Mapping[str, Any] = {
 }
 
 _RISKS: Mapping[str, Mapping[str, Any]] = {
-    "gaussian": {"n": 100, "replicates": 512, "metrics": ["w2_squared"]},
-    "kde": {"n": 50, "replicates": 128, "metrics": ["kl_density"], "settings": {"family.bandwidth": 0.25}},
-    "regression": {"n": 60, "replicates": 256, "metrics": ["test_error"]},
+    "gaussian": {"n": 100, "replicates": 1024, "metrics": ["w2_squared"]},
+    "kde": {"n": 50, "replicates": 256, "metrics": ["kl_density"], "settings": {"family.bandwidth": 0.25}},
+    "regression": {"n": 60, "replicates": 512, "metrics": ["test_error"]},
 }
 _REGIMES = ("accumulate", "subsample", "replace")
 

@@ -173,7 +173,7 @@ def _breeds(n: int, replicates: int) -> dict[str, Any]:
     return {"family": "breeds", **sizes, "metrics": metrics}
 
 
-ENDS = _chain(10, 200, 20_480, 200, metrics=["share", "support"], settings={"symbols": 5})
+ENDS = _chain(10, 200, 43_008, 200, metrics=["share", "support"], settings={"symbols": 5})
 SIZES = {M: _chain(M, M // 2, 16_384, max(M // 10, 1), metrics=["heterozygosity"]) for M in (10, 20, 50)}
 EARLY = _chain(50, 100, 6144, 10, metrics=["share"])
 COUNTS = {
@@ -212,7 +212,7 @@ CLAIMS = (
         band=(-0.02, 0.02),
         target=0,
         reason="three standard errors of the commonest symbol over 5,500 chains; at the level of the interval over all "
-        "symbols 20,480 chains are needed to stay inside",
+        "symbols, and for a verdict that chance does not turn, 43,008 are needed",
         runs={"ends": ENDS},
         check=fixation,
         chapter="discrete",

@@ -62,16 +62,20 @@ def _rows(generations: np.ndarray, values: Mapping[str, np.ndarray]) -> pd.DataF
 
 
 def _helped_and_alike(tables: Tables) -> Estimate:
-    """What an exchange adds to `learned`, and what it takes from `apart`, at the last generation: the smaller."""
+    """What an exchange adds to `learned`, and what it takes from `apart`, at the last generation: the smaller.
+
+    A chain in which a model has lost all that both knew has no divergence, and is left out of `apart`. No interval
+    unless generation 0 knows nothing of what is said to be lacking.
+    """
     own, mixed = concepts(tables["own"]), concepts(tables["exchange"])
     last = int(own["generation"].max())
     pairs = (("learned", mixed, own), ("apart", own, mixed))
-    return lowest(
-        [
-            stats.paired(stats.per_replicate(more, metric, last), stats.per_replicate(less, metric, last), level(2))
-            for metric, more, less in pairs
-        ]
-    )
+    found = []
+    for metric, more, less in pairs:
+        with_it, without = (stats.per_replicate(table, metric, last).dropna() for table in (more, less))
+        found.append(stats.paired(with_it, without, level(2)))
+    lacking = all((stats.per_replicate(table, "learned", 0) == 0).all() for table in (own, mixed))
+    return lowest(found) if lacking else unsettled(lowest(found))
 
 
 def best(tables: Tables) -> list[int]:

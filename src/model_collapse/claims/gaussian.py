@@ -197,10 +197,10 @@ CLAIMS = (
         measured="mean of mu² over n / M, unbiased fits, n = M / 4 and M / 2",
         band=(0.9, 1.1),
         target=1,
-        reason="10 %, twice the half-width at 16,384 chains; the mle falls short by 21 % at M / 2",
+        reason="10 %, twice the half-width at 25,600 chains; the mle falls short by 21 % at M / 2",
         runs={
             f"M = {M}": _run(
-                estimator="unbiased", n=M, generations=M // 2 - 1, every=M // 4 - 1, replicates=16384, metrics=["mean"]
+                estimator="unbiased", n=M, generations=M // 2 - 1, every=M // 4 - 1, replicates=25600, metrics=["mean"]
             )
             for M in (20, 100)
         },
@@ -219,7 +219,7 @@ CLAIMS = (
         reason="5 % for n / M up to 0.2; the next order is about -2 % there",
         runs={
             "M = 100": _run(
-                estimator="unbiased", n=100, generations=19, every=9, replicates=32768, metrics=["w2_squared"]
+                estimator="unbiased", n=100, generations=19, every=9, replicates=53248, metrics=["w2_squared"]
             )
         },
         check=first_order_distance,

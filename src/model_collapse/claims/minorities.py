@@ -132,7 +132,7 @@ TEN = {
     "n": 50,
     "generations": 15,
     "every": 15,
-    "replicates": 40_960,
+    "replicates": 86_016,
     "metrics": ("share",),
     "settings": {"family.symbols": 10, "family.zipf": 1.5},
 }
@@ -142,7 +142,7 @@ WEIGHED = {
     **TEN,
     "generations": 20,
     "every": 5,
-    "replicates": 24_576,
+    "replicates": 53_248,
     "settings": {**TEN["settings"], "family.sampling": "draw", "reweigh.majority": 6},  # type: ignore[dict-item]
 }
 

@@ -151,7 +151,7 @@ CLAIMS = (
         band=(-0.02, 0.02),
         reason="two hundredths of an exponent",
         runs={
-            f"beta = {beta:g}, T = {T}": _run(T, beta, 0, 256, symbols=10**6)
+            f"beta = {beta:g}, T = {T}": _run(T, beta, 0, 640, symbols=10**6)
             for beta in EXPONENTS
             for T in (100, 400, 1600, 6400)
         },
