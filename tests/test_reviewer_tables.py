@@ -74,14 +74,17 @@ def test_false_alarms_are_counted(reviewer):
 
 
 def test_power_has_a_table_for_each_kind(reviewer):
-    common = {"measured": "a_ratio", "verdict": "reproduced"}
+    common = {"measured": "a_ratio", "verdict": "reproduced", "level": 0.9999}
     claims = [
         {"id": "A-1", "estimate": 1.01, "low": 0.98, "high": 1.04, "band": [0.9, 1.1], "target": 1, **common},
         {"id": "A-2", "estimate": 0.5, "low": 0.3, "high": 0.7, "band": [0, None], "target": None, **common},
         {"id": "A-3", "estimate": None, "low": None, "high": None, "band": [0, None], "target": None, **common},
     ]
     text = reviewer.Powers.table({"made": MADE, "claims": claims})
-    assert "| A-1 | a\\_ratio | 1 | 0.07 | 0.1 | 0.01 |" in text and "| A-2 | a\\_ratio | 0 | 0.2 | 0.4 | 0.5 |" in text
+    assert (
+        "| A-1 | a\\_ratio | 1 | 0.07 | 0.1 | 0.01 | below 0.0001 |" in text
+        and "| A-2 | a\\_ratio | 0 | 0.2 | 0.4 | 0.5 | below 0.0001 |" in text
+    )
     assert "A-3" not in text and text.endswith(END)
 
 

@@ -121,7 +121,15 @@ def test_an_alarm_is_a_verdict_that_fell_or_an_interval_that_missed():
 
 
 def _entry(estimate, low, high, band, target=None):
-    return {"id": "X-1", "estimate": estimate, "low": low, "high": high, "band": band, "target": target}
+    return {
+        "id": "X-1",
+        "estimate": estimate,
+        "low": low,
+        "high": high,
+        "band": band,
+        "target": target,
+        "level": 0.9999,
+    }
 
 
 @pytest.mark.parametrize(
@@ -144,8 +152,19 @@ def test_power_is_what_simulation_says():
     rng, w = np.random.default_rng(0), 0.03
     error = rng.normal(0, w / 3.8906, 200_000)
     found = power.of(_entry(1.0, 1 - w, 1 + w, [0.9, 1.1], 1))
+    assert found.falls < 1e-10
     for off, rate in ((found.even, 0.5), (found.sure, 1.0)):
         assert np.mean(1 + off + error + w >= 1.1) == pytest.approx(rate, abs=0.005)
     found = power.of(_entry(1.0, 1 - w, 1 + w, [0, None]))
     for effect, rate in ((found.even, 0.5), (found.sure, 1.0)):
         assert np.mean(effect + error - w > 0) == pytest.approx(rate, abs=0.005)
+
+
+def test_the_chance_to_fall_is_what_simulation_says():
+    """A band that leaves little room: 200,000 estimates about the target, to four standard errors."""
+    rng, w = np.random.default_rng(1), 0.06
+    estimate = 1 + rng.normal(0, w / 3.8906, 200_000)
+    fell = np.mean((estimate - w <= 0.92) | (estimate + w >= 1.1))
+    found = power.of(_entry(1.02, 1.02 - w, 1.02 + w, [0.92, 1.1], 1))
+    assert found.falls == pytest.approx(fell, abs=4 * np.sqrt(fell / 200_000))
+    assert power.of(_entry(1.0, 1.0, 1.0, [0.92, None])).falls == 0

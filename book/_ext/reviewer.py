@@ -103,12 +103,17 @@ class Powers(Recorded):
         lines: list[str] = []
         for kind, first in (("deviation", "should be"), ("effect", "has to pass")):
             rows = [
-                (one.id, _text(measured[one.id]), *(f"{x:.3g}" for x in (one.target, one.even, one.sure, one.found)))
+                (
+                    one.id,
+                    _text(measured[one.id]),
+                    *(f"{x:.3g}" for x in (one.target, one.even, one.sure, one.found)),
+                    f"{one.falls:.1g}" if one.falls >= 1e-4 else "below 0.0001",
+                )
                 for one in power(record)
                 if one.kind == kind
             ]
             found = "found, off it by" if kind == "deviation" else "found, beyond it by"
-            names = ("claim", "measured", first, "noticed with even odds", "noticed surely", found)
+            names = ("claim", "measured", first, "noticed with even odds", "noticed surely", found, "falls by chance")
             lines += [*_table(names, rows), ""]
         return "\n".join([*lines, _made(record)])
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from scipy.stats import norm
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Power:
           from which the interval just touches the end of the band
     sure  the same with a chance of 99.99 %
     found what was found: distance of the estimate from `target`
+    falls chance that the claim falls from another seed though nothing is wrong: the true value is `target`, or for an
+          effect what was found. An interval of level c has w = z s with z the normal quantile of (1 + c) / 2, so that
+          it is Phi(-(b - w) / s) at either end. Student's z is wider for few chains: then it is too large a guess
 
     With a band of T - a to T + b the claim stands for estimates in T - a + w to T + b - w, so that a true value T + x
     is noticed with even odds from x = b - w on (upwards; downwards a - w), and with 99.995 % at the end of the band
@@ -40,6 +43,7 @@ class Power:
     even: float
     sure: float
     found: float
+    falls: float
 
 
 def power(found: Mapping[str, Any]) -> list[Power]:
@@ -55,10 +59,18 @@ def of(entry: Mapping[str, Any]) -> Power:
     """The power of one claim, from its entry in a verification."""
     value, (first, last) = entry["estimate"], entry["band"]
     below, above = value - entry["low"], entry["high"] - value
+    z = float(norm.ppf((1 + entry["level"]) / 2))
+
+    def falls(room: float, half: float) -> float:
+        if half == 0:
+            return float(room <= 0)
+        return float(norm.sf(z * (room - half) / half))
+
     if first is not None and last is not None:
         target = value if entry.get("target") is None else entry["target"]
         down, up = (target - first, below), (last - target, above)
         room, half = min(down, up, key=lambda side: side[0] - side[1])
-        return Power(entry["id"], "deviation", target, max(room - half, 0.0), room, abs(value - target))
-    end, half = (last, above) if first is None else (first, below)
-    return Power(entry["id"], "effect", end, half, 2 * half, float(np.abs(value - end)))
+        chance = min(falls(*down) + falls(*up), 1.0)
+        return Power(entry["id"], "deviation", target, max(room - half, 0.0), room, abs(value - target), chance)
+    end, half, beyond = (last, above, last - value) if first is None else (first, below, value - first)
+    return Power(entry["id"], "effect", end, half, 2 * half, beyond, falls(beyond, half))
