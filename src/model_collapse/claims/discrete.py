@@ -169,7 +169,7 @@ def _chain(n: int, generations: int, replicates: int, every: int = 1, regime: st
 
 def _breeds(n: int, replicates: int) -> dict[str, Any]:
     metrics = ["breeds_left", "within_deviation"]
-    sizes = {"n": n, "generations": 12 * n, "replicates": replicates, "every": n // 10}
+    sizes = {"n": n, "generations": 24 * n, "replicates": replicates, "every": n // 10}
     return {"family": "breeds", **sizes, "metrics": metrics}
 
 

@@ -61,7 +61,7 @@ CLAIMS = (
                 "family": "gmm",
                 "n": 1000,
                 "generations": LATE,
-                "replicates": 64,
+                "replicates": 128,
                 "metrics": ["l2", "component_sd"],
                 "every": EARLY,
             }
