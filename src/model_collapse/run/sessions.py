@@ -59,8 +59,8 @@ class Clock:
     def session(self) -> Session:
         """This one, as far as it is."""
         return {
-            "started_at": self.started.isoformat(timespec="seconds"),
-            "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "started_at": self.started.isoformat(timespec="milliseconds"),
+            "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "seconds": round(time.monotonic() - self.begun, 1),
             "peak_memory_gb": _peak(),
         }
