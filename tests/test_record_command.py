@@ -396,3 +396,18 @@ def test_a_record_is_never_written_over_its_own_run(runs: Path, tmp_path: Path, 
     for arguments in ([], ["--add", str(runs)]):
         assert cli.main(["record", *arguments, "--out", str(tmp_path / "none")]) == 2
         assert capsys.readouterr().err == f"model-collapse: --out {tmp_path / 'none'}: must be a folder that exists\n"
+
+
+@pytest.mark.parametrize("label", ["two\nlines", "<script>alert(1)</script>", "{include} `x`", "x" * 301])
+def test_a_label_that_is_markup_is_refused(sent: Path, tmp_path: Path, label: str):
+    """It is shown on pages, and a record may come from anywhere."""
+    copy = shutil.copytree(sent, tmp_path / "copy")
+    manifest = json.loads((copy / "theirs.json").read_text())
+    (copy / "theirs.json").write_text(json.dumps(manifest | {"label": label}))
+    with pytest.raises(InputError, match="is damaged, or no manifest"):
+        records.read("theirs", copy)
+
+
+def test_names_of_other_files_are_no_records(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("verify-small", "alarms", "sabotage", "bench"):
+        refused(capsys, ["record", str(runs / "numbers.parquet"), "--name", name, "--out", str(tmp_path)], name)

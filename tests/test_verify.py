@@ -192,3 +192,11 @@ def test_codecheck_is_in_step_with_the_register():
     assert config["paper"]["authors"][0] == {"name": "Ilia Shumailov"}
     said = "\n".join(entry["comment"] for entry in config["manifest"])
     assert all(f"\n{claim.id}: " in said for claim in claims.known().values() if claim.scale != "review")
+
+
+def test_a_claim_without_a_baseline_is_said_to_have_none(found, capsys):
+    """What was never recorded cannot fall: silence would look like a check."""
+    verify.report(found, {})
+    assert f"{len(QUICK)} of them were never recorded at this scale" in capsys.readouterr().out
+    verify.report(found, {"simulation": found})
+    assert "never recorded" not in capsys.readouterr().out

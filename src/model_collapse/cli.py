@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _complain(f"not enough memory ({error}); ask for fewer rows or replicates", 3)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command with --resume continues", 130)
+        return _complain("interrupted; the same command continues, of a chain with --resume", 130)
 
 
 def _complain(error: object, status: int) -> int:

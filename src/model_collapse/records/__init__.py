@@ -151,7 +151,9 @@ def keep(
     """
     folder = where(folder)
     if not manifest.NAME.fullmatch(name):
-        raise InputError(f"recorded run {name}: lower-case letters, digits and hyphens")
+        raise InputError(
+            f"recorded run {name}: lower-case letters, digits and hyphens, and no name of another file there"
+        )
     if len({arm["run_id"] for arm in arms.values()}) < len(arms):
         raise InputError(f"recorded run {name}: two arms are the same run")
     kept = {

@@ -51,7 +51,11 @@ FIELDS = {
 }
 """What a manifest says. What is not known is null; further entries count what was trained and written."""
 
-NAME = re.compile(r"[a-z][a-z0-9-]*")
+NAME = re.compile(r"(?!verify-)(?!(?:sabotage|alarms|bench)\b)[a-z][a-z0-9-]*")
+"""Names that other files of records/ have are no record's."""
+
+_LABEL = re.compile(r"[^\n\r<>{}`\[\]\\]{1,300}")
+"""One line without markup: it is shown on pages, and a record may come from anywhere."""
 
 LARGEST = 2**20
 """Bytes of a manifest at most, so that a foreign file is not read whole to find that out."""
@@ -107,11 +111,11 @@ def read(file: Path, name: str) -> dict[str, Any]:
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
         arms = [(str(arm["run_id"]), arm["run"]) for arm in about["arms"].values()]
-        well = about["name"] == name and isinstance(about["label"], str) and isinstance(about["schema"], str)
+        well = about["name"] == name and bool(_LABEL.fullmatch(about["label"])) and isinstance(about["schema"], str)
         well &= all(isinstance(run, dict) for _, run in arms) and f"{name}.parquet" in about["files"]
         well &= all(isinstance(total, str) for total in about["files"].values())
         version = about.get("format", 1)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged from None
     if not well or not isinstance(version, int):
         raise damaged

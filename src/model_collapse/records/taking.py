@@ -48,7 +48,10 @@ def add(place: Path, folder: Path | None = None) -> list[records.Recorded]:
         names = records.names(there)
         if not names:
             raise InputError(f"{place}: no record in it, NAME.json and NAME.parquet")
-        found = [records.read(name, there) for name in names]
+        try:
+            found = [records.read(name, there) for name in names]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{place}: a manifest in it is damaged ({type(error).__name__}: {error})") from None
         for recorded in found:
             if recorded.about["format"] != manifest.FORMAT:
                 raise InputError(f"recorded run {recorded.name}: its manifest is of an earlier format; record it again")

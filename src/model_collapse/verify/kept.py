@@ -13,6 +13,8 @@ from model_collapse.errors import InputError
 STOOD = ("reproduced", "reproduced_small")
 """Verdicts of a claim that stands."""
 
+_NUMBERS = ("estimate", "low", "high", "seconds")
+
 _VERDICTS = (*STOOD, "not_reproduced", "not_run")
 
 
@@ -23,13 +25,14 @@ def read(file: Path) -> dict[str, Any]:
         for entry in found["claims"]:
             if not isinstance(entry["id"], str) or entry["verdict"] not in _VERDICTS:
                 raise ValueError
-            entry["estimate"], entry["low"], entry["high"]
-        int(found["seed"]), dict(found["made"])
+            if not all(entry[key] is None or isinstance(entry[key], int | float) for key in _NUMBERS):
+                raise ValueError
+        int(found["seed"]), dict(found["made"]), dict(found["made"].get("versions", {}))
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{file} is a folder; name a file that `model-collapse verify --json` wrote") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{file}: damaged, or not written by `model-collapse verify --json`") from None
     return found
 

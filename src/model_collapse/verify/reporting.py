@@ -30,10 +30,19 @@ def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *
     print(", ".join(f"{count} {WORDS[verdict]}" for verdict, count in counts.items() if count))
     if counts["not_run"] and not every:
         print("model-collapse claims lists what was not run, with its command and cost")
+    if unknown := without_baseline(found, earlier):
+        print(f"{unknown} of them were never recorded at this scale: the exit status does not cover them")
     fell = fallen(found, earlier)
     for name in fell:
         print(f"{name} stood when it was last recorded, and does not now")
     return 1 if fell else 0
+
+
+def without_baseline(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many of the claims that were run no earlier verification of their scale knows."""
+    ran = [(found["scale"] or e["scale"], e["id"]) for e in found["claims"] if e["verdict"] != "not_run"]
+    known = {(scale, e["id"]) for scale, old in earlier.items() for e in old["claims"] if e["verdict"] != "not_run"}
+    return sum(one not in known for one in ran)
 
 
 def line(entry: Mapping[str, Any]) -> str:
