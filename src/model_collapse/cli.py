@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import re
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from model_collapse.errors import InputError, OutsideError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class _Parser(argparse.ArgumentParser):
@@ -182,7 +185,7 @@ def _jobs(text: str | None) -> int | None:
 
 
 def _chain(chosen: argparse.Namespace) -> int:
-    from model_collapse import card, run
+    from model_collapse import card, record, run
 
     jobs = _jobs(chosen.jobs)
     planned = run.plan(
@@ -211,22 +214,27 @@ def _chain(chosen: argparse.Namespace) -> int:
         raise InputError("--keep-models: needs --out, beside which they are left")
     if chosen.keep_models and out is not None and out.exists() and not run.kept_models(out).exists():
         raise InputError(f"--keep-models: {out} is finished and its models were dropped; name another --out")
-    table, _ = run.execute(
-        planned, out, resume=chosen.resume, jobs=jobs, keep_models=chosen.keep_models, progress=run.on_stderr
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        file = out or Path(scratch) / "run.parquet"
+        run.execute_all(
+            {file: planned},
+            resume=chosen.resume or out is None,
+            jobs=jobs,
+            keep_models=chosen.keep_models,
+            progress=run.on_stderr,
+        )
+        summary = summarise(record.load(file))
     about = card.write(out) if out else None
     if out and (lost := card.lost(out)):
         print(f"model-collapse: {lost} is gone; remove {out} and run the same command to have both", file=sys.stderr)
-    summary = summarise(table)
     if chosen.json:
         # JSON has no nan and no infinity: the spread of one replicate, the logarithm of a zero variance are null.
-        finite = summary.astype(object).where(~summary.isin([np.inf, -np.inf]) & summary.notna(), None)
-        described = {"run_id": planned.run_id, "out": chosen.out, "summary": finite.to_dict("records")}
+        finite = [{key: None if _infinite(value) else value for key, value in row.items()} for row in summary]
+        described = {"run_id": planned.run_id, "out": chosen.out, "summary": finite}
         print(json.dumps(described, allow_nan=False))
     else:
         # Histograms are for figures.
-        summary = summary[~summary["item"].str.contains("(?:^|/)bin ")]
-        print(summary.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+        print(_aligned([row for row in summary if not re.search("(?:^|/)bin ", row["item"])]))
         if out:
             print(f"run {planned.run_id} in {out}" + (f", data card in {about}" if about else ""))
     return 0
@@ -278,11 +286,48 @@ def _count(runs: Sequence[str]) -> str:
     return f"{len(runs)} run{'s' * (len(runs) != 1)}"
 
 
-def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over replicates, by generation, metric and item."""
-    keys = ["generation", "metric", "item"]
-    values = table.astype({"metric": str, "item": str}).groupby(keys, sort=False)["value"]
-    return values.agg(mean="mean", sd="std", replicates="count").reset_index()
+def summarise(table: pa.Table) -> list[dict[str, Any]]:
+    """Mean and standard deviation over replicates, by generation, metric and item; nan counts as no value."""
+    import numpy as np
+
+    # Through DLPack: `to_numpy` would load pandas.
+    generations, metrics, items, values = (
+        table[name].combine_chunks() for name in ("generation", "metric", "item", "value")
+    )
+    keys = np.stack([np.from_dlpack(codes) for codes in (generations, metrics.indices, items.indices)])
+    kinds, first, group = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    value = np.from_dlpack(values)
+    known = ~np.isnan(value)
+    value, member = value[known], group.ravel()[known]
+    count = np.bincount(member, minlength=len(first))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(member, value, len(first)) / count
+        spread = np.sqrt(np.bincount(member, (value - mean[member]) ** 2, len(first)) / (count - 1))
+    metric_names, item_names = metrics.dictionary.to_pylist(), items.dictionary.to_pylist()
+    return [
+        {
+            "generation": int(kinds[0, i]),
+            "metric": metric_names[kinds[1, i]],
+            "item": item_names[kinds[2, i]],
+            "mean": float(mean[i]),
+            "sd": float(spread[i]) if count[i] > 1 else math.nan,
+            "replicates": int(count[i]),
+        }
+        for i in np.argsort(first)
+    ]
+
+
+def _infinite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _aligned(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of the summary in columns, right-aligned, under their names."""
+    names = ["generation", "metric", "item", "mean", "sd", "replicates"]
+    cells = [[f"{x:.5g}" if isinstance(x, float) else str(x) for x in map(row.get, names)] for row in rows]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    lines = (" ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (names, *cells))
+    return "\n".join(lines)
 
 
 def _list(chosen: argparse.Namespace) -> int:

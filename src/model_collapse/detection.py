@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy.special import expit
+import scipy
 
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.loop import Reference
 from model_collapse.metrics.text import grams
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST = 512
 """Rows of each kind that a classifier is trained on, at most."""
@@ -47,7 +49,7 @@ class Classifier:
 
     def chance_real(self, score: np.ndarray) -> np.ndarray:
         """P(real | row) from its score."""
-        return expit(-score)
+        return scipy.special.expit(-score)
 
     def threshold(self, false_alarms: float) -> float:
         """The score that at most this share of the held-out real rows exceeds, of either kind."""
@@ -131,6 +133,7 @@ def roc(
 
     weights  of the real and of the written scores, where each stands for a share of rows
     """
+    import pandas as pd
     from sklearn.metrics import roc_auc_score, roc_curve
 
     score, truth = np.concatenate([real, written]), np.repeat([0, 1], [len(real), len(written)])

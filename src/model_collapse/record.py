@@ -14,22 +14,24 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model_collapse import paths
 from model_collapse.errors import InputError, OutsideError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = "1"
 """Version of the two tables. COLUMNS and TEXT_COLUMNS are what outsiders read; they change only with it.
@@ -219,15 +221,39 @@ def table(run: Run, columns: Mapping[str, Any]) -> pa.Table:
         if name in constant:
             arrays[name] = repeated(constant[name], count)
         elif name == "seed":
-            arrays[name] = pa.array(np.full(count, run.seed, np.int64))
+            arrays[name] = column(np.full(count, run.seed, np.int64))
         else:
             arrays[name] = columns[name]
-    return pa.table(arrays)
+    return pa.Table.from_arrays(list(arrays.values()), list(arrays))
+
+
+# `pa.array` and `pq.read_table` load pandas, which takes longer than many a run; what is used here does not.
+
+
+def column(x: np.ndarray) -> pa.Array:
+    """A column of numbers from an array (n,), without a copy where it is contiguous."""
+    return pa.Array.from_buffers(pa.from_numpy_dtype(x.dtype), len(x), [None, pa.py_buffer(np.ascontiguousarray(x))])
+
+
+def labels(names: Sequence[str], times: int = 1) -> pa.DictionaryArray:
+    """A text column, dictionary-encoded: each of the names `times` times over."""
+    known = sorted(set(names))
+    codes = np.repeat(np.array([known.index(name) for name in names], np.int32), times)
+    encoded = [name.encode() for name in known]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.DictionaryArray.from_arrays(column(codes), pa.Array.from_buffers(pa.string(), len(known), buffers))
 
 
 def repeated(text: str, count: int) -> pa.DictionaryArray:
     """A text column that says the same in every row."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text]))
+    return labels([text], count)
+
+
+def read_parquet(file: Path) -> pa.Table:
+    """A whole parquet file as it is."""
+    with pq.ParquetFile(file) as content:
+        return content.read()
 
 
 def write_table(out: Path, content: pa.Table, about: Mapping[str, Any]) -> None:
@@ -239,27 +265,42 @@ def write_table(out: Path, content: pa.Table, about: Mapping[str, Any]) -> None:
 
 def read(file: Path | str) -> pd.DataFrame:
     """A tidy table, or a table of texts, as a data frame; its provenance is in `.attrs`."""
-    content = _open(Path(file))
+    content = load(Path(file))
     frame = content.to_pandas()
-    frame.attrs = about(Path(file))
+    frame.attrs = _about(content.schema, Path(file))
     return frame
 
 
+def load(file: Path) -> pa.Table:
+    """As `read`, but as an Arrow table."""
+    with _readable(file):
+        content = read_parquet(file)
+    _about(content.schema, file)
+    return content
+
+
 def about(file: Path) -> dict[str, Any]:
-    """The provenance in a file's metadata."""
-    return json.loads(_open(file).schema.metadata.get(b"model_collapse", b"{}"))
+    """The provenance in a file's metadata. Only the end of the file is read."""
+    with _readable(file):
+        schema = pq.read_schema(file)
+    return _about(schema, file)
 
 
-def _open(file: Path) -> pa.Table:
+def _about(schema: pa.Schema, file: Path) -> dict[str, Any]:
+    described = (schema.metadata or {}).get(b"model_collapse")
+    if not described:
+        raise InputError(f"{file}: parquet, but not written by model-collapse")
+    return json.loads(described)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
     try:
-        content = pq.read_table(file)
+        yield
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{file}: not a readable parquet file ({str(error).splitlines()[0]})") from None
-    if not (content.schema.metadata or {}).get(b"model_collapse"):
-        raise InputError(f"{file}: parquet, but not written by model-collapse")
-    return content
 
 
 def written_file(out: Path, kind: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def mean(values: Sequence[float] | np.ndarray | pd.Series, level: float = 0.95) 
     x = np.asarray(values, float)
     if len(x) < 2:
         return Estimate(float(x.mean()) if len(x) else np.nan, np.nan, np.nan, len(x), level)
-    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    half = scipy.stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
     return Estimate(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x), level)
 
 
@@ -43,7 +43,7 @@ def median(values: Sequence[float] | np.ndarray | pd.Series, level: float = 0.95
     """Median with the distribution-free interval between two order statistics (binomial ranks)."""
     x = np.sort(np.asarray(values, float))
     n = len(x)
-    k = int(stats.binom.ppf((1 - level) / 2, n, 0.5))
+    k = int(scipy.stats.binom.ppf((1 - level) / 2, n, 0.5))
     inside = k > 0
     low, high = (x[k - 1], x[n - k]) if inside else (np.nan, np.nan)
     return Estimate(float(np.median(x)), float(low), float(high), n, level)
@@ -54,8 +54,8 @@ def proportion(events: Sequence[bool] | np.ndarray | pd.Series, level: float = 0
     x = np.asarray(events, bool)
     n, k = len(x), int(x.sum())
     tail = (1 - level) / 2
-    low = stats.beta.ppf(tail, k, n - k + 1) if k else 0.0
-    high = stats.beta.isf(tail, k + 1, n - k) if k < n else 1.0
+    low = scipy.stats.beta.ppf(tail, k, n - k + 1) if k else 0.0
+    high = scipy.stats.beta.isf(tail, k + 1, n - k) if k < n else 1.0
     return Estimate(k / n if n else np.nan, float(low), float(high), n, level)
 
 
@@ -76,7 +76,7 @@ def ratio(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
     if not mean(pairs[1], level).low > 0:
         return Estimate(float(np.divide(*pairs.mean(axis=1))) if n else np.nan, np.nan, np.nan, n, level)
     means = pairs.mean(axis=1)
-    t = stats.t.ppf((1 + level) / 2, n - 1)
+    t = scipy.stats.t.ppf((1 + level) / 2, n - 1)
     (xx, xy), (_, yy) = np.outer(means, means) - t**2 / n * np.cov(pairs)
     half = np.sqrt(np.maximum(xy**2 - xx * yy, 0))
     return Estimate(float(means[0] / means[1]), float((xy - half) / yy), float((xy + half) / yy), n, level)
@@ -88,7 +88,7 @@ def by_generation(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     curve = groups.agg(mean="mean", sd="std", replicates="count").reset_index()
     count = curve["replicates"].to_numpy()
     # As `mean` of each group, all at once; one value alone has no interval.
-    half = stats.t.ppf((1 + level) / 2, np.where(count > 1, count - 1, np.nan)) * curve["sd"] / np.sqrt(count)
+    half = scipy.stats.t.ppf((1 + level) / 2, np.where(count > 1, count - 1, np.nan)) * curve["sd"] / np.sqrt(count)
     curve = curve.assign(low=curve["mean"] - half, high=curve["mean"] + half)
     return curve[["generation", "item", "mean", "low", "high", "replicates"]]
 

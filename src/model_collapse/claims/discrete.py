@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
+import scipy
 
 from model_collapse import stats, theory
 from model_collapse.claims import LEVEL, NATURE, Claim, Tables, family, farthest, level, lowest, rows, unsettled
@@ -74,7 +74,9 @@ def rank_order(tables: Tables) -> Estimate:
     alive = alive.assign(value=alive["value"] > 0, item=alive["item"].astype(int))
     lifetime = alive.pivot_table(index="item", columns="replicate", values="value", aggfunc="mean")
     p, times = law(table)[lifetime.index - 1], lifetime.to_numpy()
-    found = over_groups(times.shape[1], lambda chains: float(spearmanr(times[:, chains].mean(axis=1), p).statistic))
+    found = over_groups(
+        times.shape[1], lambda chains: float(scipy.stats.spearmanr(times[:, chains].mean(axis=1), p).statistic)
+    )
     left = alive.pivot_table(index="generation", columns="replicate", values="value", aggfunc="sum")
     bounds = theory.survival_bounds(left.index.to_numpy() + 1, law(table), rows(table))
     for counts, lower, upper in zip(left.to_numpy(), *(bound.sum(axis=-1) for bound in bounds), strict=True):

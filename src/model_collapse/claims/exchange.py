@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.spatial.distance import jensenshannon
+import scipy
 
 from model_collapse import protocol_exchange, stats
 from model_collapse.claims import Claim, Tables, chains, level, lowest, unsettled
@@ -47,7 +47,11 @@ def concepts(table: pd.DataFrame) -> pd.DataFrame:
     generations, p = laws(table)
     learned = np.mean([(p[k][..., k::3] > 0).mean(axis=-1) for k in range(2)], axis=0)
     return _rows(
-        generations, {"learned": learned, "apart": jensenshannon(p[0][..., 2::3], p[1][..., 2::3], axis=-1) ** 2}
+        generations,
+        {
+            "learned": learned,
+            "apart": scipy.spatial.distance.jensenshannon(p[0][..., 2::3], p[1][..., 2::3], axis=-1) ** 2,
+        },
     )
 
 

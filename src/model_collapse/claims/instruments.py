@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+import scipy
 
 from model_collapse import stats
 from model_collapse.claims import LEVEL, Claim, Tables, chains, family, farthest, level, lowest, rows, unsettled
@@ -29,7 +29,7 @@ SHARES = {"replace": 0.0, "mix": 0.25, "fresh": 0.25, "fixed": 0.5}
 def correlation(a: np.ndarray, b: np.ndarray, confidence: float) -> Estimate:
     """Correlation of pairs (n,), with Fisher's interval (1921): artanh r is normal, of variance 1 / (n - 3)."""
     r, n = float(np.corrcoef(a, b)[0, 1]), len(a)
-    half = float(norm.ppf((1 + confidence) / 2)) / np.sqrt(n - 3)
+    half = float(scipy.stats.norm.ppf((1 + confidence) / 2)) / np.sqrt(n - 3)
     with np.errstate(divide="ignore"):
         low, high = np.tanh(np.arctanh(r) + np.array([-half, half]))
     return Estimate(r, float(low), float(high), n, confidence)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, norm
+import scipy
 
 from model_collapse import stats
 from model_collapse.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, unsettled
@@ -75,8 +75,10 @@ def _beyond_chance(tables: Tables) -> Estimate:
     s = np.sqrt((first.var(skipna=False) + last.var(skipna=False)) / 2)
     found = (last.mean(skipna=False) - first.mean(skipna=False)) / s
     tail = (1 - level(2)) / 2
-    over = found * np.sqrt([chi2.ppf(tail, 2 * n - 2) / (2 * n - 2), chi2.isf(tail, 2 * n - 2) / (2 * n - 2)])
-    z = norm.isf(tail) * np.sqrt(2 / n)
+    over = found * np.sqrt(
+        [scipy.stats.chi2.ppf(tail, 2 * n - 2) / (2 * n - 2), scipy.stats.chi2.isf(tail, 2 * n - 2) / (2 * n - 2)]
+    )
+    z = scipy.stats.norm.isf(tail) * np.sqrt(2 / n)
     return Estimate(float(found), float(min(over) - z), float(max(over) + z), n, LEVEL)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+import scipy
 
 from model_collapse import stats
 from model_collapse.claims import LEVEL, Claim, Tables, family, farthest, level, rows, unsettled
@@ -28,7 +28,7 @@ def slope(x: np.ndarray, values: list[pd.Series], confidence: float) -> Estimate
     means = np.array([value.mean(skipna=False) for value in values])  # a chain without a value is not passed over
     y = np.log(means)
     error = np.array([value.std() / np.sqrt(len(value)) for value in values]) / means
-    half = norm.isf((1 - confidence) / 2) * np.sqrt(weight**2 @ error**2)
+    half = scipy.stats.norm.isf((1 - confidence) / 2) * np.sqrt(weight**2 @ error**2)
     found = float(weight @ y)
     return Estimate(found, found - half, found + half, min(map(len, values)), LEVEL)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import scipy
 from pydantic import Field
-from scipy.special import entr
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
@@ -147,13 +147,13 @@ class Ngram(Text, Starting):
         if length == 0:
             every = np.arange(max(self.vocabulary, model.vocabulary))
             alone = self._chance(model, np.empty((len(every), 0), int), every)
-            return np.array([entr(self._smoothed(self.back**k * alone)).sum() for k in power])[place]
+            return np.array([scipy.special.entr(self._smoothed(self.back**k * alone)).sum() for k in power])[place]
         low, high = _slice(model.levels[length], contexts, model.vocabulary)
         total = self._entropy(model, contexts[:, 1:], power + (high > low))
         for owner, token in _followers(model.levels[length], low, high, model.vocabulary):
             p, shorter = (self._chance(model, contexts[owner, cut:], token) for cut in (0, 1))
-            without = entr(self._smoothed(self.back ** (power[owner] + 1) * shorter))
-            gain = entr(self._smoothed(self.back ** power[owner] * p)) - without
+            without = scipy.special.entr(self._smoothed(self.back ** (power[owner] + 1) * shorter))
+            gain = scipy.special.entr(self._smoothed(self.back ** power[owner] * p)) - without
             total += np.bincount(owner, gain, minlength=len(total))
         return total[place]
 

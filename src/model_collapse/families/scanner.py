@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
+import scipy
 from pydantic import Field
-from scipy.fft import dctn, idctn
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
@@ -70,8 +70,8 @@ class Scanner(Images):
 
     def copy(self, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Copies of uint8 pictures (n, side, side)."""
-        waves = dctn(pictures.astype(float), axes=(1, 2), norm="ortho")
-        x = idctn(waves * transfer(pictures.shape[-1], self.blur), axes=(1, 2), norm="ortho")
+        waves = scipy.fft.dctn(pictures.astype(float), axes=(1, 2), norm="ortho")
+        x = scipy.fft.idctn(waves * transfer(pictures.shape[-1], self.blur), axes=(1, 2), norm="ortho")
         x += self.noise * rng.standard_normal(x.shape)
         step = WHITE / (self.levels - 1)
         y = np.rint(np.rint(np.clip(x, 0, WHITE) / step) * step).astype(np.uint8)

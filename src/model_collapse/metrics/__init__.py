@@ -25,13 +25,16 @@ Metric = Callable[[Generation, Reference], Value]
 
 def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:
     """The metrics of these names. InputError lists the family's own where one is unknown."""
-    package = __name__ if family.reads == "numbers" else f"{__name__}.{family.reads}"
-    known: dict[str, Metric] = {}
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if not module.ispkg:
-            known |= vars(importlib.import_module(f"{package}.{module.name}"))
     own = (*family.metrics, *getattr(family, "more_metrics", ()))
     for name in names:
         if name not in own:
             raise InputError(f"--metrics: {name!r} is not a metric of this family; it has {', '.join(own)}")
+    package = __name__ if family.reads == "numbers" else f"{__name__}.{family.reads}"
+    modules = [m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__) if not m.ispkg]
+    # The module that is called like the family has most of its metrics; others are imported only for what it lacks.
+    named = type(family).__module__.rpartition(".")[2]
+    known: dict[str, Metric] = {}
+    for module in sorted(modules, key=lambda name: name != named):
+        if not known.keys() >= set(names):
+            known |= vars(importlib.import_module(f"{package}.{module}"))
     return {name: known[name] for name in names}

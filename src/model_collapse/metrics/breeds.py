@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import logsumexp
+import scipy
 
 from model_collapse.loop import Generation
 from model_collapse.metrics import Reference
@@ -28,7 +28,7 @@ def log_within(generation: Generation, reference: Reference) -> np.ndarray:
     """ln of `within_deviation`, shape (R,), good to far below the smallest number; -inf where no spread is left."""
     model = generation.model
     with np.errstate(divide="ignore"):
-        variance = logsumexp(2 * model.log_deviation, b=model.share, axis=1)
+        variance = scipy.special.logsumexp(2 * model.log_deviation, b=model.share, axis=1)
     return variance / 2 - np.log(reference.family.within)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import entr
+import scipy
 
 from model_collapse.data import Rows
 from model_collapse.loop import Generation
@@ -69,7 +69,7 @@ def mean_reward(generation: Generation, reference: Reference) -> np.ndarray:
 
 def entropy(generation: Generation, reference: Reference) -> np.ndarray:
     """Entropy -sum p ln p in nats, shape (R,): ln K for equal shares, 0 where one symbol is left."""
-    return entr(_normalised(generation)).sum(axis=1)
+    return scipy.special.entr(_normalised(generation)).sum(axis=1)
 
 
 def ranks(symbols: int) -> list[int]:

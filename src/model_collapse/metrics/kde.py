@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from model_collapse.data import Rows, Source
 from model_collapse.loop import Generation
@@ -71,6 +71,6 @@ def _quantiles(x: np.ndarray, share: np.ndarray | None, width: float) -> np.ndar
     below = np.zeros(GRID)
     # A thousand rows at a time, so that memory does not grow with their number.
     for start in range(0, len(x), 1000):
-        part = ndtr((grid[:, None] - x[start : start + 1000]) / width)
+        part = scipy.special.ndtr((grid[:, None] - x[start : start + 1000]) / width)
         below += part.mean(axis=1) * (part.shape[1] / len(x)) if share is None else part @ share[start : start + 1000]
     return np.interp(u, below, grid)

@@ -18,9 +18,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 
 from model_collapse import families, record, registry
@@ -32,6 +31,9 @@ from model_collapse.run.gathering import gather
 from model_collapse.run.locks import locked
 from model_collapse.run.planning import blocks, plan
 from model_collapse.run.processes import Progress, each, pool
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "Run",
@@ -150,8 +152,10 @@ def so_far(run: Run, out: Path) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     if not out.exists():
         found = [tables for block in range(blocks(run)) for tables in finished(Unit(run, out, block))]
         tables, written = ([part for name, part in found if (name == "table") == own] for own in (True, False))
-        empty = pd.DataFrame(columns=record.COLUMNS)
-        table = pa.concat_tables(tables).unify_dictionaries().to_pandas() if tables else empty
+        if tables:
+            table = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+        else:
+            table = pa.table({name: [] for name in record.COLUMNS}).to_pandas()
         return table, pa.concat_tables(written).unify_dictionaries().to_pandas() if written else None
     if record.about(out).get("run_id") != run.run_id:
         raise InputError(f"{out} holds another run")

@@ -211,7 +211,7 @@ def finished(unit: Unit) -> list[tuple[str, pa.Table]]:
     """What is there of a block, done or not: parts of its tables, each called "table" or "texts"."""
     if unit.done:
         files = ((name, unit.result / f"{name}.parquet") for name in ("table", *record.WRITTEN))
-        return [(name, pq.read_table(file)) for name, file in files if file.exists()]
+        return [(name, record.read_parquet(file)) for name, file in files if file.exists()]
     if not unit.place.exists():
         return []
     kept = [_so_far(one) for one in unit.parties]
@@ -309,11 +309,11 @@ class _Notes:
         if generation.t == 0:
             self.reference = measures.Reference(generation, self.source, self.family)
         if self._due(generation.t):
-            self.rows.append(pq.read_table(kept / "rows.parquet") if kept else self._measure(generation))
+            self.rows.append(record.read_parquet(kept / "rows.parquet") if kept else self._measure(generation))
         if self.kind == "texts":
             self.written.append(self._texts(generation))
         if self.kind == "images":
-            self.written.append(pq.read_table(kept / "images.parquet") if kept else self._images(generation))
+            self.written.append(record.read_parquet(kept / "images.parquet") if kept else self._images(generation))
 
     def _measure(self, generation: Generation) -> pa.Table:
         chains, first = self.unit.chains, self.unit.block * self.unit.run.block
@@ -329,15 +329,15 @@ class _Notes:
         seconds, self.clock = (now - self.clock) / chains, now
         share, counted = (np.broadcast_to(x, chains) for x in (generation.train.share_real, generation.train.counted))
         columns = {
-            "replicate": pa.array(np.tile(np.arange(first, first + chains, dtype=np.int64), len(named))),
-            "generation": pa.array(np.full(count, generation.t, np.int64)),
-            "n_train": pa.array(np.tile(counted, len(named)).astype(np.int64)),
-            "share_real": pa.array(np.tile(share, len(named))),
-            "metric": _labels([name for name, _, _ in named], chains),
-            "item": _labels([item for _, item, _ in named], chains),
-            "value": pa.array(np.concatenate([value for _, _, value in named])),
-            "seconds": pa.array(np.full(count, seconds)),
-            "device": _labels([self.family.device()] * len(named), chains),
+            "replicate": record.column(np.tile(np.arange(first, first + chains, dtype=np.int64), len(named))),
+            "generation": record.column(np.full(count, generation.t, np.int64)),
+            "n_train": record.column(np.tile(counted, len(named)).astype(np.int64)),
+            "share_real": record.column(np.tile(share, len(named))),
+            "metric": record.labels([name for name, _, _ in named], chains),
+            "item": record.labels([item for _, item, _ in named], chains),
+            "value": record.column(np.concatenate([value for _, _, value in named])),
+            "seconds": record.column(np.full(count, seconds)),
+            "device": record.labels([self.family.device()] * len(named), chains),
         }
         return record.table(self.unit.run, columns)
 
@@ -360,16 +360,9 @@ class _Notes:
         """Rows 0 to count - 1 of what the chain wrote in generation t."""
         places = {
             "run_id": record.repeated(self.unit.run.run_id, count),
-            "replicate": pa.array(np.full(count, self.unit.block * self.unit.run.block, np.int64)),
-            "generation": pa.array(np.full(count, t, np.int64)),
+            "replicate": record.column(np.full(count, self.unit.block * self.unit.run.block, np.int64)),
+            "generation": record.column(np.full(count, t, np.int64)),
             # Rows of the K models in turn, so that none has another's number however many each writes.
-            "row": pa.array(np.arange(count, dtype=np.int64) * self.unit.run.models + self.unit.model),
+            "row": record.column(np.arange(count, dtype=np.int64) * self.unit.run.models + self.unit.model),
         }
         return pa.table({**places, **columns})
-
-
-def _labels(names: list[str], times: int) -> pa.DictionaryArray:
-    """Each name `times` times over, dictionary-encoded."""
-    known = sorted(set(names))
-    codes = np.repeat(np.array([known.index(name) for name in names], np.int32), times)
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(known))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from model_collapse import record
 from model_collapse.record import Run
@@ -29,7 +28,7 @@ def gather(run: Run, out: Path, sessions: Sequence[Session]) -> None:
     state = state_folder(out)
     results = [state / f"block-{block:04d}.done" for block in range(blocks(run))]
     tables = {
-        name: [pq.read_table(part) for folder in results if (part := folder / f"{name}.parquet").exists()]
+        name: [record.read_parquet(part) for folder in results if (part := folder / f"{name}.parquet").exists()]
         for name in (*record.WRITTEN, "table")
     }
     about = record.provenance() | {"run_id": run.run_id, "run": record.describe(run)}

@@ -12,8 +12,8 @@ Gaussian of Lindeberg (1990, doi:10.1109/34.49051): no weight is negative, and i
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.fft import dctn
 
 WHITE = 255.0
 """The largest grey level."""
@@ -34,7 +34,7 @@ def power_spectrum(pictures: np.ndarray) -> np.ndarray:
     They sum to the mean square of a pixel. P_00 is the square of the mean grey; the rest is the variance in a picture.
     """
     side = pictures.shape[-1]
-    return np.mean(dctn(pictures.astype(float), axes=(-2, -1), norm="ortho") ** 2, axis=0) / side**2
+    return np.mean(scipy.fft.dctn(pictures.astype(float), axes=(-2, -1), norm="ortho") ** 2, axis=0) / side**2
 
 
 def copying_noise(noise: float, levels: int | None = None) -> float:

@@ -7,9 +7,8 @@ was written. numpy and scipy only.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
-from scipy.stats import chi
 
 _GRID = 4001
 
@@ -52,7 +51,7 @@ def averaging_accuracy(
     a = np.linspace(0, np.pi / 2, _GRID)
     weight = np.sin(a) ** (dim - 2)
     spread = np.sqrt(along * np.cos(a) ** 2 + across * np.sin(a) ** 2)
-    chance = ndtr(signal * np.sqrt(2 / np.pi) * np.cos(a) / spread)
+    chance = scipy.special.ndtr(signal * np.sqrt(2 / np.pi) * np.cos(a) / spread)
     return np.trapezoid(weight * chance, a, axis=-1) / np.trapezoid(weight, a)
 
 
@@ -68,10 +67,10 @@ def verified_rate(radius: ArrayLike, noise: float, dim: int) -> tuple[np.ndarray
     rho < 1 for every radius: the radius decides how fast, not whereto. Derived here for the chain of Yi et al. 2025,
     arXiv:2510.16657.
     """
-    length = np.linspace(0, chi.isf(1e-14, dim), _GRID)[1:]
+    length = np.linspace(0, scipy.stats.chi.isf(1e-14, dim), _GRID)[1:]
     a = np.asarray(radius, float)[..., None] * length / noise
-    kept = 2 * ndtr(a) - 1
-    weight = chi.pdf(length, dim) * length**2
+    kept = 2 * scipy.special.ndtr(a) - 1
+    weight = scipy.stats.chi.pdf(length, dim) * length**2
     # g = 1 - 2 a f / k, so that k g has no division.
     shrunk = kept - 2 * a * np.exp(-(a**2) / 2) / np.sqrt(2 * np.pi)
     q = np.trapezoid(weight * kept, length, axis=-1)

@@ -7,8 +7,8 @@ fitted to infinitely many texts, so that what is lost here is lost to the way of
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import xlogy
 
 
 def wordy_law(symbols: int, rng: np.random.Generator, zipf: float = 1.0, spread: float = 1.5) -> np.ndarray:
@@ -83,7 +83,7 @@ def beam_law(law: ArrayLike, prompts: ArrayLike, steps: int, beams: int) -> np.n
 def next_entropy(law: ArrayLike, contexts: ArrayLike) -> float:
     """Entropy in nats of the next symbol, mean over contexts of these shares (K,)."""
     p = np.asarray(law, float)
-    return float(np.asarray(contexts, float) @ -xlogy(p, p).sum(axis=1))
+    return float(np.asarray(contexts, float) @ -scipy.special.xlogy(p, p).sum(axis=1))
 
 
 def shared_mass(law: ArrayLike, truth: ArrayLike, contexts: ArrayLike) -> float:

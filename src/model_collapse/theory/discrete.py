@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import digamma, gammaln, polygamma, xlog1py, xlogy
 
 from model_collapse.theory.gaussian import accumulated_variance
 
@@ -52,7 +52,7 @@ def inbreeding(n: ArrayLike, M: ArrayLike) -> np.ndarray:
 def loss_probability(share: ArrayLike, M: ArrayLike) -> np.ndarray:
     """CF-W3. P(a symbol is not among M draws) = (1 - q)^M; about exp(-M q), so e^-1 at q = 1/M."""
     with np.errstate(divide="ignore"):
-        return np.exp(xlog1py(np.asarray(M, float), -np.asarray(share, float)))
+        return np.exp(scipy.special.xlog1py(np.asarray(M, float), -np.asarray(share, float)))
 
 
 def transition_matrix(M: int) -> np.ndarray:
@@ -63,9 +63,9 @@ def transition_matrix(M: int) -> np.ndarray:
 def _binomial(M: int, share: np.ndarray) -> np.ndarray:
     """P(Binomial(M, q) = y), shape share.shape + (M + 1,)."""
     y = np.arange(M + 1)
-    choose = gammaln(M + 1) - gammaln(y + 1) - gammaln(M - y + 1)
+    choose = scipy.special.gammaln(M + 1) - scipy.special.gammaln(y + 1) - scipy.special.gammaln(M - y + 1)
     q = share[..., None]
-    law = np.exp(choose + xlogy(y, q) + xlog1py(M - y, -q))
+    law = np.exp(choose + scipy.special.xlogy(y, q) + scipy.special.xlog1py(M - y, -q))
     # The logarithms above are as large as M; what they lose shows in the sum.
     return law / law.sum(axis=-1, keepdims=True)
 
@@ -209,7 +209,7 @@ def absorption_time_approximation(shares: ArrayLike, M: ArrayLike) -> np.ndarray
     4 % too long at M = 50.
     """
     rest = 1 - np.asarray(shares, float)
-    return -2 * np.asarray(M, float) * np.sum(xlogy(rest, rest), axis=-1)
+    return -2 * np.asarray(M, float) * np.sum(scipy.special.xlogy(rest, rest), axis=-1)
 
 
 def stationary_variance(
@@ -265,5 +265,5 @@ def narrowing_time(ratio: ArrayLike, M: ArrayLike) -> np.ndarray:
     its M rows with others narrows faster.
     """
     half = (np.asarray(M, float) - 1) / 2
-    m = -(digamma(half) + np.log(2 / np.asarray(M, float)))
-    return (2 * np.log(1 / np.asarray(ratio, float)) + 0.5826 * np.sqrt(polygamma(1, half))) / m + 5 / 12
+    m = -(scipy.special.digamma(half) + np.log(2 / np.asarray(M, float)))
+    return (2 * np.log(1 / np.asarray(ratio, float)) + 0.5826 * np.sqrt(scipy.special.polygamma(1, half))) / m + 5 / 12

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.linalg import solve_discrete_lyapunov
 
 Who = Literal["own", "all", "ring", "deal"]
 
@@ -171,7 +171,7 @@ def linear_limit(weights: ArrayLike, noise: ArrayLike, pull: ArrayLike = 0.0) ->
     if radius > 1 - 1e-9:  # rounding hides a unit root
         raise ValueError(f"no limit: the spectral radius is {radius:.3g}, and has to be below 1")
     mean = np.linalg.solve(np.eye(len(A)) - A, np.broadcast_to(np.asarray(pull, float), len(A)))
-    return mean, solve_discrete_lyapunov(A, np.asarray(noise, float))
+    return mean, scipy.linalg.solve_discrete_lyapunov(A, np.asarray(noise, float))
 
 
 def spectral_radius(weights: ArrayLike) -> float:

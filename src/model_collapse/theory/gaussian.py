@@ -9,10 +9,8 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.integrate import quad
-from scipy.special import digamma, poch, polygamma
-from scipy.stats import binom, norm
 
 Estimator = Literal["mle", "unbiased"]
 Truth = Literal["normal", "bimodal"]
@@ -42,7 +40,7 @@ def expected_deviation(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle")
     """
     n, M = np.asarray(n, float), np.asarray(M, float)
     # Pochhammer's ratio of Gammas: a difference of log-Gammas would cancel for large M.
-    log_a = np.log(poch((M - 1) / 2, 0.5) / np.sqrt((M - 1) / 2))
+    log_a = np.log(scipy.special.poch((M - 1) / 2, 0.5) / np.sqrt((M - 1) / 2))
     return np.exp(n * (log_a + 0.5 * np.log(_shrink(M, estimator))))
 
 
@@ -62,12 +60,12 @@ def expected_log_variance(n: ArrayLike, M: ArrayLike, estimator: Estimator = "ml
     E ln chi^2_k = psi(k / 2) + ln 2. The typical chain follows exp of it: about exp(-2n/M) (mle), exp(-n/M) (unbiased).
     """
     n, M = np.asarray(n, float), np.asarray(M, float)
-    return n * (digamma((M - 1) / 2) + np.log(2 / (M - 1)) + np.log(_shrink(M, estimator)))
+    return n * (scipy.special.digamma((M - 1) / 2) + np.log(2 / (M - 1)) + np.log(_shrink(M, estimator)))
 
 
 def variance_of_log_variance(n: ArrayLike, M: ArrayLike) -> np.ndarray:
     """Var[ln s_n^2] = n psi_1((M - 1) / 2): the log-variance is a random walk with independent steps."""
-    return np.asarray(n, float) * polygamma(1, (np.asarray(M, float) - 1) / 2)
+    return np.asarray(n, float) * scipy.special.polygamma(1, (np.asarray(M, float) - 1) / 2)
 
 
 def variance_quantile(p: ArrayLike, n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
@@ -79,8 +77,8 @@ def variance_quantile(p: ArrayLike, n: ArrayLike, M: ArrayLike, estimator: Estim
     1 / (3 M), above its mean.
     """
     n, k = np.asarray(n, float), (np.asarray(M, float) - 1) / 2
-    z, spread = norm.ppf(p), polygamma(1, k)
-    skew = polygamma(2, k) / spread**1.5 / np.sqrt(n)
+    z, spread = scipy.stats.norm.ppf(p), scipy.special.polygamma(1, k)
+    skew = scipy.special.polygamma(2, k) / spread**1.5 / np.sqrt(n)
     return np.exp(expected_log_variance(n, M, estimator) + np.sqrt(n * spread) * (z + (z**2 - 1) * skew / 6))
 
 
@@ -129,7 +127,7 @@ def w2_squared_bounds(
     n, M = np.asarray(n, float), np.asarray(M, float)
     half = (M[..., None] - np.arange(1, d + 1)) / 2
     divisor = M if estimator == "mle" else M - 1
-    geometric = d * np.exp(n * (np.log(poch(half, 1 / (2 * d))).sum(axis=-1) - 0.5 * np.log(divisor / 2)))
+    geometric = d * np.exp(n * (np.log(scipy.special.poch(half, 1 / (2 * d))).sum(axis=-1) - 0.5 * np.log(divisor / 2)))
     low = d * expected_w2_squared(n, M, estimator)
     return low, d * (mean_drift(n, M, estimator) + expected_variance(n, M, estimator) + 1) - 2 * geometric
 
@@ -157,12 +155,13 @@ def overlap(truth: Truth) -> float:
     if truth == "normal":
         return 1.0
     a, b = BIMODAL
+    norm = scipy.stats.norm
 
     def integrand(x: float) -> float:
         # Both halves as survival functions: for x >= 0 they are small where a distribution function would be near 1.
         return norm.pdf(norm.isf((norm.sf(x, -a, b) + norm.sf(x, a, b)) / 2))
 
-    return 2 * quad(integrand, 0, a + 30 * b, points=(a, a + 5 * b), epsabs=1e-12)[0]
+    return 2 * scipy.integrate.quad(integrand, 0, a + 30 * b, points=(a, a + 5 * b), epsabs=1e-12)[0]
 
 
 @cache
@@ -183,7 +182,7 @@ def first_deviation(M: int, estimator: Estimator = "mle", truth: Truth = "normal
     u = np.arange(-75, 75, 0.2)
     t = np.exp(u)[:, None] / size
     missing = -np.expm1(-noncentrality * t / (1 + 2 * t) - (M - 1) / 2 * np.log1p(2 * t))
-    root = np.sqrt(size / np.pi) / 2 * 0.2 * np.sum(missing @ binom.pmf(k, M, 0.5) * np.exp(-u / 2))
+    root = np.sqrt(size / np.pi) / 2 * 0.2 * np.sum(missing @ scipy.stats.binom.pmf(k, M, 0.5) * np.exp(-u / 2))
     return float(b * root / np.sqrt(M if estimator == "mle" else M - 1))
 
 

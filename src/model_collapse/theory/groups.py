@@ -9,8 +9,8 @@ The first model is fitted to real rows as they are, so that this begins with n =
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.stats import binom
 
 from model_collapse.theory.discrete import _evolve, both_alive, loss_probability, survival
 
@@ -43,7 +43,7 @@ def group_variety(n: ArrayLike, share: float, M: int, *, reweighed: bool = False
     there = (x > 0).astype(float)
     if not reweighed:
         return _evolve(n, q, M, there, kept)
-    law = binom.pmf(x, M, share)
+    law = scipy.stats.binom.pmf(x, M, share)
     both, alone = (float(_evolve(2, q, M, state, kept)) for state in (there - (x == M), (x == M).astype(float)))
     values = [0.0, float(_evolve(1, q, M, there, kept)), both + alone]
     for _ in range(int(n.max(initial=1)) - 2):

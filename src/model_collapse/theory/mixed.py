@@ -28,8 +28,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import digamma, poch, polygamma
 
 from model_collapse.theory.gaussian import Estimator, expected_variance, mean_drift
 from model_collapse.theory.real_share import Schedule, fill_schedule, fresh_schedule, heal_schedule
@@ -255,7 +255,9 @@ def expected_log_det(
     n, M = np.asarray(n, float), np.asarray(M, float)
     freedom = np.maximum(M[..., None] - np.arange(1, d + 1), 0)
     with np.errstate(divide="ignore"):
-        halves = np.where(freedom > 0, digamma(np.where(freedom > 0, freedom / 2, 1)), -np.inf).sum(axis=-1)
+        halves = np.where(freedom > 0, scipy.special.digamma(np.where(freedom > 0, freedom / 2, 1)), -np.inf).sum(
+            axis=-1
+        )
         divisor = M if estimator == "mle" else M - 1
         return n * (halves + d * np.log(2 / divisor)) + (n - 1) * d * np.log(np.asarray(bias, float))
 
@@ -263,7 +265,7 @@ def expected_log_det(
 def variance_of_log_det(n: ArrayLike, M: ArrayLike, d: int) -> np.ndarray:
     """Var[ln det Sigma_n] = n sum_(j=1..d) psi_1((M-j)/2) for M > d: n independent steps, whatever the estimator."""
     n, M = np.asarray(n, float), np.asarray(M, float)
-    return n * polygamma(1, (M[..., None] - np.arange(1, d + 1)) / 2).sum(axis=-1)
+    return n * scipy.special.polygamma(1, (M[..., None] - np.arange(1, d + 1)) / 2).sum(axis=-1)
 
 
 def expected_covariance_scale(n: ArrayLike, M: ArrayLike, estimator: Estimator = "mle") -> np.ndarray:
@@ -284,7 +286,7 @@ def grow_expected_deviation(sizes: Sequence[int], estimator: Estimator = "mle") 
     M = np.asarray(sizes, float)
     divisor = M if estimator == "mle" else M - 1
     # Pochhammer's ratio of Gammas: a difference of log-Gammas would cancel from M = 1e8 on.
-    return np.exp(np.cumsum(np.log(poch((M - 1) / 2, 0.5)) - 0.5 * np.log(divisor / 2)))
+    return np.exp(np.cumsum(np.log(scipy.special.poch((M - 1) / 2, 0.5)) - 0.5 * np.log(divisor / 2)))
 
 
 def grow_expected_w2_squared(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.stats import binom, norm
 
 from model_collapse.theory.mixed import Variance
 
@@ -33,7 +33,7 @@ def green_power(share: ArrayLike, tokens: ArrayLike, threshold: ArrayLike = 4.0,
     """
     T, gamma = np.asarray(tokens, float), np.asarray(gamma, float)
     most = gamma * T + np.asarray(threshold, float) * np.sqrt(T * gamma * (1 - gamma))
-    return binom.sf(np.floor(most), T, np.asarray(share, float))
+    return scipy.stats.binom.sf(np.floor(most), T, np.asarray(share, float))
 
 
 def green_tokens(
@@ -46,7 +46,9 @@ def green_tokens(
     square of what the watermark adds. Good from some 50 tokens on.
     """
     p, gamma = np.asarray(share, float), np.asarray(gamma, float)
-    spread = np.asarray(threshold, float) * np.sqrt(gamma * (1 - gamma)) + norm.ppf(power) * np.sqrt(p * (1 - p))
+    spread = np.asarray(threshold, float) * np.sqrt(gamma * (1 - gamma)) + scipy.stats.norm.ppf(power) * np.sqrt(
+        p * (1 - p)
+    )
     return (spread / (p - gamma)) ** 2
 
 
@@ -105,12 +107,12 @@ def filtered_drift_limit(
     """
     f = np.asarray(passing, float)
     A, B = np.arange(real + 1)[:, None], np.arange(written + 1)
-    people = binom.pmf(A, real, 1 - false_alarms)
+    people = scipy.stats.binom.pmf(A, real, 1 - false_alarms)
     N = np.maximum(A + B, 1)
     forgets = B * (B - 1) if variance == "estimated" else B**2
     limits = []
     for chance in f.ravel():
-        law = people * binom.pmf(B, written, chance) * (A + B > 0)
+        law = people * scipy.stats.binom.pmf(B, written, chance) * (A + B > 0)
         law = law / law.sum()
         covariance = 0 if kept is None else 2 / kept * np.sum(law * A * B / N**2)
         limits.append((np.sum(law / N) + covariance) / (1 - np.sum(law * forgets / N**2)))

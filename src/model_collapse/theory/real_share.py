@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.stats import binom, hypergeom
 
 Schedule = Sequence[tuple[int, int]]
 
@@ -55,14 +55,14 @@ def presence(n: ArrayLike, share: ArrayLike, M: int, schedule: Schedule) -> np.n
     if n.size and n.min() < 1:
         raise ValueError("n counts fits and starts at 1")
     q = share.reshape(-1, 1)
-    law, rows = binom.pmf(np.arange(M + 1), M, q), M
+    law, rows = scipy.stats.binom.pmf(np.arange(M + 1), M, q), M
     present = [1 - law[:, 0]]
     read: tuple[int, int] | None = None
     for i in range(int(n.max(initial=1)) - 1):
         k, m = schedule[min(i, len(schedule) - 1)]
         if (k, m) != read or rows != k + m:
-            writes = binom.pmf(np.arange(m + 1), m, np.arange(rows + 1)[:, None] / rows)
-            real, read = binom.pmf(np.arange(k + 1), k, q), (k, m)
+            writes = scipy.stats.binom.pmf(np.arange(m + 1), m, np.arange(rows + 1)[:, None] / rows)
+            real, read = scipy.stats.binom.pmf(np.arange(k + 1), k, q), (k, m)
         written = law @ writes
         law, rows = np.zeros((len(q), k + m + 1)), k + m
         for a in range(k + 1):
@@ -85,8 +85,8 @@ def mix_presence(n: ArrayLike, share: ArrayLike, M: int, real_fraction: float) -
         raise ValueError("n counts fits and starts at 1")
     k, counts = round(real_fraction * M), np.arange(M + 1)
     m = M - k
-    real = hypergeom.pmf(np.arange(k + 1), M, counts[:, None], k)
-    writes = binom.pmf(np.arange(m + 1), m, counts[:, None] / M)
+    real = scipy.stats.hypergeom.pmf(np.arange(k + 1), M, counts[:, None], k)
+    writes = scipy.stats.binom.pmf(np.arange(m + 1), m, counts[:, None] / M)
     law = np.eye(M + 1)
     present = [(counts > 0).astype(float)]
     for _ in range(int(n.max(initial=1)) - 1):
@@ -95,7 +95,7 @@ def mix_presence(n: ArrayLike, share: ArrayLike, M: int, real_fraction: float) -
         for a in range(k + 1):
             law[:, a : a + m + 1] += real[:, [a]] * written
         present.append(1 - law[:, 0])
-    among = np.array(present) @ binom.pmf(counts, M, share.reshape(-1, 1)).T
+    among = np.array(present) @ scipy.stats.binom.pmf(counts, M, share.reshape(-1, 1)).T
     return among[n - 1].reshape(n.shape + share.shape)
 
 

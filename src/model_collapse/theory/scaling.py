@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import gamma, gammaincc, xlog1py, zeta
 
 from model_collapse.theory.discrete import _evolve, survival_rate, zipf_law
 
@@ -22,7 +22,7 @@ from model_collapse.theory.discrete import _evolve, survival_rate, zipf_law
 def expected_loss(T: ArrayLike, shares: ArrayLike) -> np.ndarray:
     """CF-T1, exact. E(T) = sum_i p_i (1 - p_i)^T, the error after T >= 0 rows of the truth; shape of T."""
     p = np.asarray(shares, float)
-    return _each(T, lambda rows: p @ np.exp(xlog1py(rows, -p)))
+    return _each(T, lambda rows: p @ np.exp(scipy.special.xlog1py(rows, -p)))
 
 
 def loss_exponent(beta: ArrayLike) -> np.ndarray:
@@ -40,7 +40,7 @@ def expected_loss_power_law(T: ArrayLike, symbols: float, beta: float) -> np.nda
     T, a = np.asarray(T, float), _commonest(symbols, beta)
     c = 1 - 1 / beta
     u = a * T * float(symbols) ** -beta
-    return a ** (1 / beta) / beta * gamma(c) * gammaincc(c, u) * T**-c
+    return a ** (1 / beta) / beta * scipy.special.gamma(c) * scipy.special.gammaincc(c, u) * T**-c
 
 
 def tail_mass(k: ArrayLike, shares: ArrayLike) -> np.ndarray:
@@ -76,7 +76,10 @@ def clean_share_loss(T: ArrayLike, real: ArrayLike, k: int, shares: ArrayLike) -
     cut = np.zeros(len(p))
     cut[:k] = p[:k] / p[:k].sum()
     T, real = np.broadcast_arrays(np.asarray(T), np.asarray(real))
-    values = [p @ np.exp(xlog1py(r, -p) + _log_miss(t - r, cut)) for t, r in zip(T.ravel(), real.ravel(), strict=True)]
+    values = [
+        p @ np.exp(scipy.special.xlog1py(r, -p) + _log_miss(t - r, cut))
+        for t, r in zip(T.ravel(), real.ravel(), strict=True)
+    ]
     return np.array(values).reshape(T.shape)
 
 
@@ -98,7 +101,7 @@ def equivalent_cut_power_law(T0: ArrayLike, symbols: float, beta: float) -> np.n
     From CF-T1 = CF-T2 as power laws without end, so for 1/a << T0 << K^beta / a: within 1 % from a T0 = 50 on.
     """
     rank = (_commonest(symbols, beta) * np.asarray(T0, float)) ** (1 / beta)
-    return gamma(2 - 1 / beta) ** (-1 / (beta - 1)) * rank - 0.5
+    return scipy.special.gamma(2 - 1 / beta) ** (-1 / (beta - 1)) * rank - 0.5
 
 
 def recursive_loss(n: ArrayLike, T0: int, shares: ArrayLike) -> np.ndarray:
@@ -141,7 +144,7 @@ def token_price(n: ArrayLike) -> np.ndarray:
 def _log_miss(T: ArrayLike, share: np.ndarray) -> np.ndarray:
     """ln (1 - q)^T: 0 for T = 0, -inf for q = 1 and T > 0."""
     with np.errstate(divide="ignore"):
-        return xlog1py(T, -share)
+        return scipy.special.xlog1py(T, -share)
 
 
 def _each(values: ArrayLike, function: Callable[[float], Any]) -> np.ndarray:
@@ -153,5 +156,5 @@ def _each(values: ArrayLike, function: Callable[[float], Any]) -> np.ndarray:
 def _commonest(symbols: float, beta: float) -> float:
     """a = p_1 of Zipf's law."""
     if np.isinf(symbols):
-        return float(1 / zeta(beta))
+        return float(1 / scipy.special.zeta(beta))
     return float(zipf_law(int(symbols), beta)[0])

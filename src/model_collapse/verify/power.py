@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import norm
+import scipy
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ def of(entry: Mapping[str, Any]) -> Power:
     """The power of one claim, from its entry in a verification."""
     value, (first, last) = entry["estimate"], entry["band"]
     below, above = value - entry["low"], entry["high"] - value
-    z = float(norm.ppf((1 + entry["level"]) / 2))
+    z = float(scipy.stats.norm.ppf((1 + entry["level"]) / 2))
 
     def falls(room: float, half: float) -> float:
         if half == 0:
             return float(room <= 0)
-        return float(norm.sf(z * (room - half) / half))
+        return float(scipy.stats.norm.sf(z * (room - half) / half))
 
     if first is not None and last is not None:
         target = value if entry.get("target") is None else entry["target"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from scipy.special import softmax
 
 from model_collapse import paths, record
 from model_collapse.corpora.images import Pictures
@@ -35,7 +35,7 @@ class Classifier:
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """P(class | image), (n, classes), of images (n, side, side)."""
         weights, bias = self.layers[-1]
-        return softmax(self.features(x) @ weights + bias, axis=1)
+        return scipy.special.softmax(self.features(x) @ weights + bias, axis=1)
 
 
 def classifier(pictures: Pictures) -> Classifier:

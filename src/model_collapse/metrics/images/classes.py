@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import entr
+import scipy
 
 from model_collapse.loop import Generation, Reference
 from model_collapse.metrics.images import pictures, written
@@ -17,7 +17,7 @@ def classes(generation: Generation, reference: Reference) -> dict[str, float]:
 
 def class_entropy(generation: Generation, reference: Reference) -> float:
     """Entropy of those shares in nats: ln(classes) if all are equally common, 0 if one is left."""
-    return float(entr(_shares(generation, reference)).sum())
+    return float(scipy.special.entr(_shares(generation, reference)).sum())
 
 
 def confidence(generation: Generation, reference: Reference) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy.ndimage import laplace
+import scipy
 
 from model_collapse.loop import Generation, Reference
 from model_collapse.metrics.images import written
@@ -10,7 +10,7 @@ from model_collapse.metrics.images import written
 
 def sharpness(generation: Generation, reference: Reference) -> float:
     """Mean over images of the variance of the discrete Laplacian, grey levels from 0 to 1: low for blurred images."""
-    edges = laplace(written(generation, reference) / 255.0, mode="nearest", axes=(1, 2))
+    edges = scipy.ndimage.laplace(written(generation, reference) / 255.0, mode="nearest", axes=(1, 2))
     return float(edges.var(axis=(1, 2)).mean())
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from model_collapse.data import Rows
 from model_collapse.loop import Generation
@@ -83,7 +83,7 @@ def zipf(generation: Generation, reference: Reference) -> float:
         return float(np.average(logs, weights=np.exp(-s * logs)) - target)
 
     # Counts that are all equal have s = 0; no count below 2**60 is as steep as s = 60.
-    return float(brentq(excess, 0, 60)) if excess(0) > 0 else 0.0
+    return float(scipy.optimize.brentq(excess, 0, 60)) if excess(0) > 0 else 0.0
 
 
 def skeletons(generation: Generation, reference: Reference) -> float:
