@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -14,9 +15,13 @@ from filelock import FileLock
 # processes share the cores, and one thread each is also what makes bits repeat.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="Agg", TOKENIZERS_PARALLELISM="false")
 
+# As model_collapse.chapters does it: nbformat would have a grammar of web addresses compiled that nobody needs.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Gives the whole run one empty folder with a cache in it, so that nothing a user has cached lets a test pass."""
+    config.addinivalue_line("markers", "slow: left out of `make test`, run by `make test-all`; see slow.txt")
     if not hasattr(config, "workerinput"):  # the processes of pytest-xdist inherit it from the one that started them
         folder = tempfile.mkdtemp(prefix="model-collapse-tests-")
         os.environ.update(MODEL_COLLAPSE_TESTS=folder, MODEL_COLLAPSE_CACHE=f"{folder}/cache")
