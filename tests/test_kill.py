@@ -21,22 +21,24 @@ CHAIN = """chain opt mix -n 8 -g 3 --seed 5 --replicates 2 --jobs 1 --resume --s
 --set family.block=16 --set family.epochs=1 --set family.evaluate=8
 --set family.pretrain_epochs=1 --set family.pretrain_blocks=16 --metrics perplexity""".split()
 
-# One process imports torch; each attempt is a fork of it that runs the whole command. "touched" counts the times that
-# an undisturbed run touches the disk.
+# One process imports torch and writes the corpus; each attempt is a fork of it that runs the whole command. "touched"
+# counts the times that an undisturbed run touches the disk.
 ATTEMPTS = """
 import json, os, signal, sys, warnings
 import numpy as np
 from model_collapse.families.opt import decoding, scoring, training
-from model_collapse import cli
+from model_collapse import cli, corpora
+from model_collapse.families.opt import Opt
 arguments, folder, kills, touched = json.loads(sys.argv[1])
 warnings.simplefilter("ignore", DeprecationWarning)
 rng, landed = np.random.default_rng([kills, touched]), {"pretraining": 0, "generations": 0}
 target, bases = f"{folder}/run.parquet", f"{folder}/cache/bases"
 os.environ["MODEL_COLLAPSE_CACHE"] = f"{folder}/cache"
+corpora.load("embedded").source(8, **Opt(block=16, pretrain_blocks=16).reading())
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}
 
-def run(moment):
+def attempt(moment):
     count = 0
     def watch(event, given):
         nonlocal count
@@ -56,20 +58,19 @@ while sum(landed.values()) < kills and not os.path.exists(target):
     # Early moments hit pre-training, late ones let something be finished between kills.
     latest = (8, touched // 8, touched // 3)[sum(landed.values()) % 3]
     if (child := os.fork()) == 0:
-        run(int(rng.integers(1, latest + 1)))
+        attempt(int(rng.integers(1, latest + 1)))
     if os.waitpid(child, 0)[1] == signal.SIGKILL:
         finished = os.path.isdir(bases) and not all(name.startswith(".") for name in os.listdir(bases))
         landed["generations" if finished else "pretraining"] += 1
-if not kills and (child := os.fork()) == 0:
-    run(-1)
-elif not kills:
-    os.waitpid(child, 0)
+if (child := os.fork()) == 0:
+    attempt(-1)
+os.waitpid(child, 0)
 print(json.dumps(landed))
 """
 
 
 def attempts(folder: Path, kills: int, touched: int) -> dict[str, int]:
-    """Kill the chain in `folder` that often, or until it is finished; where the kills hit. 0: run it to its end."""
+    """Kill the chain in `folder` that often, or until it is finished, then run it to its end; where the kills hit."""
     folder.mkdir(exist_ok=True)
     asked = json.dumps([CHAIN, str(folder), kills, touched])
     done = subprocess.run([sys.executable, "-c", ATTEMPTS, asked], capture_output=True, text=True)
@@ -94,7 +95,6 @@ def test_killed_at_random_moments(kills: int, tmp_path: Path, once: Callable[...
         folder, turn = tmp_path / str(turn), turn + 1
         for phase, count in attempts(folder, left, touched).items():
             landed[phase] += count
-        attempts(folder, 0, touched)
         for mine, theirs in zip(tables(folder / "run.parquet"), wanted, strict=True):
             pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
         assert not list(folder.glob("*.state")) and not list(folder.glob(".*")), "something was left behind"
