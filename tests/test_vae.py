@@ -210,6 +210,7 @@ def test_steps_are_adams_on_the_sum_over_a_batch():
     with hardware.seeded(seed, hardware.device()):
         theirs = plain(8, (32, 64), 20)
         adam = torch.optim.Adam(theirs.parameters(), lr=0.01, weight_decay=0.1)
+        smallest = {name: torch.full_like(weight, torch.inf) for name, weight in theirs.named_parameters()}
         for batch in x.split(20):
             hidden = theirs["encoder"](batch[:, None])
             q = torch.distributions.Normal(theirs["mean"](hidden), torch.exp(theirs["log_variance"](hidden) / 2))
@@ -219,10 +220,15 @@ def test_steps_are_adams_on_the_sum_over_a_batch():
             divergence = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0))
             adam.zero_grad()
             (divergence.sum() - p.log_prob(batch).sum()).backward()
+            for name, weight in theirs.named_parameters():
+                slope = (weight.grad + 0.1 * weight.detach()).abs()
+                smallest[name] = torch.minimum(smallest[name], slope / slope.max())
             adam.step()
     for name, weight in renamed(fitted.weights).items():
-        # Adam divides by roots of squares: where a gradient is nearly 0, rounding is felt.
-        torch.testing.assert_close(weight, theirs.state_dict()[name], rtol=1e-4, atol=2e-5)
+        # Adam divides by roots of squares: of a gradient that is nearly 0 it makes a step whose size rounding decides.
+        firm = smallest[name] > 1e-5
+        assert firm.float().mean() > 0.98, name
+        torch.testing.assert_close(weight[firm], theirs.state_dict()[name][firm], rtol=1e-4, atol=2e-5)
 
 
 # Training and writing ----------------------------------------------------------------------------------------------
