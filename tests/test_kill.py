@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from model_collapse import record
+from model_collapse import store
 
 KILLS = 50
 
@@ -60,7 +60,7 @@ def finish(out: Path, cache: Path) -> None:
 
 
 def tables(out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return record.read(out).drop(columns="seconds"), record.read(record.written_file(out, "texts"))
+    return store.read(out).drop(columns="seconds"), store.read(store.written_file(out, "texts"))
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:

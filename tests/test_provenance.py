@@ -14,18 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import card, corpora, detection, families, registry, streams
-from model_collapse.claims import named
-from model_collapse.claims.provenance import excess, unrecognised
+from model_collapse import corpora, detection, families, registry, streams
 from model_collapse.cli import main
+from model_collapse.companion.claims import named
+from model_collapse.companion.claims.provenance import excess, unrecognised
 from model_collapse.corpora.images import load
 from model_collapse.data import Data, Rows
+from model_collapse.engine import card
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.ngram import Ngram
 from model_collapse.filters.detector import Detector
 from model_collapse.filters.provenance import Provenance
 from model_collapse.loop import Reference, step
-from model_collapse.run import execute, plan
 from model_collapse.theory import mixed
 from model_collapse.theory import provenance as theory
 
