@@ -294,7 +294,7 @@ def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch):
     fitted = large(family)
     need = engine.bytes_per_prompt(fitted.config, family, torch.float32)
     for has, size in ((1e18, 64), (float("inf"), 64), (2 * 63 * need, 32), (2 * 8 * need, 8), (1, 1)):
-        monkeypatch.setattr(hardware, "memory", lambda has=has: has)
+        monkeypatch.setattr(hardware, "total_memory", lambda has=has: has)
         assert decoding.batch(fitted, family) == size
     assert decoding.batch(fitted, dataclasses.replace(family, sample_batch=7)) == 7
 

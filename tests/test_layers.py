@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from model_collapse import paths
+from model_collapse import paths, store
+from model_collapse.companion.records import code
 
 COMPANION = "companion"
 DOORS = ("cli", "__main__")
@@ -232,3 +233,31 @@ def test_a_circle_of_three_is_one_circle(toy: Path):
     (toy / "ground.py").write_text("from toy.engine import plan\n")
     lines = circles(arrows(toy))
     assert lines and all("toy/ground.py:1" in said and "toy/engine/plan.py:1" in said for said in lines)
+
+
+def test_the_companion_and_the_command_make_no_run_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    (tmp_path / "companion" / "claims").mkdir(parents=True)
+    (tmp_path / "loop.py").write_text("a = 1\n")
+    before = store.source_hash.__wrapped__()
+    (tmp_path / "companion" / "claims" / "text.py").write_text("said = 'otherwise'\n")
+    (tmp_path / "cli.py").write_text("help = 'otherwise'\n")
+    assert store.source_hash.__wrapped__() == before
+    (tmp_path / "loop.py").write_text("a = 2\n")
+    assert store.source_hash.__wrapped__() != before
+
+
+def test_what_a_chapter_shows_of_the_companion_makes_it_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    for folder in ("claims", "verify"):
+        (tmp_path / "companion" / folder).mkdir(parents=True)
+    before = code._companion.__wrapped__()
+    (tmp_path / "companion" / "verify" / "power.py").write_text("a = 1\n")
+    assert code._companion.__wrapped__() == before
+    (tmp_path / "companion" / "claims" / "text.py").write_text("a = 1\n")
+    assert code._companion.__wrapped__() != before
+
+
+@pytest.mark.parametrize("name", code.ASKED)
+def test_what_is_asked_of_the_companion_is_there(name: str):
+    assert (paths.PACKAGE / "companion" / name).exists()

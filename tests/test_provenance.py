@@ -274,11 +274,11 @@ def test_a_written_corpus_has_a_card_that_the_hub_reads(tmp_path: Path, capsys):
     assert str(place) in capsys.readouterr().out
     said = place.read_text(encoding="utf-8")
     read = hub.DatasetCard.load(place).data.to_dict()
-    about = json.loads(json.dumps(card.record.about(out)))
+    about = json.loads(json.dumps(card.store.about(out)))
     assert read["license"] == "cc-by-4.0" and read["source_datasets"] == ["embedded"]
     assert read["run_id"] == about["run_id"] and "machine-generated" in read["tags"]
     for part in (
-        card.record.checksum(tmp_path / "a.parquet.texts.parquet"),
+        card.store.checksum(tmp_path / "a.parquet.texts.parquet"),
         "A model wrote every entry",
         "regime `mix`, filter `provenance`",
         about["created_at"][:10],
