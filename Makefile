@@ -1,23 +1,25 @@
 # Every verb sets up .venv first if that is needed. `make` alone lists the verbs.
 
-# PYTHON: any Python >= 3.11.  PROFILE: smoke, laptop, t4 or paper.  WORKERS: test processes, one thread each.
+# PYTHON: any Python >= 3.11.  PROFILE: smoke, laptop, t4 or paper.
+# WORKERS: test processes, one thread each; "logical" is one for each core.
 # SCALE: simulation, small or gpu.
 # TORCH_INDEX: address of a package index with CPU-only torch.  UPGRADE=1: `make lock` moves the pins.
 PYTHON ?= python3
 PROFILE ?= laptop
 SCALE ?= simulation
-WORKERS ?= 4
+WORKERS ?= logical
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RECENT := sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup book test verify lab lint lock clean clean-all
+.PHONY: help setup book test test-all verify lab lint lock clean clean-all
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    run every chapter and build _build/html/index.html   (PROFILE=smoke for a quick one)"
-	@echo "make test    run the whole test suite"
+	@echo "make test    run the test suite, without what is marked slow"
+	@echo "make test-all  run all of it"
 	@echo "make verify  check every claim afresh                            (SCALE=small for small models, 20 minutes)"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make lint    check style and types, notebooks too"
@@ -30,7 +32,10 @@ book: setup
 	@$(BIN)/model-collapse build --profile $(PROFILE)
 
 test: setup
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
+
+test-all: setup
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 verify: setup
 	@$(BIN)/model-collapse verify --scale $(SCALE)

@@ -1,22 +1,76 @@
-"""What every test relies on: one thread per process, no display, and a cache of its own."""
+"""What every test relies on: one thread per process, no display, an empty cache, and what is made once for all."""
 
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 # Set before numpy or torch is imported anywhere, and handed on to the commands that tests start: several test
 # processes share the cores, and one thread each is also what makes bits repeat.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="Agg", TOKENIZERS_PARALLELISM="false")
 
+# As model_collapse.companion.book does it: nbformat would have a grammar of web addresses compiled that nobody needs.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gives the whole run one empty cache folder, so that nothing a user has cached can make a test pass."""
+    """Gives the whole run one empty folder with a cache in it, so that nothing a user has cached lets a test pass."""
+    config.addinivalue_line("markers", "slow: left out of `make test`, run by `make test-all`; see slow.txt")
     if not hasattr(config, "workerinput"):  # the processes of pytest-xdist inherit it from the one that started them
-        os.environ["MODEL_COLLAPSE_CACHE"] = tempfile.mkdtemp(prefix="model-collapse-tests-")
+        folder = tempfile.mkdtemp(prefix="model-collapse-tests-")
+        os.environ.update(MODEL_COLLAPSE_TESTS=folder, MODEL_COLLAPSE_CACHE=f"{folder}/cache")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ["MODEL_COLLAPSE_CACHE"], ignore_errors=True)
+        shutil.rmtree(os.environ["MODEL_COLLAPSE_TESTS"], ignore_errors=True)
+
+
+SLOW = Path(__file__).with_name("slow.txt")
+
+
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Marks what slow.txt names; a pattern of a file that was collected has to fit one of its tests."""
+    lines = [line for line in SLOW.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    names = {item.nodeid.removeprefix("tests/"): item for item in items}
+    files = {name.partition("::")[0] for name in names}
+    whole = all("::" not in argument for argument in session.config.args)
+    kept = {line[1:] for line in lines if line.startswith("!")}
+    assert not whole or all(name in names for name in kept if name.partition("::")[0] in files), kept
+    for pattern, _, reason in (line.partition(": ") for line in lines if line[0] != "!"):
+        assert reason, f"slow.txt: {pattern} has no reason"
+        fits = [name for name in names if fnmatchcase(name, pattern.replace("[", "[[]"))]
+        assert fits or not whole or pattern.partition("::")[0] not in files, f"slow.txt: {pattern} fits no test"
+        for name in set(fits) - kept:
+            names[name].add_marker(pytest.mark.slow)
+
+
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def once() -> Once:
+    """once(name, make): the folder that make(folder) fills, once for all test processes; to be read, never changed.
+
+    What another process is making is waited for. If `make` fails, the next test that asks tries again.
+    """
+    root = Path(os.environ["MODEL_COLLAPSE_TESTS"])
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, ready = root / "once" / name, root / "once" / f"{name}.ready"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(root / "once" / f"{name}.lock"):
+            if not ready.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                ready.touch()
+        return folder
+
+    return made

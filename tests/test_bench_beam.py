@@ -7,13 +7,20 @@ from toy_bench import agreed
 from model_collapse.companion import bench
 from model_collapse.companion.bench.beam import BENCHMARKS, Beam
 
-TOY = {"shape": "tiny", "vocabulary": 300, "prompts": 4, "new": 6, "pairs": 3}
+TOY = {"shape": "tiny", "vocabulary": 300, "prompts": 4, "new": 6, "pairs": 2, "threads": 1}
 SMALL: dict[str, bench.Benchmark] = {"beam": Beam(**TOY), "beam-bf16": Beam(precision="bf16", goal=5, **TOY)}
 
 
-def test_the_table_has_the_agreed_columns_and_the_texts_are_equal():
+def here(setup, *arguments) -> int:
+    """Does the work whose memory is asked for, in this process; test_engine has it measured in one of its own."""
+    setup(*arguments)()
+    return 10**6
+
+
+def test_the_table_has_the_agreed_columns_and_the_texts_are_equal(monkeypatch):
+    monkeypatch.setattr(bench, "extra_memory", here)
     found = bench.run(known=SMALL)
-    agreed(found, SMALL, threads=2)
+    agreed(found, SMALL, threads=1)
     assert "100.0% of the texts are equal" in found["results"][0]["note"]
 
 

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
-from filelock import FileLock
+from conftest import Once
 from toy_chapters import chapter
 
 from model_collapse.companion.book import build, runner
@@ -56,7 +55,11 @@ def toy_book(root: Path, cells: list[str] | None = None, intro: str = INTRO) -> 
     """A book of one page and one chapter, with this book's configuration and extension."""
     shutil.copytree(ROOT / "book" / "_ext", root / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
-    shutil.copy(ROOT / "_config.yml", root)
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    for name in ("speed", "closed_forms", "register", "status", "reviewer"):
+        # Pages of this book that no toy has, and that import the whole package.
+        config = re.sub(rf"\n *(- {name}|{name}: book/_ext)(?=\n)", "", config)
+    (root / "_config.yml").write_text(config, encoding="utf-8")
     (root / "book" / "references.bib").touch()
     (root / "book" / "intro.md").write_text(intro, encoding="utf-8")
     (root / "book" / "_toc.yml").write_text(
@@ -69,13 +72,23 @@ def toy_book(root: Path, cells: list[str] | None = None, intro: str = INTRO) -> 
 # The overlay ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy book, executed and built."""
-    root = toy_book(tmp_path_factory.mktemp("toy"))
+def made(root: Path) -> None:
+    """Execute and build a toy book in an empty folder."""
+    toy_book(root)
     assert runner.run((), "smoke", root=root) == 0
     assert build.build("smoke", root=root) == 0
-    return root
+
+
+@pytest.fixture
+def toy(once: Once) -> Path:
+    """A toy book, executed and built, to be read."""
+    return once("toy-book", made)
+
+
+@pytest.fixture
+def own(toy: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(toy, tmp_path / "toy")
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -101,26 +114,24 @@ def test_overlay_shows_outputs_and_leaves_the_notebook_clean(toy: Path) -> None:
     assert all(not cell.get("outputs") for cell in published["cells"]), "the download is the clean notebook"
 
 
-def test_unchanged_build_is_quick_and_prose_needs_no_run(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    started = time.monotonic()
-    assert build.build("smoke", root=toy) == 0
-    assert time.monotonic() - started < 30
-    assert capsys.readouterr().out.endswith("_build/html/index.html\n")
-    edit(toy / "notebooks/01_toy.ipynb", "What does this show?", "What might this show?")
-    assert build.build("smoke", root=toy) == 0
-    page = (toy / "_build/html/notebooks/01_toy.html").read_text(encoding="utf-8")
+def test_an_unchanged_build_reads_no_page_and_prose_needs_no_run(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(own / "notebooks/01_toy.ipynb", "What does this show?", "What might this show?")
+    assert build.build("smoke", root=own) == 0
+    page = (own / "_build/html/notebooks/01_toy.html").read_text(encoding="utf-8")
     assert "What might this show?" in page and "It falls by <strong>1.00</strong>" in page
+    read = [own / f"_build/.doctrees/{page}.doctree" for page in ("book/intro", "notebooks/01_toy")]
+    before = [page.stat().st_mtime_ns for page in read]
+    assert build.build("smoke", root=own) == 0
+    assert capsys.readouterr().out.endswith("_build/html/index.html\n")
+    assert [page.stat().st_mtime_ns for page in read] == before
 
 
-def test_a_new_run_reaches_every_page_that_shows_it(tmp_path: Path) -> None:
-    root = toy_book(tmp_path)
-    for fall in ("1.0", "0.25"):
-        edit(root / "notebooks/01_toy.ipynb", 'keep(\\"fall\\", 1.0)', f'keep(\\"fall\\", {fall})')
-        assert runner.run((), "smoke", root=root) == 0
-        assert build.build("smoke", root=root) == 0
-        intro = (root / "_build/html/book/intro.html").read_text(encoding="utf-8")
-        assert f"{float(fall):.2f}" in intro
-        edit(root / "notebooks/01_toy.ipynb", f'keep(\\"fall\\", {fall})', 'keep(\\"fall\\", 1.0)')
+def test_a_new_run_reaches_every_page_that_shows_it(own: Path) -> None:
+    edit(own / "notebooks/01_toy.ipynb", 'keep(\\"fall\\", 1.0)', 'keep(\\"fall\\", 0.25)')
+    assert runner.run((), "smoke", root=own) == 0
+    assert build.build("smoke", root=own) == 0
+    intro = (own / "_build/html/book/intro.html").read_text(encoding="utf-8")
+    assert re.search(r"It fell by <[^>]*>0\.25<", intro)
 
 
 def _never_run(root: Path) -> None:
@@ -139,8 +150,8 @@ def _lock_changed(root: Path) -> None:
 
 
 def _failed(root: Path) -> None:
-    edit(root / "notebooks/01_toy.ipynb", "axes.plot([0, 1], [1, 0])", "1 / 0")
-    assert runner.run((), "smoke", root=root) == 1
+    """As the runner leaves a chapter whose code has raised an error: a copy without a manifest."""
+    (root / "_build/executed/smoke/notebooks/01_toy.json").unlink()
 
 
 def _damaged(root: Path) -> None:
@@ -152,7 +163,7 @@ def _no_such_figure(root: Path) -> None:
 
 
 def _broken_reference(root: Path) -> None:
-    edit(root / "book/intro.md", "{numref}`toy-line`", "{numref}`another-line`")
+    edit(root / "book/intro.md", "{numref}`toy-line` again", "{numref}`another-line` again")
 
 
 @pytest.mark.parametrize(
@@ -162,17 +173,17 @@ def _broken_reference(root: Path) -> None:
         (_changed, "is stale (notebook changed)"),
         (_lock_changed, "is stale (requirements.lock changed)"),
         (_damaged, "is damaged"),
+        (_failed, "failed or was interrupted (see "),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_copy_that_no_longer_holds(toy: Path, tmp_path: Path, harm: Callable[[Path], None], said: str) -> None:
-    root = tmp_path / "toy"
-    shutil.copytree(toy, root, ignore=shutil.ignore_patterns("html"))
-    (only,) = find(root)
+def test_a_copy_that_no_longer_holds(own: Path, harm: Callable[[Path], None], said: str) -> None:
+    (only,) = find(own)
     assert problem(only, "smoke") is None
-    harm(root)
-    (only,) = find(root)
-    assert problem(only, "smoke") == said
+    harm(own)
+    (only,) = find(own)
+    found = problem(only, "smoke")
+    assert found == said or (said.endswith("(see ") and found is not None and found.startswith(said))
 
 
 @pytest.mark.parametrize(
@@ -186,23 +197,21 @@ def test_a_copy_that_no_longer_holds(toy: Path, tmp_path: Path, harm: Callable[[
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_bad_page_breaks_the_build_every_time(
-    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], None], said: str
+    own: Path, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], None], said: str
 ) -> None:
-    root = tmp_path / "toy"
-    shutil.copytree(toy, root)
-    harm(root)
+    harm(own)
     capsys.readouterr()
     # Sphinx must not forget the warnings of pages that it does not read again.
-    for _ in range(2 if harm in (_changed, _broken_reference) else 1):
-        assert build.build("smoke", root=root) == 1
+    for _ in range(2 if harm is _broken_reference else 1):
+        assert build.build("smoke", root=own) == 1
         lines = [line for line in capsys.readouterr().err.splitlines() if said in line]
         assert len(lines) == 1 and lines[0].startswith("model-collapse: ")
 
 
-def test_a_figure_without_text_breaks_the_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = toy_book(tmp_path, ["import matplotlib.pyplot as plt\nplt.plot([1, 2]);"], intro="# Start\n")
-    assert runner.run((), "smoke", root=root) == 0
-    assert build.build("smoke", root=root) == 1
+def test_a_figure_without_text_breaks_the_build(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(own / "notebooks/01_toy.ipynb", "figure, axes = plt.subplots()", "figure, axes = plt.subplots(); plt.show()")
+    assert runner.run((), "smoke", root=own) == 0
+    assert build.build("smoke", root=own) == 1
     assert "a figure without alternative text: show it with `show`" in capsys.readouterr().err
 
 
@@ -330,15 +339,15 @@ def serve(html: Path, browser: object) -> Iterator[Site]:
         server.server_close()
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def built(once: Once) -> Path:
     """The whole book at profile smoke."""
-    (ROOT / "_build").mkdir(exist_ok=True)
-    with FileLock(ROOT / "_build" / ".smoke.lock"):
+
+    def make(out: Path) -> None:
         assert runner.run((), "smoke", root=ROOT) == 0
-        out = tmp_path_factory.mktemp("book")
         assert build.build("smoke", root=ROOT, out=out) == 0
-    return out / "_build" / "html"
+
+    return once("book", make) / "_build" / "html"
 
 
 @pytest.fixture
@@ -359,6 +368,18 @@ def test_the_book_has_every_page(built: Path) -> None:
 
 @pytest.mark.parametrize("page", build.pages(TOC))
 def test_page_renders(site: Site, page: str) -> None:
+    check_page(site, page)
+
+
+@pytest.mark.parametrize("page", ["book/intro", "notebooks/01_toy"])
+def test_a_page_of_the_toy_book_renders(toy: Path, browser: object, page: str) -> None:
+    for site in serve(toy / "_build" / "html", browser):
+        check_page(site, page)
+        assert site.complaints == []
+
+
+def check_page(site: Site, page: str) -> None:
+    """Open a page: figures are shown, described and have their tables; equations are set."""
     site.open(f"{page}.html")
     images = site.page.evaluate(
         "[...document.querySelectorAll('article img')].map(i => [i.getAttribute('src'), i.naturalWidth, i.alt || ''])"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,8 +26,11 @@ from model_collapse.companion.studies import language
 from model_collapse.engine.execute import execute, study
 from model_collapse.errors import InputError
 
+ROOT = Path(__file__).parents[1]
 KNOWN = known()
 SIMULATED = [name for name, claim in KNOWN.items() if claim.scale == "simulation"]
+QUICK = 1.0
+"""Seconds that a claim's runs took when they were last recorded, at most, for it to be in `make test`."""
 ONE_FIT = {"TT-1"}
 """Claims about the first fit alone: a run without recursion may show them."""
 NEEDED: set[str] = set()
@@ -153,7 +158,14 @@ def test_runs_of_the_sources_size_are_of_the_models_that_need_a_gpu():
     assert read[0]["n"] == language.SCALES["paper"].n
 
 
-@pytest.mark.parametrize("name", SIMULATED)
+def by_cost(names: Iterable[str]) -> list[Any]:
+    """Parameters for these claims; those whose runs take long are slow."""
+    recorded = json.loads((ROOT / "records" / "verify-simulation.json").read_text(encoding="utf-8"))["claims"]
+    seconds = {entry["id"]: entry["seconds"] for entry in recorded}
+    return [pytest.param(name, marks=[pytest.mark.slow] * (seconds.get(name, 0) > QUICK)) for name in names]
+
+
+@pytest.mark.parametrize("name", by_cost(SIMULATED))
 def test_a_simulated_claim_has_its_verdict_from_fresh_runs(name: str, tmp_path):
     """Error rate 1e-4 a claim where what is claimed is true; the seed is fixed, so a failure is a change of code."""
     claim = KNOWN[name]
@@ -168,7 +180,7 @@ def test_a_simulated_claim_has_its_verdict_from_fresh_runs(name: str, tmp_path):
         assert not alike.holds, str(alike)
 
 
-@pytest.mark.parametrize("name", sorted(set(SIMULATED) - ONE_FIT))
+@pytest.mark.parametrize("name", by_cost(sorted(set(SIMULATED) - ONE_FIT)))
 def test_nothing_is_reproduced_without_recursion(name: str):
     """The official runs, ended at generation 0. TT-2 asks 16 chains of 2,000,000 rows, the others are quick."""
     short = {label: execute(replace(run, generations=0, every=1))[0] for label, run in arms(KNOWN[name], 1).items()}

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 from test_records import images as script
 from test_records import recording
 from toy_runs import killed_at, same
+from waiting import until
 
 from model_collapse import cli, families, paths, regimes, registry, store, streams
 from model_collapse.analysis.stats import per_replicate
@@ -225,14 +225,13 @@ def test_killed_from_outside_at_any_moment(straight: Any, tmp_path: Path):
         for wanted in (0, 1, 2):
             forks.stdin.write("\n")
             forks.stdin.flush()
-            child, limit = int(forks.stdout.readline()), time.monotonic() + 30
-            while on_disk() < wanted and not out.exists() and time.monotonic() < limit:
-                time.sleep(0.001)
+            child = int(forks.stdout.readline())
+            until(lambda wanted=wanted: on_disk() >= wanted or out.exists())
             os.kill(child, signal.SIGKILL)
             killed += int(forks.stdout.readline()) == signal.SIGKILL
         forks.stdin.write("\n")
         forks.stdin.close()
-        forks.wait(60)
+        forks.wait()
     assert killed >= 2, "no kill in the midst of the work"
     alike((store.read(out), store.read(store.written_file(out, "images"))), straight)
     assert not state_folder(out).exists()

@@ -6,13 +6,13 @@ import errno
 import os
 import shutil
 import sys
-import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from waiting import until
 
 from model_collapse import paths, store
 from model_collapse.engine import mirror
@@ -141,11 +141,7 @@ def test_parts_are_saved_while_the_work_goes_on(drive: Path, tmp_path: Path, mon
         done = state_folder(out) / "block-0000.done"
         store.write_folder(done, lambda inside: (inside / "x").write_text("x") and None, {})
         target = state_folder(drive / out.name) / done.name / "manifest.json"
-        for _ in range(500):
-            if target.exists():
-                break
-            time.sleep(0.01)
-        assert target.exists()
+        until(target.exists)
         assert [part for part in drive.rglob("*") if part.name.startswith(".")] == []
 
 

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from toy_runs import Killed, added, killed_at, same
+from waiting import until
 
 from model_collapse import families, registry, store, streams
 from model_collapse.engine import memory, spec
@@ -264,13 +264,11 @@ def test_a_killed_process_is_taken_up_again_with_the_same_bits(tmp_path):
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        wanted, limit = done() + moments.choice([0, 1, 2]), time.monotonic() + 60
-        while not last and started.poll() is None and done() < wanted and time.monotonic() < limit:
-            time.sleep(0.005)
+        wanted = done() + moments.choice([0, 1, 2])
         if not last:
-            time.sleep(moments.random() * 0.1)
+            until(lambda wanted=wanted: done() >= wanted, lambda started=started: started.poll() is None)
             (started.send_signal if kill % 2 else lambda s, p=started.pid: os.killpg(p, s))(signal.SIGKILL)
-        said = started.communicate(timeout=60)[1].decode()
+        said = started.communicate()[1].decode()
         if last:
             assert started.returncode == 0, said
         elif state_folder(out).exists():
@@ -435,15 +433,17 @@ def test_a_worker_ended_from_outside_is_one_line(monkeypatch, tmp_path):
     """The out-of-memory killer, say: exit status 3, and the finished blocks stay."""
     import threading
 
+    def workers() -> Iterator[psutil.Process]:
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.Error):
+                if any("spawn_main" in word for word in child.cmdline()):
+                    yield child
+
     def end_a_worker() -> None:
-        here, limit = psutil.Process(), time.monotonic() + 30
-        while time.monotonic() < limit:
-            for child in here.children():
-                with contextlib.suppress(psutil.Error):
-                    if any("spawn_main" in word for word in child.cmdline()):
-                        child.kill()
-                        return
-            time.sleep(0.01)
+        until(lambda: any(workers()))
+        for worker in workers():
+            with contextlib.suppress(psutil.Error):
+                worker.kill()
 
     killer = threading.Thread(target=end_a_worker)
     killer.start()
