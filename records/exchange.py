@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 import study
 
-from model_collapse import protocol_exchange
-from model_collapse.protocol import Scale
-from model_collapse.record import Run
+from model_collapse.companion.studies import other_ai
+from model_collapse.companion.studies.language import Scale
+from model_collapse.engine.spec import Run
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Plan:
     """A study to record."""
 
     scale: Scale
-    arms: tuple[str, ...] = (*protocol_exchange.MANY, "first", "both", "control")
+    arms: tuple[str, ...] = (*other_ai.MANY, "first", "both", "control")
     bins: tuple[str, ...] = ()
 
     def prepared(self, work: Path) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class Plan:
 
     def runs(self) -> dict[str, Run]:
         """Arm -> run."""
-        return protocol_exchange.runs(self.arms, self.scale)
+        return other_ai.runs(self.arms, self.scale)
 
     def counted(self, runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         """Blocks that all models of all recorded generations were trained on in each of their epochs, and wrote."""
@@ -48,8 +48,8 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "exchange": Plan(protocol_exchange.SCALES["recorded"]),
-    "toy": Plan(replace(protocol_exchange.SCALES["smoke"], n=16, generations=1), ("M1", "M2", "first")),
+    "exchange": Plan(other_ai.SCALES["recorded"]),
+    "toy": Plan(replace(other_ai.SCALES["smoke"], n=16, generations=1), ("M1", "M2", "first")),
 }
 
 

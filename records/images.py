@@ -18,9 +18,10 @@ from typing import Any
 import pandas as pd
 import study
 
-from model_collapse import families, protocol_images, registry
-from model_collapse.protocol import Scale
-from model_collapse.record import Run
+from model_collapse import families, registry
+from model_collapse.companion.studies import images
+from model_collapse.companion.studies.language import Scale
+from model_collapse.engine.spec import Run
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Plan:
 
     def runs(self) -> dict[str, Run]:
         """Arm -> run."""
-        return protocol_images.runs(self.family, self.arms, self.scale)
+        return images.runs(self.family, self.arms, self.scale)
 
     def counted(self, runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         """Images per second of all recorded generations: trained on, each as often as it was, over their seconds."""
@@ -53,7 +54,7 @@ class Plan:
         return {"images_trained": trained, "images_per_second": round(trained / turns["seconds"].sum(), 1)}
 
 
-VAE, DIFFUSION = protocol_images.SCALES["vae"], protocol_images.SCALES["diffusion"]
+VAE, DIFFUSION = images.SCALES["vae"], images.SCALES["diffusion"]
 
 PLANS: Mapping[str, Plan] = {
     "toy-images": Plan("vae", replace(VAE["smoke"], n=64, generations=1), ("full", "control"), bins=("full",)),

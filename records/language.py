@@ -18,11 +18,13 @@ from typing import Any
 import pandas as pd
 import study
 
-from model_collapse import paths, protocol, protocol_curation, record
+from model_collapse import paths, store
+from model_collapse.companion.records import manifest
+from model_collapse.companion.studies import curation, language
+from model_collapse.companion.studies.language import Scale
+from model_collapse.engine import spec
+from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
-from model_collapse.protocol import Scale
-from model_collapse.record import Run
-from model_collapse.records import manifest
 
 PAPER = ("A", "B", "control")
 
@@ -63,12 +65,12 @@ class Plan:
         """Arm -> run. The text lies in the present folder, so that a record names no folder of its machine."""
         named = {"family.pretrain": _named(self.web)} if self.web else {}
         scale = replace(self.scale, model={**self.scale.model, **named})
-        return protocol.sizes(self.arms, self.blocks, scale) if self.blocks else protocol.runs(self.arms, scale)
+        return language.sizes(self.arms, self.blocks, scale) if self.blocks else language.runs(self.arms, scale)
 
     def counted(self, runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         """tokens_trained and tokens_written are of all recorded generations; tokens_pretrained is at most that."""
         counted = [
-            manifest.tokens(record.describe(runs[arm]), table.drop_duplicates(["replicate", "generation"]))
+            manifest.tokens(spec.describe(runs[arm]), table.drop_duplicates(["replicate", "generation"]))
             for arm, table in tables.items()
         ]
         settings = next(iter(runs.values())).family_args
@@ -111,16 +113,16 @@ BOOKS = ("wikipedia-en-2015", "eltec-eng")
 PLANS: Mapping[str, Plan] = {
     "toy": Plan(
         replace(
-            protocol.SCALES["smoke"],
+            language.SCALES["smoke"],
             n=16,
-            model={**protocol.TINY, "family.pretrain_blocks": 32, "family.pretrain_epochs": 1, "family.evaluate": 8},
+            model={**language.TINY, "family.pretrain_blocks": 32, "family.pretrain_epochs": 1, "family.evaluate": 8},
         )
     ),
-    "wikitext": Plan(protocol.SCALES["wikitext"], CLAIMS, bins=("A",)),
-    "curation": Plan(protocol.SCALES["curation"], protocol_curation.ARMS, bins=()),
-    "provenance": Plan(protocol.SCALES["provenance"], WRITERS, bins=("A", "marked")),
-    "marks": Plan(protocol.SCALES["marks"], MARKS, bins=MARKS),
-    "cost": Plan(protocol.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=BLOCKS),
+    "wikitext": Plan(language.SCALES["wikitext"], CLAIMS, bins=("A",)),
+    "curation": Plan(language.SCALES["curation"], curation.ARMS, bins=()),
+    "provenance": Plan(language.SCALES["provenance"], WRITERS, bins=("A", "marked")),
+    "marks": Plan(language.SCALES["marks"], MARKS, bins=MARKS),
+    "cost": Plan(language.SCALES["cost"], ("sampled", "accumulate", "mixed", "control"), bins=(), blocks=BLOCKS),
     "cpu": Plan(Scale("wikitext-2-v1", 640, 9, 2, model=SMALL), web=BOOKS[:1]),
     "gpu": Plan(Scale("wikitext-2-v1", 8192, 9, 2, model=SHAPED), web=BOOKS),
     "gpu-all": Plan(Scale("wikitext-2-v1", "all", 9, 2, model=SHAPED), web=BOOKS),
@@ -148,7 +150,7 @@ def _together(folders: tuple[str, ...], work: Path) -> dict[str, str]:
             link = work / name / f"{folder}-{file.name}"
             link.unlink(missing_ok=True)
             link.symlink_to(file.resolve())
-            sums[f"{folder}/{file.name}"] = record.checksum(file)
+            sums[f"{folder}/{file.name}"] = store.checksum(file)
     return sums
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 import study
 
-from model_collapse import protocol_open
-from model_collapse.protocol import Scale
-from model_collapse.record import Run
+from model_collapse.companion.studies import open_questions
+from model_collapse.companion.studies.language import Scale
+from model_collapse.engine.spec import Run
 
 
 @dataclass(frozen=True)
@@ -45,24 +45,24 @@ class Plan:
 
 
 def common(scale: Scale) -> dict[str, Any]:
-    """Arguments of `run.plan` that all arms share."""
+    """Arguments of `plan` that all arms share."""
     sizes = {"n": scale.n, "generations": scale.generations, "replicates": scale.seeds, "seed": scale.seed}
     return {**sizes, "corpus": scale.corpus, "metrics": scale.metrics, "settings": dict(scale.model)}
 
 
 def worth(real: tuple[int, ...], synthetic: tuple[int, ...]) -> Callable[[Scale], dict[str, Run]]:
     """Every number of real blocks beside every number of written ones."""
-    return lambda scale: protocol_open.worth("opt", real, synthetic, **common(scale))
+    return lambda scale: open_questions.worth("opt", real, synthetic, **common(scale))
 
 
 def minorities(scale: Scale) -> dict[str, Run]:
     """The arms of the chapter on minorities."""
-    return protocol_open.minorities("opt", **common(scale))
+    return open_questions.minorities("opt", **common(scale))
 
 
 READ = ("perplexity", "vocabulary", "training")
 BY_GROUP = ("perplexity", "groups", "group_loss", "facts")
-WORTH: Mapping[str, Any] = protocol_open.WORTH
+WORTH: Mapping[str, Any] = open_questions.WORTH
 SHORT = {**WORTH, "family.steps": 4, "family.evaluate": 8}
 
 PLANS: Mapping[str, Plan] = {
@@ -71,7 +71,7 @@ PLANS: Mapping[str, Plan] = {
         Scale("embedded", 384, 2, 12, seed=2, model=WORTH, metrics=READ), worth((48, 144, 384), (0, 96, 384))
     ),
     "minorities": Plan(
-        Scale("embedded", 384, 5, 12, seed=2, model=protocol_open.OPEN, metrics=BY_GROUP),
+        Scale("embedded", 384, 5, 12, seed=2, model=open_questions.OPEN, metrics=BY_GROUP),
         minorities,
     ),
 }

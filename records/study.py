@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from model_collapse import paths, records
+from model_collapse import paths
+from model_collapse.companion import records
+from model_collapse.companion.studies.language import Scale
+from model_collapse.engine import usage
+from model_collapse.engine.execute import execute_all, on_stderr, so_far
+from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.protocol import Scale
-from model_collapse.record import Run
-from model_collapse.run import execute_all, on_stderr, sessions, so_far
 
 
 class Plan(Protocol):
@@ -68,7 +70,7 @@ def make(
                 execute_all({files[arm]: run for arm, run in runs.items()}, jobs=jobs, progress=on_stderr)
         except (TimeUp, KeyboardInterrupt):
             on_stderr("time is up; the same command goes on from here")
-        took = sessions.together(sessions.of(file) for file in files.values())
+        took = usage.together(usage.of(file) for file in files.values())
         found = {arm: so_far(run, files[arm]) for arm, run in runs.items()}
     tables, complete = rectangle({arm: table for arm, (table, _) in found.items()}, plan.scale)
     if not tables:

@@ -15,7 +15,7 @@ from filelock import FileLock
 # processes share the cores, and one thread each is also what makes bits repeat.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="Agg", TOKENIZERS_PARALLELISM="false")
 
-# As model_collapse.chapters does it: nbformat would have a grammar of web addresses compiled that nobody needs.
+# As model_collapse.companion.book does it: nbformat would have a grammar of web addresses compiled that nobody needs.
 sys.modules.setdefault("rfc3987_syntax", None)
 
 

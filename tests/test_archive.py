@@ -12,16 +12,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_collapse import archive, cli, record, run
+from model_collapse import cli, store
+from model_collapse.engine.execute import execute, study
+from model_collapse.engine.plan import plan
+from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
-from model_collapse.record import Run
+from model_collapse.store import archive
 
 
 @pytest.fixture(scope="module")
 def plans() -> dict[str, Run]:
     return {
-        "numbers": run.plan("gaussian", n=10, generations=3, seed=1),
-        "text": run.plan("ngram", n=20, generations=1, seed=1),
+        "numbers": plan("gaussian", n=10, generations=3, seed=1),
+        "text": plan("ngram", n=20, generations=1, seed=1),
     }
 
 
@@ -29,8 +32,8 @@ def plans() -> dict[str, Run]:
 def made(tmp_path_factory: pytest.TempPathFactory, plans: dict[str, Run]) -> Path:
     """A folder with a run of numbers under a name of its own, one with texts, and an unfinished one."""
     folder = tmp_path_factory.mktemp("made")
-    run.execute(plans["numbers"], folder / "mine.parquet")
-    run.execute(plans["text"], folder / "text.parquet")
+    execute(plans["numbers"], folder / "mine.parquet")
+    execute(plans["text"], folder / "text.parquet")
     (folder / "cut.parquet.state").mkdir()
     return folder
 
@@ -50,13 +53,15 @@ def there(tmp_path: Path) -> Path:
 def test_round_trip_is_shown_without_computing(
     packed: Path, made: Path, there: Path, plans: dict[str, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert archive.unpack(packed, there) == sorted(plan.run_id for plan in plans.values())
-    for name, plan in (("mine", plans["numbers"]), ("text", plans["text"])):
-        assert (there / f"{plan.run_id}.parquet").read_bytes() == (made / f"{name}.parquet").read_bytes()
-    monkeypatch.setattr(run, "_complete", lambda units, *_: pytest.fail("computed") if units else None)
-    tables, texts = run.study(plans, there)
+    assert archive.unpack(packed, there) == sorted(one.run_id for one in plans.values())
+    for name, one in (("mine", plans["numbers"]), ("text", plans["text"])):
+        assert (there / f"{one.run_id}.parquet").read_bytes() == (made / f"{name}.parquet").read_bytes()
+    monkeypatch.setattr(
+        "model_collapse.engine.execute._complete", lambda units, *_: pytest.fail("computed") if units else None
+    )
+    tables, texts = study(plans, there)
     assert set(tables) == {"numbers", "text"} and set(texts) == {"text"}
-    assert archive.foreign(there, [plan.run_id for plan in plans.values()]) == []
+    assert archive.foreign(there, [one.run_id for one in plans.values()]) == []
 
 
 def test_the_file_depends_on_the_results_alone(packed: Path, made: Path, tmp_path: Path) -> None:
@@ -77,7 +82,7 @@ def test_the_same_runs_again_are_left_alone(packed: Path, there: Path) -> None:
 
 def test_the_same_numbers_computed_here_are_kept(packed: Path, there: Path, plans: dict[str, Run]) -> None:
     """Another time and another number of seconds are no other result."""
-    run.study(plans, there)
+    study(plans, there)
     mine = there / f"{plans['numbers'].run_id}.parquet"
     content = pq.read_table(mine)
     slower = content.set_column(content.schema.get_field_index("seconds"), "seconds", pa.array([9.0] * len(content)))
@@ -89,7 +94,7 @@ def test_the_same_numbers_computed_here_are_kept(packed: Path, there: Path, plan
 
 def test_other_numbers_under_the_same_name_are_refused(packed: Path, there: Path, plans: dict[str, Run]) -> None:
     mine = there / f"{plans['numbers'].run_id}.parquet"
-    run.study({"numbers": plans["numbers"]}, there)
+    study({"numbers": plans["numbers"]}, there)
     content = pq.read_table(mine)
     other = content.set_column(content.schema.get_field_index("value"), "value", pa.array([0.5] * len(content)))
     pq.write_table(other, mine)
@@ -173,9 +178,7 @@ def test_compressed_truncated_and_flipped_files_are_refused(packed: Path, there:
 
 def test_a_table_of_another_schema_is_refused(made: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.parquet"
-    record.write_table(
-        other, pq.read_table(made / "mine.parquet"), record.about(made / "mine.parquet") | {"schema": "0"}
-    )
+    store.write_table(other, pq.read_table(made / "mine.parquet"), store.about(made / "mine.parquet") | {"schema": "0"})
     with pytest.raises(InputError, match=r"^other\.parquet: schema 0; this version reads schema 1$"):
         archive.pack([other], tmp_path / "runs.zip")
     assert not (tmp_path / "runs.zip").exists()
@@ -190,7 +193,7 @@ def test_the_commands(
     assert cli.main(["unpack", out]) == 0
     packed, unpacked = capsys.readouterr().out.splitlines()
     assert packed.startswith(f"2 runs in {out}, 0.0") and unpacked == f"2 runs in {tmp_path / 'runs'}"
-    monkeypatch.setattr(record, "source_hash", lambda: "0" * 64)
+    monkeypatch.setattr(store, "source_hash", lambda: "0" * 64)
     assert cli.main(["unpack", out]) == 0
     assert "2 runs of them made by another version of the package" in capsys.readouterr().out
     bad = [

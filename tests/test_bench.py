@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from model_collapse import bench, cli, paths
-from model_collapse.bench.gaussian import GaussianAccumulate, GaussianReplace
+from model_collapse import cli, paths
+from model_collapse.companion import bench
+from model_collapse.companion.bench.gaussian import GaussianAccumulate, GaussianReplace
 from model_collapse.errors import InputError
 
 TOY = {"sizes": (5, 20), "generations": 6, "chains": 3, "pairs": 2}

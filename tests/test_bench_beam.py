@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from toy_bench import agreed
 
-from model_collapse import bench
-from model_collapse.bench.beam import BENCHMARKS, Beam
+from model_collapse.companion import bench
+from model_collapse.companion.bench.beam import BENCHMARKS, Beam
 
 TOY = {"shape": "tiny", "vocabulary": 300, "prompts": 4, "new": 6, "pairs": 2, "threads": 1}
 SMALL: dict[str, bench.Benchmark] = {"beam": Beam(**TOY), "beam-bf16": Beam(precision="bf16", goal=5, **TOY)}

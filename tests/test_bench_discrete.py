@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from toy_bench import agreed
 
-from model_collapse import bench, theory
-from model_collapse.bench.discrete import BENCHMARKS, DiscreteReplace, ours
+from model_collapse import theory
+from model_collapse.companion import bench
+from model_collapse.companion.bench.discrete import BENCHMARKS, DiscreteReplace, ours
 
 SMALL: dict[str, bench.Benchmark] = {"discrete": DiscreteReplace(symbols=8, rows=10, generations=5, chains=3, pairs=2)}
 

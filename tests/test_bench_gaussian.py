@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from toy_bench import agreed
 
-from model_collapse import bench, theory
-from model_collapse.bench.gaussian import BENCHMARKS, GaussianAccumulate, GaussianReplace, _ours
+from model_collapse import theory
+from model_collapse.companion import bench
+from model_collapse.companion.bench.gaussian import BENCHMARKS, GaussianAccumulate, GaussianReplace, _ours
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.replace import Replace
 

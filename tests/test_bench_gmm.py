@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 from toy_bench import agreed
 
-from model_collapse import bench
-from model_collapse.bench.gmm import BENCHMARKS, GmmReplace
-from model_collapse.bench.gmm import replace as ours
+from model_collapse.companion import bench
+from model_collapse.companion.bench.gmm import BENCHMARKS, GmmReplace
+from model_collapse.companion.bench.gmm import replace as ours
 
 TOY = {"chains": 3, "rows": 30, "generations": 20, "stretches": 2, "length": 3, "pairs": 2}
 

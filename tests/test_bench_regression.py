@@ -8,8 +8,8 @@ import numpy as np
 from scipy import stats
 from toy_bench import agreed
 
-from model_collapse import bench
-from model_collapse.bench.regression import BENCHMARKS, RegressionAccumulate, _ours
+from model_collapse.companion import bench
+from model_collapse.companion.bench.regression import BENCHMARKS, RegressionAccumulate, _ours
 from model_collapse.theory import regression as theory
 
 TOY = {"rows": 12, "dim": 3, "generations": 6, "paired": 4, "chains": 3, "pairs": 2}

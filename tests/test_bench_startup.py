@@ -8,9 +8,9 @@ import sys
 import pytest
 from toy_bench import agreed
 
-from model_collapse import bench
-from model_collapse.bench import startup
-from model_collapse.bench.startup import Startup, cpu_seconds
+from model_collapse.companion import bench
+from model_collapse.companion.bench import startup
+from model_collapse.companion.bench.startup import Startup, cpu_seconds
 
 
 def test_a_table_of_it():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from toy_bench import agreed
 
-from model_collapse import bench
-from model_collapse.bench.vae import BENCHMARKS, Generations
+from model_collapse.companion import bench
+from model_collapse.companion.bench.vae import BENCHMARKS, Generations
 from model_collapse.corpora import images
 from model_collapse.errors import OutsideError
 

@@ -19,8 +19,9 @@ import pytest
 from conftest import Once
 from toy_chapters import chapter
 
-from model_collapse import book, chapters
-from model_collapse.chapters.executed import problem
+from model_collapse.companion.book import build, runner
+from model_collapse.companion.book.chapter import find
+from model_collapse.companion.book.executed import problem
 from model_collapse.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,7 @@ TOC = ROOT / "book" / "_toc.yml"
 FIGURE = """\
 import matplotlib.pyplot as plt
 import pandas as pd
-from model_collapse.notebook import keep, say, show, written
+from model_collapse.companion.book.notebook import keep, say, show, written
 figure, axes = plt.subplots()
 axes.plot([0, 1], [1, 0])
 table = pd.DataFrame({"generation": [0, 1], "value": [1, 0]})
@@ -74,8 +75,8 @@ def toy_book(root: Path, cells: list[str] | None = None, intro: str = INTRO) -> 
 def made(root: Path) -> None:
     """Execute and build a toy book in an empty folder."""
     toy_book(root)
-    assert chapters.run((), "smoke", root=root) == 0
-    assert book.build("smoke", root=root) == 0
+    assert runner.run((), "smoke", root=root) == 0
+    assert build.build("smoke", root=root) == 0
 
 
 @pytest.fixture
@@ -115,20 +116,20 @@ def test_overlay_shows_outputs_and_leaves_the_notebook_clean(toy: Path) -> None:
 
 def test_an_unchanged_build_reads_no_page_and_prose_needs_no_run(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(own / "notebooks/01_toy.ipynb", "What does this show?", "What might this show?")
-    assert book.build("smoke", root=own) == 0
+    assert build.build("smoke", root=own) == 0
     page = (own / "_build/html/notebooks/01_toy.html").read_text(encoding="utf-8")
     assert "What might this show?" in page and "It falls by <strong>1.00</strong>" in page
     read = [own / f"_build/.doctrees/{page}.doctree" for page in ("book/intro", "notebooks/01_toy")]
     before = [page.stat().st_mtime_ns for page in read]
-    assert book.build("smoke", root=own) == 0
+    assert build.build("smoke", root=own) == 0
     assert capsys.readouterr().out.endswith("_build/html/index.html\n")
     assert [page.stat().st_mtime_ns for page in read] == before
 
 
 def test_a_new_run_reaches_every_page_that_shows_it(own: Path) -> None:
     edit(own / "notebooks/01_toy.ipynb", 'keep(\\"fall\\", 1.0)', 'keep(\\"fall\\", 0.25)')
-    assert chapters.run((), "smoke", root=own) == 0
-    assert book.build("smoke", root=own) == 0
+    assert runner.run((), "smoke", root=own) == 0
+    assert build.build("smoke", root=own) == 0
     intro = (own / "_build/html/book/intro.html").read_text(encoding="utf-8")
     assert re.search(r"It fell by <[^>]*>0\.25<", intro)
 
@@ -177,10 +178,10 @@ def _broken_reference(root: Path) -> None:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_copy_that_no_longer_holds(own: Path, harm: Callable[[Path], None], said: str) -> None:
-    (only,) = chapters.find(own)
+    (only,) = find(own)
     assert problem(only, "smoke") is None
     harm(own)
-    (only,) = chapters.find(own)
+    (only,) = find(own)
     found = problem(only, "smoke")
     assert found == said or (said.endswith("(see ") and found is not None and found.startswith(said))
 
@@ -202,33 +203,35 @@ def test_a_bad_page_breaks_the_build_every_time(
     capsys.readouterr()
     # Sphinx must not forget the warnings of pages that it does not read again.
     for _ in range(2 if harm is _broken_reference else 1):
-        assert book.build("smoke", root=own) == 1
+        assert build.build("smoke", root=own) == 1
         lines = [line for line in capsys.readouterr().err.splitlines() if said in line]
         assert len(lines) == 1 and lines[0].startswith("model-collapse: ")
 
 
 def test_a_figure_without_text_breaks_the_build(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(own / "notebooks/01_toy.ipynb", "figure, axes = plt.subplots()", "figure, axes = plt.subplots(); plt.show()")
-    assert chapters.run((), "smoke", root=own) == 0
-    assert book.build("smoke", root=own) == 1
+    assert runner.run((), "smoke", root=own) == 0
+    assert build.build("smoke", root=own) == 1
     assert "a figure without alternative text: show it with `show`" in capsys.readouterr().err
 
 
 def test_build_refuses_an_unknown_profile() -> None:
     with pytest.raises(InputError, match="--profile huge: not a profile"):
-        book.build("huge")
+        build.build("huge")
 
 
 # The address -----------------------------------------------------------------------------------------------------
 
 
 def test_the_address_stands_in_one_place_and_the_rest_follows() -> None:
-    url, branch = book.repository(ROOT)
+    url, branch = build.repository(ROOT)
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert notebooks
     for file in notebooks:
         cells = [c for c in nbformat.read(file, as_version=4).cells if "colab" in c.metadata.get("tags", [])]
-        assert [cell.source for cell in cells] == [book.colab_cell(url, branch)], f"{file.name}: model-collapse address"
+        assert [cell.source for cell in cells] == [build.colab_cell(url, branch)], (
+            f"{file.name}: model-collapse address"
+        )
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     owner, name = urlsplit(url).path.strip("/").split("/")
     linked = re.findall(r"github(?:\.com|usercontent\.com)?/([\w.-]+)/([\w.-]+)/(?:actions|blob|raw|tree)/", readme)
@@ -241,22 +244,22 @@ def test_address_rewrites_all_that_is_derived(tmp_path: Path, capsys: pytest.Cap
     notebook = nbformat.read(file, as_version=4)
     notebook.cells.insert(1, nbformat.v4.new_code_cell("pass", id="colab", metadata={"tags": ["colab"]}))
     nbformat.write(notebook, file)
-    old, branch = book.repository(root)
+    old, branch = build.repository(root)
     slug = old.removeprefix("https://github.com/")
     (root / "README.md").write_text(f"[badge]({old}/actions/x.svg) https://{slug.replace('/', '.github.io/')}/")
     comments = (root / "_config.yml").read_text().count("#")
-    assert book.address("https://github.com/Some-One/a.book.git", root=root) == 0
-    assert book.repository(root) == ("https://github.com/Some-One/a.book", branch)
+    assert build.address("https://github.com/Some-One/a.book.git", root=root) == 0
+    assert build.repository(root) == ("https://github.com/Some-One/a.book", branch)
     assert (root / "_config.yml").read_text().count("#") == comments
     readme = (root / "README.md").read_text()
     assert readme == "[badge](https://github.com/Some-One/a.book/actions/x.svg) https://some-one.github.io/a.book/"
     written = nbformat.read(file, as_version=4)
-    assert written.cells[1].source == book.colab_cell("https://github.com/Some-One/a.book", branch)
+    assert written.cells[1].source == build.colab_cell("https://github.com/Some-One/a.book", branch)
     before = file.read_bytes()
-    assert book.address(root=root) == 0 and file.read_bytes() == before, "twice is once"
+    assert build.address(root=root) == 0 and file.read_bytes() == before, "twice is once"
     assert slug not in file.read_text() + readme
     with pytest.raises(InputError, match=r"must be https://github.com/OWNER/NAME"):
-        book.address("someone/book", root=root)
+        build.address("someone/book", root=root)
 
 
 # In a browser ----------------------------------------------------------------------------------------------------
@@ -341,8 +344,8 @@ def built(once: Once) -> Path:
     """The whole book at profile smoke."""
 
     def make(out: Path) -> None:
-        assert chapters.run((), "smoke", root=ROOT) == 0
-        assert book.build("smoke", root=ROOT, out=out) == 0
+        assert runner.run((), "smoke", root=ROOT) == 0
+        assert build.build("smoke", root=ROOT, out=out) == 0
 
     return once("book", make) / "_build" / "html"
 
@@ -356,14 +359,14 @@ def site(built: Path, browser: object) -> Iterator[Site]:
 
 
 def test_the_book_has_every_page(built: Path) -> None:
-    pages = book.pages(TOC)
+    pages = build.pages(TOC)
     assert {"book/intro", "notebooks/01_gaussian", "notebooks/10_language_model"} <= set(pages)
     assert {f"notebooks/{file.stem}" for file in (ROOT / "notebooks").glob("*.ipynb")} <= set(pages)
     assert {f"book/{file.stem}" for file in (ROOT / "book").glob("*.md")} <= set(pages)
     assert all((built / f"{page}.html").is_file() for page in pages)
 
 
-@pytest.mark.parametrize("page", book.pages(TOC))
+@pytest.mark.parametrize("page", build.pages(TOC))
 def test_page_renders(site: Site, page: str) -> None:
     check_page(site, page)
 
@@ -414,7 +417,7 @@ def test_search_finds_perplexity(site: Site) -> None:
 def test_navigation_reaches_every_page(site: Site) -> None:
     site.open("index.html")
     site.page.wait_for_url("**/book/intro.html*")
-    expected = [f"/{page}.html" for page in book.pages(TOC)]
+    expected = [f"/{page}.html" for page in build.pages(TOC)]
     side = site.page.eval_on_selector_all(".bd-sidebar-primary nav a", "links => links.map(link => link.pathname)")
     assert set(expected) <= set(side)
     walked = [urlsplit(site.page.url).path]
@@ -429,9 +432,9 @@ def test_navigation_reaches_every_page(site: Site) -> None:
 
 
 def test_launch_and_source_links_name_files_that_exist(site: Site) -> None:
-    url, branch = book.repository(ROOT)
+    url, branch = build.repository(ROOT)
     slug = url.removeprefix("https://github.com/")
-    for page in book.pages(TOC):
+    for page in build.pages(TOC):
         site.open(f"{page}.html")
         links = site.page.eval_on_selector_all("a", "links => links.map(link => link.href)")
         colab = [link for link in links if link.startswith("https://colab.research.google.com/")]
@@ -444,7 +447,7 @@ def test_launch_and_source_links_name_files_that_exist(site: Site) -> None:
 
 
 def test_claims_are_sorted_and_filtered(site: Site) -> None:
-    from model_collapse import claims
+    from model_collapse.companion import claims
 
     site.open("book/claims.html")
     rows = site.page.locator("table.claims tbody tr:visible")

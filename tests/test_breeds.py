@@ -11,8 +11,9 @@ import pytest
 from scipy import stats
 from toy_comparisons import Comparisons
 
-from model_collapse import run, streams, theory
+from model_collapse import streams, theory
 from model_collapse.data import Data, Rows
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.breeds import Breeds, Kennel, Litter
 from model_collapse.loop import Generation, generations
@@ -229,5 +230,5 @@ def test_metrics_by_hand():
 def test_bad_settings_are_one_line(setting):
     key, text = setting.split("=")
     with pytest.raises(InputError, match=rf"^family\.{setting}: ") as refused:
-        run.plan("breeds", settings={f"family.{key}": text})
+        plan("breeds", settings={f"family.{key}": text})
     assert "\n" not in str(refused.value)

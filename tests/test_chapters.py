@@ -15,9 +15,9 @@ import pytest
 from toy_chapters import chapter
 from waiting import until
 
-from model_collapse import chapters, paths, record
-from model_collapse.chapters import executed
-from model_collapse.chapters.chapter import check
+from model_collapse import paths, store
+from model_collapse.companion.book import executed, runner
+from model_collapse.companion.book.chapter import Cost, check, find
 from model_collapse.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -69,13 +69,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str, str]:
 
 
 _RUN = (
-    "import sys; from pathlib import Path; from model_collapse import chapters;"
-    "sys.exit(chapters.run((), sys.argv[2], jobs=int(sys.argv[3]), root=Path(sys.argv[1])))"
+    "import sys; from pathlib import Path; from model_collapse.companion.book import runner;"
+    "sys.exit(runner.run((), sys.argv[2], jobs=int(sys.argv[3]), root=Path(sys.argv[1])))"
 )
 
 
 def test_finds_the_chapters_of_this_book() -> None:
-    found = {chapter.slug: chapter for chapter in chapters.find(ROOT)}
+    found = {chapter.slug: chapter for chapter in find(ROOT)}
     assert {"gaussian", "language_model"} <= set(found)
     assert len(found) == len(list((ROOT / "notebooks").glob("*.ipynb")))
 
@@ -92,7 +92,7 @@ def test_notebook_keeps_the_conventions(file: Path) -> None:
     assert code[0].metadata.tags == ["colab", "remove-cell"]
     assert code[1].metadata.tags == ["parameters"]
     assert len(code) <= 25, "a chapter is thin: what is long belongs in the package"
-    found = next(chapter for chapter in chapters.find(ROOT) if chapter.path == file)
+    found = next(chapter for chapter in find(ROOT) if chapter.path == file)
     assert {"smoke", "laptop"} <= set(found.cost)
     assert found.parameters["profile"] == "str"
 
@@ -100,9 +100,9 @@ def test_notebook_keeps_the_conventions(file: Path) -> None:
 def test_reads_cost_and_parameters(tmp_path: Path) -> None:
     chapter(tmp_path, "03_last")
     chapter(tmp_path, "01_first_one", profiles=["smoke", "paper"], device="T4")
-    first, last = chapters.find(tmp_path)
+    first, last = find(tmp_path)
     assert (first.slug, first.title, list(first.cost)) == ("first_one", "First one", ["smoke", "paper"])
-    assert first.cost["paper"] == chapters.Cost("T4", 0.05, 1) and first.cost["paper"].on_gpu
+    assert first.cost["paper"] == Cost("T4", 0.05, 1) and first.cost["paper"].on_gpu
     assert last.slug == "last" and not last.cost["smoke"].on_gpu
     assert last.parameters == {"profile": "str", "n": "int | None", "share": "float", "words": "str | None"}
 
@@ -130,7 +130,7 @@ def test_refuses_in_one_line_before_anything_runs(
     chapter(tmp_path, "01_one")
     chapter(tmp_path, "02_two", parameters='profile: str = "laptop"\nn: int = 1')
     with pytest.raises(InputError) as caught:
-        chapters.run(names, profile, parameters, root=tmp_path)
+        runner.run(names, profile, parameters, root=tmp_path)
     assert str(caught.value).startswith(said) and "\n" not in str(caught.value)
     assert not (tmp_path / "_build").exists()
 
@@ -149,7 +149,7 @@ def test_refuses_in_one_line_before_anything_runs(
 )
 def test_reads_values_by_annotation(tmp_path: Path, annotation: str, text: str, value: object) -> None:
     chapter(tmp_path, "01_one", parameters=f'profile: str = "laptop"\nx: {annotation} = None')
-    assert check(chapters.find(tmp_path), {"x": text}) == {"x": value}
+    assert check(find(tmp_path), {"x": text}) == {"x": value}
 
 
 @pytest.mark.parametrize(
@@ -158,14 +158,14 @@ def test_reads_values_by_annotation(tmp_path: Path, annotation: str, text: str, 
 def test_refuses_a_parameters_cell_that_it_cannot_read(tmp_path: Path, cell: str) -> None:
     chapter(tmp_path, "01_one", parameters=cell)
     with pytest.raises(InputError):
-        chapters.find(tmp_path)
+        find(tmp_path)
 
 
 def test_refuses_a_notebook_without_costs(tmp_path: Path) -> None:
     file = chapter(tmp_path, "01_one")
     file.write_text(re.sub(r'"minutes": [\d.]+', '"minutes": "long"', file.read_text()))
     with pytest.raises(InputError, match=r"01_one.ipynb: .*chapter.cost"):
-        chapters.find(tmp_path)
+        find(tmp_path)
 
 
 def test_prints_the_cost_and_one_line_per_chapter(ran: tuple[Path, int, str, str]) -> None:
@@ -223,7 +223,7 @@ def test_runs_again_only_what_has_changed(
     before = copy.stat().st_mtime_ns
 
     def again(force: bool = False) -> bool:
-        assert chapters.run(["good"], "smoke", force=force, root=root) == 0
+        assert runner.run(["good"], "smoke", force=force, root=root) == 0
         return "unchanged, not run again" not in capsys.readouterr().out
 
     assert not again()
@@ -234,11 +234,11 @@ def test_runs_again_only_what_has_changed(
     assert again(force=True)
     (root / "notebooks/01_good.ipynb").write_text(text.replace("print(profile", "print('new', profile"))
     assert again() and printed(copy) == "new smoke None 0.5\n"
-    good = chapters.find(root)[0]
+    good = find(root)[0]
     assert executed.unchanged(good, "smoke", {})
     for name in ("source_hash", "lock_hash"):
         with monkeypatch.context() as patch:
-            patch.setattr(record, name, lambda: "other")
+            patch.setattr(store, name, lambda: "other")
             assert not executed.unchanged(good, "smoke", {})
     copy.write_text(copy.read_text() + " ")
     assert executed.problem(good, "smoke") == "is damaged"
@@ -246,7 +246,7 @@ def test_runs_again_only_what_has_changed(
 
 def test_new_data_run_a_chapter_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chapter(tmp_path, "01_one")
-    one = chapters.find(tmp_path)[0]
+    one = find(tmp_path)[0]
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     corpus.joinpath("a.txt").write_text("a")
@@ -262,12 +262,12 @@ def test_new_data_run_a_chapter_again(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_overrides_lie_apart(tmp_path: Path) -> None:
     chapter(tmp_path, "01_one")
-    assert chapters.run(["one"], "smoke", {"n": "7", "words": "a 'quoted' word"}, root=tmp_path) == 0
+    assert runner.run(["one"], "smoke", {"n": "7", "words": "a 'quoted' word"}, root=tmp_path) == 0
     (copy,) = (tmp_path / "_build" / "executed").glob("*/notebooks/01_one.ipynb")
     assert re.fullmatch(r"smoke-[0-9a-f]{8}", copy.parents[1].name)
     assert printed(copy) == "smoke 7 0.5\n"
     assert executed.manifest(copy)["parameters"] == {"n": 7, "words": "a 'quoted' word"}
-    assert executed.problem(chapters.find(tmp_path)[0], "smoke") == "has not been run"
+    assert executed.problem(find(tmp_path)[0], "smoke") == "has not been run"
 
 
 @pytest.mark.parametrize(("raised", "status"), [("InputError", 2), ("OutsideError", 3)])
@@ -275,13 +275,13 @@ def test_errors_for_the_user_keep_their_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], raised: str, status: int
 ) -> None:
     chapter(tmp_path, "01_one", [f"from model_collapse.errors import {raised}\nraise {raised}('n=0: at least 1')"])
-    assert chapters.run((), "smoke", root=tmp_path) == status
+    assert runner.run((), "smoke", root=tmp_path) == status
     assert capsys.readouterr().err == "model-collapse: one: n=0: at least 1\n"
 
 
 def test_a_dead_kernel_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chapter(tmp_path, "01_one", ["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"])
-    assert chapters.run((), "smoke", root=tmp_path) == 1
+    assert runner.run((), "smoke", root=tmp_path) == 1
     assert "one: DeadKernel: the kernel died" in capsys.readouterr().err
 
 
@@ -296,7 +296,7 @@ def test_nothing_survives_a_killed_runner(tmp_path: Path) -> None:
     runner.wait()
     kernel = int(pid.read_text())
     until(lambda: not _alive(kernel))
-    assert executed.problem(chapters.find(tmp_path)[0], "smoke") is not None
+    assert executed.problem(find(tmp_path)[0], "smoke") is not None
     assert not list(tmp_path.rglob("01_one.json"))
 
 

@@ -17,11 +17,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import chapters, claims, paths, protocol
-from model_collapse.claims import Claim, arms, farthest, known, planned
+from model_collapse import paths
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion import claims
+from model_collapse.companion.book.chapter import find
+from model_collapse.companion.claims import Claim, arms, farthest, known, planned
+from model_collapse.companion.studies import language
+from model_collapse.engine.execute import execute, study
 from model_collapse.errors import InputError
-from model_collapse.run import execute, study
-from model_collapse.stats import Estimate
 
 ROOT = Path(__file__).parents[1]
 KNOWN = known()
@@ -99,7 +102,7 @@ def test_a_claim_says_which_collapse_it_is_about_and_whose_it_is(name: str):
 
 def shown(chapter: str) -> Iterator[str]:
     """Patterns of the texts in a chapter's code; what a name is put together from may be anything."""
-    (path,) = (found.path for found in chapters.find() if found.slug == chapter)
+    (path,) = (found.path for found in find() if found.slug == chapter)
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     for code in ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
         for node in ast.walk(ast.parse(code)):
@@ -152,7 +155,7 @@ def test_runs_of_the_sources_size_are_of_the_models_that_need_a_gpu():
             assert arguments["settings"]["family.start"] == "pretrained"
     read = [claim.larger["A"] for claim in larger.values() if "A" in claim.larger]
     assert len(read) > 10 and all(arguments == KNOWN["SH-2b"].runs["A"] for arguments in read)
-    assert read[0]["n"] == protocol.SCALES["paper"].n
+    assert read[0]["n"] == language.SCALES["paper"].n
 
 
 def by_cost(names: Iterable[str]) -> list[Any]:

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse.claims import LEVEL, Tables, named
-from model_collapse.run import execute, plan
+from model_collapse.companion.claims import LEVEL, Tables, named
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 
 
 def table(**arguments: Any) -> pd.DataFrame:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from model_collapse import paths, records
-from model_collapse.claims import Claim, known
-from model_collapse.run import plan, study
+from model_collapse import paths
+from model_collapse.companion import records
+from model_collapse.companion.claims import Claim, known
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 
 CONTROLS = {name: claim for name, claim in known().items() if name.startswith("NC-")}
 SIMULATED = [name for name, claim in CONTROLS.items() if claim.scale == "simulation"]

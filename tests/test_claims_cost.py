@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import claims, stats
-from model_collapse.claims import cost
-from model_collapse.run import plan, study
+from model_collapse.analysis import stats
+from model_collapse.companion import claims
+from model_collapse.companion.claims import cost
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 from model_collapse.theory import cost as theory
 
 SIZES = (100, 200, 400, 800)

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import protocol, protocol_curation
-from model_collapse.claims import Tables, named
+from model_collapse.companion.claims import Tables, named
+from model_collapse.companion.studies import curation, language
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.filters.curate import Curate
-from model_collapse.run import execute, plan
 
 
 @cache
@@ -88,8 +89,8 @@ def test_the_oracle_has_to_be_better_in_every_seed():
 
 
 def test_arms_of_the_text_experiment_are_known_and_differ_in_the_judge_alone():
-    runs = protocol.runs(protocol_curation.ARMS, protocol.SCALES["curation"])
-    assert len({run.run_id for run in runs.values()}) == len(protocol_curation.ARMS)
+    runs = language.runs(curation.ARMS, language.SCALES["curation"])
+    assert len({run.run_id for run in runs.values()}) == len(curation.ARMS)
     chosen = [dict(run.filters)["curate"] for arm, run in runs.items() if arm != "sampled"]
     assert all((args["candidates"], args["share"]) == (8, 1) for args in chosen)
 
@@ -100,7 +101,7 @@ def test_keep_rates_are_those_of_the_judges():
     Binomial, four standard errors twice: fails by chance for one seed in 8,000.
     """
     judges = {"oracle": Curate(share=0.5), "lot": Curate(by="random", share=0.5), "all": Curate(by="random", share=1.0)}
-    found = protocol_curation.keep_rates(judges, 800, 2).set_index("judge")
+    found = curation.keep_rates(judges, 800, 2).set_index("judge")
     assert found.loc["oracle", "right"].value == 1 and 0 < found.loc["oracle", "wrong"].value < 0.5
     right, wrong = found.loc["lot", "right"], found.loc["lot", "wrong"]
     assert right.n + wrong.n == 800 and right.n > 30

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import claims
-from model_collapse.claims.discrete import half_life, takeover
-from model_collapse.run import plan, study
+from model_collapse.companion import claims
+from model_collapse.companion.claims.discrete import half_life, takeover
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 
 
 def tables(name: str, folder, settings: dict[str, Any] | None = None, **changes: Any) -> dict[str, pd.DataFrame]:

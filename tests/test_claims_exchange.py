@@ -14,10 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import protocol_exchange, record, records, stats
-from model_collapse.claims import LEVEL, Tables, named
-from model_collapse.claims.exchange import best, concepts, draws_that_differ
-from model_collapse.run import execute, plan
+from model_collapse.analysis import stats
+from model_collapse.companion import records
+from model_collapse.companion.claims import LEVEL, Tables, named
+from model_collapse.companion.claims.exchange import best, concepts, draws_that_differ
+from model_collapse.companion.studies import other_ai
+from model_collapse.engine import spec
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.theory import exchange as theory
 from model_collapse.theory import zipf_law
 
@@ -130,9 +134,9 @@ def test_a_wide_spread_settles_nothing():
 
 def test_the_recorded_run_is_of_the_claims_arms_and_has_a_verdict():
     recorded = records.read("exchange")
-    assert set(named("XM-2").runs) < set(protocol_exchange.MANY)
-    for arm, run in protocol_exchange.runs(protocol_exchange.MANY, protocol_exchange.SCALES["recorded"]).items():
-        planned, made = record.describe(run), recorded.about["arms"][arm]["run"]
+    assert set(named("XM-2").runs) < set(other_ai.MANY)
+    for arm, run in other_ai.runs(other_ai.MANY, other_ai.SCALES["recorded"]).items():
+        planned, made = spec.describe(run), recorded.about["arms"][arm]["run"]
         for key in ("family", "regime", "n", "generations", "seed", "given", "corpus", "metrics"):
             assert planned[key] == made[key], key
         assert {k: v for k, v in planned.items() if k.startswith("exchange")} == {

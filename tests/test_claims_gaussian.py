@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse.claims import LEVEL, arms, known
-from model_collapse.run import execute, plan
+from model_collapse.companion.claims import LEVEL, arms, known
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 
 KNOWN = known()
 
@@ -69,7 +70,9 @@ def test_what_is_not_so_is_not_reproduced(name: str):
 
 
 def test_every_check_is_sabotaged():
-    mine = {name for name, claim in KNOWN.items() if claim.check.__module__ == "model_collapse.claims.gaussian"}
+    mine = {
+        name for name, claim in KNOWN.items() if claim.check.__module__ == "model_collapse.companion.claims.gaussian"
+    }
     assert {claim for claim, _ in SABOTAGED.values()} == mine
 
 

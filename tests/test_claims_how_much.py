@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import protocol_open, stats
-from model_collapse.claims import named
-from model_collapse.claims.how_much import amounts, by_share, closed_form, effects, harmful_from, loss
-from model_collapse.run import plan, study
+from model_collapse.analysis import stats
+from model_collapse.companion.claims import named
+from model_collapse.companion.claims.how_much import amounts, by_share, closed_form, effects, harmful_from, loss
+from model_collapse.companion.studies import open_questions
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 
 CLAIM = named("MIX-4")
 SIZES = {"n": 1024, "generations": 1, "replicates": 6, "metrics": ["perplexity", "vocabulary"], "seed": 1}
@@ -17,7 +19,7 @@ SIZES = {"n": 1024, "generations": 1, "replicates": 6, "metrics": ["perplexity",
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
-    runs = protocol_open.worth("ngram", (32, 128, 1024), (0, 256), **SIZES)
+    runs = open_questions.worth("ngram", (32, 128, 1024), (0, 256), **SIZES)
     return study(runs, tmp_path_factory.mktemp("worth"), jobs=1)[0]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from model_collapse.claims import instruments, named
+from model_collapse.companion.claims import instruments, named
 from model_collapse.theory.mixed import mix_moments
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse.claims import LEVEL, named
-from model_collapse.run import execute, plan
+from model_collapse.companion.claims import LEVEL, named
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 
 rng = np.random.default_rng(1)
 

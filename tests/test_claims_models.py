@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import claims, protocol
-from model_collapse.claims import Tables, named
-from model_collapse.claims.decoding import slope
-from model_collapse.claims.language import gap, sign_changes
-from model_collapse.record import Run
-from model_collapse.run import execute, plan
-from model_collapse.run.block import Unit
+from model_collapse.companion import claims
+from model_collapse.companion.claims import Tables, named
+from model_collapse.companion.claims.decoding import slope
+from model_collapse.companion.claims.language import gap, sign_changes
+from model_collapse.companion.studies import language
+from model_collapse.engine.block import Unit
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
+from model_collapse.engine.spec import Run
 from model_collapse.streams import BASE, stream
 
 Curve = Mapping[str, float | np.ndarray]
@@ -330,7 +332,7 @@ def test_runs_of_one_arm_are_shared():
 
 def toy(arm: str, **changes: Any) -> Run:
     """An arm in seconds."""
-    smoke = protocol.arguments(arm, protocol.SCALES["smoke"])
+    smoke = language.arguments(arm, language.SCALES["smoke"])
     cheap = {"family.pretrain_epochs": 1, "family.pretrain_blocks": 16, "family.evaluate": 4}
     small = {"replicates": 1, "n": 4, "metrics": ("perplexity",), "settings": smoke["settings"] | cheap}
     return plan(**smoke | small | changes, seed=0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from model_collapse.claims import arms, named
-from model_collapse.run import plan, study
+from model_collapse.companion.claims import arms, named
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 
 CLAIM = named("WF-7")
 RUN = {"n": 100, "generations": 3, "metrics": ["vocabulary"], "settings": {"family.order": 1}}

@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from model_collapse.claims import arms, known
-from model_collapse.claims.real_share import best_weight, drift_by_weight, drift_over_limit, stationary_drift
-from model_collapse.run import execute, plan
+from model_collapse.companion.claims import arms, known
+from model_collapse.companion.claims.real_share import best_weight, drift_by_weight, drift_over_limit, stationary_drift
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.theory import mixed
 
 MIX_1, MIX_2 = known()["MIX-1"], known()["MIX-2"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model_collapse import claims, records
-from model_collapse.claims import remedies
-from model_collapse.run import plan, study
+from model_collapse.companion import claims, records
+from model_collapse.companion.claims import remedies
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 
 
 def test_another_remedy_is_not_reproduced(tmp_path):

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import claims
-from model_collapse.claims.scaling import slope, token_prices
-from model_collapse.run import plan, study
+from model_collapse.companion import claims
+from model_collapse.companion.claims.scaling import slope, token_prices
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 from model_collapse.theory import scaling
 
 SABOTAGE: dict[str, dict[str, Any]] = {

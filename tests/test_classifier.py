@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model_collapse import stats
+from model_collapse.analysis import stats
 from model_collapse.data import Data, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.families.classifier import Classifier, Halves
-from model_collapse.run import execute, plan
 from model_collapse.theory import curation as theory
 
 

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_collapse import cli, record, run
+from model_collapse import cli, store
+from model_collapse.engine.plan import plan
 from model_collapse.errors import OutsideError
 from model_collapse.families.gaussian import Gaussian
 
@@ -242,7 +243,7 @@ def test_an_interruption_says_how_to_go_on_and_going_on_needs_resume(capsys, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "gather", interrupted)
+        patch.setattr("model_collapse.engine.execute.gather", interrupted)
         assert cli.main(chain("--out", "c.parquet")) == 130
     assert capsys.readouterr().err.splitlines()[-1].endswith("the same command continues, of a chain with --resume")
     refused(capsys, chain("--out", "c.parquet"), "c.parquet is unfinished", "--resume")
@@ -257,7 +258,7 @@ def test_an_interruption_says_how_to_go_on_and_going_on_needs_resume(capsys, mon
 def test_a_chain_prints_its_summary_and_keeps_its_table(capsys, elsewhere):
     assert cli.main(chain("--out", "c.parquet", "--seed", "7")) == 0
     printed = capsys.readouterr()
-    table = record.read(elsewhere / "c.parquet")
+    table = store.read(elsewhere / "c.parquet")
     assert len(table) == 3 * 3 * 4 and set(table["seed"]) == {7}
     rows = [line.split() for line in printed.out.splitlines()[1:-1]]
     assert len(rows) == 3 * 4
@@ -281,7 +282,7 @@ def test_json_is_strict_json_with_the_numbers_of_the_table(more, capsys, elsewhe
 
     assert cli.main([*chain("--out", "c.parquet", "--json"), *more]) == 0
     said = json.loads(capsys.readouterr().out, parse_constant=never)
-    table = record.read(elsewhere / "c.parquet")
+    table = store.read(elsewhere / "c.parquet")
     assert said["run_id"] == table["run_id"].iloc[0] and said["out"] == "c.parquet"
     assert len(said["summary"]) == 3 * 4
     for entry in said["summary"]:
@@ -298,7 +299,7 @@ def test_a_regime_may_stand_before_between_and_after_options(place, capsys):
     arguments = ["chain", "gaussian", "-n", "8", "-g", "0", "--json"]
     arguments.insert(place, "accumulate")
     assert cli.main(arguments) == 0
-    planned = run.plan("gaussian", "accumulate", n=8, generations=0)
+    planned = plan("gaussian", "accumulate", n=8, generations=0)
     assert json.loads(capsys.readouterr().out)["run_id"] == planned.run_id
     refused(capsys, [*arguments, "mix"], "unrecognized arguments: mix")
 
@@ -307,7 +308,7 @@ def test_options_reach_the_run(capsys, elsewhere):
     arguments = ["chain", "gaussian", "mix", "-n", "20", "-g", "5", "--seed", "2", "--replicates", "4", "--every", "2"]
     settings = ["--set", "family.sampling=draw", "--set", "gaussian.dim=2", "--set", "regime.real_fraction=0.25"]
     assert cli.main([*arguments, *settings, "--metrics", "log_det,mean", "--given", "fresh", "--out", "c.parquet"]) == 0
-    about = record.about(elsewhere / "c.parquet")["run"]
+    about = store.about(elsewhere / "c.parquet")["run"]
     expected = {
         "family": "gaussian",
         "family.sampling": "draw",
@@ -324,7 +325,7 @@ def test_options_reach_the_run(capsys, elsewhere):
         "metrics": ["log_det", "mean"],
     }
     assert {key: about[key] for key in expected} == expected
-    table = record.read(elsewhere / "c.parquet")
+    table = store.read(elsewhere / "c.parquet")
     assert sorted(set(table["generation"])) == [0, 2, 4, 5]
     assert set(table.loc[table["generation"] > 0, "share_real"]) == {0.25}
     assert json.loads(table["regime_args"].iloc[0]) == {"real_fraction": 0.25}

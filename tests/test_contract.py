@@ -21,10 +21,11 @@ import pytest
 from model_collapse import families, filters, loop, metrics, regimes, registry, streams
 from model_collapse.corpora.images import load
 from model_collapse.data import Data, Moments, Rows, Source
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.loop import History, generations
 from model_collapse.metrics import images, text
-from model_collapse.run import execute, plan
 
 FAMILIES, REGIMES, FILTERS = (registry.names(package) for package in (families, regimes, filters))
 NUMERIC = [name for name in FAMILIES if registry.member(families, name).reads == "numbers"]

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from model_collapse import run
+from model_collapse.engine import cost, speed
+from model_collapse.engine.cost import Cost
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
+from model_collapse.engine.processes import Progress
+from model_collapse.engine.spec import Run
+from model_collapse.engine.speed import Line, Speed
 from model_collapse.errors import OutOfMemory, OutsideError
-from model_collapse.record import Run
-from model_collapse.run import cost, speed
-from model_collapse.run.cost import Cost
-from model_collapse.run.processes import Progress
-from model_collapse.run.speed import Line, Speed
 
 
 def opt(regime: str = "replace", **changes: object) -> Run:
     named = {"n": 48, "generations": 3, "replicates": 2, **changes}
     settings = {"family.pretrain_blocks": 64, "family.evaluate": 16} | named.pop("settings", {})  # type: ignore[operator]
-    return run.plan("opt", regime, settings=settings, **named)  # type: ignore[arg-type]
+    return plan("opt", regime, settings=settings, **named)  # type: ignore[arg-type]
 
 
 def flat(seconds: float = 1.0, **changes: object) -> Speed:
@@ -97,7 +98,7 @@ def test_budget_is_kept_by_slow_work(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_short_runs_and_families_of_numbers_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "measure", lambda *_: pytest.fail("measured"))
     assert cost.predict([opt()], 2) is None
-    assert cost.predict([run.plan("gaussian", n=1000, generations=1000)], 1) is None
+    assert cost.predict([plan("gaussian", n=1000, generations=1000)], 1) is None
     assert cost.predict([], 1) is None
 
 
@@ -109,7 +110,7 @@ def test_what_is_said_before_and_while_a_chain_runs(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cost, "BUDGET", 1.0)
     monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
     lines: list[str] = []
-    run.execute(opt(replicates=1, generations=1), tmp_path / "run.parquet", progress=lines.append)
+    execute(opt(replicates=1, generations=1), tmp_path / "run.parquet", progress=lines.append)
     (predicted,) = found
     assert predicted is not None
     assert predicted.seconds > 0 and 1e8 < predicted.memory < predicted.room and predicted.device == "cpu"
@@ -148,15 +149,15 @@ def test_too_little_memory_or_disk_is_one_line_before_any_work(monkeypatch: pyte
     monkeypatch.setattr(cost, "LIGHT", 0.0)
     monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(run, "make_base", lambda unit: pytest.fail("worked"))
+    monkeypatch.setattr("model_collapse.engine.execute.make_base", lambda unit: pytest.fail("worked"))
     monkeypatch.setattr(cost, "measure", lambda *_: flat(room=1e8))
     with pytest.raises(OutsideError, match=r"^the chains need about 0\.2 GB of memory, and there are 0\.1 GB on cpu; "):
-        run.execute(opt(), tmp_path / "run.parquet")
+        execute(opt(), tmp_path / "run.parquet")
     monkeypatch.setattr(cost, "measure", lambda *_: flat())
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**5))
     with pytest.raises(OutsideError, match=r"^the run needs about 2\.\d MB of disk, and 0\.1 MB are free in "):
-        run.execute(opt(), tmp_path / "run.parquet")
+        execute(opt(), tmp_path / "run.parquet")
     assert not list(tmp_path.glob("run.parquet*"))
 
 

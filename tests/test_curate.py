@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from toy_text import TextSource
 
-from model_collapse import cli, stats
+from model_collapse import cli
+from model_collapse.analysis import stats
 from model_collapse.corpora.embedded import World
 from model_collapse.data import PEOPLE, Data, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.filters import _judges
 from model_collapse.filters.curate import Curate
 from model_collapse.filters.verifier import Verifier
-from model_collapse.run import execute, plan
 from model_collapse.theory import curation as theory
 
 RNG = np.random.default_rng

@@ -16,8 +16,10 @@ import pytest
 from scipy import stats
 from toy_comparisons import Comparisons
 
-from model_collapse import run, streams, theory
+from model_collapse import streams, theory
 from model_collapse.data import Data, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.discrete import Categorical, Counts, Discrete
 from model_collapse.loop import Generation, generations
@@ -367,8 +369,8 @@ def test_many_symbols(sampling):
 def test_memory_follows_the_symbols_that_are_left(tmp_path):
     """A million symbols, a thousand rows, 256 chains: no array of all chains by all symbols (2 GB)."""
     tracemalloc.start()
-    planned = run.plan("discrete", n=1000, generations=2, replicates=256, settings={"family.symbols": 10**6})
-    table, _ = run.execute(planned, jobs=1)
+    planned = plan("discrete", n=1000, generations=2, replicates=256, settings={"family.symbols": 10**6})
+    table, _ = execute(planned, jobs=1)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 150e6
@@ -384,7 +386,7 @@ def test_a_hundred_thousand_replicates():
     law = chain(Discrete(), Replace(), 10, 2, 100_000, seed=107)
     within("1e5 replicates", value(measures.support, law[1]), float(theory.expected_support(2, Discrete().law, 10)))
     many = {
-        symbols: run.plan("discrete", replicates=100_000, settings={"family.symbols": symbols}).block
+        symbols: plan("discrete", replicates=100_000, settings={"family.symbols": symbols}).block
         for symbols in (20, 10**4, 10**6)
     }
     assert many == {20: 2048, 10**4: 419, 10**6: 64}
@@ -465,15 +467,15 @@ def test_metrics_by_hand():
 )
 def test_bad_settings_are_one_line(settings, message):
     with pytest.raises(InputError) as refused:
-        run.plan("discrete", settings={f"family.{key}": setting for key, setting in settings.items()})
+        plan("discrete", settings={f"family.{key}": setting for key, setting in settings.items()})
     assert str(refused.value).startswith(message) and "\n" not in str(refused.value)
 
 
 def test_processes_and_blocks_change_nothing(tmp_path):
     """Three blocks of chains, one process or two: the same table."""
-    planned = run.plan(
+    planned = plan(
         "discrete", "replace", n=20, generations=4, replicates=150, seed=5, settings={"family.symbols": 70_000}
     )
-    (one, _), (two, _) = (run.execute(planned, jobs=jobs) for jobs in (1, 2))
+    (one, _), (two, _) = (execute(planned, jobs=jobs) for jobs in (1, 2))
     assert one.drop(columns="seconds").equals(two.drop(columns="seconds"))
     assert set(one["metric"]) == {"heterozygosity", "support", "kl", "lost_mass", "share"}

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import chapters, effects, records
-from model_collapse.effects import LOSS, REMEDIES, Measure, Remedy
+from model_collapse.companion import records
+from model_collapse.companion.book.chapter import find
+from model_collapse.companion.records import effects
+from model_collapse.companion.records.effects import LOSS, REMEDIES, Measure, Remedy
 
 
 def table(
@@ -94,7 +96,7 @@ def test_what_is_not_recorded_yet_is_one_line():
 def test_every_remedy_names_a_chapter_and_arms_of_a_run_that_is_there():
     """A remedy of a recorded run that does not lie here is not looked at."""
     there = [remedy for remedy in REMEDIES if remedy.record in records.names()]
-    assert {remedy.chapter for remedy in there} <= {chapter.slug for chapter in chapters.find()}
+    assert {remedy.chapter for remedy in there} <= {chapter.slug for chapter in find()}
     assert {"wikitext", "digits-vae", "digits-diffusion"} <= {remedy.record for remedy in there}
     found, missing = effects.measured(there)
     assert len(found) == len(there) and not missing

@@ -13,7 +13,8 @@ import pytest
 from scipy import stats
 from toy_comparisons import Comparisons
 
-from model_collapse import bench, corpora, machine
+from model_collapse import corpora, hardware
+from model_collapse.companion import bench
 from model_collapse.data import Rows
 from model_collapse.families.opt import Opt
 
@@ -293,7 +294,7 @@ def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch):
     fitted = large(family)
     need = engine.bytes_per_prompt(fitted.config, family, torch.float32)
     for has, size in ((1e18, 64), (float("inf"), 64), (2 * 63 * need, 32), (2 * 8 * need, 8), (1, 1)):
-        monkeypatch.setattr(machine, "memory", lambda has=has: has)
+        monkeypatch.setattr(hardware, "total_memory", lambda has=has: has)
         assert decoding.batch(fitted, family) == size
     assert decoding.batch(fitted, dataclasses.replace(family, sample_batch=7)) == 7
 

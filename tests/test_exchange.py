@@ -12,17 +12,20 @@ from test_loop import Kept
 from test_pieces import PLACE, SHARDED
 from toy_runs import added, killed_at, same
 
-from model_collapse import card, cli, families, record, regimes, registry, streams
+from model_collapse import cli, families, regimes, registry, streams
 from model_collapse.data import Data, Rows, Source
+from model_collapse.engine import card, spec
+from model_collapse.engine.execute import execute, so_far
+from model_collapse.engine.layout import finished_generations, kept_models, state_folder
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
+from model_collapse.exchange import Party, Reads, exchange
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.filters.surprise import Surprise
-from model_collapse.loop import Party, Reads, exchange, generations
+from model_collapse.loop import generations
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
-from model_collapse.run import execute, kept_models, plan, so_far, state_folder
-from model_collapse.run.block import finished_generations
 
 N, CHAINS = 10, 3
 WHO = ("all", "ring", "deal")
@@ -187,7 +190,7 @@ def test_exact_sampling_takes_part_where_nobody_reads_others():
 
 def test_a_run_without_exchange_says_nothing_of_one():
     alone = plan("discrete")
-    assert alone.exchange is None and not any("exchange" in key for key in record.describe(alone))
+    assert alone.exchange is None and not any("exchange" in key for key in spec.describe(alone))
     run = plan("discrete", settings=DRAW | {"first.real_fraction": "0.3"}, models=2, reads="deal", first="mix")
     assert run.exchange == {
         "models": 2,
@@ -197,7 +200,7 @@ def test_a_run_without_exchange_says_nothing_of_one():
         "first": "mix",
         "first_args": {"real_fraction": 0.3},
     }
-    assert "exchange.reads (None there, deal here)" in run.differs(record.describe(alone) | {"n": run.n})
+    assert "exchange.reads (None there, deal here)" in run.differs(spec.describe(alone) | {"n": run.n})
 
 
 def test_real_data_are_own_the_same_or_lack_kinds():
@@ -223,7 +226,7 @@ def test_real_data_are_own_the_same_or_lack_kinds():
 def test_text_is_dealt_in_parts_and_by_topic():
     from pathlib import Path
 
-    from model_collapse.run.block import Unit
+    from model_collapse.engine.block import Unit
 
     def sources(**options) -> list[Source]:
         run = plan("ngram", n=20, models=2, **options)
@@ -310,7 +313,7 @@ def test_language_models_read_each_other(tmp_path):
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line_before_any_work(arguments, said, capsys, monkeypatch):
-    monkeypatch.setattr("model_collapse.run.execute", lambda *a, **k: pytest.fail("work was begun"))
+    monkeypatch.setattr("model_collapse.engine.execute.execute", lambda *a, **k: pytest.fail("work was begun"))
     assert cli.main(["chain", *arguments.split()]) == 2
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1

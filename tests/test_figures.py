@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import seaborn as sns
 
-from model_collapse import figures
+from model_collapse.analysis import figures
 
 
 def table(metric: str = "m", items: tuple[str, ...] = ("",)) -> pd.DataFrame:
@@ -206,8 +206,11 @@ class Absent:
         if name.partition(".")[0] in ("torch", "transformers", "tokenizers", "datasets"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
-from model_collapse import cli, figures, notebook, stats, theory
-from model_collapse.run import execute, plan
+from model_collapse import cli, theory
+from model_collapse.analysis import figures, stats
+from model_collapse.companion.book import notebook
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 table, texts = execute(plan("gaussian", replicates=5, generations=2))
 assert texts is None
 figures.against_theory({"t": {"a": stats.pick(table, "variance")}}, {}, ylabel="v")

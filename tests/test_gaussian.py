@@ -18,6 +18,8 @@ from toy_comparisons import Comparisons
 
 from model_collapse import streams, theory
 from model_collapse.data import Data, Moments, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.gaussian import Gaussian, Normal
 from model_collapse.loop import Generation, generations
@@ -29,7 +31,6 @@ from model_collapse.regimes.fresh import Fresh
 from model_collapse.regimes.grow import Grow
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
-from model_collapse.run import execute, plan
 from model_collapse.theory import mixed
 
 COMPARISONS = 1000

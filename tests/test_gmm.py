@@ -16,8 +16,9 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.mixture import GaussianMixture
 from toy_comparisons import Comparisons
 
-from model_collapse import bench, streams, theory
-from model_collapse.bench.gmm import replace as ours
+from model_collapse import streams, theory
+from model_collapse.companion import bench
+from model_collapse.companion.bench.gmm import replace as ours
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
 from model_collapse.families import _em

@@ -22,16 +22,22 @@ from test_records import recording
 from toy_runs import killed_at, same
 from waiting import until
 
-from model_collapse import archive, cli, families, paths, protocol_images, record, records, regimes, registry, streams
+from model_collapse import cli, families, paths, regimes, registry, store, streams
+from model_collapse.analysis.stats import per_replicate
+from model_collapse.companion import records
+from model_collapse.companion.studies import images as image_studies
 from model_collapse.corpora import images
 from model_collapse.data import Rows
+from model_collapse.engine import spec
+from model_collapse.engine.block import SHOWN
+from model_collapse.engine.execute import execute, so_far, study
+from model_collapse.engine.layout import kept_models, state_folder
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.scanner import Scanner
 from model_collapse.families.vae import Vae
 from model_collapse.loop import generations
-from model_collapse.run import execute, kept_models, plan, so_far, state_folder, study
-from model_collapse.run.block import SHOWN
-from model_collapse.stats import per_replicate
+from model_collapse.store import archive
 
 pytest.importorskip("torch")
 
@@ -46,7 +52,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-def vae(**more: Any) -> record.Run:
+def vae(**more: Any) -> spec.Run:
     given = {"n": 24, "generations": 3, "seed": 2, "metrics": METRICS, "settings": SMALL} | more
     return plan("vae", given.pop("regime", "mix"), **given)
 
@@ -72,18 +78,18 @@ def test_the_command_leaves_a_table_and_images(tmp_path: Path, monkeypatch: pyte
     assert cli.main(asked.split()) == 0
     said = json.loads(capsys.readouterr().out)
     assert sorted(os.listdir()) == ["run.parquet", "run.parquet.images.md", "run.parquet.images.parquet"]
-    table, written = record.read(Path("run.parquet")), record.read(Path("run.parquet.images.parquet"))
-    assert list(table.columns) == record.COLUMNS and set(table["metric"]) == set(Vae.metrics)
+    table, written = store.read(Path("run.parquet")), store.read(Path("run.parquet.images.parquet"))
+    assert list(table.columns) == store.COLUMNS and set(table["metric"]) == set(Vae.metrics)
     assert {row["metric"] for row in said["summary"]} == set(Vae.metrics)
     assert np.isfinite(table["value"]).all() and set(table["corpus"]) == {"digits"} and set(table["n_train"]) == {24}
     schema = pq.read_schema("run.parquet.images.parquet")
-    assert schema.names == record.IMAGE_COLUMNS == "run_id replicate generation row image".split()
+    assert schema.names == store.IMAGE_COLUMNS == "run_id replicate generation row image".split()
     assert pa.types.is_binary(schema.field("image").type)
     assert len(written) == 2 * 3 * SHOWN and set(written["image"].map(len)) == {64}
     assert set(written["run_id"]) == set(table["run_id"]) == {said["run_id"]}
     places = written[["replicate", "generation", "row"]].itertuples(index=False, name=None)
     assert sorted(places) == [(r, t, i) for r in range(2) for t in range(3) for i in range(SHOWN)]
-    assert record.about(Path("run.parquet.images.parquet"))["run_id"] == said["run_id"]
+    assert store.about(Path("run.parquet.images.parquet"))["run_id"] == said["run_id"]
 
 
 def test_a_column_of_pictures_has_the_same_latents_from_the_first_generation_to_the_last():
@@ -227,7 +233,7 @@ def test_killed_from_outside_at_any_moment(straight: Any, tmp_path: Path):
         forks.stdin.close()
         forks.wait()
     assert killed >= 2, "no kill in the midst of the work"
-    alike((record.read(out), record.read(record.written_file(out, "images"))), straight)
+    alike((store.read(out), store.read(store.written_file(out, "images"))), straight)
     assert not state_folder(out).exists()
 
 
@@ -351,7 +357,9 @@ def test_pack_and_unpack_carry_images(tmp_path: Path, monkeypatch: pytest.Monkey
     assert archive.unpack(tmp_path / "runs.zip", there) == sorted(run.run_id for run in planned.values())
     name = f"{planned['vae'].run_id}.parquet.images.parquet"
     assert (there / name).read_bytes() == (here / name).read_bytes()
-    monkeypatch.setattr("model_collapse.run._complete", lambda units, *_: pytest.fail("computed") if units else None)
+    monkeypatch.setattr(
+        "model_collapse.engine.execute._complete", lambda units, *_: pytest.fail("computed") if units else None
+    )
     found = study(planned, there)
     alike((found[0]["vae"], found[1]["vae"]), (tables["vae"], written["vae"]))
     # Other pixels under the same name are another result.
@@ -463,7 +471,7 @@ def test_the_command_of_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert script.main(["mnist", *places]) == 3
     assert capsys.readouterr().err.count("\n") == 1 and list((tmp_path / "out").iterdir()) == []
     for planned in script.PLANS.values():
-        assert all(arm in protocol_images.ARMS for arm in planned.arms)
+        assert all(arm in image_studies.ARMS for arm in planned.arms)
         Vae(**{key.partition(".")[2]: value for key, value in planned.scale.model.items()})
 
 
@@ -505,14 +513,14 @@ def test_planning_copies_no_images(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_scale_names_its_profiles_and_arms():
-    scale = protocol_images.named("vae", "smoke", n=40)
-    assert scale.n == 40 and protocol_images.named("vae", "smoke").n == 128
+    scale = image_studies.named("vae", "smoke", n=40)
+    assert scale.n == 40 and image_studies.named("vae", "smoke").n == 128
     with pytest.raises(InputError, match=r"^profile nobody: this chapter has smoke, laptop, "):
-        protocol_images.named("vae", "nobody")
+        image_studies.named("vae", "nobody")
     with pytest.raises(InputError, match=r"^arm nobody: known are full, published, "):
-        protocol_images.run("vae", "nobody", scale)
+        image_studies.run("vae", "nobody", scale)
     with pytest.raises(InputError, match=r"^family\.temperature: vae has no such setting"):
-        protocol_images.run("vae", "pretty", scale)
+        image_studies.run("vae", "pretty", scale)
 
 
 def test_rows_of_a_sample_are_what_a_checkpoint_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,6 +15,8 @@ from toy_comparisons import Comparisons
 
 from model_collapse import streams
 from model_collapse.data import Data, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families import kde as module
 from model_collapse.families.kde import Kde, Kernels, centres
@@ -26,7 +28,6 @@ from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.replace import Replace
 from model_collapse.regimes.subsample import Subsample
 from model_collapse.regimes.weigh import Weigh
-from model_collapse.run import execute, plan
 from model_collapse.theory import kde as theory
 
 COMPARISONS = 300

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from model_collapse import record
+from model_collapse import store
 
 CHAIN = """chain opt mix -n 8 -g 3 --seed 5 --replicates 2 --jobs 1 --resume --set regime.real_fraction=0.25
 --set family.block=16 --set family.epochs=1 --set family.evaluate=8
@@ -79,7 +79,7 @@ def attempts(folder: Path, kills: int, touched: int) -> dict[str, int]:
 
 
 def tables(out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return record.read(out).drop(columns="seconds"), record.read(record.written_file(out, "texts"))
+    return store.read(out).drop(columns="seconds"), store.read(store.written_file(out, "texts"))
 
 
 @pytest.mark.parametrize(

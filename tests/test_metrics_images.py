@@ -15,7 +15,7 @@ import pytest
 from scipy import linalg
 from scipy.ndimage import uniform_filter
 
-from model_collapse import paths, record
+from model_collapse import paths, store
 from model_collapse.corpora import images
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
@@ -282,7 +282,7 @@ def test_a_damaged_one_is_made_again(damage: str, own_cache: Path, capsys: pytes
         (folder / "manifest.json").unlink()
     elif damage == "another file":
         # Whole by its checksums, and still not what is wanted.
-        record.write_folder(folder, lambda inside: (inside / file.name).write_bytes(b"{}") and None, {})
+        store.write_folder(folder, lambda inside: (inside / file.name).write_bytes(b"{}") and None, {})
     else:
         file.write_bytes({"cut": good[:999], "changed": good[:-1] + b"\0", "empty": b""}[damage])
     assert bits(again()) == first and file.read_bytes() == good

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from toy_text import TextSource, Told, case, rows
 
-from model_collapse import corpora, stats
+from model_collapse import corpora
+from model_collapse.analysis import stats
 from model_collapse.corpora import tokens
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from toy_text import Model, TextSource, case
 
-from model_collapse import cli, corpora, run
+from model_collapse import cli, corpora
 from model_collapse.data import Data, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.ngram import Ngram
 from model_collapse.families.opt import Opt
@@ -168,11 +170,11 @@ def test_groups_are_those_that_statements_are_about(embedded):
 @pytest.mark.parametrize("family", [Ngram, Opt])
 def test_a_run_takes_the_cheap_ones_and_others_on_request(family, capsys):
     name = family.__name__.lower()
-    assert run.plan(name).metrics == family.metrics
+    assert plan(name).metrics == family.metrics
     assert {"perplexity", "perplexity_block_mean", "distinct_3", "repeated_3", "rare_coverage"} <= set(family.metrics)
-    assert run.plan(name, metrics=["kl", "perplexity"]).metrics == ("kl", "perplexity")
+    assert plan(name, metrics=["kl", "perplexity"]).metrics == ("kl", "perplexity")
     with pytest.raises(InputError, match=r"'nothing' is not a metric of this family; it has perplexity, .*, kl"):
-        run.plan(name, metrics=["nothing"])
+        plan(name, metrics=["nothing"])
     assert cli.main(["families", "--json"]) == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert listed[name]["metrics"] == list(family.metrics)
@@ -183,7 +185,7 @@ def test_a_run_takes_the_cheap_ones_and_others_on_request(family, capsys):
 def test_what_needs_a_known_law_is_refused_before_the_run(name, tmp_path):
     (tmp_path / "train.txt").write_text("\n\n".join(f"It rained on day {i} of the year." for i in range(400)))
     with pytest.raises(InputError, match=f"--metrics: {name} needs a corpus whose law is known .embedded., not"):
-        run.plan("ngram", corpus=str(tmp_path), metrics=[name])
+        plan("ngram", corpus=str(tmp_path), metrics=[name])
 
 
 SHORT = {
@@ -198,7 +200,7 @@ def test_every_metric_is_taken_in_a_run(name):
     family = {"ngram": Ngram, "opt": Opt}[name]
     every = (*family.metrics, *family.more_metrics)
     settings = {f"family.{key}": value for key, value in SHORT[name].items()}
-    table, _ = run.execute(run.plan(name, n=48, generations=1, settings=settings, metrics=every), jobs=1)
+    table, _ = execute(plan(name, n=48, generations=1, settings=settings, metrics=every), jobs=1)
     assert list(dict.fromkeys(table["metric"])) == list(every)
     values = table.set_index(["metric", "item", "generation"])["value"].sort_index()
     for metric in ("distinct_2", "type_token_ratio", "skeletons", "similarity", "state_diversity"):

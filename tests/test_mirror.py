@@ -14,10 +14,13 @@ import pandas as pd
 import pytest
 from waiting import until
 
-from model_collapse import paths, record, run
+from model_collapse import paths, store
+from model_collapse.engine import mirror
+from model_collapse.engine.execute import execute, study
+from model_collapse.engine.layout import state_folder
+from model_collapse.engine.plan import plan
+from model_collapse.engine.spec import Run
 from model_collapse.families.opt import Opt
-from model_collapse.record import Run
-from model_collapse.run import mirror, state_folder
 
 LAST = 2
 
@@ -32,7 +35,7 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def chain() -> Run:
     settings = {"family.pretrain_blocks": 32, "family.pretrain_epochs": 1, "family.epochs": 1, "family.evaluate": 8}
-    return run.plan("opt", n=8, generations=LAST, seed=3, settings=settings)
+    return plan("opt", n=8, generations=LAST, seed=3, settings=settings)
 
 
 def without_base() -> None:
@@ -62,7 +65,7 @@ def cut(monkeypatch: pytest.MonkeyPatch, folder: Path, planned: Run, fits: int) 
 
     with monkeypatch.context() as inside, pytest.raises(KeyboardInterrupt):
         inside.setattr(Opt, "fit", ending)
-        run.study({"a": planned}, folder)
+        study({"a": planned}, folder)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -87,16 +90,16 @@ def test_a_cut_session_goes_on_elsewhere(drive: Path, tmp_path: Path, monkeypatc
         state_folder(out) / "block-0000/generation-0001", state_folder(out) / "block-0000/.generation-0002.tmp"
     )
     did = counted(monkeypatch)
-    tables, texts = run.study({"a": planned}, new_machine(tmp_path))
+    tables, texts = study({"a": planned}, new_machine(tmp_path))
     assert did == ["fit"], "only the last generation was computed"
-    assert out.exists() and record.written_file(out, "texts").exists() and not state_folder(out).exists()
+    assert out.exists() and store.written_file(out, "texts").exists() and not state_folder(out).exists()
     without_base()
-    straight, wrote = run.execute(planned)
+    straight, wrote = execute(planned)
     pd.testing.assert_frame_equal(tables["a"].drop(columns="seconds"), straight.drop(columns="seconds"))
     pd.testing.assert_frame_equal(texts["a"], wrote)
 
     did.clear()
-    again, _ = run.study({"a": planned}, new_machine(tmp_path))
+    again, _ = study({"a": planned}, new_machine(tmp_path))
     assert did == [], "a finished run comes back finished"
     pd.testing.assert_frame_equal(again["a"], tables["a"])
 
@@ -112,31 +115,31 @@ def test_damaged_parts_never_count(
     rows = block / "generation-0001" / "rows.parquet"
     rows.write_bytes(rows.read_bytes()[:-20])
     did = counted(monkeypatch)
-    tables, _ = run.study({"a": planned}, new_machine(tmp_path))
+    tables, _ = study({"a": planned}, new_machine(tmp_path))
     # The model of generation 0 is whole: it writes again what it wrote.
     assert did == ["fit"] * 2 and "generation-0001: rows.parquet is damaged" in capsys.readouterr().err
     shutil.rmtree(drive)
-    straight, _ = run.study({"a": planned}, new_machine(tmp_path))
+    straight, _ = study({"a": planned}, new_machine(tmp_path))
     pd.testing.assert_frame_equal(tables["a"].drop(columns="seconds"), straight["a"].drop(columns="seconds"))
 
 
 def test_a_truncated_table_is_replaced(drive: Path, tmp_path: Path) -> None:
-    planned = run.plan("gaussian", n=5, generations=2)
-    run.study({"a": planned}, tmp_path / "here")
+    planned = plan("gaussian", n=5, generations=2)
+    study({"a": planned}, tmp_path / "here")
     saved = drive / f"{planned.run_id}.parquet"
     whole = saved.read_bytes()
     saved.write_bytes(whole[:100])
-    run.study({"a": planned}, tmp_path / "here")
+    study({"a": planned}, tmp_path / "here")
     assert saved.read_bytes() == whole
 
 
 def test_parts_are_saved_while_the_work_goes_on(drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    planned = run.plan("gaussian", n=5, generations=2)
+    planned = plan("gaussian", n=5, generations=2)
     out = tmp_path / "here" / f"{planned.run_id}.parquet"
     monkeypatch.setattr(mirror, "EVERY", 0.01)
     with mirror.saved({out: planned}):
         done = state_folder(out) / "block-0000.done"
-        record.write_folder(done, lambda inside: (inside / "x").write_text("x") and None, {})
+        store.write_folder(done, lambda inside: (inside / "x").write_text("x") and None, {})
         target = state_folder(drive / out.name) / done.name / "manifest.json"
         until(target.exists)
         assert [part for part in drive.rglob("*") if part.name.startswith(".")] == []
@@ -144,7 +147,7 @@ def test_parts_are_saved_while_the_work_goes_on(drive: Path, tmp_path: Path, mon
 
 def test_a_part_that_is_put_away_during_its_copy_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part, copytree = tmp_path / "generation-0000", shutil.copytree
-    record.write_folder(part, lambda inside: (inside / "x").write_text("x") and None, {})
+    store.write_folder(part, lambda inside: (inside / "x").write_text("x") and None, {})
 
     def slow(source: Path, target: Path) -> None:
         (source / "x").unlink()
@@ -162,7 +165,7 @@ def test_a_full_drive_costs_no_result(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    tables, _ = run.study({"a": run.plan("gaussian", n=5, generations=2)}, tmp_path / "here")
+    tables, _ = study({"a": plan("gaussian", n=5, generations=2)}, tmp_path / "here")
     assert len(tables["a"])
     (said,) = capsys.readouterr().err.splitlines()
     assert said == f"{drive}: No space left on device; the run goes on, and is saved on this machine only"

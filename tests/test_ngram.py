@@ -9,13 +9,14 @@ import pytest
 from scipy import stats as tests
 
 from model_collapse import corpora, theory
+from model_collapse.analysis.stats import per_replicate
 from model_collapse.corpora import tokens
 from model_collapse.data import Data, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families import ngram
 from model_collapse.families.ngram import Ngram
-from model_collapse.run import execute, plan
-from model_collapse.stats import per_replicate
 
 SIZE = 7
 

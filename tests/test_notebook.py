@@ -23,9 +23,11 @@ import pytest
 matplotlib.use("agg")
 from matplotlib import pyplot
 
-from model_collapse import book, notebook, paths, stats
+from model_collapse import paths
+from model_collapse.analysis import stats
+from model_collapse.companion.book import build, notebook
+from model_collapse.companion.book.markup import repeated_share
 from model_collapse.errors import InputError
-from model_collapse.marks import repeated_share
 
 NASTY = '<script>window.pwned = 1</script><b>bold</b> & "quoted" $x^2$ \\(y\\)'
 
@@ -296,7 +298,7 @@ def test_prepare_colab_installs_only_what_is_missing(
 def test_colab_cell_does_nothing_elsewhere_and_never_touches_torch(
     commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = book.colab_cell("https://github.com/someone/copy", "v1")
+    cell = build.colab_cell("https://github.com/someone/copy", "v1")
     called: list[bool] = []
     monkeypatch.setattr(notebook, "prepare_colab", lambda: called.append(True))
     monkeypatch.delitem(sys.modules, "google.colab", raising=False)

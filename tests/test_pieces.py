@@ -14,9 +14,12 @@ import pytest
 from toy_runs import added, killed_at, same
 
 from model_collapse import families
+from model_collapse.engine import checkpoint
+from model_collapse.engine.execute import execute
+from model_collapse.engine.layout import state_folder
+from model_collapse.engine.locks import locked
+from model_collapse.engine.plan import plan
 from model_collapse.errors import OutOfMemory, OutsideError
-from model_collapse.run import execute, pieces, plan, state_folder
-from model_collapse.run.locks import locked
 
 SHARDED = '''
 """A toy that writes in shards of two rows and whose memory can be full."""
@@ -265,7 +268,7 @@ def test_shards_of_opt_are_its_sample(monkeypatch):
     fitted = model.OptModel(
         (blank := model.blank("tiny", 260, 16)).config, model.unbuild(model.build(blank, 0, decoding.hardware.device()))
     )
-    given = pieces.Rows(np.random.default_rng(0).integers(4, 260, (11, 8)).astype(np.int32))
+    given = checkpoint.Rows(np.random.default_rng(0).integers(4, 260, (11, 8)).astype(np.int32))
     whole = family.sample(fitted, 11, np.random.default_rng(1), given=given).x
     monkeypatch.setattr(decoding, "SHARD", 4)
     shards = list(family.shards(fitted, 11, np.random.default_rng(1), given=given))

@@ -14,18 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import card, corpora, detection, families, registry, streams
-from model_collapse.claims import named
-from model_collapse.claims.provenance import excess, unrecognised
+from model_collapse import corpora, detection, families, registry, streams
 from model_collapse.cli import main
+from model_collapse.companion.claims import named
+from model_collapse.companion.claims.provenance import excess, unrecognised
 from model_collapse.corpora.images import load
 from model_collapse.data import Data, Rows
+from model_collapse.engine import card
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.ngram import Ngram
 from model_collapse.filters.detector import Detector
 from model_collapse.filters.provenance import Provenance
 from model_collapse.loop import Reference, step
-from model_collapse.run import execute, plan
 from model_collapse.theory import mixed
 from model_collapse.theory import provenance as theory
 
@@ -272,11 +274,11 @@ def test_a_written_corpus_has_a_card_that_the_hub_reads(tmp_path: Path, capsys):
     assert str(place) in capsys.readouterr().out
     said = place.read_text(encoding="utf-8")
     read = hub.DatasetCard.load(place).data.to_dict()
-    about = json.loads(json.dumps(card.record.about(out)))
+    about = json.loads(json.dumps(card.store.about(out)))
     assert read["license"] == "cc-by-4.0" and read["source_datasets"] == ["embedded"]
     assert read["run_id"] == about["run_id"] and "machine-generated" in read["tags"]
     for part in (
-        card.record.checksum(tmp_path / "a.parquet.texts.parquet"),
+        card.store.checksum(tmp_path / "a.parquet.texts.parquet"),
         "A model wrote every entry",
         "regime `mix`, filter `provenance`",
         about["created_at"][:10],

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_collapse import paths, record
+from model_collapse import paths, store
+from model_collapse.engine import spec
+from model_collapse.engine.plan import plan
+from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.record import Run
-from model_collapse.run import plan
 
 RUN = Run(
     family="gaussian",
@@ -72,37 +73,37 @@ def test_every_field_enters_the_run_id():
 @pytest.mark.parametrize("name", list(OTHER))
 def test_a_difference_is_named(name):
     other = replace(RUN, **{name: OTHER[name]})
-    said = other.differs(json.loads(json.dumps(record.describe(RUN))))
+    said = other.differs(json.loads(json.dumps(spec.describe(RUN))))
     named = {"family_args": "family.dim", "regime_args": "regime.real_fraction", "exchange": "exchange.models"}.get(
         name, name
     )
     assert said.startswith(f"{named} (") and " there, " in said and "\n" not in said
-    assert RUN.differs(json.loads(json.dumps(record.describe(RUN)))) == ""
+    assert RUN.differs(json.loads(json.dumps(spec.describe(RUN)))) == ""
 
 
 def test_source_and_lock_enter_a_planned_run(monkeypatch):
     before = plan("gaussian")
-    assert (before.source, before.lock) == (record.source_hash(), record.lock_hash())
+    assert (before.source, before.lock) == (store.source_hash(), store.lock_hash())
     for name in ("source_hash", "lock_hash"):
         with monkeypatch.context() as changed:
-            changed.setattr(record, name, lambda: "f" * 64)
+            changed.setattr(store, name, lambda: "f" * 64)
             after = plan("gaussian")
         assert after.run_id != before.run_id
-        assert after.differs(record.describe(before)).startswith(name.removesuffix("_hash"))
+        assert after.differs(spec.describe(before)).startswith(name.removesuffix("_hash"))
 
 
 def test_the_source_hash_sees_every_change_of_the_package(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     (tmp_path / "families").mkdir()
     (tmp_path / "loop.py").write_text("a = 1\n")
-    seen = [record.source_hash.__wrapped__()]
-    assert record.source_hash.__wrapped__() == seen[0]
+    seen = [store.source_hash.__wrapped__()]
+    assert store.source_hash.__wrapped__() == seen[0]
     (tmp_path / "loop.py").write_text("a = 2\n")
-    seen.append(record.source_hash.__wrapped__())
+    seen.append(store.source_hash.__wrapped__())
     (tmp_path / "families" / "new.py").write_text("")
-    seen.append(record.source_hash.__wrapped__())
+    seen.append(store.source_hash.__wrapped__())
     (tmp_path / "families" / "new.py").rename(tmp_path / "new.py")
-    seen.append(record.source_hash.__wrapped__())
+    seen.append(store.source_hash.__wrapped__())
     assert len(set(seen)) == 4
 
 
@@ -112,11 +113,11 @@ def test_the_lock_hash_is_of_the_lock_or_of_what_is_installed(tmp_path, monkeypa
     for content in ("numpy==2.0\n", "numpy==2.1\n"):
         lock.write_text(content)
         monkeypatch.setattr(paths, "lock", lambda: lock)
-        seen.append(record.lock_hash.__wrapped__())
+        seen.append(store.lock_hash.__wrapped__())
     monkeypatch.setattr(paths, "lock", lambda: None)
-    seen.append(record.lock_hash.__wrapped__())
-    monkeypatch.setattr(record, "versions", lambda: {"numpy": "0"})
-    seen.append(record.lock_hash.__wrapped__())
+    seen.append(store.lock_hash.__wrapped__())
+    monkeypatch.setattr("model_collapse.store.provenance.versions", lambda: {"numpy": "0"})
+    seen.append(store.lock_hash.__wrapped__())
     assert len(set(seen)) == 4
 
 
@@ -142,7 +143,7 @@ def columns(count: int = 3) -> dict[str, pa.Array]:
 
 def test_a_table_has_the_published_columns_and_its_text_is_dictionary_encoded(tmp_path):
     out = tmp_path / "table.parquet"
-    record.write_table(out, record.table(RUN, columns()), record.provenance() | {"run_id": RUN.run_id})
+    store.write_table(out, spec.table(RUN, columns()), store.origin() | {"run_id": RUN.run_id})
     schema = pq.read_schema(out)
     published = (
         "run_id family family_args regime regime_args corpus seed replicate generation n_train share_real metric item "
@@ -156,7 +157,7 @@ def test_a_table_has_the_published_columns_and_its_text_is_dictionary_encoded(tm
         assert schema.field(name).type == pa.int64(), name
     for name in "share_real value seconds".split():
         assert schema.field(name).type == pa.float64(), name
-    frame = record.read(out)
+    frame = store.read(out)
     assert set(frame["run_id"]) == {RUN.run_id}
     assert json.loads(frame["family_args"].iloc[0]) == RUN.family_args
     assert frame["value"].iloc[1] == -np.inf and np.isnan(frame["value"].iloc[2])
@@ -164,17 +165,17 @@ def test_a_table_has_the_published_columns_and_its_text_is_dictionary_encoded(tm
 
 def test_file_metadata_say_where_a_table_comes_from(tmp_path):
     out = tmp_path / "table.parquet"
-    record.write_table(out, record.table(RUN, columns()), record.provenance() | {"run": record.describe(RUN)})
-    about = record.about(out)
+    store.write_table(out, spec.table(RUN, columns()), store.origin() | {"run": spec.describe(RUN)})
+    about = store.about(out)
     assert set(about) >= {"commit", "dirty", "versions", "created_at", "schema", "run"}
-    assert about["schema"] == record.SCHEMA and {"python", "numpy", "pyarrow"} <= set(about["versions"])
+    assert about["schema"] == store.SCHEMA and {"python", "numpy", "pyarrow"} <= set(about["versions"])
     assert about["run"]["regime.real_fraction"] == 0.1
-    assert record.read(out).attrs == about
+    assert store.read(out).attrs == about
 
 
 def test_away_from_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
-    ask = record.commit.__wrapped__  # the answer for this process is kept
+    ask = store.commit.__wrapped__  # the answer for this process is kept
     assert ask() == ("", False)
     monkeypatch.setenv("PATH", "")
     assert ask() == ("", False)
@@ -182,14 +183,14 @@ def test_away_from_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
 
 def test_filters_are_recorded_with_the_regime():
     filtered = replace(RUN, filters=(("curate", {"keep": 0.5}),))
-    args = json.loads(record.table(filtered, columns())["regime_args"][0].as_py())
+    args = json.loads(spec.table(filtered, columns())["regime_args"][0].as_py())
     assert args == {"real_fraction": 0.1, "filters": [["curate", {"keep": 0.5}]]}
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated", "foreign", "folder"])
 def test_a_file_that_is_no_table_of_ours_is_refused_in_one_line(damage, tmp_path):
     out = tmp_path / "table.parquet"
-    record.write_table(out, record.table(RUN, columns()), {"run_id": RUN.run_id})
+    store.write_table(out, spec.table(RUN, columns()), {"run_id": RUN.run_id})
     whole = out.read_bytes()
     out.unlink()
     if damage == "foreign":
@@ -198,7 +199,7 @@ def test_a_file_that_is_no_table_of_ours_is_refused_in_one_line(damage, tmp_path
         out.mkdir()
     elif damage != "missing":
         out.write_bytes({"empty": b"", "text": b"run_id,value\n", "truncated": whole[:-20]}[damage])
-    for look in (record.read, record.about):
+    for look in (store.read, store.about):
         with pytest.raises(InputError) as refused:
             look(out)
         assert str(out) in str(refused.value) and "\n" not in str(refused.value)
@@ -210,13 +211,13 @@ def test_a_file_that_is_no_table_of_ours_is_refused_in_one_line(damage, tmp_path
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     out = tmp_path / "file"
     out.write_text("old")
-    with pytest.raises(ZeroDivisionError), record.whole_file(out) as temporary:
+    with pytest.raises(ZeroDivisionError), store.whole_file(out) as temporary:
         temporary.write_text("half of the n")
         assert out.read_text() == "old"
         raise ZeroDivisionError
     assert out.read_text() == "old" and os.listdir(tmp_path) == ["file"]
     with out.open() as reader:
-        with record.whole_file(out) as temporary:
+        with store.whole_file(out) as temporary:
             temporary.write_text("new")
         assert reader.read() == "old", "who has it open keeps the old file: it was renamed over, not written into"
     assert out.read_text() == "new" and os.listdir(tmp_path) == ["file"]
@@ -233,23 +234,23 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         (folder / "deep").mkdir()
         (folder / "deep" / "a").write_text("1")
 
-    record.write_folder(out, full, {"note": 5})
-    assert record.intact(out)
+    store.write_folder(out, full, {"note": 5})
+    assert store.intact(out)
     with pytest.raises(ZeroDivisionError):
-        record.write_folder(out, half, {})
-    assert record.intact(out) and (out / "deep" / "a").read_text() == "1"
+        store.write_folder(out, half, {})
+    assert store.intact(out) and (out / "deep" / "a").read_text() == "1"
     assert os.listdir(out.parent) == ["folder"]
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["note"] == 5 and list(manifest["files"]) == ["deep/a"]
-    record.write_folder(out, lambda folder: (folder / "b").touch(), {})
+    store.write_folder(out, lambda folder: (folder / "b").touch(), {})
     assert sorted(os.listdir(out)) == ["b", "manifest.json"], "what was there before is gone"
 
 
 @pytest.mark.parametrize("damage", ["flip", "shorten", "remove", "manifest", "no manifest", "foreign manifest"])
 def test_damage_is_seen_and_reported(damage, tmp_path, capsys):
     out = tmp_path / "block"
-    record.write_folder(out, lambda folder: (folder / "table").write_bytes(bytes(100)), {})
-    assert record.intact(out) and capsys.readouterr().err == ""
+    store.write_folder(out, lambda folder: (folder / "table").write_bytes(bytes(100)), {})
+    assert store.intact(out) and capsys.readouterr().err == ""
     file, manifest = out / "table", out / "manifest.json"
     if damage == "flip":
         file.write_bytes(bytes(50) + b"\x01" + bytes(49))
@@ -263,14 +264,14 @@ def test_damage_is_seen_and_reported(damage, tmp_path, capsys):
         manifest.unlink()
     else:
         manifest.write_text("[1]")
-    assert not record.intact(out)
+    assert not store.intact(out)
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and str(out) in said and "damaged; computed again" in said
     assert ("manifest.json" in said) == ("manifest" in damage)
 
 
 def test_what_is_not_there_is_not_damaged(tmp_path, capsys):
-    assert not record.intact(tmp_path / "nothing")
+    assert not store.intact(tmp_path / "nothing")
     assert capsys.readouterr().err == ""
 
 
@@ -279,7 +280,7 @@ def test_a_full_disk_says_what_to_do(code, tmp_path):
     out = tmp_path / "file"
     out.write_text("old")
     said = r"^no space left .*: free some and run the same command again$"
-    with pytest.raises(OutsideError, match=said), record.whole_file(out) as temporary:
+    with pytest.raises(OutsideError, match=said), store.whole_file(out) as temporary:
         raise OSError(code, os.strerror(code), str(temporary))
     assert out.read_text() == "old"
 
@@ -287,7 +288,7 @@ def test_a_full_disk_says_what_to_do(code, tmp_path):
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
 def test_a_place_that_cannot_be_written_is_named(code, tmp_path):
     said = r"^--out: cannot write .*file.* \(.+\)$"
-    with pytest.raises(InputError, match=said), record.whole_file(tmp_path / "file") as temporary:
+    with pytest.raises(InputError, match=said), store.whole_file(tmp_path / "file") as temporary:
         raise OSError(code, os.strerror(code), str(temporary))
 
 
@@ -301,7 +302,7 @@ def test_a_file_system_that_cannot_sync_a_folder_is_good_enough(tmp_path, monkey
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", sync)
-    with record.whole_file(tmp_path / "file") as temporary:
+    with store.whole_file(tmp_path / "file") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "file").read_text() == "new"
 
@@ -309,6 +310,6 @@ def test_a_file_system_that_cannot_sync_a_folder_is_good_enough(tmp_path, monkey
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", broken)
-    with pytest.raises(InputError, match="cannot write"), record.whole_file(tmp_path / "other") as temporary:
+    with pytest.raises(InputError, match="cannot write"), store.whole_file(tmp_path / "other") as temporary:
         temporary.write_text("new")
     assert os.listdir(tmp_path) == ["file"]

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from model_collapse import paths, record, records
-from model_collapse.records import code, manifest
-from model_collapse.run import plan, study
+from model_collapse import paths, store
+from model_collapse.companion import records
+from model_collapse.companion.records import code, manifest
+from model_collapse.engine import spec
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 
-RUN = record.describe(plan("gaussian", "mix", n=10, generations=1, settings={"family.sampling": "draw"}))
-TEXT = record.describe(plan("ngram", n=20, generations=1, filter=["surprise"], models=2, first="fixed"))
+RUN = spec.describe(plan("gaussian", "mix", n=10, generations=1, settings={"family.sampling": "draw"}))
+TEXT = spec.describe(plan("ngram", n=20, generations=1, filter=["surprise"], models=2, first="fixed"))
 
 
 @pytest.fixture
@@ -36,12 +39,18 @@ def test_a_copy_of_the_code_is_the_same_code(package: Path):
 
 def test_the_files_of_a_run_are_its_own_and_the_loop():
     numbers, text = set(code.of([RUN])), set(code.of([TEXT]))
-    both = {"loop.py", "data.py", "streams.py", "run/block.py", "run/real.py"}
+    both = {"loop.py", "data.py", "streams.py", "engine/block.py", "engine/real_data.py"}
     assert both <= numbers & text
     assert {"families/gaussian.py", "regimes/mix.py", "metrics/gaussian.py"} <= numbers - text
     own = {"families/ngram.py", "filters/surprise.py", "regimes/fixed.py", "metrics/text/perplexity.py"}
     assert own <= text - numbers
-    for foreign in ("cli.py", "notebook.py", "record.py", "families/vae/network.py", "figures/arms.py"):
+    for foreign in (
+        "cli.py",
+        "companion/book/notebook.py",
+        "store/tables.py",
+        "families/vae/network.py",
+        "analysis/figures/arms.py",
+    ):
         assert foreign not in numbers | text
     assert set(code.of([RUN, TEXT])) == numbers | text
 
@@ -99,5 +108,5 @@ def test_an_older_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_run_of_earlier_code_gets_no_hash_of_the_present(tmp_path: Path):
     run = plan("gaussian", n=10, generations=1)
     tables, _ = study({"a": run}, tmp_path)
-    earlier = {"a": {"run_id": run.run_id, "run": record.describe(run) | {"source": "0" * 12}}}
-    assert manifest.made("one", earlier, tables, record.provenance(), {})["code"] is None
+    earlier = {"a": {"run_id": run.run_id, "run": spec.describe(run) | {"source": "0" * 12}}}
+    assert manifest.made("one", earlier, tables, store.origin(), {})["code"] is None

@@ -16,10 +16,17 @@ import yaml
 from rocrate.rocrate import ROCrate
 from toy_chapters import chapter
 
-from model_collapse import archive, chapters, cli, record, records, run
+from model_collapse import cli, store
+from model_collapse.companion import records
+from model_collapse.companion.book import executed, recording, runner
+from model_collapse.companion.book.chapter import find
+from model_collapse.companion.records import crate, create, transfer
+from model_collapse.companion.verify import evidence
+from model_collapse.engine import spec, usage
+from model_collapse.engine.execute import execute, execute_all
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
-from model_collapse.records import crate, making, taking
-from model_collapse.run import plan, sessions
+from model_collapse.store import archive
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "records"
@@ -30,8 +37,8 @@ TEXT = ("run_id", "family", "family_args", "regime", "regime_args", "corpus", "m
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for regime in ("replace", "accumulate"):
-        run.execute(plan("ngram", regime, n=20, generations=2, replicates=2, seed=3), folder / f"{regime}.parquet")
-    run.execute(plan("gaussian", n=10, generations=2), folder / "numbers.parquet")
+        execute(plan("ngram", regime, n=20, generations=2, replicates=2, seed=3), folder / f"{regime}.parquet")
+    execute(plan("gaussian", n=10, generations=2), folder / "numbers.parquet")
     return folder
 
 
@@ -60,15 +67,15 @@ def test_files_of_chains_become_a_record(runs: Path, sent: Path):
     made = records.read("theirs", sent)
     assert list(made.tables) == ["replace", "accumulate"] and set(made.written) == set(made.tables)
     for arm, table in made.tables.items():
-        original = record.read(runs / f"{arm}.parquet")
+        original = store.read(runs / f"{arm}.parquet")
         original = original[~original["item"].astype(str).str.startswith("bin ")].reset_index(drop=True)
         assert not archive.other_numbers(*(frame.astype(dict.fromkeys(TEXT, str)) for frame in (table, original)))
         assert table["seconds"].equals(original["seconds"])
-    about, own = made.about, [record.about(runs / f"{arm}.parquet") for arm in made.tables]
+    about, own = made.about, [store.about(runs / f"{arm}.parquet") for arm in made.tables]
     assert about["seconds"] == pytest.approx(sum(one["sessions"][0]["seconds"] for one in own), abs=0.11)
     assert about["started_at"] == own[0]["sessions"][0]["started_at"]
     assert about["peak_memory_gb"] == max(one["sessions"][0]["peak_memory_gb"] for one in own) > 0
-    assert about["commit"] == record.commit()[0] and about["dirty"] == record.commit()[1]
+    assert about["commit"] == store.commit()[0] and about["dirty"] == store.commit()[1]
     assert about["disk_mb"] > 0 and about["dtype"] == "fp64" and about["code"] and about["command"] is None
     assert {len(total) for total in (*about["inputs"].values(), *about["files"].values())} == {64}
     assert not made.older
@@ -77,12 +84,12 @@ def test_files_of_chains_become_a_record(runs: Path, sent: Path):
 def test_what_a_file_does_not_know_is_null(runs: Path, tmp_path: Path):
     """A run of the time before sessions were noted."""
     old = tmp_path / "old.parquet"
-    about = record.about(runs / "numbers.parquet")
+    about = store.about(runs / "numbers.parquet")
     for key in ("sessions", "machine", "dtype", "content", "disk_mb"):
         del about[key]
-    frame = record.read(runs / "numbers.parquet")
-    record.write_table(old, pa.Table.from_pandas(frame, preserve_index=False), about)
-    made = making.of_files("old", {"a": old}, tmp_path, {}).about
+    frame = store.read(runs / "numbers.parquet")
+    store.write_table(old, pa.Table.from_pandas(frame, preserve_index=False), about)
+    made = create.of_files("old", {"a": old}, tmp_path, {}).about
     unknown = ("seconds", "started_at", "ended_at", "peak_memory_gb", "machine", "dtype", "disk_mb", "command")
     assert {key: made[key] for key in unknown} == dict.fromkeys(unknown)
 
@@ -107,19 +114,20 @@ def test_what_is_no_run_is_one_line(runs: Path, sent: Path, tmp_path: Path, caps
     shutil.copy(runs / "numbers.parquet", other)
     refused(capsys, ["record", str(other), str(runs / "numbers.parquet"), *out], "two arms are the same run")
     refused(capsys, ["record", str(other), "--out", str(tmp_path / "a" / "b")], "--out: the folder")
-    about = record.about(other)
-    frame = pa.Table.from_pandas(record.read(other), preserve_index=False)
-    record.write_table(other, frame, about | {"run_id": "0" * 16, "run": about["run"] | {"source": "0" * 12}})
+    about = store.about(other)
+    frame = pa.Table.from_pandas(store.read(other), preserve_index=False)
+    store.write_table(other, frame, about | {"run_id": "0" * 16, "run": about["run"] | {"source": "0" * 12}})
     refused(capsys, ["record", str(other), str(runs / "numbers.parquet"), *out], "several versions of this package")
-    record.write_table(other, frame, about | {"run": about["run"] | {"family.preset": "/home/me/weights"}})
+    store.write_table(other, frame, about | {"run": about["run"] | {"family.preset": "/home/me/weights"}})
     refused(capsys, ["record", str(other), *out], "family.preset is /home/me/weights, a place on its machine")
     assert not list((tmp_path / "out").glob("*")), "nothing was written"
 
 
 # Chapters -----------------------------------------------------------------------------------------------------------
 
-STUDY = """from model_collapse.notebook import runs_folder
-from model_collapse.run import plan, study
+STUDY = """from model_collapse.companion.book.notebook import runs_folder
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 for label, n in {"few": 10, "many": 20}.items():
     study({label: plan("gaussian", n=n, generations=1), (1, "x"): plan("gaussian", n=5, generations=1)}, runs_folder())
 study({"few": plan("gaussian", n=11, generations=1)}, runs_folder())"""
@@ -130,11 +138,11 @@ def test_the_runs_of_a_chapter_become_a_record(
 ):
     monkeypatch.setenv("MODEL_COLLAPSE_RUNS", str(tmp_path / "runs"))
     chapter(tmp_path, "01_toy_one", [STUDY])
-    found = chapters.find(tmp_path)
-    monkeypatch.setattr(making.chapter, "find", lambda: found)
+    found = find(tmp_path)
+    monkeypatch.setattr(recording.chapter, "find", lambda: found)
     out = ["--profile", "smoke", "--out", str(tmp_path / "out")]
     refused(capsys, ["record", "toy_one", *out], "chapter toy_one has not been run; run: model-collapse run toy_one")
-    assert chapters.run((), "smoke", root=tmp_path) == 0
+    assert runner.run((), "smoke", root=tmp_path) == 0
     capsys.readouterr()
     assert cli.main(["record", "toy_one", *out]) == 0, capsys.readouterr().err
     made = records.read("toy-one", tmp_path / "out")
@@ -152,12 +160,12 @@ def test_a_chapter_is_run_again_for_a_record_that_it_names(tmp_path: Path):
     for name in ("mine", "other"):
         (tmp_path / f"records/{name}.parquet").write_bytes(b"1")
     chapter(tmp_path, "01_one", ['name = "mine"'])
-    (one,) = chapters.find(tmp_path)
-    before = chapters.executed.inputs(one, "smoke", {})
+    (one,) = find(tmp_path)
+    before = executed.inputs(one, "smoke", {})
     (tmp_path / "records/other.parquet").write_bytes(b"2")
-    assert chapters.executed.inputs(one, "smoke", {}) == before
+    assert executed.inputs(one, "smoke", {}) == before
     (tmp_path / "records/mine.parquet").write_bytes(b"2")
-    after = chapters.executed.inputs(one, "smoke", {})
+    after = executed.inputs(one, "smoke", {})
     assert [key for key in before if before[key] != after[key]] == ["records"]
 
 
@@ -185,8 +193,8 @@ def test_a_record_made_elsewhere_is_taken_in(
 
 
 def test_the_claims_of_a_committed_record_are_found():
-    assert {"SH-2", "DEC-1", "REM-3"} <= set(taking.speaks_to(records.read("wikitext")))
-    assert set(taking.speaks_to(records.read("digits-vae"))).isdisjoint(taking.speaks_to(records.read("wikitext")))
+    assert {"SH-2", "DEC-1", "REM-3"} <= set(evidence.speaks_to(records.read("wikitext")))
+    assert set(evidence.speaks_to(records.read("digits-vae"))).isdisjoint(evidence.speaks_to(records.read("wikitext")))
 
 
 def _edit(file: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -251,35 +259,35 @@ def test_names_that_lead_elsewhere_are_refused(sent: Path, here: Path, name: str
     with zipfile.ZipFile(place, "w") as archive:
         archive.write(sent / "theirs.json", name)
     with pytest.raises(InputError, match="is not the name of a file of a record"):
-        taking.add(place, here)
+        transfer.add(place, here)
     assert list(here.iterdir()) == [] and not (here.parent / "theirs.json").exists()
 
 
 @pytest.mark.parametrize("length", [0, 10, -1])
 def test_a_cut_zip_is_refused(sent: Path, here: Path, length: int):
     place = sent.with_suffix(".zip")
-    taking.pack("theirs", sent, place)
+    transfer.pack("theirs", sent, place)
     place.write_bytes(place.read_bytes()[:length])
     with pytest.raises(InputError, match="not a readable zip file"):
-        taking.add(place, here)
+        transfer.add(place, here)
 
 
 def test_a_record_with_other_numbers_is_not_overwritten(runs: Path, sent: Path, here: Path):
-    making.make([str(runs / "numbers.parquet")], "laptop", "theirs", here)
+    recording.make([str(runs / "numbers.parquet")], "laptop", "theirs", here)
     before = {file: file.read_bytes() for file in here.iterdir()}
     with pytest.raises(InputError, match=r"theirs\.json is there with other numbers; use another --name"):
-        taking.add(sent, here)
+        transfer.add(sent, here)
     with pytest.raises(InputError, match="is there with other numbers"):
-        making.make([str(runs / "replace.parquet")], "laptop", "theirs", here)
+        recording.make([str(runs / "replace.parquet")], "laptop", "theirs", here)
     assert {file: file.read_bytes() for file in here.iterdir()} == before
 
 
 def test_nothing_is_added_to_what_is_damaged(runs: Path, sent: Path, here: Path):
-    making.make([str(runs / "numbers.parquet")], "laptop", "mine", here)
+    recording.make([str(runs / "numbers.parquet")], "laptop", "mine", here)
     (here / "mine.json").write_text("{")
     before = {file: file.read_bytes() for file in here.iterdir()}
     with pytest.raises(InputError, match=r"recorded run mine: mine\.json is damaged"):
-        taking.add(sent, here)
+        transfer.add(sent, here)
     assert {file: file.read_bytes() for file in here.iterdir()} == before
 
 
@@ -298,7 +306,7 @@ def test_the_committed_crate_is_that_of_the_manifests_and_the_library_reads_it()
         about, action = records.read(name).about, actions[f"#made-{name}"]
         assert {file.id for file in action["result"]} == {*about["files"], f"{name}.json"}
         for file in action["result"]:
-            assert file["sha256"] == record.checksum(COMMITTED / file.id)
+            assert file["sha256"] == store.checksum(COMMITTED / file.id)
             assert int(file["contentSize"]) == (COMMITTED / file.id).stat().st_size
         used = action["object"] if isinstance(action["object"], list) else [action["object"]]
         assert {one["name"]: one["sha256"] for one in used} == about["inputs"]
@@ -333,17 +341,17 @@ def test_sessions_of_a_run_that_was_cut_add_up(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "gather", cut)
+        patch.setattr("model_collapse.engine.execute.gather", cut)
         with pytest.raises(KeyboardInterrupt):
-            run.execute(planned, out)
-    (first,) = sessions.of(out)
-    table, _ = run.execute(planned, out)
-    assert sessions.of(out)[0] == first and len(sessions.of(out)) == 2
-    straight, _ = run.execute(planned, tmp_path / "straight.parquet")
+            execute(planned, out)
+    (first,) = usage.of(out)
+    table, _ = execute(planned, out)
+    assert usage.of(out)[0] == first and len(usage.of(out)) == 2
+    straight, _ = execute(planned, tmp_path / "straight.parquet")
     pd.testing.assert_frame_equal(table.drop(columns="seconds"), straight.drop(columns="seconds"))
-    about = record.about(out)
-    assert about["run_id"] == planned.run_id and about["run"] == record.describe(planned)
-    total = sessions.spent([{**first, "seconds": 1.25}, {**first, "seconds": 2.0, "peak_memory_gb": 99.0}])
+    about = store.about(out)
+    assert about["run_id"] == planned.run_id and about["run"] == spec.describe(planned)
+    total = usage.spent([{**first, "seconds": 1.25}, {**first, "seconds": 2.0, "peak_memory_gb": 99.0}])
     assert total == {**first, "seconds": np.round(3.25, 1), "peak_memory_gb": 99.0}
 
 
@@ -351,20 +359,20 @@ def test_a_session_that_left_no_note_is_not_made_up(tmp_path: Path, monkeypatch:
     """Killed before it could note anything, or brought from another machine."""
     out, planned = tmp_path / "c.parquet", plan("gaussian", n=10, generations=2)
     with monkeypatch.context() as patch:
-        patch.setattr(run, "gather", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        patch.setattr(sessions.Clock, "note", lambda clock: None)
+        patch.setattr("model_collapse.engine.execute.gather", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(usage.Clock, "note", lambda clock: None)
         with pytest.raises(KeyboardInterrupt):
-            run.execute(planned, out)
-    run.execute(planned, out)
-    assert sessions.of(out)[0] == sessions.UNKNOWN and len(sessions.of(out)) == 2
-    assert sessions.spent(sessions.of(out)) == sessions.UNKNOWN
+            execute(planned, out)
+    execute(planned, out)
+    assert usage.of(out)[0] == usage.UNKNOWN and len(usage.of(out)) == 2
+    assert usage.spent(usage.of(out)) == usage.UNKNOWN
 
 
 def test_a_session_of_many_runs_counts_once(tmp_path: Path):
     runs = {tmp_path / f"{n}.parquet": plan("gaussian", n=n, generations=1) for n in (5, 6)}
-    run.execute_all(runs)
-    noted = [sessions.of(out) for out in runs]
-    assert noted[0] == noted[1] == sessions.together(noted) and len(noted[0]) == 1
+    execute_all(runs)
+    noted = [usage.of(out) for out in runs]
+    assert noted[0] == noted[1] == usage.together(noted) and len(noted[0]) == 1
 
 
 # Texts that are gone ------------------------------------------------------------------------------------------------
@@ -389,10 +397,10 @@ def test_a_finished_run_whose_texts_are_gone_says_so(
 
 
 def test_a_record_is_never_written_over_its_own_run(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    before = record.checksum(runs / "numbers.parquet")
+    before = store.checksum(runs / "numbers.parquet")
     assert cli.main(["record", str(runs / "numbers.parquet"), "--out", str(runs)]) == 2
     assert "numbers.parquet there is the run itself; name another folder or --name" in capsys.readouterr().err
-    assert record.checksum(runs / "numbers.parquet") == before and not (runs / "numbers.json").exists()
+    assert store.checksum(runs / "numbers.parquet") == before and not (runs / "numbers.json").exists()
     for arguments in ([], ["--add", str(runs)]):
         assert cli.main(["record", *arguments, "--out", str(tmp_path / "none")]) == 2
         assert capsys.readouterr().err == f"model-collapse: --out {tmp_path / 'none'}: must be a folder that exists\n"

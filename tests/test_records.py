@@ -14,12 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_collapse import corpora, notebook, paths, record, records
+from model_collapse import corpora, paths, store
+from model_collapse.companion import records
+from model_collapse.companion.book import notebook
+from model_collapse.companion.records import manifest
+from model_collapse.companion.studies.language import TINY, Scale
+from model_collapse.engine import spec
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.opt import Opt
-from model_collapse.protocol import TINY, Scale
-from model_collapse.records import manifest
-from model_collapse.run import plan, study
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 300_000
@@ -63,10 +67,10 @@ def test_what_is_written_is_read_back(runs, studied, written):
         if arm != "A":
             expected = expected[~bins]
         pd.testing.assert_frame_equal(_plain(found.tables[arm]), _plain(expected))
-        assert list(found.tables[arm].columns) == record.COLUMNS
+        assert list(found.tables[arm].columns) == store.COLUMNS
         kept = texts[arm].query("replicate == 0 and row < 8")
         pd.testing.assert_frame_equal(_plain(found.written[arm]), _plain(kept))
-        assert found.about["arms"][arm] == {"run_id": run.run_id, "run": record.describe(run)}
+        assert found.about["arms"][arm] == {"run_id": run.run_id, "run": spec.describe(run)}
     assert found.about["seconds"] == 1.5
     assert found.label.startswith("ngram, invented corpus, 24 blocks, 2 seeds, generations 0-2, CPU (")
     assert found.label.endswith(found.about["created_at"][:10])
@@ -133,10 +137,10 @@ def _table(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], N
 
     def harm(folder: Path) -> None:
         file = folder / "small-one.parquet"
-        table = pa.Table.from_pandas(change(record.read(file)), preserve_index=False)
-        record.write_table(file, table, record.about(file))
+        table = pa.Table.from_pandas(change(store.read(file)), preserve_index=False)
+        store.write_table(file, table, store.about(file))
         about = json.loads((folder / "small-one.json").read_text())
-        _changed(folder, files=about["files"] | {file.name: record.checksum(file)})
+        _changed(folder, files=about["files"] | {file.name: store.checksum(file)})
 
     return harm
 
@@ -154,7 +158,7 @@ def _foreign(folder: Path) -> None:
     pq.write_table(pa.table({"x": [1]}), file)
     manifest = folder / "small-one.json"
     about = json.loads(manifest.read_text())
-    about["files"][file.name] = record.checksum(file)
+    about["files"][file.name] = store.checksum(file)
     manifest.write_text(json.dumps(about))
 
 
@@ -397,7 +401,7 @@ def test_every_plan_of_the_open_questions_can_be_planned():
 def test_every_plan_can_be_planned():
     for plan_of in language.PLANS.values():
         for arm in plan_of.arms:
-            assert arm in language.protocol.ARMS
+            assert arm in language.language.ARMS
         Opt(**{key.partition(".")[2]: value for key, value in plan_of.scale.model.items()})
 
 
@@ -408,5 +412,5 @@ def test_sizes_of_training_sets_are_arms_of_their_own(runs, studied):
     assert len(sized) == len(plan_.arms) * len(plan_.blocks) == 16
     assert {run.n for label, run in sized.items() if label.startswith("mixed, ")} == set(plan_.blocks)
     assert sized["mixed, 96"].regime_args == {"real_fraction": 0.1} and sized["sampled, 768"].regime == "replace"
-    larger = {arm: record.describe(run) | {"n": 24 * (2 if arm == "A" else 1)} for arm, run in runs.items()}
+    larger = {arm: spec.describe(run) | {"n": 24 * (2 if arm == "A" else 1)} for arm, run in runs.items()}
     assert "24 to 48 blocks" in manifest.label(larger, studied[0], "today")

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from model_collapse import bench, chapters, claims, records, theory, verify
+from model_collapse import theory
+from model_collapse.companion import bench, claims, records, verify
+from model_collapse.companion.book.chapter import find
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -100,7 +102,7 @@ def test_recorded_runs_are_judged_as_the_claim_judges_them():
 
 
 def test_the_status_of_a_chapter_is_its_manifest():
-    first, second, *_ = chapters.find(ROOT)
+    first, second, *_ = find(ROOT)
     made = {"started": "2026-01-02T03:04:05", "seconds": 61.0, "commit": "a" * 40, "dirty": True, "device": "CPU"}
     page = status.table([(first, made | {"versions": {"numpy": "2"}}), (second, {})], "laptop")
     assert "| 2026-01-02 03:04 | 61 s |" in page and "`aaaaaaaaaaaa`, changed since | CPU |" in page

@@ -12,6 +12,8 @@ from toy_comparisons import Comparisons
 
 from model_collapse import streams
 from model_collapse.data import Data, Moments, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.regression import Linear, Regression
 from model_collapse.loop import Generation, generations
@@ -23,7 +25,6 @@ from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
 from model_collapse.regimes.subsample import Subsample
 from model_collapse.regimes.weigh import Weigh
-from model_collapse.run import execute, plan
 
 COMPARISONS = 300
 compare = Comparisons(COMPARISONS)

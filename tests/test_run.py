@@ -22,14 +22,17 @@ import pytest
 from toy_runs import Killed, added, killed_at, same
 from waiting import until
 
-from model_collapse import families, record, registry, run, streams
+from model_collapse import families, registry, store, streams
+from model_collapse.engine import memory, spec
+from model_collapse.engine.execute import execute
+from model_collapse.engine.layout import state_folder
+from model_collapse.engine.plan import blocks, plan
+from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.loop import generations
 from model_collapse.metrics import gaussian as measures
-from model_collapse.record import Run
 from model_collapse.regimes.mix import Mix
-from model_collapse.run import execute, plan, state_folder
 
 WALK = '''
 """A toy that keeps checkpoints, starts from a shared base and continues what it is given."""
@@ -90,7 +93,7 @@ def test_a_table_has_one_row_per_replicate_generation_and_metric(tmp_path):
     plotted = gaussian(replicates=300, seed=5, regime="accumulate")
     table, texts = execute(plotted, tmp_path / "c.parquet")
     assert texts is None
-    assert list(table.columns) == record.COLUMNS
+    assert list(table.columns) == store.COLUMNS
     keys = table[["metric", "generation", "replicate"]].astype({"metric": str})
     assert len(table) == 300 * 5 * 4 and not keys.duplicated().any()
     assert sorted(set(keys["metric"])) == ["log_det", "mean", "variance", "w2_squared"]
@@ -102,7 +105,7 @@ def test_a_table_has_one_row_per_replicate_generation_and_metric(tmp_path):
         assert set(table[name]) == {value}
     assert json.loads(table["family_args"].iloc[0]) == plotted.family_args
     assert set(table["run_id"]) == {plotted.run_id} and table.attrs["run_id"] == plotted.run_id
-    assert table.attrs["run"] == json.loads(json.dumps(record.describe(plotted)))
+    assert table.attrs["run"] == json.loads(json.dumps(spec.describe(plotted)))
     assert np.all(table["seconds"] > 0)
     assert os.listdir(tmp_path) == ["c.parquet"]
     schema = pq.read_schema(tmp_path / "c.parquet")
@@ -151,7 +154,7 @@ def test_generation_0_alone_is_the_fit_to_real_data():
 
 def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     planned = gaussian()
-    assert run.blocks(planned) == 3
+    assert blocks(planned) == 3
     alone, _ = execute(planned, tmp_path / "1.parquet", jobs=1)
     several, _ = execute(planned, tmp_path / "2.parquet", jobs=2)
     same(alone, several)
@@ -177,8 +180,8 @@ def test_more_replicates_leave_full_blocks_as_they_were():
 
 def test_the_block_size_is_recorded_and_decides_the_streams():
     usual, smaller = gaussian(), replace(gaussian(), block=100)
-    assert usual.block == Gaussian.block_size and run.blocks(smaller) == 6
-    assert smaller.run_id != usual.run_id and "block (256 there, 100 here)" in smaller.differs(record.describe(usual))
+    assert usual.block == Gaussian.block_size and blocks(smaller) == 6
+    assert smaller.run_id != usual.run_id and "block (256 there, 100 here)" in smaller.differs(spec.describe(usual))
     other, _ = execute(smaller, jobs=1)
     assert len(other) == 600 * 5 * 4 and set(other["replicate"]) == set(range(600))
 
@@ -219,7 +222,7 @@ def test_a_kill_at_every_step_that_touches_the_disk(family, walk, tmp_path, monk
         "gaussian": lambda: replace(gaussian(replicates=5, generations=2), block=3),
         "walk": lambda: plan("walk", "mix", generations=2, every=2, given="training"),
     }[family]()
-    monkeypatch.setattr(record, "provenance", dict)  # asks git, which takes its time
+    monkeypatch.setattr(store, "origin", dict)  # asks git, which takes its time
     undisturbed, _ = execute(planned)
     moment, finished = 0, False
     while not finished:
@@ -272,7 +275,7 @@ def test_a_killed_process_is_taken_up_again_with_the_same_bits(tmp_path):
             left.append(done())
     assert left == sorted(left) and left[-1] > 0 and len(set(left)) > 1, f"no kill in the midst of the work: {left}"
     planned = plan("gaussian", "accumulate", n=20, generations=250, replicates=5000, seed=9, every=100)
-    same(record.read(out), execute(planned)[0])
+    same(store.read(out), execute(planned)[0])
     assert not state_folder(out).exists()
 
 
@@ -285,7 +288,7 @@ def unfinished(tmp_path, monkeypatch) -> Path:
         def interrupted(*_):
             raise KeyboardInterrupt
 
-        patch.setattr(run, "gather", interrupted)
+        patch.setattr("model_collapse.engine.execute.gather", interrupted)
         with pytest.raises(KeyboardInterrupt):
             execute(gaussian(), out)
     assert len(list(state_folder(out).glob("*.done"))) == 3
@@ -459,7 +462,7 @@ DRAW = {"family.sampling": "draw"}
 @pytest.fixture
 def eight_gigabytes(monkeypatch) -> None:
     """A machine with 8 GB, whatever this one has."""
-    monkeypatch.setattr(run.memory, "machine", lambda: 8e9)
+    monkeypatch.setattr(memory, "machine", lambda: 8e9)
 
 
 @pytest.mark.parametrize(
@@ -514,25 +517,25 @@ def test_what_cannot_fit_into_memory_is_refused_before_any_work(planned, said, e
     ids=lambda planned: " ".join(f"{key}={value}" for key, value in planned.items()),
 )
 def test_what_is_large_but_fits_is_not_refused(planned, eight_gigabytes):
-    run.memory.check(plan(**{"family": "gaussian", **planned}), processes=1)
+    memory.check(plan(**{"family": "gaussian", **planned}), processes=1)
 
 
 def test_more_text_than_fits_is_refused(eight_gigabytes):
-    run.memory.check(plan("opt", n=10**7), processes=1)
+    memory.check(plan("opt", n=10**7), processes=1)
     with pytest.raises(OutsideError, match=r"^-n 999999999: 1e\+09 rows in one chain needs? about 768 GB of memory"):
-        run.memory.check(plan("opt", n=999_999_999), processes=1)
+        memory.check(plan("opt", n=999_999_999), processes=1)
 
 
 def test_every_process_needs_its_own_memory(eight_gigabytes):
     planned = gaussian(n=200_000, replicates=2000, settings=DRAW)
-    run.memory.check(planned, processes=2)
+    memory.check(planned, processes=2)
     with pytest.raises(OutsideError, match=r"in each of 1024 chains at a time .* lower -n or --jobs; "):
-        run.memory.check(planned, processes=4)
+        memory.check(planned, processes=4)
 
 
 def test_a_finished_run_is_not_asked_for_memory(tmp_path, monkeypatch):
     execute(gaussian(), tmp_path / "c.parquet")
-    monkeypatch.setattr(run.memory, "machine", lambda: 1.0)
+    monkeypatch.setattr(memory, "machine", lambda: 1.0)
     execute(gaussian(), tmp_path / "c.parquet")
     with pytest.raises(OutsideError):
         execute(gaussian(seed=4), tmp_path / "d.parquet")
@@ -546,7 +549,8 @@ def test_the_estimate_is_of_the_right_size(tmp_path):
     code = """
 import re, sys
 from pathlib import Path
-from model_collapse.run import execute, plan
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 
 def peak():
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
@@ -563,10 +567,10 @@ print(peak() - before)
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
         used = float(done.stdout)
         family = Gaussian(sampling=sampling)  # type: ignore[arg-type]
-        table = replicates * (last + 1) * 4 * run.memory.ROW_OF_TABLE
+        table = replicates * (last + 1) * 4 * memory.ROW_OF_TABLE
         estimate = max(table, family.chain_bytes(n) * min(replicates, 256))
         assert estimate / 3 < used < 3 * estimate, (sampling, used, estimate)
 
 
 def test_the_machine_has_some_memory():
-    assert 1e8 < run.memory.machine() < 1e15
+    assert 1e8 < memory.machine() < 1e15

@@ -41,8 +41,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import families, filters, record, regimes, registry
-from model_collapse.run import execute, plan
+from model_collapse import families, filters, hardware, regimes, registry, store
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 
 FILE = Path(__file__).with_name("same_numbers.json")
 
@@ -393,8 +394,8 @@ def mean(column: pd.Series) -> str:
 
 def machine() -> dict[str, str]:
     """What the last bits may depend on: processor, its vector instructions, and versions."""
-    processor = re.sub(r", \d+ cores", "", record.machine())
-    versions = record.versions()
+    processor = re.sub(r", \d+ cores", "", hardware.machine())
+    versions = store.versions()
     return {"processor": processor, "instructions": instructions()} | {
         name: versions.get(name, "") for name in LIBRARIES
     }

@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 
 from model_collapse import streams
+from model_collapse.analysis.stats import per_replicate
 from model_collapse.corpora import images
 from model_collapse.data import Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families import scanner
 from model_collapse.families.scanner import Scanner
@@ -20,8 +23,6 @@ from model_collapse.metrics.images import copies as metrics
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
-from model_collapse.run import execute, plan
-from model_collapse.stats import per_replicate
 from model_collapse.theory.copies import psnr
 
 CLEAN = {"blur": 0.0, "noise": 0.0, "levels": 256}

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats as reference
 from toy_comparisons import Comparisons
 
-from model_collapse import stats
+from model_collapse.analysis import stats
 
 
 def test_mean_is_students() -> None:

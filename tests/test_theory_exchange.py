@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from model_collapse import streams, theory
+from model_collapse.exchange import Party, Reads, exchange
 from model_collapse.families.discrete import Discrete
 from model_collapse.families.gaussian import Gaussian
-from model_collapse.loop import Party, Reads, exchange
 from model_collapse.regimes.fresh import Fresh
 from model_collapse.theory import exchange as forms
 

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_collapse import cli, families, protocol_images, registry, streams
+from model_collapse import cli, families, registry, streams
+from model_collapse.companion.studies import images as image_studies
 from model_collapse.corpora import images
 from model_collapse.data import Data, Rows
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.vae import Vae
 from model_collapse.loop import Generation, generations
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.replace import Replace
-from model_collapse.run import execute, plan
 
 with warnings.catch_warnings():
     # Importing torch is not what these tests are about.
@@ -407,11 +409,11 @@ def test_with_steps_set_every_generation_takes_as_many(latents: str, regime: Any
 
 
 def test_every_arm_of_the_protocol_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch):
-    scale = replace(protocol_images.SCALES["vae"]["smoke"], n=40, generations=1, seeds=1, metrics=("training_loss",))
+    scale = replace(image_studies.SCALES["vae"]["smoke"], n=40, generations=1, seeds=1, metrics=("training_loss",))
     scale = replace(scale, model={**scale.model, "family.steps": 3, "family.epochs": 2})
-    for arm in [arm for arm in protocol_images.ARMS if arm != "pretty"]:
+    for arm in [arm for arm in image_studies.ARMS if arm != "pretty"]:
         with counted(monkeypatch) as read:
-            execute(protocol_images.run("vae", arm, scale))
+            execute(image_studies.run("vae", arm, scale))
         assert len(read) == 6, arm
 
 
@@ -530,8 +532,8 @@ def test_bad_settings(settings: dict[str, Any], said: str):
 def test_what_cannot_fit_into_memory_is_refused_before_any_work(
     more: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("model_collapse.run.memory.machine", lambda: 8e9)
-    monkeypatch.setattr("model_collapse.run._complete", lambda *a: pytest.fail("worked"))
+    monkeypatch.setattr("model_collapse.engine.memory.machine", lambda: 8e9)
+    monkeypatch.setattr("model_collapse.engine.execute._complete", lambda *a: pytest.fail("worked"))
     with pytest.raises(OutsideError, match=said) as refused:
         execute(plan("vae", **more))
     assert "\n" not in str(refused.value)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import yaml
 
-from model_collapse import claims, run, verify
 from model_collapse.cli import main
+from model_collapse.companion import claims, verify
+from model_collapse.companion.verify import baseline, pricing
+from model_collapse.companion.verify.codecheck import codecheck
+from model_collapse.engine.execute import execute_all
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.verify import kept, pricing
-from model_collapse.verify.codecheck import codecheck
 
 QUICK = ("GA-7", "ACC-6", "MIX-3", "XM-3")
 ROOT = Path(__file__).parents[1]
@@ -41,7 +42,7 @@ def test_one_seed_gives_the_same_bytes_but_for_times_with_any_number_of_processe
 
 def test_an_interrupted_verification_goes_on(found, tmp_path, monkeypatch):
     """Cut after the first runs, the same call does only the others."""
-    whole = run.execute_all
+    whole = execute_all
     made: list[str] = []
 
     def some(runs: dict[Path, Any], **settings: Any) -> None:
@@ -107,7 +108,9 @@ def test_without_a_gpu_what_needs_one_is_not_run_and_says_what_it_costs(capsys):
 def test_a_claim_that_stood_and_falls_is_status_1(tmp_path, monkeypatch, capsys):
     """The same run, judged by a check that finds something else."""
     arguments = ["verify", "GA-7", "--jobs", "1", "--json", str(tmp_path / "a.json")]
-    monkeypatch.setattr(verify, "before", lambda: {"simulation": kept.read(ROOT / "records/verify-simulation.json")})
+    monkeypatch.setattr(
+        verify, "before", lambda: {"simulation": baseline.read(ROOT / "records/verify-simulation.json")}
+    )
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 0
     moved = dataclasses.replace(claims.known()["GA-7"], band=(1.5, 2.0))

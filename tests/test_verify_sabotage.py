@@ -7,28 +7,29 @@ import json
 import numpy as np
 import pytest
 
-from model_collapse import claims, cli, streams, verify
+from model_collapse import cli, streams
+from model_collapse.companion import claims, verify
+from model_collapse.companion.verify import false_alarms, mutants, mutation, power
+from model_collapse.companion.verify.mutants import Fault
 from model_collapse.errors import InputError
 from model_collapse.regimes.mix import Mix
-from model_collapse.verify import alarms, faults, power, sabotage
-from model_collapse.verify.faults import Fault
 
 
 def test_the_scan_finds_faults_of_every_layer():
-    found = faults.known()
+    found = mutants.known()
     assert len(found) >= 50
     assert {"replace-leaks", "divisor-always-n", "beams-are-greedy", "perplexity-of-blocks", "intervals-of-95"} <= set(
         found
     )
     with pytest.raises(InputError, match=r"^--sabotage nothing: no such fault; known: "):
-        faults.named("nothing")
+        mutants.named("nothing")
 
 
-@pytest.mark.parametrize("name", faults.known())
+@pytest.mark.parametrize("name", mutants.known())
 def test_a_fault_says_what_is_wrong_is_run_through_claims_and_leaves_nothing_behind(name: str):
-    one = faults.known()[name]
-    assert one.what.endswith(".") and 0 < len(one.claims) <= faults.MOST
-    with faults.injected(one):
+    one = mutants.known()[name]
+    assert one.what.endswith(".") and 0 < len(one.claims) <= mutants.MOST
+    with mutants.injected(one):
         inside = [(owner, attribute, vars(owner)[attribute]) for owner, attribute, _ in one.patches()]
     assert inside
     assert all(vars(owner)[attribute] is not instead for owner, attribute, instead in inside)
@@ -37,17 +38,17 @@ def test_a_fault_says_what_is_wrong_is_run_through_claims_and_leaves_nothing_beh
 def test_everything_is_as_before_even_if_the_work_ends_with_an_error():
     before = Mix.__call__, streams.stream
     for name in ("mix-half-the-share", "streams-without-block"):
-        with pytest.raises(ZeroDivisionError), faults.injected(faults.named(name)):
+        with pytest.raises(ZeroDivisionError), mutants.injected(mutants.named(name)):
             assert (Mix.__call__, streams.stream) != before
             raise ZeroDivisionError
     assert (Mix.__call__, streams.stream) == before
 
 
 def test_claims_are_chosen_by_what_they_use():
-    for claim in faults.named("provenance-never-misses").claims:
+    for claim in mutants.named("provenance-never-misses").claims:
         assert any("provenance" in run.get("filter", ()) for run in claims.named(claim).runs.values())
-    assert "XM-1" in faults.named("exchange-with-oneself").claims
-    assert "GA-2" not in faults.named("mix-with-replacement").claims
+    assert "XM-1" in mutants.named("exchange-with-oneself").claims
+    assert "GA-2" not in mutants.named("mix-with-replacement").claims
 
 
 CHEAP = {
@@ -69,7 +70,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory):
 def test_a_claim_that_stands_without_the_fault_falls_with_it(name: str, baseline, monkeypatch):
     """Seeded: every claim has its verdict wrong at most once in 10,000 seeds."""
     monkeypatch.setattr(Fault, "claims", [CHEAP[name]])
-    entry = sabotage.through(faults.named(name), 1, baseline)
+    entry = mutation.through(mutants.named(name), 1, baseline)
     assert entry["caught"] and entry["by"] == [CHEAP[name]], entry
 
 
@@ -81,9 +82,9 @@ def test_what_changes_nothing_is_not_caught_and_an_error_is(baseline):
         yield streams, "stream", lambda seed, block=0, model=0: 1 / 0
 
     harmless = Fault("nothing", "Nothing is wrong.", {"regime": ("grow",)}, nothing)
-    entry = sabotage.through(harmless, 1, baseline)
+    entry = mutation.through(harmless, 1, baseline)
     assert entry["claims"] == ["GA-5"] and not entry["caught"] and entry["by"] == [] and entry["how"] == ""
-    entry = sabotage.through(Fault("broken", "All is wrong.", {"regime": ("grow",)}, broken), 1, baseline)
+    entry = mutation.through(Fault("broken", "All is wrong.", {"regime": ("grow",)}, broken), 1, baseline)
     assert entry["caught"] and entry["by"] == []
     assert entry["how"] == "the verification ends with ZeroDivisionError: division by zero"
 
@@ -99,7 +100,7 @@ def test_the_command_writes_what_was_caught(tmp_path, capsys):
 
 
 def test_alarms_are_counted_from_other_seeds(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(alarms, "LEAST", 2)
+    monkeypatch.setattr(false_alarms, "LEAST", 2)
     out = tmp_path / "alarms.json"
     assert cli.main(["verify", "IN-3", "--alarms", "0", "--jobs", "1", "--json", str(out)]) == 0
     found = json.loads(out.read_text())
@@ -114,10 +115,10 @@ def test_an_alarm_is_a_verdict_that_fell_or_an_interval_that_missed():
         return {"verdict": verdict, "low": low, "high": high}
 
     stood, fell, missed = entry("reproduced", -1, 1), entry("not_reproduced", None, None), entry("reproduced", 0.1, 1)
-    row = alarms._row("IN-3", [(2, stood), (3, fell), (4, missed)])
+    row = false_alarms._row("IN-3", [(2, stood), (3, fell), (4, missed)])
     assert row == {"id": "IN-3", "seeds": 3, "fell": [3], "target": 0, "missed": [3, 4]}
-    assert alarms._pooled([row, row | {"missed": None}], "missed")["of"] == 3
-    assert alarms._pooled([row, row], "fell")["count"] == 2
+    assert false_alarms._pooled([row, row | {"missed": None}], "missed")["of"] == 3
+    assert false_alarms._pooled([row, row], "fell")["count"] == 2
 
 
 def _entry(estimate, low, high, band, target=None):

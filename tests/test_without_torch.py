@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from model_collapse import chapters, claims
+from model_collapse.companion import claims
+from model_collapse.companion.book.chapter import find
 
 ROOT = Path(__file__).parents[1]
 ABSENT = ("torch", "transformers", "tokenizers", "datasets", "huggingface_hub")
-THEORY = [chapter.slug for chapter in chapters.find(ROOT) if int(chapter.path.stem[:2]) < 10]
+THEORY = [chapter.slug for chapter in find(ROOT) if int(chapter.path.stem[:2]) < 10]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,9 @@ def test_a_theory_chapter_runs(slug: str, environment: dict[str, str]):
 
 def test_claims_and_benchmarks_are_listed(environment: dict[str, str]):
     code = (
-        "from model_collapse import bench, claims, cli, figures, stats, theory\n"
+        "from model_collapse import cli, theory\n"
+        "from model_collapse.analysis import figures, stats\n"
+        "from model_collapse.companion import bench, claims\n"
         "assert bench.benchmarks() and cli.main(['claims', '--json']) == 0\n"
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
@@ -78,7 +81,8 @@ def test_the_pages_of_claims_are_built(environment: dict[str, str], tmp_path: Pa
 DRAW = """
 import sys
 from matplotlib.figure import Figure
-from model_collapse import figures, records
+from model_collapse.analysis import figures
+from model_collapse.companion import records
 drawn = 0
 for name in records.names():
     recorded = records.read(name)

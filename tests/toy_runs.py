@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import families, metrics, record
+from model_collapse import families, metrics, store
 from model_collapse.data import Data, Rows, Source
-from model_collapse.run import execute
+from model_collapse.engine import spec
+from model_collapse.engine.execute import execute
 
 
 class Toy:
@@ -67,9 +68,9 @@ class Killed(BaseException):
     """As a kill is: nothing in the program expects it."""
 
 
-def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, planned: record.Run, out: Path) -> None:
+def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, planned: spec.Run, out: Path) -> None:
     """Execute until a folder whose path ends like that is about to be written."""
-    real = record.write_folder
+    real = store.write_folder
 
     def write(folder: Path, fill: Callable[[Path], Any], about: dict[str, Any]) -> None:
         if str(folder).endswith(name):
@@ -77,6 +78,6 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, planned: record.Run, o
         real(folder, fill, about)
 
     with monkeypatch.context() as patch:
-        patch.setattr(record, "write_folder", write)
+        patch.setattr(store, "write_folder", write)
         with pytest.raises(Killed):
             execute(planned, out)

@@ -21,9 +21,9 @@ from sphinx.directives.patches import Figure
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from model_collapse import chapters
-from model_collapse.chapters import executed as copies
-from model_collapse.notebook import MARK
+from model_collapse.companion.book import executed as copies
+from model_collapse.companion.book.chapter import find
+from model_collapse.companion.book.notebook import MARK
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     profile = app.config.executed_profile
     app.executed_pages = {}  # type: ignore[attr-defined]
     names: dict[str, str] = {}
-    for chapter in chapters.find(Path(app.srcdir)):
+    for chapter in find(Path(app.srcdir)):
         page = f"notebooks/{chapter.path.stem}"
         if page not in env.found_docs:
             log.warning(f"chapter {chapter.slug} is not in book/_toc.yml")

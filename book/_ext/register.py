@@ -17,11 +17,15 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from model_collapse import book, chapters, claims, paths, record, records, verify
-from model_collapse.claims import Claim
+from model_collapse import paths
+from model_collapse.companion import claims, records, verify
+from model_collapse.companion.book import build
+from model_collapse.companion.book.chapter import find
+from model_collapse.companion.claims import Claim
+from model_collapse.companion.records import code
+from model_collapse.companion.verify.reporting import WORDS, span
+from model_collapse.engine.cost import clock
 from model_collapse.errors import InputError
-from model_collapse.run.cost import clock
-from model_collapse.verify.reporting import WORDS, span
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +104,7 @@ def _verified(directive: SphinxDirective) -> dict[str, dict[str, Any]]:
 
 def older(found: dict[str, Any]) -> bool:
     """Whether other code than this made a verification."""
-    return bool(found["made"].get("source") != record.source_hash()[:12])
+    return bool(found["made"].get("source") != code.whole()[:12])
 
 
 def summary(kept: dict[str, dict[str, Any]]) -> str:
@@ -176,12 +180,12 @@ def costs(claim: Claim, entry: dict[str, Any] | None) -> str:
 
 def where(claim: Claim, root: Path, shown: bool) -> str:
     """Links to the figure, the chapter and the code of the check, and the command."""
-    pages = {chapter.slug: f"notebooks/{chapter.path.stem}" for chapter in chapters.find(root)}
+    pages = {chapter.slug: f"notebooks/{chapter.path.stem}" for chapter in find(root)}
     links = [f"{{numref}}`{claim.figure}`"] if claim.figure and shown else []
     links.append(f"{{doc}}`/{pages.get(claim.chapter, f'book/{claim.chapter}')}`")
     file = Path(inspect.getsourcefile(claim.check) or "").relative_to(paths.PACKAGE.parents[1])
     line = inspect.getsourcelines(claim.check)[1]
-    url, branch = book.repository(root)
+    url, branch = build.repository(root)
     links.append(f"[code]({url}/blob/{branch}/{file.as_posix()}#L{line})")
     again = f"`{claim.command}`" if claim.scale != "review" else claim.command
     return f"{', '.join(links)}\n\n{again}"

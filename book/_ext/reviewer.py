@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from model_collapse.verify.power import power
+from model_collapse.companion.verify.power import power
 
 log = logging.getLogger(__name__)
 

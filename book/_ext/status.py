@@ -9,10 +9,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from model_collapse import chapters
-from model_collapse.chapters import executed as copies
-from model_collapse.chapters.chapter import Chapter
-from model_collapse.run.cost import clock
+from model_collapse.companion.book import executed as copies
+from model_collapse.companion.book.chapter import Chapter, find
+from model_collapse.engine.cost import clock
 
 
 class Status(SphinxDirective):
@@ -22,7 +21,7 @@ class Status(SphinxDirective):
         """Of the profile that is built."""
         profile = self.env.app.config.executed_profile
         found = []
-        for chapter in chapters.find(Path(self.env.srcdir)):
+        for chapter in find(Path(self.env.srcdir)):
             copy = copies.copy(chapter, profile)
             self.env.note_dependency(str(copy.with_suffix(".json")))
             found.append((chapter, copies.manifest(copy)))

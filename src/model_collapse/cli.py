@@ -165,9 +165,9 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from model_collapse import chapters
+    from model_collapse.companion.book import runner
 
-    return chapters.run(
+    return runner.run(
         chosen.chapters,
         chosen.profile,
         _pairs(chosen.parameters, "-p"),
@@ -185,10 +185,14 @@ def _jobs(text: str | None) -> int | None:
 
 
 def _chain(chosen: argparse.Namespace) -> int:
-    from model_collapse import card, record, run
+    from model_collapse import store
+    from model_collapse.engine import card
+    from model_collapse.engine.execute import execute_all, on_stderr
+    from model_collapse.engine.layout import kept_models
+    from model_collapse.engine.plan import plan
 
     jobs = _jobs(chosen.jobs)
-    planned = run.plan(
+    planned = plan(
         chosen.family,
         chosen.regime,
         n=chosen.n,
@@ -212,18 +216,18 @@ def _chain(chosen: argparse.Namespace) -> int:
     out = Path(chosen.out) if chosen.out else None
     if chosen.keep_models and out is None:
         raise InputError("--keep-models: needs --out, beside which they are left")
-    if chosen.keep_models and out is not None and out.exists() and not run.kept_models(out).exists():
+    if chosen.keep_models and out is not None and out.exists() and not kept_models(out).exists():
         raise InputError(f"--keep-models: {out} is finished and its models were dropped; name another --out")
     with tempfile.TemporaryDirectory() as scratch:
         file = out or Path(scratch) / "run.parquet"
-        run.execute_all(
+        execute_all(
             {file: planned},
             resume=chosen.resume or out is None,
             jobs=jobs,
             keep_models=chosen.keep_models,
-            progress=run.on_stderr,
+            progress=on_stderr,
         )
-        summary = summarise(record.load(file))
+        summary = summarise(store.load(file))
     about = card.write(out) if out else None
     if out and (lost := card.lost(out)):
         print(f"model-collapse: {lost} is gone; remove {out} and run the same command to have both", file=sys.stderr)
@@ -241,7 +245,7 @@ def _chain(chosen: argparse.Namespace) -> int:
 
 
 def _pack(chosen: argparse.Namespace) -> int:
-    from model_collapse import archive
+    from model_collapse.store import archive
 
     out = Path(chosen.out)
     runs = archive.pack([Path(run) for run in chosen.runs], out)
@@ -250,7 +254,8 @@ def _pack(chosen: argparse.Namespace) -> int:
 
 
 def _unpack(chosen: argparse.Namespace) -> int:
-    from model_collapse import archive, notebook
+    from model_collapse.companion.book import notebook
+    from model_collapse.store import archive
 
     folder = Path(chosen.to) if chosen.to else notebook.runs_folder()
     runs = archive.unpack(Path(chosen.file), folder)
@@ -261,8 +266,10 @@ def _unpack(chosen: argparse.Namespace) -> int:
 
 
 def _record(chosen: argparse.Namespace) -> int:
-    from model_collapse import records
-    from model_collapse.records import crate, making, taking
+    from model_collapse.companion import records
+    from model_collapse.companion.book import recording
+    from model_collapse.companion.records import crate, transfer
+    from model_collapse.companion.verify import evidence
 
     out = Path(chosen.out) if chosen.out else None
     if not chosen.runs and out is not None and not out.is_dir():
@@ -270,11 +277,11 @@ def _record(chosen: argparse.Namespace) -> int:
     if chosen.add:
         if chosen.runs or chosen.name:
             raise InputError("--add: takes records as they are; name neither runs nor --name beside it")
-        for found in taking.add(Path(chosen.add), out):
-            claims = ", ".join(taking.speaks_to(found)) or "none"
+        for found in transfer.add(Path(chosen.add), out):
+            claims = ", ".join(evidence.speaks_to(found)) or "none"
             print(f"{found.name}: {found.label}; device {found.about['device']}; claims it speaks to: {claims}")
     elif chosen.runs:
-        made, place = making.make(chosen.runs, chosen.profile, chosen.name, out)
+        made, place = recording.make(chosen.runs, chosen.profile, chosen.name, out)
         print(f"{made.name} in {place}: {made.label}" + " (cut)" * (not made.about["complete"]))
     else:
         crate.write(records.where(out))
@@ -332,7 +339,7 @@ def _aligned(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _list(chosen: argparse.Namespace) -> int:
     if getattr(chosen, "codecheck", False):
-        from model_collapse.verify.codecheck import codecheck
+        from model_collapse.companion.verify.codecheck import codecheck
 
         print(codecheck(), end="")
         return 0
@@ -379,7 +386,7 @@ def _corpora() -> list[dict[str, Any]]:
 
 
 def _claims() -> list[dict[str, Any]]:
-    from model_collapse import claims, verify
+    from model_collapse.companion import claims, verify
 
     return [
         {"name": claim.id, "summary": claim.statement, **verify.about(claim), "cost": verify.price(claim)}
@@ -389,9 +396,10 @@ def _claims() -> list[dict[str, Any]]:
 
 
 def _verify(chosen: argparse.Namespace) -> int:
-    from model_collapse import record, verify
-    from model_collapse.run import on_stderr
-    from model_collapse.verify import alarms, sabotage
+    from model_collapse import store
+    from model_collapse.companion import verify
+    from model_collapse.companion.verify import false_alarms, mutation
+    from model_collapse.engine.execute import on_stderr
 
     if chosen.diff:
         one, other = (verify.read(Path(file)) for file in chosen.diff)
@@ -406,32 +414,33 @@ def _verify(chosen: argparse.Namespace) -> int:
         raise InputError(f"--alarms {chosen.alarms}: must be a whole number of seconds")
     earlier, seed, jobs = verify.before(), int(chosen.seed), _jobs(chosen.jobs)
     if chosen.sabotage:
-        found = sabotage.sabotage(chosen.names, seed=seed, jobs=jobs, progress=on_stderr)
+        found = mutation.sabotage(chosen.names, seed=seed, jobs=jobs, progress=on_stderr)
     elif chosen.alarms is not None:
-        found = alarms.alarms(chosen.names, seconds=float(chosen.alarms), jobs=jobs, progress=on_stderr)
+        found = false_alarms.alarms(chosen.names, seconds=float(chosen.alarms), jobs=jobs, progress=on_stderr)
     else:
         found = verify.verify(chosen.names, chosen.scale, seed=seed, jobs=jobs, progress=on_stderr)
     if out is not None:
-        with record.disk_errors(), record.whole_file(out) as temporary:
+        with store.disk_errors(), store.whole_file(out) as temporary:
             temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if chosen.sabotage:
-        return sabotage.report(found)
+        return mutation.report(found)
     if chosen.alarms is not None:
-        return alarms.report(found)
+        return false_alarms.report(found)
     return verify.report(found, earlier, every=bool(chosen.names))
 
 
 def _bench(chosen: argparse.Namespace) -> int:
-    from model_collapse import bench, record
-    from model_collapse.run import on_stderr
+    from model_collapse import hardware, store
+    from model_collapse.companion import bench
+    from model_collapse.engine.execute import on_stderr
 
     out = Path(chosen.json) if chosen.json else None
     if out is not None and not out.parent.is_dir():
         raise InputError(f"--json: the folder {out.parent} does not exist")
     found = bench.run(chosen.names, progress=on_stderr)
     if out is not None:
-        with record.disk_errors(), record.whole_file(out) as temporary:
-            made = {"made": record.provenance() | {"machine": record.machine()}}
+        with store.disk_errors(), store.whole_file(out) as temporary:
+            made = {"made": store.origin() | {"machine": hardware.machine()}}
             temporary.write_text(json.dumps(found | made, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     for r in found["results"]:
         verdict = "met" if r["met"] else "not met"
@@ -441,15 +450,15 @@ def _bench(chosen: argparse.Namespace) -> int:
 
 
 def _build(chosen: argparse.Namespace) -> int:
-    from model_collapse import book
+    from model_collapse.companion.book import build
 
-    return book.build(chosen.profile)
+    return build.build(chosen.profile)
 
 
 def _address(chosen: argparse.Namespace) -> int:
-    from model_collapse import book
+    from model_collapse.companion.book import build
 
-    return book.address(chosen.url)
+    return build.address(chosen.url)
 
 
 if __name__ == "__main__":

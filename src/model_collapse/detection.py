@@ -19,7 +19,7 @@ import scipy
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.loop import Reference
-from model_collapse.metrics.text import grams
+from model_collapse.ngrams import grams
 
 if TYPE_CHECKING:
     import pandas as pd

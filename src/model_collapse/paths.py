@@ -9,6 +9,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 """The package's own source."""
 
+STUDIED = "MODEL_COLLAPSE_STUDIED"
+"""Environment variable that names a file to which `study` adds a line, [label, run_id] as JSON, for each run."""
+
 
 def project() -> Path | None:
     """The root of the checkout that the package lies in, or None where it was installed without one."""

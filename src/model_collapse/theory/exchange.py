@@ -1,6 +1,6 @@
 """Closed forms of K models that read each other, CF-X*: who wrote two rows that are read decides all second moments.
 
-Every model reads M rows, made up as `loop.Reads` says (who, share s). Take one row that model k reads and another that
+Every model reads M rows, made up as `Reads` says (who, share s). Take one row that model k reads and another that
 model l reads (for k = l two different ones): either they are two rows that models i and j wrote, or they are one
 and the same row of model i. Their probabilities, `pair_law`, do not depend on what the rows say. Rows of one generation
 are independent draws of the models that wrote them, so that for any function of two rows the expectation after

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, OPTForCausalLM
 
-from model_collapse import hardware, machine
+from model_collapse import hardware
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.families.opt import engine, watermark
@@ -44,7 +44,7 @@ def batch(model: OptModel, settings: Opt) -> int:
         need = max(need, _measured(model, settings, device) // TRIAL)
         has = float(torch.cuda.mem_get_info()[0])
     else:
-        has = machine.memory()
+        has = hardware.total_memory()
     fitting = max(1, int(min(has / 2 / need, LARGEST[device.type])))
     return 2 ** (fitting.bit_length() - 1)
 

@@ -11,7 +11,7 @@ import scipy
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from model_collapse import paths, record
+from model_collapse import paths, store
 from model_collapse.corpora.images import Pictures
 from model_collapse.errors import InputError
 
@@ -46,9 +46,9 @@ def classifier(pictures: Pictures) -> Classifier:
 @cache
 def _classifier(pictures: Pictures, fingerprint: str) -> Classifier:
     # Features and verdicts of another version of the library would not be the same numbers.
-    key = record.digest(fingerprint, HIDDEN, SEED, record.versions().get("scikit-learn"))
+    key = store.digest(fingerprint, HIDDEN, SEED, store.versions().get("scikit-learn"))
     folder = paths.cache() / "classifiers" / key
-    if record.intact(folder):
+    if store.intact(folder):
         try:
             return _read(load_file(folder / "classifier.safetensors"))
         except (OSError, SafetensorError, KeyError):
@@ -57,7 +57,7 @@ def _classifier(pictures: Pictures, fingerprint: str) -> Classifier:
     named = {f"{kind}-{i}": x for i, layer in enumerate(made.layers) for kind, x in zip("wb", layer, strict=True)}
     # A cache that cannot be written is done without.
     with suppress(InputError):
-        record.write_folder(folder, lambda inside: save_file(named, inside / "classifier.safetensors"), {})
+        store.write_folder(folder, lambda inside: save_file(named, inside / "classifier.safetensors"), {})
     return made
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from model_collapse.data import Rows
 from model_collapse.loop import Generation
 from model_collapse.metrics import Reference
-from model_collapse.metrics.text import grams, rows_of, written
+from model_collapse.metrics.text import rows_of, written
+from model_collapse.ngrams import grams
 
 
 def similarity(generation: Generation, reference: Reference) -> dict[str, float]:

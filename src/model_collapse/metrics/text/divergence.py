@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from model_collapse import stats, streams
+from model_collapse import streams
+from model_collapse.analysis import stats
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.loop import Generation

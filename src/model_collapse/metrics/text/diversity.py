@@ -18,8 +18,9 @@ import scipy
 from model_collapse.data import Rows
 from model_collapse.loop import Generation
 from model_collapse.metrics import Reference
-from model_collapse.metrics.text import grams, rows_of, written
+from model_collapse.metrics.text import rows_of, written
 from model_collapse.metrics.text.continuation import states
+from model_collapse.ngrams import grams
 
 RANKS = 100
 """Ranks, the commonest token first, that `zipf` is fitted to, and tokens that `skeletons` leaves as they are."""

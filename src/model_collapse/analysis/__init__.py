@@ -1,0 +1,1 @@
+"""Tidy tables analysed: estimates with intervals (`stats`) and figures. Nothing here runs a chain."""

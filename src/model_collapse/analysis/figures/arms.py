@@ -1,0 +1,164 @@
+"""Arms of one experiment beside each other, metric by metric or item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import ticker
+from matplotlib.figure import Figure
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.figures.look import band, plain_ticks, styled, whole_ticks
+
+Metrics = Mapping[str, tuple[str, str]]
+"""Metric and item by the title they get."""
+
+
+@styled
+def by_arm(
+    arms: Mapping[str, pd.DataFrame],
+    metric: str,
+    *,
+    item: str = "",
+    ylabel: str,
+    title: str = "",
+    chains: bool = True,
+    yscale: str = "linear",
+) -> Figure:
+    """One metric by generation: a thick line per arm for the mean over seeds, thin ones for the seeds themselves."""
+    figure, ax = plt.subplots()
+    for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
+        rows = stats.pick(table, metric, item=item)
+        if chains:
+            for _, chain in rows.groupby("replicate"):
+                ax.plot(chain["generation"], chain["value"], color=colour, lw=0.7, alpha=0.5)
+        means = rows.groupby("generation")["value"].mean()
+        ax.plot(means.index, means, color=colour, marker="o", ms=4, label=label)
+    whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
+    ax.set(xlabel="generation", ylabel=ylabel, title=title, yscale=yscale)
+    ax.legend()
+    return figure
+
+
+@styled
+def histograms(
+    table: pd.DataFrame,
+    metric: str,
+    generations: Sequence[int],
+    *,
+    xlabel: str,
+    ylabel: str = "share of blocks",
+    yscale: str = "linear",
+    log: bool = True,
+) -> Figure:
+    """Items "bin L" of `metric` (share of rows with value in [L, next L)), one step line per generation.
+
+    log  whether L is log10 of the value, and the axis logarithmic
+    """
+    figure, ax = plt.subplots()
+    colours = sns.color_palette("viridis", len(generations))
+    for colour, g in zip(colours, generations, strict=True):
+        shares = bins(table, metric, g)
+        ax.stairs(shares["share"], _edges(shares, log), color=colour, lw=1.6, label=f"generation {g}")
+    ax.set(xscale="log" if log else "linear", yscale=yscale, xlabel=xlabel, ylabel=ylabel)
+    every = bins(table, metric, None)
+    filled = np.flatnonzero(every["share"] > 0)
+    edges = _edges(every, log)
+    ax.set_xlim(edges[max(filled[0] - 1, 0)], edges[min(filled[-1] + 2, len(every))])
+    if log:
+        plain_ticks(ax.xaxis)
+    ax.legend()
+    return figure
+
+
+def bins(table: pd.DataFrame, metric: str, generation: int | None) -> pd.DataFrame:
+    """Histogram items as columns low (a bin's left end), share (mean over replicates); all generations if None."""
+    rows = stats.pick(table, metric, generation).astype({"item": str})
+    rows = rows[rows["item"].str.startswith("bin ")]
+    share = rows.groupby(rows["item"].str.removeprefix("bin ").astype(float))["value"].mean().sort_index()
+    return pd.DataFrame({"low": share.index.to_numpy(), "share": share.to_numpy()})
+
+
+def _edges(shares: pd.DataFrame, log: bool) -> np.ndarray:
+    low = shares["low"].to_numpy()
+    ends = np.append(low, 2 * low[-1] - low[-2])
+    return 10**ends if log else ends
+
+
+@styled
+def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str], *, ylabel: str) -> Figure:
+    """One panel per item of a metric (a band of rarity, say), one line per arm, by generation."""
+    figure, axes = plt.subplots(1, len(items), figsize=(2.6 * len(items), 3.1), sharey=True, squeeze=False)
+    for ax, item in zip(axes[0], items, strict=True):
+        for label, table in arms.items():
+            band(ax, stats.pick(table, metric, item=item), label, marker="o", ms=3)
+        whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
+        ax.set(title=item, xlabel="generation")
+    axes[0][0].set_ylabel(ylabel)
+    axes[0][-1].legend()
+    return figure
+
+
+@styled
+def side_by_side(
+    arms: Mapping[str, pd.DataFrame],
+    panels: Metrics,
+    *,
+    yscale: str = "linear",
+    shared: bool = False,
+) -> Figure:
+    """Means with 95 % bands by generation, one panel per metric or item, one line per arm, legend below.
+
+    panels  {title: (metric, item)}
+    shared  whether the panels have one vertical axis
+    """
+    size = 3.3 * len(panels), 3.2 + 0.2 * -(-len(arms) // 3)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=shared, squeeze=False)
+    looks = [(colour, dash) for dash in ("-", (0, (4, 2))) for colour in sns.color_palette()]
+    for ax, (title, (metric, item)) in zip(axes[0], panels.items(), strict=True):
+        for (colour, dash), (label, table) in zip(cycle(looks), arms.items()):
+            band(ax, stats.pick(table, metric, item=item), label, color=colour, ls=dash, marker="o", ms=3)
+        whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
+        ax.set(title=title, xlabel="generation", yscale=yscale)
+        if yscale == "log":
+            plain_ticks(ax.yaxis)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def relative(arms: Mapping[str, pd.DataFrame], metrics: Metrics) -> Figure:
+    """One panel per arm, one line per metric: relative change since generation 0, seed by seed, with 95 % bands."""
+    figure, axes = plt.subplots(1, len(arms), figsize=(3 * len(arms), 3.6), sharey=True, squeeze=False)
+    for ax, (label, table) in zip(axes[0], arms.items(), strict=True):
+        for marker, (title, (metric, item)) in zip(cycle("os^DvP*X"), metrics.items()):
+            band(ax, stats.relative(table, metric, item), title, marker=marker, ms=3.5)
+        whole_ticks(ax, table["generation"].max())
+        ax.axhline(0, color="0.4", lw=0.8, ls=":")
+        ax.set(title=label, xlabel="generation")
+        ax.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
+    axes[0][0].set_ylabel("change since generation 0")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+@styled
+def paths(
+    arms: Mapping[str, pd.DataFrame], x: tuple[str, str], y: tuple[str, str], *, xlabel: str, ylabel: str
+) -> Figure:
+    """Where the arms go in the plane of two metrics (means over seeds), from a ring to the number of a generation."""
+    figure, ax = plt.subplots()
+    for label, table in arms.items():
+        along, up = (stats.by_generation(stats.pick(table, metric, item=item))["mean"] for metric, item in (x, y))
+        (drawn,) = ax.plot(along, up, marker="o", ms=3, label=label)
+        ax.plot(along[:1], up[:1], "o", ms=10, mfc="none", color=drawn.get_color())
+        last = along.iloc[-1], up.iloc[-1]
+        ax.annotate(f"{table['generation'].max()}", last, (4, 4), textcoords="offset points", color=drawn.get_color())
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend()
+    return figure

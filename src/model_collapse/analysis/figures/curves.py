@@ -1,0 +1,150 @@
+"""Curves over generations, simulated and by closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.figures.look import band, styled
+
+Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
+"""Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits. Bounds come as a pair."""
+
+
+@styled
+def against_theory(
+    panels: Mapping[str, Mapping[str, pd.DataFrame]],
+    theory: Mapping[str, Curves],
+    *,
+    ylabel: str,
+    yscale: str = "linear",
+    xscale: str = "linear",
+    limits: Mapping[str, Sequence[float]] | None = None,
+) -> Figure:
+    """Simulated means with 95 % bands over replicates, closed forms dashed on top.
+
+    panels  {title: {label: rows of one metric}}
+    theory  {title: {label: closed form}}, drawn in the colour of the simulation of the same label
+    limits  {title: horizontal lines}
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(6 if len(panels) == 1 else 3.7 * len(panels), 3.4), sharey=True, squeeze=False
+    )
+    for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
+        colours = dict(zip(arms, sns.color_palette(n_colors=len(arms)), strict=True))
+        for label, rows in arms.items():
+            band(ax, rows, label, color=colours[label])
+            if curve := theory.get(title, {}).get(label):
+                g = np.unique(rows["generation"])
+                ax.plot(g, np.atleast_2d(curve(g)).T, ls=(0, (4, 3)), color="black", lw=1.1)
+        for level in (limits or {}).get(title, ()):
+            ax.axhline(level, color="0.4", lw=0.8, ls=":")
+        ax.set(title=title, xlabel="generation", yscale=yscale, xscale=xscale)
+        if xscale == "linear":
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+    axes[0][0].set_ylabel(ylabel)
+    return figure
+
+
+@styled
+def fans(
+    panels: Mapping[str, pd.DataFrame],
+    quantiles: Mapping[str, Callable[[float, np.ndarray], np.ndarray]],
+    means: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    *,
+    ylabel: str,
+    bottom: float,
+) -> Figure:
+    """How one metric is spread over chains: median, middle half, middle 90 %, and the mean, on a logarithmic axis.
+
+    panels     {title: rows of one metric}
+    quantiles  {title: closed form (p, g) of the p-quantile}, dashed;  means  {title: closed form of the mean}, dotted
+    bottom     lowest value shown
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.6), sharey=True, squeeze=False)
+    blue, red = sns.color_palette(n_colors=2)
+    for ax, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        quantile = rows.groupby("generation")["value"].quantile(np.array([0.05, 0.25, 0.5, 0.75, 0.95]))
+        # A logarithmic axis cannot show 0: clipped below its end, out of sight.
+        drawn = quantile.unstack().clip(lower=bottom / 10)
+        g = drawn.index.to_numpy()
+        ax.fill_between(g, drawn[0.05], drawn[0.95], color=blue, alpha=0.18, lw=0, label="middle 90 % of chains")
+        ax.fill_between(g, drawn[0.25], drawn[0.75], color=blue, alpha=0.3, lw=0, label="middle half")
+        ax.plot(g, drawn[0.5], color=blue, label="median")
+        ax.plot(g, rows.groupby("generation")["value"].mean(), color=red, label="mean")
+        for p in (0.05, 0.5, 0.95):
+            ax.plot(g, quantiles[title](p, g), ls=(0, (4, 3)), color="black", lw=1.1)
+        ax.plot(g, means[title](g), ls=":", color="black", lw=1.4)
+        ax.set(title=title, xlabel="generation", yscale="log")
+    axes[0][0].set_ylabel(ylabel)
+    axes[0][0].set_ylim(bottom=bottom)
+    axes[0][0].legend(loc="upper right")
+    return figure
+
+
+@styled
+def stacked(
+    panels: Mapping[str, pd.DataFrame],
+    parts: Mapping[str, Mapping[str, Callable[[np.ndarray], np.ndarray]]],
+    *,
+    ylabel: str,
+) -> Figure:
+    """What a mean is made of: closed forms of its parts stacked as areas, simulated totals as points with intervals.
+
+    panels  {title: rows of one metric};  parts  {title: {label: closed form of g}}, from the bottom up
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(6 if len(panels) == 1 else 2.6 * len(panels), 3.2), sharey=True, squeeze=False
+    )
+    for ax, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        curve = stats.by_generation(rows)
+        g = curve["generation"].to_numpy()
+        names = parts[title]
+        ax.stackplot(g, *(part(g) for part in names.values()), labels=list(names), alpha=0.55, lw=0)
+        bars = [curve["mean"] - curve["low"], curve["high"] - curve["mean"]]
+        ax.errorbar(g, curve["mean"], yerr=bars, fmt="o", color="black", ms=3, lw=1, label="simulated")
+        ax.set(title=title, xlabel="generation")
+    axes[0][0].set_ylabel(ylabel)
+    axes[0][0].set_ylim(bottom=0)
+    axes[0][0].legend(loc="upper left")
+    return figure
+
+
+@styled
+def medians(
+    arms: Mapping[str, pd.DataFrame],
+    metrics: Mapping[str, tuple[str, str]],
+    *,
+    chains: bool = False,
+    marks: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+) -> Figure:
+    """Median over chains by generation with its distribution-free 95 % interval as a band, one panel per metric.
+
+    metrics  {metric: (label of its axis, "linear" or "log")}; on a logarithmic axis values of 0 are left out
+    chains   thin lines for the single chains besides
+    marks    {metric: published values as (generation, value)}, drawn as crosses
+    """
+    figure, axes = plt.subplots(1, len(metrics), figsize=(6 if len(metrics) == 1 else 3.4 * len(metrics), 3.3))
+    for ax, (metric, (ylabel, yscale)) in zip(np.atleast_1d(axes), metrics.items(), strict=True):
+        for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
+            rows = stats.pick(table, metric)
+            rows = rows[rows["value"] > 0] if yscale == "log" else rows
+            if chains:
+                for _, chain in rows.groupby("replicate"):
+                    ax.plot(chain["generation"], chain["value"], color=colour, lw=0.5, alpha=0.25)
+            curve = {g: stats.median(group["value"]) for g, group in rows.groupby("generation")}
+            ax.plot(list(curve), [e.value for e in curve.values()], color=colour, label=label)
+            low, high = ([getattr(e, end) for e in curve.values()] for end in ("low", "high"))
+            ax.fill_between(list(curve), low, high, color=colour, alpha=0.25, lw=0)
+        if found := (marks or {}).get(metric):
+            ax.plot(*zip(*found, strict=True), "x", color="black", ms=6, mew=1.6, label="published", zorder=4)
+        ax.set(xlabel="generation", ylabel=ylabel, yscale=yscale)
+    np.atleast_1d(axes)[0].legend()
+    return figure

@@ -1,0 +1,58 @@
+"""What all figures share: the book's look, bands of means, and ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from importlib.resources import as_file, files
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+
+from model_collapse.analysis import stats
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The book's look: colour-blind-safe palette, one place."""
+    with as_file(files("model_collapse.analysis") / "style.mplstyle") as sheet, plt.style.context(sheet):
+        yield
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the book's style, and leave no figure open behind."""
+
+    @wraps(draw)
+    def wrapped(*args: Any, **options: Any) -> Figure:
+        with style():
+            figure = draw(*args, **options)
+            plt.close(figure)
+            return figure
+
+    return wrapped
+
+
+def band(ax: Axes, table: pd.DataFrame, label: str, **line: Any) -> None:
+    """Mean over replicates by generation, with its 95 % interval as a band."""
+    curve = stats.by_generation(table)
+    (drawn,) = ax.plot(curve["generation"], curve["mean"], label=label, **line)
+    ax.fill_between(curve["generation"], curve["low"], curve["high"], color=drawn.get_color(), alpha=0.25, lw=0)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis with the numbers themselves: 2, 5, 30."""
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(ticker.LogLocator(subs=(2, 3, 5)))
+    axis.set_minor_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def whole_ticks(ax: Axes, last: int) -> None:
+    """Generations are whole numbers."""
+    ax.set_xticks(np.unique(np.linspace(0, last, min(last, 10) + 1).round().astype(int)))

@@ -1,0 +1,288 @@
+"""What a chapter's notebook needs: settings by profile, figures, sentences and texts, and a place to save.
+
+Works in Jupyter, on Colab and under papermill. In the book a small Sphinx extension turns figures into numbered ones.
+Only the standard library is imported at the top, because on Colab this module is what installs the rest.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import make_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_collapse import paths
+from model_collapse.companion.book.markup import escaped, marked
+from model_collapse.errors import InputError, OutsideError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from model_collapse.companion.records import Recorded
+
+MARK = "model_collapse"
+"""Key in an output's metadata by which the book knows what the output is."""
+
+DPI = 200
+"""Dots per inch of figures, shown at half of it, so that they are sharp on screens with small pixels."""
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_ROLE = re.compile(r"\{[a-z:]+\}`([^`]*)`")
+
+
+def choose(profile: str, overrides: Mapping[str, Any], **profiles: Mapping[str, Any]) -> Any:
+    """The settings of a profile as a frozen object, with every override that is not None, plus `.profile`.
+
+        settings = choose(profile, {"n": n}, smoke={"n": 10}, laptop={"n": 1000})
+
+    Every profile has the same settings. InputError for an unknown profile or an override that is no setting.
+    """
+    if profile not in profiles:
+        raise InputError(f"profile {profile}: this chapter has {', '.join(profiles)}")
+    for name, settings in profiles.items():
+        if odd := ", ".join(sorted(set(settings) ^ set(profiles[profile]))):
+            raise ValueError(f"profiles {name} and {profile} must have the same settings; they differ in {odd}")
+    for name in overrides:
+        if name not in profiles[profile]:
+            raise InputError(f"{name}: not a setting of this chapter; it has {', '.join(profiles[profile])}")
+    given = {name: value for name, value in overrides.items() if value is not None}
+    values = {**profiles[profile], **given, "profile": profile}
+    return make_dataclass("Settings", values, frozen=True)(**values)
+
+
+def show(figure: Figure, table: pd.DataFrame, name: str, caption: str, alt: str) -> None:
+    """Show a matplotlib figure with its caption and alternative text, and the table it was drawn from as CSV.
+
+    name     lower case, digits and hyphens, one in the whole book: `{numref}` and the file names follow from it
+    caption  what the figure shows, in Markdown; references ({eq}`label`) are links in the book, their label elsewhere
+    alt      what a reader who cannot see the figure needs to know: kind of plot, axes, what runs where
+    """
+    from IPython.display import display
+    from matplotlib import pyplot
+
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"figure name {name!r}: lower-case letters, digits and hyphens")
+    if not alt.strip():
+        raise ValueError(f"figure {name}: needs an alternative text")
+    alt, caption = " ".join(alt.split()), " ".join(caption.split())
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
+    # Closed, or the notebook would show it a second time, without its text.
+    pyplot.close(figure)
+    # A PNG tells its width in pixels in bytes 16 to 19.
+    width = int.from_bytes(drawn.getbuffer()[16:20], "big") // 2
+    image = base64.b64encode(drawn.getvalue()).decode()
+    plain = _ROLE.sub(r"\1", caption)
+    csv = table.to_csv(index=False)
+    link = base64.b64encode(csv.encode()).decode()
+    page = (
+        f'<figure><img alt="{html.escape(alt)}" width="{width}" src="data:image/png;base64,{image}">'
+        f"<figcaption>{html.escape(plain)} "
+        f'<a download="{name}.csv" href="data:text/csv;base64,{link}">Data (CSV)</a></figcaption></figure>'
+    )
+    about = {"kind": "figure", "name": name, "caption": caption, "alt": alt, "width": width}
+    content = {"text/html": page, "image/png": image, "text/csv": csv, "text/plain": alt}
+    display(content, raw=True, metadata={MARK: about})
+
+
+def say(text: str) -> None:
+    """Show Markdown: a sentence with numbers from the run. Never text that a model wrote; that is for `written`."""
+    from IPython.display import display
+
+    display({"text/markdown": text, "text/plain": text}, raw=True, metadata={MARK: {"kind": "say"}})
+
+
+def verdict(claim: str, tables: Mapping[str, pd.DataFrame], *, of: str = "") -> None:
+    """Show what these tables say to the claim of that id: estimate, interval, allowed band, verdict.
+
+    of  which run the tables are of, where a page shows several
+    """
+    from model_collapse.companion import claims
+
+    judged = str(claims.named(claim).judge(tables))
+    said, colon, outcome = judged.rpartition(": ")
+    say(f"*Claim{f', {of}:' * bool(of)}* {said}{colon}**{outcome}**.")
+
+
+def changes(
+    arms: Mapping[str, pd.DataFrame], metrics: Mapping[str, tuple[str, str]], *, relative: bool = False
+) -> None:
+    """Show what became of metrics as a table: generation 0, the last one, the change, with 95 % intervals over seeds.
+
+    metrics   {quantity: (metric, item)}
+    relative  the change over the value of generation 0, seed by seed
+    """
+    from model_collapse.analysis import stats
+
+    lines = [f"| | arm | generation 0 | last generation | {'relative ' * relative}change |", "|---|---|---|---|---|"]
+    for quantity, (metric, item) in metrics.items():
+        for arm, table in arms.items():
+            last = int(table["generation"].max())
+            start, end = (stats.per_replicate(table, metric, g, item) for g in (0, last))
+            change = stats.mean(end / start - 1 if relative else end - start)
+            cells = [f"{stats.mean(start):.3g}", f"{stats.mean(end):.3g}", f"{change:{'.0%' if relative else '.3g'}}"]
+            lines.append(f"| {quantity} | {arm} | {' | '.join(cells)} |")
+    say("\n".join(lines))
+
+
+def keep(name: str, value: float | str) -> None:
+    """Keep a number for other pages, which write {glue:text}`../notebooks/NN_slug.ipynb::name:.2f`. Shows nothing."""
+    from IPython.display import display
+
+    if not os.environ.get("MODEL_COLLAPSE_JOBS"):
+        return  # only the runner makes pages
+    prefix = "application/papermill.record/"
+    about = {"scrapbook": {"name": name, "mime_prefix": prefix}}
+    text = value if isinstance(value, str) else repr(float(value))
+    display({prefix + "text/plain": text}, raw=True, metadata=about)
+
+
+def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repeated: int = 0) -> None:
+    """Show what a model wrote as a table: a mapping from heading to text, or a data frame with one text per cell.
+
+    A text that fills a whole row of the data frame is shown once, across it.
+
+    repeated  mark the sequences of so many words that stand earlier in the same text too; 0: none
+
+    Everything is escaped, so that markup, scripts and formulas in a text are seen and never run.
+    """
+    from IPython.display import HTML, display
+
+    if isinstance(texts, Mapping):
+        head, rows = "", [_row(str(heading), [text], repeated) for heading, text in texts.items()]
+    else:
+        titles = "".join(f'<th scope="col">{escaped(str(title))}</th>' for title in texts.columns)
+        head = f"<thead><tr>{titles}</tr></thead>"
+        rows = [_row(str(row[0]), row[1:], repeated) for row in texts.itertuples(index=False, name=None)]
+    title = f"<caption>{escaped(caption)}</caption>" if caption else ""
+    # The classes keep MathJax away from what looks like a formula.
+    opening = '<table class="written tex2jax_ignore mathjax_ignore" style="text-align: left; white-space: pre-wrap">'
+    display(HTML(f"{opening}{title}{head}<tbody>{''.join(rows)}</tbody></table>"))
+
+
+def continuations(
+    texts: Mapping[str, pd.DataFrame],
+    row: int,
+    generations: Iterable[int],
+    caption: str = "",
+    *,
+    replicate: int = 0,
+    repeated: int = 3,
+) -> None:
+    """Show how arms of a language experiment go on from one prompt, one column each, below what really followed it.
+
+    texts  arm -> table of texts
+    row    of the prompt, a block of the real training text; the block of the next row is what followed it
+    """
+    import pandas as pd
+
+    chosen = {
+        arm: table[table["replicate"] == replicate].set_index(["generation", "row"]) for arm, table in texts.items()
+    }
+    prompts = next(iter(chosen.values()))["prompt"]
+    lines = {"prompt (real)": [str(prompts[0, row])] * len(chosen)}
+    if (0, row + 1) in prompts.index:
+        lines["what followed (real)"] = [str(prompts[0, row + 1])] * len(chosen)
+    for g in generations:
+        lines[f"generation {g}"] = [str(table["text"][g, row]) for table in chosen.values()]
+    frame = pd.DataFrame.from_dict(lines, orient="index", columns=list(chosen))
+    written(frame.reset_index(names=""), caption, repeated=repeated)
+
+
+def _row(heading: str, texts: Iterable[Any], repeated: int) -> str:
+    cells = [f' dir="auto" style="text-align: left">{marked(str(text), repeated)}</td>' for text in texts]
+    if len(set(cells)) == 1:
+        cells = [f' colspan="{len(cells)}"{cells[0]}']
+    return (
+        f'<tr><th scope="row" style="text-align: left">{escaped(heading)}</th>{"".join(f"<td{c}" for c in cells)}</tr>'
+    )
+
+
+def runs_folder() -> Path:
+    """Where chains keep their state: in a checkout `_build/runs`; on Colab the machine, and `study` saves to the Drive.
+
+    $MODEL_COLLAPSE_RUNS names another folder.
+    """
+    named = os.environ.get("MODEL_COLLAPSE_RUNS")
+    if named:
+        folder = Path(named)
+    elif "google.colab" in sys.modules:
+        folder = Path("/content/model-collapse/runs")
+    else:
+        folder = (paths.project() or Path.cwd()) / "_build" / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def prepare_colab(extras: tuple[str, ...] = ("lm", "images")) -> None:
+    """On Colab, after the package: install what it needs and Colab lacks, and say where results are saved.
+
+    Nothing that is there is touched: the versions in place are given to pip as constraints, because another torch or
+    numpy would ask for a restart and break what Colab has built on them.
+    """
+    pip = [sys.executable, "-m", "pip"]
+    missing = _missing(extras)
+    if missing:
+        frozen = subprocess.run([*pip, "freeze"], capture_output=True, text=True, check=True).stdout
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+            # Packages from a folder or an address cannot be a constraint.
+            constraints.write("\n".join(line for line in frozen.splitlines() if re.fullmatch(r"[\w.-]+==\S+", line)))
+            constraints.flush()
+            subprocess.run([*pip, "install", "--quiet", "-c", constraints.name, *missing], check=True)
+    try:
+        ask = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+        print("GPU:", subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    except (OSError, subprocess.CalledProcessError):
+        print("no GPU: Runtime > Change runtime type > T4 GPU, or use the profile `laptop`")
+    lost = "; they end with this machine unless you mount your Drive (Files > Mount Drive)"
+    print(f"results are saved in {paths.mirror() or f'{runs_folder()}{lost}'}")
+
+
+def _missing(extras: tuple[str, ...]) -> list[str]:
+    """Requirements of the installed package, with these extras, that are not installed at all."""
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    lacking = []
+    for line in metadata.requires("model-collapse") or []:
+        wanted = Requirement(line)
+        if wanted.marker and not any(wanted.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            continue
+        try:
+            metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            lacking.append(f"{wanted.name}{wanted.specifier}")
+    return lacking
+
+
+def recorded(name: str) -> Recorded | None:
+    """A recorded run, its label shown; None, and a line that says so, where it has not been run yet or is not here.
+
+    Of a record that is damaged nothing but that is shown. The runner of chapters is told, so that no book is built
+    from one.
+    """
+    from model_collapse.companion import records
+
+    found, wrong = None, "not run yet"
+    try:
+        if records.begun(name):
+            found = records.read(name)
+    except OutsideError as error:
+        wrong = f"not here ({error})"
+    except InputError as error:
+        say(f"*Recorded run* `{name}`: not shown ({error}).")
+        if os.environ.get("MODEL_COLLAPSE_JOBS"):
+            raise
+        return None
+    say(f"*Recorded run* `{name}`: {found.label if found else wrong}.")
+    return found

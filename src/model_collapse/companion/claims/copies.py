@@ -1,0 +1,42 @@
+"""The claim about the copy of a copy: what is scanned, printed and scanned again keeps getting worse."""
+
+from __future__ import annotations
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import Claim, Tables, chains, level, lowest
+
+
+def lost_per_copy(tables: Tables) -> Estimate:
+    """PSNR of copy g less that of copy g + 1 in dB, chain by chain, for the g that loses least."""
+    estimates = []
+    for table in tables.values():
+        found = chains(table, "psnr")
+        lost = found[found.columns[:-1]].to_numpy() - found[found.columns[1:]].to_numpy()
+        estimates += [stats.mean(step, level(lost.shape[1])) for step in lost.T]
+    return lowest(estimates)
+
+
+CLAIMS = (
+    Claim(
+        id="SC-1",
+        statement="a scanner and a printer that copy their own copies keep adding errors",
+        source="the press: Shumailov, quoted in Freethink 2024",
+        measured="dB of peak signal-to-noise ratio lost from one copy to the next, the least of 19 steps",
+        band=(0.0, float("inf")),
+        reason="every copy has to be worse than the one before it",
+        runs={
+            "copies of copies": {
+                "family": "scanner",
+                "n": 200,
+                "generations": 19,
+                "replicates": 10,
+                "given": "training",
+                "metrics": ("psnr",),
+            }
+        },
+        check=lost_per_copy,
+        chapter="copies",
+        figure="copies-digits-psnr",
+    ),
+)

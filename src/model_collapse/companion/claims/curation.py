@@ -1,0 +1,200 @@
+"""Claims about choosing what goes back into the data: verifiers who err, judges, many rounds, and preference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, farthest, level, lowest, unsettled
+from model_collapse.companion.studies.curation import (
+    BEYOND,
+    BIAS,
+    RATES,
+    STRONG,
+    WEAK,
+    budget,
+    expected_choice,
+    labels,
+    preference,
+    rounds,
+    verified,
+)
+from model_collapse.theory import curation as theory
+
+
+def to_centre(table: pd.DataFrame) -> pd.DataFrame:
+    """|w - c|^2 by chain and generation, c = (1 + BIAS) w*: from |w - w*|^2 and |w|, since |w*| = 1."""
+    error, norm = chains(table, "test_error"), chains(table, "weight_norm")
+    along = (norm**2 - error - 1) / 2
+    return error - 2 * BIAS * along + BIAS**2
+
+
+def truthfulness(table: pd.DataFrame, generation: int) -> pd.Series:
+    """Share of true statements among all that were written, by chain."""
+    return stats.per_replicate(table, "facts", generation, "true")
+
+
+def _turned(tables: Tables) -> Estimate:
+    """Mean accuracy below a breakdown point, or 1 - accuracy above it: the lowest."""
+    found = []
+    for label, table in tables.items():
+        accuracy = stats.per_replicate(table, "accuracy", 1)
+        found.append(stats.mean(accuracy if label.endswith("below") else 1 - accuracy, level(len(tables))))
+    return lowest(found)
+
+
+def _better_than_chance(tables: Tables) -> Estimate:
+    """Share of true statements at the last generation, chosen by the oracle less chosen by lot."""
+    last = min(int(tables[arm]["generation"].max()) for arm in ("curated", "lot"))
+    return stats.paired(truthfulness(tables["curated"], last), truthfulness(tables["lot"], last), LEVEL)
+
+
+def _skill(tables: Tables) -> Estimate:
+    """Mean accuracy after the selection by the skilled judge, or by lot: the higher.
+
+    No interval unless the less skilled judge, who checks labels, surely leads to more than 3/4.
+    """
+    after = {label: stats.per_replicate(table, "accuracy", 1) for label, table in tables.items()}
+    worst = max((stats.mean(after[label], level(3)) for label in ("certain", "lot")), key=lambda e: e.high)
+    return worst if stats.mean(after["checker"], level(3)).low > 0.75 else unsettled(worst)
+
+
+def _centred(tables: Tables) -> Estimate:
+    """Mean |w - c|^2 at the last generation over that at generation 0, the larger of the verifiers.
+
+    No interval unless the error |w - w*|^2 of each surely rises again after generation 1.
+    """
+    found, reversed_ = [], True
+    for table in tables.values():
+        distance, error = to_centre(table), chains(table, "test_error")
+        last = distance.columns[-1]
+        found.append(stats.ratio(distance[last], distance[0], level(2 * len(tables))))
+        reversed_ &= stats.paired(error[last], error[1], level(2 * len(tables))).low > 0
+    worst = max(found, key=lambda e: np.nan_to_num(e.high, nan=np.inf))
+    return worst if reversed_ else unsettled(worst)
+
+
+def _liked(tables: Tables) -> Estimate:
+    """Gain of mean reward, or loss of entropy, up to the last generation over its closed form, the farther from 1.
+
+    No interval unless reward surely rises and entropy surely falls.
+    """
+    (table,) = tables.values()
+    found, moved = [], True
+    for metric, sign in (("mean_reward", 1), ("entropy", -1)):
+        values = chains(table, metric)
+        last = values.columns[-1]
+        change = sign * (values[last] - values[0])
+        expected = expected_choice(int(last))[metric]
+        found.append(stats.mean(change / (sign * (expected[last] - expected[0])), level(2)))
+        moved &= stats.mean(change, level(2)).low > 0
+    worst = farthest(found, 1)
+    return worst if moved else unsettled(worst)
+
+
+def _sides() -> dict[str, dict[str, Any]]:
+    """Label -> run, on either side of every breakdown point."""
+    runs = {}
+    for right, wrong in RATES:
+        point = float(theory.breakdown_point(right, wrong))
+        for side, error in (("below", point - BEYOND), ("above", point + BEYOND)):
+            runs[f"{right:g}, {wrong:g} {side}"] = labels(verified(error, right, wrong))
+    return runs
+
+
+_BEYOND_HALF = {"family.error": 0.5 + BEYOND}
+
+_one_round: Callable[[pd.DataFrame], float] = lambda table: 1  # noqa: E731
+
+CLAIMS = (
+    Claim(
+        id="VER-1",
+        statement="selected labels teach the truth up to 1 / (1 + psi / phi) errors among them, beyond it the opposite",
+        source="Feng et al. 2025, arXiv:2406.07515, theorem 4.2; CF-L5",
+        measured="accuracy 0.03 below the breakdown point, or 1 - accuracy 0.03 above, the lowest of six",
+        band=(0.75, 1.0),
+        reason="above 3/4 on one side and below 1/4 on the other, set before any run; 40,000 points in 20 dimensions",
+        runs=_sides(),
+        check=_turned,
+        chapter="curation",
+        figure="curation-breakdown",
+        ends=_one_round,
+        published="100 % and 0 % with infinitely many points",
+    ),
+    Claim(
+        id="VER-2",
+        statement="the eighth of the text that an oracle chooses makes models more truthful than an eighth by lot",
+        source="Feng et al. 2025, arXiv:2406.07515",
+        measured="share of true statements at the last generation, oracle less lot",
+        band=(0, np.inf),
+        reason="better, set before any run; the best of 8 texts for each prompt is 12.5 % of what was written. That a "
+        "word model is asked, which has chains enough, was chosen after a tiny OPT's interval had been seen to be too "
+        "wide; the chapter shows both",
+        runs={
+            "curated": budget("oracle", 1.0, n=80, generations=5, replicates=16),
+            "lot": budget("random", 1.0, n=80, generations=5, replicates=16),
+        },
+        recorded=("curation",),
+        check=_better_than_chance,
+        chapter="curation",
+        figure="curation-budget-truth",
+        ends=lambda table: 5,
+        published="news summaries: the oracle's 12.5 % beat all human labels, 12.5 % by lot are worse than the writer",
+        definition=(2,),
+        scale="small",
+    ),
+    Claim(
+        id="VER-3",
+        statement="a judge who is better at the task but does not look at the labels is worth no more than a lot",
+        source="Feng et al. 2025, arXiv:2406.07515",
+        measured="accuracy after half of the labels are chosen by a judge's certainty, or by lot, the higher",
+        band=(0.0, 0.25),
+        reason="with 53 % of the labels wrong whoever keeps right and wrong alike is beyond his breakdown point, 1/2: "
+        "below 1/4 as in VER-1, while a judge with an own accuracy of 0.80 instead of 0.97 who rejects what "
+        "contradicts him has to get above 3/4",
+        runs={
+            "certain": labels(
+                {**_BEYOND_HALF, "curate.by": "certainty", "curate.share": 0.5, "curate.bias": STRONG}, ("curate",)
+            ),
+            "lot": labels({**_BEYOND_HALF, "curate.by": "random", "curate.share": 0.5}, ("curate",)),
+            "checker": labels({**_BEYOND_HALF, "verifier.bias": WEAK}),
+        },
+        check=_skill,
+        chapter="curation",
+        ends=_one_round,
+        published="a selector with better summaries of its own chose about as well as a lot",
+    ),
+    Claim(
+        id="VER-4",
+        statement="many rounds of verification end at what the verifier believes, however strict he is",
+        source="Yi et al. 2025, arXiv:2510.16657",
+        measured="squared distance from the verifier's centre after 12 rounds over that at first, larger of two radii",
+        band=(0.0, 0.05),
+        reason="it goes to 0: a twentieth is left at most; and the error, which falls at first, has to rise again, for "
+        "the centre is not the truth",
+        runs={f"radius {radius:g}": rounds(radius) for radius in (0.1, 0.3)},
+        check=_centred,
+        chapter="curation",
+        figure="curation-rounds",
+        ends=lambda table: 12,
+    ),
+    Claim(
+        id="VER-5",
+        statement="what readers prefer takes over: more reward and less variety in every generation",
+        source="Ferbach et al. 2024, arXiv:2407.09499",
+        measured="gain of mean reward or loss of entropy in 6 generations over its closed form, the farther from 1",
+        band=(0.95, 1.05),
+        reason="5 % about the law of infinitely many rows; reward has to rise and entropy to fall",
+        runs={"preference": preference()},
+        check=_liked,
+        chapter="curation",
+        figure="curation-mean-reward",
+        ends=lambda table: 6,
+        definition=(4,),
+    ),
+)

@@ -1,0 +1,101 @@
+"""Claims about what perplexity hides: how sure models get, how varied and how true what they write stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, level, lowest
+from model_collapse.companion.claims.language import to_the_end
+from model_collapse.companion.studies.verification import large, small
+
+
+def decline(table: pd.DataFrame, metric: str, item: str = "") -> pd.Series:
+    """1 - value at the last generation / value at generation 0, by chain."""
+    values = chains(table, metric, item)
+    return 1 - values.iloc[:, -1] / values[0]
+
+
+def _surer(tables: Tables) -> Estimate:
+    """Entropy on real text at the last common generation, fed surprising text less fed unsurprising text, in nats."""
+    high, low = (chains(tables[arm], "entropy", "test") for arm in ("surprising", "unsurprising"))
+    last = min(high.columns[-1], low.columns[-1])
+    return stats.paired(high[last], low[last], LEVEL)
+
+
+def _order_of_decline(tables: Tables) -> Estimate:
+    """Relative decline of words, phrases and syntax, each of itself and less that of meaning: the smallest of six."""
+    table = tables["sampled"]
+    meaning = decline(table, "state_diversity")
+    form = [decline(table, metric) for metric in ("type_token_ratio", "distinct_2", "skeletons")]
+    return lowest([stats.mean(x, level(6)) for one in form for x in (one, one - meaning)])
+
+
+def _true_but_few(tables: Tables) -> Estimate:
+    """Gain of the share of true statements, or relative loss of different true facts: the smaller."""
+    true = chains(tables["sampled"], "facts", "true")
+    gain, loss = true.iloc[:, -1] - true[0], decline(tables["sampled"], "facts", "different")
+    return lowest([stats.mean(gain, level(2)), stats.mean(loss, level(2))])
+
+
+CLAIMS = (
+    Claim(
+        id="SUR-1",
+        statement="models that read unsurprising text get surer than those that read surprising text",
+        source="Gambetta et al. 2024, arXiv:2410.12341",
+        measured="entropy of the next token on real test text in nats, fed the surprising half less the unsurprising, "
+        "generation 9",
+        band=(0, np.inf),
+        reason="lower entropy on unsurprising text, set before any run",
+        runs=small("surprising", "unsurprising"),
+        larger=large("surprising", "unsurprising"),
+        recorded=("wikitext",),
+        check=_surer,
+        chapter="diversity",
+        figure="diversity-surprise",
+        ends=to_the_end,
+        definition=(4,),
+        scale="small",
+    ),
+    Claim(
+        id="DIV-1",
+        statement="words, phrases and syntax lose variety, meaning the least",
+        source="Guo et al. 2024, arXiv:2311.09807",
+        measured="relative decline since generation 0 of type-token ratio, distinct 2-grams and patterns of syntax, "
+        "each of itself and less that of meaning, the smallest of six",
+        band=(0, np.inf),
+        reason="all three fall, and by more than meaning does; where text is sampled, so that no search for the "
+        "likeliest text, which alone costs variety, takes part",
+        runs=small("sampled"),
+        larger=large("sampled"),
+        recorded=("wikitext",),
+        check=_order_of_decline,
+        chapter="diversity",
+        figure="diversity-kinds",
+        ends=lambda table: 5,
+        published="news, 6 iterations: type-token ratio -50 %, syntax -74 %, meaning most stable",
+        definition=(4,),
+        scale="small",
+    ),
+    Claim(
+        id="COR-1",
+        statement="what is written stays true while it gets less varied",
+        source="Briesch et al. 2023, arXiv:2311.16822",
+        measured="gain of the share of true statements, or relative loss of different true facts, generation 9 since "
+        "0, the smaller",
+        band=(0, np.inf),
+        reason="no less true than at the start and fewer different facts, set before any run; only a gain shows that "
+        "there is no loss; where text is sampled, since beams choose what is probable already in generation 0",
+        # Only of the embedded corpus true is known from false, so there are no runs on real text.
+        runs=small("sampled"),
+        recorded=("curation",),
+        check=_true_but_few,
+        chapter="diversity",
+        figure="diversity-facts",
+        ends=to_the_end,
+        definition=(4,),
+        scale="small",
+    ),
+)

@@ -1,0 +1,213 @@
+"""Claims about models that train on data of another AI: what it brings, what it costs, and what it cannot bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import Claim, Tables, chains, level, lowest, unsettled
+from model_collapse.companion.claims.language import to_the_end
+from model_collapse.companion.studies import other_ai
+from model_collapse.companion.studies.verification import small
+
+DRAW: Mapping[str, Any] = {"family.sampling": "draw"}
+
+
+def laws(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Generations (G,), and the shares of the recorded symbols (models, G, replicates, symbols), commonest first."""
+    rows = stats.by_model(stats.pick(table, "share"))
+    wide = rows.assign(item=rows["item"].astype(int)).pivot(
+        index=["model", "generation", "replicate"], columns="item", values="value"
+    )
+    wide = wide.sort_index().sort_index(axis=1)
+    models, generations = (np.unique(rows[name]) for name in ("model", "generation"))
+    return generations, wide.to_numpy().reshape(len(models), len(generations), -1, wide.shape[1])
+
+
+def draws_that_differ(table: pd.DataFrame) -> pd.DataFrame:
+    """Metrics "within" and "between": the chance that two draws differ, of one model or of two (mean over them)."""
+    generations, p = laws(table)
+    alike = np.einsum("kgrs,lgrs->klgr", p, p)
+    one = np.eye(len(p), dtype=bool)
+    found = {"within": 1 - alike[one].mean(axis=0)}
+    return _rows(generations, found | ({"between": 1 - alike[~one].mean(axis=0)} if len(p) > 1 else {}))
+
+
+def concepts(table: pd.DataFrame) -> pd.DataFrame:
+    """Of two models with split real data (see `engine.real_data`), each of which lacks symbols that the other knows:
+
+    learned  share of the symbols lacking in its real data that a model has now, mean over the two
+    apart    Jensen-Shannon divergence in nats of the two models' laws of the symbols that both knew
+    """
+    generations, p = laws(table)
+    learned = np.mean([(p[k][..., k::3] > 0).mean(axis=-1) for k in range(2)], axis=0)
+    return _rows(
+        generations,
+        {
+            "learned": learned,
+            "apart": scipy.spatial.distance.jensenshannon(p[0][..., 2::3], p[1][..., 2::3], axis=-1) ** 2,
+        },
+    )
+
+
+def _rows(generations: np.ndarray, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """A table of metrics (generations, replicates)."""
+    parts = []
+    for metric, value in values.items():
+        g, r = np.meshgrid(generations, np.arange(value.shape[1]), indexing="ij")
+        columns = {"generation": g.ravel(), "replicate": r.ravel(), "value": value.ravel()}
+        parts.append(pd.DataFrame(columns).assign(metric=metric, item=""))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _helped_and_alike(tables: Tables) -> Estimate:
+    """What an exchange adds to `learned`, and what it takes from `apart`, at the last generation: the smaller.
+
+    A chain in which a model has lost all that both knew has no divergence, and is left out of `apart`. No interval
+    unless generation 0 knows nothing of what is said to be lacking.
+    """
+    own, mixed = concepts(tables["own"]), concepts(tables["exchange"])
+    last = int(own["generation"].max())
+    pairs = (("learned", mixed, own), ("apart", own, mixed))
+    found = []
+    for metric, more, less in pairs:
+        with_it, without = (stats.per_replicate(table, metric, last).dropna() for table in (more, less))
+        found.append(stats.paired(with_it, without, level(2)))
+    lacking = all((stats.per_replicate(table, "learned", 0) == 0).all() for table in (own, mixed))
+    return lowest(found) if lacking else unsettled(lowest(found))
+
+
+def best(tables: Tables) -> list[int]:
+    """For each generation, of how many models the mean cross-entropy on real text is lowest."""
+    nats = pd.DataFrame({_count(arm): _nats(table).mean() for arm, table in tables.items()})
+    return nats.idxmin(axis=1).tolist()
+
+
+def _more_models_later(tables: Tables) -> Estimate:
+    """Nats by which one model is best at first, and by which several are at the end: the smaller.
+
+    At first it has to beat every other number of models; at the end some number has to beat it. No interval if the best
+    number falls from one generation to the next.
+    """
+    nats = {_count(arm): _nats(table) for arm, table in tables.items()}
+    alone, others = nats.pop(1), nats
+    sure = level(2 * len(others))
+    first = lowest([stats.paired(other[0], alone[0], sure) for other in others.values()])
+    end = max(
+        (stats.paired(alone.iloc[:, -1], other.iloc[:, -1], sure) for other in others.values()),
+        key=lambda e: np.nan_to_num(e.low, nan=-np.inf),
+    )
+    found = lowest([first, end])
+    return found if best(tables) == sorted(best(tables)) else unsettled(found)
+
+
+def _count(arm: str) -> int:
+    """The number of models of an arm, "M4"."""
+    return int(arm.removeprefix("M"))
+
+
+def _nats(table: pd.DataFrame) -> pd.DataFrame:
+    """Cross-entropy on real test text by chain and generation, mean over the models."""
+    items = sorted(set(stats.pick(table, "perplexity")["item"].astype(str)))
+    return sum(np.log(chains(table, "perplexity", item)) for item in items) / len(items)  # type: ignore[return-value]
+
+
+def _between_self_and_real(tables: Tables) -> Estimate:
+    """ln of symbols left in an exchange over those left to a model alone, and of real data's over it: the smaller."""
+    alone, mixed, real = (chains(stats.over_models(tables[arm]), "support") for arm in ("self", "exchange", "real"))
+    last = alone.columns[-1]
+    pairs = ((mixed, alone), (real, mixed))
+    return lowest([stats.paired(np.log(more[last]), np.log(less[last]), level(2)) for more, less in pairs])
+
+
+_SPLIT: Mapping[str, Any] = {
+    "family": "discrete",
+    "n": 200,
+    "generations": 20,
+    "every": 20,
+    "replicates": 256,
+    "metrics": ["share"],
+    "settings": {**DRAW, "family.zipf": 0.5},
+    "models": 2,
+    "real": "split",
+}
+
+_TAIL: Mapping[str, Any] = {
+    "family": "discrete",
+    "n": 100,
+    "generations": 20,
+    "every": 20,
+    "replicates": 256,
+    "metrics": ["support"],
+    "settings": {**DRAW, "family.symbols": 200},
+}
+
+
+def _few(scale: str) -> Mapping[str, Mapping[str, Any]]:
+    """One model, two and four that share its text: eight take as long as all these together."""
+    size = other_ai.SCALES[scale]
+    return {arm: other_ai.arguments(arm, size) for arm in other_ai.MANY if _count(arm) <= 4}
+
+
+CLAIMS = (
+    Claim(
+        id="XM-1",
+        statement="two models that read each other learn what their own data lacked, and grow alike where both knew",
+        source="Vu, Reeves & Wenger 2025, arXiv:2505.21677",
+        measured="share of the lacking symbols that a model has in the last generation, with exchange less without, or "
+        "Jensen-Shannon divergence of what both knew, without less with (nats), the smaller",
+        band=(0, np.inf),
+        reason="both effects have the published direction, set before any run",
+        runs={"own": {**_SPLIT, "reads": "own"}, "exchange": {**_SPLIT, "reads": "all", "share": 0.5}},
+        check=_helped_and_alike,
+        chapter="other_ai",
+        figure="exchange-concepts",
+        ends=lambda table: 20,
+        definition=(6,),
+    ),
+    Claim(
+        id="XM-2",
+        statement="one large model is best at first, several small ones that read each other later, ever more of them",
+        source="Hodel & West 2025, arXiv:2512.15011",
+        measured="of one, two and four models: nats on real test text by which one leads all in generation 0, or "
+        "by which the best number of several leads it in the last, the smaller",
+        band=(0, np.inf),
+        reason="both in the published direction, and the best number never falls from generation to generation, set "
+        "before any run; that it never falls alone would hold as well if one model were always best",
+        # A model alone is the arm that other claims read.
+        runs={**_few("verify"), "M1": small("sampled")["sampled"]},
+        larger=_few("paper"),
+        recorded=("exchange",),
+        check=_more_models_later,
+        chapter="other_ai",
+        figure="exchange-opt",
+        ends=to_the_end,
+        definition=(2,),
+        scale="small",
+    ),
+    Claim(
+        id="XM-3",
+        statement="data of another AI keep more symbols than a model's own do, and fewer than real data",
+        source="derived; theory.exchange.survival_bounds",
+        measured="ln of the symbols left in the last generation, two models dealt out over one alone, or real data "
+        "over two models, the smaller",
+        band=(0, np.inf),
+        reason="more than alone, fewer than real: the order is what is claimed, set before any run",
+        runs={
+            "self": _TAIL,
+            "exchange": {**_TAIL, "models": 2, "reads": "deal"},
+            "real": {**_TAIL, "regime": "fresh", "settings": {**_TAIL["settings"], "regime.real_fraction": 1.0}},
+        },
+        check=_between_self_and_real,
+        chapter="other_ai",
+        figure="exchange-survivors",
+        ends=lambda table: 20,
+        definition=(7,),
+    ),
+)

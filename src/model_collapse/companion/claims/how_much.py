@@ -1,0 +1,132 @@
+"""The claim about what synthetic data are worth: they help those who have few real ones, and harm the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import Claim, Tables, level, lowest
+from model_collapse.companion.claims.language import cross_entropy
+from model_collapse.companion.studies import language
+from model_collapse.companion.studies.open_questions import blended, worth_arguments
+
+
+def amounts(table: pd.DataFrame) -> tuple[int, int]:
+    """Real and written rows in the training sets of a run of regime `blend`."""
+    settings = json.loads(str(table["regime_args"].iloc[0]))
+    return settings["real"], settings["synthetic"]
+
+
+def loss(table: pd.DataFrame, generation: int = 1) -> pd.Series:
+    """Nats per token of the real test text, by chain."""
+    return cross_entropy(table)[generation]
+
+
+def effects(tables: Tables, confidence: float = 0.95, generation: int = 1) -> dict[tuple[int, int], Estimate]:
+    """(real, synthetic) -> nats per token by which synthetic rows raise the loss of a learner with so many real ones.
+
+    Paired over chains with the learner of the same real rows and no others. Below 0 synthetic rows help.
+    """
+    by_amount = {amounts(table): loss(table, generation) for table in tables.values()}
+    return {
+        (k, m): stats.paired(by_amount[k, m], by_amount[k, 0], confidence)
+        for k, m in sorted(by_amount)
+        if m and (k, 0) in by_amount
+    }
+
+
+def sign_flips(tables: Tables) -> Estimate:
+    """Nats per token: gain of the fewest real rows by the best amount of synthetic ones, or harm to the most, the less.
+
+    The harm is that of the least harmful amount.
+    """
+    real = sorted({amounts(table)[0] for table in tables.values()})
+    if len(real) < 2:
+        raise ValueError("one number of real rows shows no change of sign")
+    count = sum(k in (real[0], real[-1]) and m > 0 for k, m in map(amounts, tables.values()))
+    found = effects(tables, level(count))
+    gains = [mirrored(estimate) for (k, _), estimate in found.items() if k == real[0]]
+    best = max(gains, key=lambda gain: np.nan_to_num(gain.low, nan=-np.inf))
+    return lowest([best, *(harm for (k, _), harm in found.items() if k == real[-1])])
+
+
+def by_share(tables: Iterable[pd.DataFrame], value: Callable[[pd.DataFrame], pd.Series]) -> pd.DataFrame:
+    """A plane for `figures.phase`: x the share of synthetic rows, y the generation, value of each table by generation.
+
+    value  of a table: a series indexed by generation
+    """
+    parts = []
+    for table in tables:
+        read = table[table["generation"] > 0].drop_duplicates("generation")
+        found = value(table)
+        share = round(1 - float(read["share_real"].mean()), 6)
+        parts.append(pd.DataFrame({"x": share, "y": found.index, "value": found.to_numpy()}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def closed_form(plane: pd.DataFrame, form: Callable[[float, np.ndarray], np.ndarray]) -> pd.DataFrame:
+    """The same plane by a closed form (share of real rows, number of fits n = g + 1)."""
+    parts = [part.assign(value=form(1 - float(x), part["y"].to_numpy() + 1)) for x, part in plane.groupby("x")]  # type: ignore[arg-type]
+    return pd.concat(parts, ignore_index=True)
+
+
+def harmful_from(plane: pd.DataFrame, generation: int, level: float) -> float:
+    """The share x from which on the value at a generation is at least `level`, interpolated; nan if none is."""
+    line = plane[plane["y"] == generation].sort_values("x")
+    over = np.flatnonzero(line["value"] >= level)
+    if not len(over):
+        return float("nan")
+    place = slice(max(over[0] - 1, 0), over[0] + 1)
+    return float(np.interp(level, line["value"].iloc[place], line["x"].iloc[place]))
+
+
+def mirrored(estimate: Estimate) -> Estimate:
+    """Of minus the number."""
+    return Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.n, estimate.level)
+
+
+def _runs(n: int, synthetic: tuple[int, ...], **common: object) -> Mapping[str, Mapping[str, object]]:
+    return {
+        blended(k, m): worth_arguments("ngram", k, m, n=n, generations=1, **common)
+        for k in (128, n)
+        for m in (0, *synthetic)
+    }
+
+
+def _larger() -> Mapping[str, Mapping[str, object]]:
+    """OPT-125m, fine-tuned on so many blocks of real text: five times as many steps as a pass over the most has."""
+    size = language.SCALES["paper"]
+    settings = {**size.model, **language.SAMPLED, "family.steps": 5 * 12_288 // 128}
+    common = {"n": 12_288, "generations": 1, "replicates": size.seeds, "corpus": size.corpus}
+    return {
+        blended(k, m): worth_arguments("opt", k, m, **common, metrics=("perplexity",), settings=settings)
+        for k in (128, 12_288)
+        for m in (0, 1024, 4096)
+    }
+
+
+CLAIMS = (
+    Claim(
+        id="MIX-4",
+        statement="synthetic text helps a learner with few real texts and harms one with many",
+        source="Kazdan et al. 2025, arXiv:2410.16713",
+        measured="nats per token gained by those with the fewest real blocks, or lost by those with the most, the less",
+        band=(0.0, np.inf),
+        reason="the sign of the effect has to change with the number of real rows; in the source at 1,024",
+        # What is written differs from chain to chain even where all that is read is real; real text has no spread.
+        runs=_runs(12_288, (1024, 4096), replicates=6, metrics=("perplexity", "vocabulary")),
+        larger=_larger(),
+        recorded=("how-much",),
+        check=sign_flips,
+        chapter="how_much",
+        figure="how-much-worth-ngram",
+        ends=lambda table: 1,
+        definition=(2,),
+        scale="small",
+    ),
+)

@@ -1,0 +1,337 @@
+"""Checks of what measures: chains, real shares, intervals, likelihoods and marks, against what they must be.
+
+No claim of the literature: controls, for the errors that all other claims would share.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import scipy
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import (
+    LEVEL,
+    Claim,
+    Tables,
+    chains,
+    family,
+    farthest,
+    level,
+    lowest,
+    rows,
+    unsettled,
+)
+from model_collapse.theory.mixed import mix_moments
+
+SHIFTS = tuple(2**k for k in range(12))
+"""Distances of chains that are compared: the number of chains in a block is a power of two, or a multiple of one."""
+
+GROUP = 8
+"""Chains that an interval is made of, where intervals themselves are checked."""
+
+SHARES = {"replace": 0.0, "mix": 0.25, "fresh": 0.25, "fixed": 0.5}
+"""Regime -> share of real rows in every training set after the first, with the settings of the runs below."""
+
+
+def correlation(a: np.ndarray, b: np.ndarray, confidence: float) -> Estimate:
+    """Correlation of pairs (n,), with Fisher's interval (1921): artanh r is normal, of variance 1 / (n - 3)."""
+    r, n = float(np.corrcoef(a, b)[0, 1]), len(a)
+    half = float(scipy.stats.norm.ppf((1 + confidence) / 2)) / np.sqrt(n - 3)
+    with np.errstate(divide="ignore"):
+        low, high = np.tanh(np.arctanh(r) + np.array([-half, half]))
+    return Estimate(r, float(low), float(high), n, confidence)
+
+
+def _independence(tables: Tables) -> Estimate:
+    """Correlation of the steps of the mean, between chains so many apart and between generations: farthest from 0.
+
+    With a known variance each step is a mean of normal rows, whatever came before.
+    """
+    walk = chains(tables["walk"], "mean").to_numpy()
+    steps = np.diff(walk, axis=1, prepend=0)
+    count = steps.shape[1]
+    pairs = [(steps[:-shift, t], steps[shift:, t]) for shift in SHIFTS for t in range(count)]
+    pairs += [(steps[:, s], steps[:, t]) for t in range(count) for s in range(t)]
+    sure = level(len(pairs))
+    return farthest((correlation(a, b, sure) for a, b in pairs), 0)
+
+
+def _mixed(tables: Tables) -> Estimate:
+    """Mean square of the mean over its closed form in a chain that mixes, farthest of the generations from 1."""
+    table = tables["mix"]
+    square = chains(table, "mean") ** 2
+    share = 0.5
+    expected, _ = mix_moments(square.columns.to_numpy() + 1, int(table["n_train"].iloc[0]), share, variance="known")
+    sure = level(len(expected))
+    return farthest((stats.mean(square[g] / expected[g], sure) for g in square.columns), 1)
+
+
+def _shares(tables: Tables) -> Estimate:
+    """Share of real rows in a training set less what it must be, farthest of regimes and generations from 0.
+
+    No interval unless every training set has as many rows as it must have.
+    """
+    found, sized = [], True
+    for regime, table in tables.items():
+        picked = stats.pick(table, "mean")
+        size, share = (
+            picked.pivot(index="generation", columns="replicate", values=v) for v in ("n_train", "share_real")
+        )
+        for t in share.index:
+            due = 1 / (t + 1) if regime in ("accumulate", "subsample") else SHARES[regime] if t else 1.0
+            found.append((share.loc[t] - due).to_numpy())
+            times = {"accumulate": t + 1, "fixed": 2 if t else 1}.get(regime, 1)
+            sized &= bool((size.loc[t] == times * rows(table)).all())
+    sure = level(len(found))
+    worst = farthest((stats.mean(off, sure) for off in found), 0)
+    return worst if sized else unsettled(worst)
+
+
+def _coverage(tables: Tables) -> Estimate:
+    """Share of intervals that miss the true value, less the share that may: of 90 % and of the verdicts' level."""
+    last = chains(tables["walk"], "mean")[1].to_numpy()
+    groups = last[: len(last) // GROUP * GROUP].reshape(-1, GROUP)
+    found = []
+    for claimed in (0.9, LEVEL):
+        made = [stats.mean(group, claimed) for group in groups]
+        missed = stats.proportion([not one.low < 0 < one.high for one in made], level(2))
+        may = 1 - claimed
+        found.append(Estimate(missed.value - may, missed.low - may, missed.high - may, missed.n, missed.level))
+    return farthest(found, 0)
+
+
+def _likelihood(tables: Tables) -> Estimate:
+    """Nats per token of what a model wrote over the mean entropy of its law there, and ln of the perplexity of a law
+    that is uniform over ln V: both 1 in expectation, the farther.
+
+    No interval unless the mean over blocks of their perplexities is surely above the perplexity, as Jensen's inequality
+    has it.
+    """
+    table, uniform = tables["own words"], tables["uniform law"]
+    last = int(table["generation"].max())
+    loss, entropy = (
+        stats.per_replicate(table, *what) for what in (("written_loss", last), ("entropy", last, "written"))
+    )
+    block, whole = (np.log(stats.per_replicate(table, f"perplexity{end}", last)) for end in ("_block_mean", ""))
+    even = np.log(stats.per_replicate(uniform, "perplexity", last)) / np.log(family(uniform)["vocabulary"])
+    worst = farthest([stats.ratio(loss, entropy, level(3)), stats.mean(even, level(3))], 1)
+    return worst if stats.paired(block, whole, level(3)).low > 0 else unsettled(worst)
+
+
+def _order(tables: Tables) -> Estimate:
+    """By how many nats per token each of these is likelier to the model than the one before; the least gain.
+
+    Draws at temperature 1, at 0.5, the likeliest token at each step, five beams; and real text after training against
+    before it.
+    """
+    losses = [stats.per_replicate(tables[arm], "written_loss", 0) for arm in ("sample", "cold", "greedy", "beam")]
+    real = [np.log(stats.per_replicate(tables[arm], "perplexity", 0)) for arm in ("untrained", "sample")]
+    pairs = [*pairwise(losses), (real[0], real[1])]
+    return lowest(stats.paired(before, after, level(len(pairs))) for before, after in pairs)
+
+
+def _leaked(tables: Tables) -> Estimate:
+    """Largest share of test, validation or written rows that stand in a training set: arms, generations, kinds."""
+    found = []
+    for table in tables.values():
+        for _, shares in stats.pick(table, "leaks").groupby(["generation", "item"], observed=True):
+            found.append(shares["value"].to_numpy())
+    sure = level(len(found))
+    return farthest((stats.mean(share, sure) for share in found), 0)
+
+
+def _marks(tables: Tables) -> Estimate:
+    """Share of green tokens in what was written over its expectation under equal chances, marked or not: farthest.
+
+    From the mean z of rows of T counted tokens, share = gamma + z sqrt(gamma (1 - gamma) / T). Unmarked it is gamma;
+    with the bias b added to green logits, gamma e^b / (gamma e^b + 1 - gamma).
+    """
+    found = []
+    for arm in ("marked", "unmarked"):
+        settings = family(tables[arm])
+        gamma, counted = SHARE, settings["block"] - 1
+        lift = np.exp(settings["watermark_bias"]) if arm == "marked" else 1.0
+        z = stats.per_replicate(tables[arm], "watermark", 0, "z repeats")
+        share = gamma + z * np.sqrt(gamma * (1 - gamma) / counted)
+        found.append(stats.mean(share / (gamma * lift / (gamma * lift + 1 - gamma)), level(2)))
+    return farthest(found, 1)
+
+
+SHARE = 0.25
+"""Green share of the vocabulary in Kirchenbauer et al. 2023, and here."""
+
+
+def _numbers(regime: str, n: int, generations: int, replicates: int, **settings: Any) -> dict[str, Any]:
+    """A chain of means of normal rows."""
+    given = {"family.variance": "known"} | {name.replace("_", ".", 1): value for name, value in settings.items()}
+    return {"family": "gaussian", "regime": regime, "n": n, "generations": generations, "replicates": replicates} | {
+        "metrics": ("mean",),
+        "settings": given,
+    }
+
+
+def _words(
+    metrics: tuple[str, ...] = ("written_loss", "perplexity"), *, n: int = 64, replicates: int = 12, **settings: Any
+) -> dict[str, Any]:
+    """A tiny language model from scratch, trained for a second at most."""
+    given = {"pretrain": "none", "block": 32, "evaluate": 32, "decoding": "sample", "epochs": 1} | settings
+    return {"family": "opt", "n": n, "generations": 0, "replicates": replicates, "metrics": metrics} | {
+        "settings": {f"family.{name}": value for name, value in given.items()}
+    }
+
+
+def _counted(**settings: Any) -> dict[str, Any]:
+    """A model of pairs of words, and one generation more."""
+    given = {"block": 8, "evaluate": 32, "smoothing": 1e-6} | settings
+    return {"family": "ngram", "n": 1024, "generations": 1, "replicates": 24} | {
+        "metrics": ("written_loss", "entropy", "perplexity", "perplexity_block_mean"),
+        "settings": {f"family.{name}": value for name, value in given.items()},
+    }
+
+
+WALK = _numbers("replace", 20, 3, 2**15)
+
+TRAINED: dict[str, Any] = {"n": 128, "replicates": 20, "block": 8, "epochs": 12}
+"""Of one whose beams find what a greedy choice misses: short rows, read often."""
+
+UNTRAINED: dict[str, Any] = {"steps": 1, "lr": 1e-12}
+"""Settings of a model that never learnt: a step too small to change anything."""
+
+CLAIMS = (
+    Claim(
+        id="IN-1",
+        statement="chains of a run, and generations of a chain, are drawn independently of each other",
+        source="control: a Gaussian of known variance, whose steps of the mean are independent whatever happens",
+        measured="correlation of steps of the mean between chains and between generations, farthest from 0",
+        band=(-0.1, 0.1),
+        target=0,
+        reason="streams that are used twice make it 1, or 1/R where one chain of R repeats another: no interval of "
+        "these runs reaches a tenth by chance",
+        runs={"walk": WALK},
+        check=_independence,
+        chapter="gaussian",
+        ends=lambda table: 3,
+    ),
+    Claim(
+        id="IN-2",
+        statement="a share of the same real rows, drawn without replacement, bounds the drift at its closed form",
+        source="control: exact moments of the regime mix (chapter Real data in the mix)",
+        measured="E[mean^2] over its closed form, farthest of the generations",
+        band=(0.95, 1.05),
+        target=1,
+        reason="drawing with replacement, or another share, changes it by a tenth and more",
+        runs={"mix": _numbers("mix", 10, 4, 2**17, family_sampling="draw", regime_real_fraction=0.5)},
+        check=_mixed,
+        chapter="real_share",
+        ends=lambda table: 4,
+    ),
+    Claim(
+        id="IN-3",
+        statement="training sets are as large and as real as their regime says",
+        source="control: real are none of replace, the setting of mix and fresh, half of fixed, 1 / (t + 1) of "
+        "accumulate and subsample; all are of n rows but fixed with 2 n and accumulate with (t + 1) n",
+        measured="share of real rows less what it must be, farthest of six regimes and of the generations",
+        band=(-0.02, 0.02),
+        target=0,
+        reason="one row of the 40 in a training set is a share of 0.025",
+        runs={
+            "replace": _numbers("replace", 40, 4, 1024, family_sampling="draw"),
+            "mix": _numbers("mix", 40, 4, 1024, family_sampling="draw", regime_real_fraction=0.25),
+            "fresh": _numbers("fresh", 40, 4, 1024, family_sampling="draw", regime_real_fraction=0.25),
+            "fixed": _numbers("fixed", 40, 4, 1024, family_sampling="draw"),
+            "accumulate": _numbers("accumulate", 40, 4, 1024, family_sampling="draw"),
+            "subsample": _numbers("subsample", 40, 4, 1024, family_sampling="draw"),
+        },
+        check=_shares,
+        chapter="real_share",
+        ends=lambda table: 4,
+    ),
+    Claim(
+        id="IN-4",
+        statement="intervals miss the true value as rarely as their level says",
+        source="control: Student's interval for the mean of normal values is exact",
+        measured="share of intervals of eight chains that miss, less the share that may: at 90 % and at 99.99 %",
+        band=(-0.04, 0.04),
+        target=0,
+        reason="intervals of 95 % miss in one case of 20, and are a twentieth too wide at 90 %",
+        runs={"walk": WALK},
+        check=_coverage,
+        chapter="gaussian",
+        ends=lambda table: 3,
+    ),
+    Claim(
+        id="IN-5",
+        statement="a model's own words are as likely to it as the entropy of its law says",
+        source="control: E[-ln p] = H for draws from p; a uniform law has perplexity V; Jensen's inequality for the "
+        "two averages of perplexity",
+        measured="nats per token of written text over the entropy of the law that wrote it, or of real text over ln V "
+        "under a uniform law, the farther from 1",
+        band=(0.95, 1.05),
+        reason="expectations of 1; another base or temperature, or a token too early, changes them by much more. "
+        "Blocks are short, so that the prompt counts",
+        runs={"own words": _counted(), "uniform law": _counted(smoothing=1 - 1e-9)},
+        check=_likelihood,
+        chapter="ngram",
+        ends=lambda table: 1,
+    ),
+    Claim(
+        id="IN-6",
+        statement="colder draws, the likeliest token and five beams write ever likelier text, and training helps",
+        source="control: what each way of decoding maximises",
+        measured="nats per token that each gains on the one before, the least",
+        band=(0, np.inf),
+        reason="directional: a greedy beam, or a temperature that is ignored, gains nothing",
+        runs={
+            "sample": _words(**TRAINED),
+            "cold": _words(**TRAINED, temperature=0.5),
+            "greedy": _words(**TRAINED | {"decoding": "greedy"}),
+            "beam": _words(**TRAINED | {"decoding": "beam"}),
+            "untrained": _words(**TRAINED | UNTRAINED),
+        },
+        check=_order,
+        chapter="decoding",
+        scale="small",
+    ),
+    Claim(
+        id="IN-7",
+        statement="no test row, no validation row and no written row stands in a training set",
+        source="control: real rows are split before anything is fitted, and models do not write what they read",
+        measured="largest share of such rows that stand in a training set",
+        band=(-np.inf, 0.01),
+        reason="0 but for rows that are equal by chance",
+        runs={
+            "text": _words(("leaks", "perplexity"), replicates=6) | {"generations": 1},
+            "images": {
+                "family": "vae",
+                "n": 64,
+                "generations": 1,
+                "replicates": 6,
+                "metrics": ("leaks", "training_loss"),
+                "settings": {"family.epochs": 2, "family.evaluate": 64},
+            },
+        },
+        check=_leaked,
+        chapter="copies",
+        ends=lambda table: 1,
+        scale="small",
+    ),
+    Claim(
+        id="IN-8",
+        statement="the test for a watermark finds as many green tokens as were made green, and no more in other text",
+        source="control: an untrained model, to which all tokens are about equally likely",
+        measured="green share over its expectation, marked and unmarked, farthest from 1",
+        band=(0.85, 1.15),
+        reason="sampling moves it by a few per cent; another share, key or bias by half and more",
+        runs={
+            "marked": _words(("watermark", "perplexity"), replicates=20, watermark="green", **UNTRAINED),
+            "unmarked": _words(("watermark", "perplexity"), replicates=20, **UNTRAINED),
+        },
+        check=_marks,
+        chapter="provenance",
+        scale="small",
+    ),
+)

@@ -1,0 +1,227 @@
+"""Claims about minorities: a group's share, its extinction, the error on it, and what weights can do about them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from model_collapse import theory
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, farthest, level, rows, unsettled
+from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.studies import open_questions
+from model_collapse.theory import groups
+
+MINORITY = 0.1
+"""The rarest symbols that have at most this share together are the minority."""
+
+PEOPLE = {"majority": "people/coast", "middle": "people/hill", "minority": "people/island"}
+"""Groups of the embedded corpus by their place."""
+
+
+def first_rare(q: np.ndarray) -> int:
+    """How many symbols of shares q (K,), commonest first, are no minority."""
+    return len(q) - int(np.count_nonzero(np.cumsum(q[::-1]) <= MINORITY))
+
+
+def group_share(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of the minority by chain (rows) and recorded generation (columns), of a table of the family `discrete`."""
+    return _shares(table).loc[:, first_rare(law(table)) :].sum(axis=1).unstack("generation")
+
+
+def group_error(table: pd.DataFrame, minority: bool) -> pd.DataFrame:
+    """Part of a group's true mass that is lost, by chain and generation: how often its members are met unprepared."""
+    q = law(table)
+    cut = first_rare(q)
+    mine = slice(cut, None) if minority else slice(None, cut)
+    lost = (_shares(table).to_numpy()[:, mine] == 0) @ q[mine] / q[mine].sum()
+    return pd.Series(lost, _shares(table).index).unstack("generation")
+
+
+def _shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Shares of all symbols, commonest first, by (replicate, generation)."""
+    found = stats.pick(table, "share").astype({"item": str}).astype({"item": int})
+    return found.pivot(index=["replicate", "generation"], columns="item", values="value").set_axis(
+        range(found["item"].nunique()), axis=1
+    )
+
+
+def variety_inside(table: pd.DataFrame) -> pd.DataFrame:
+    """Heterozygosity among the minority's own rows over the true one, by chain and generation; 0 where it is lost."""
+    q = law(table)[first_rare(law(table)) :]
+    inside = _shares(table).loc[:, first_rare(law(table)) :]
+    total = inside.sum(axis=1)
+    same = (inside**2).sum(axis=1) / (total**2).where(total > 0, 1)
+    return ((total > 0) - same).div(1 - (q**2).sum() / q.sum() ** 2).unstack("generation")
+
+
+def as_rows(wide: pd.DataFrame) -> pd.DataFrame:
+    """A value by chain and generation as the rows of a tidy table."""
+    return wide.reset_index().melt(id_vars="replicate").astype({"generation": int}).assign(item="")
+
+
+def expected_error(n: np.ndarray, q: np.ndarray, M: int, minority: bool) -> np.ndarray:
+    """CF-W4 by group: expected part of the group's true mass that n fits have lost, shape of n."""
+    cut = first_rare(q)
+    mine = q[cut:] if minority else q[:cut]
+    return 1 - theory.survival(n, mine, M) @ mine / mine.sum()
+
+
+def uneven(tables: Tables) -> Estimate:
+    """FAIR-1: share, extinction and error by group in the last generation over their closed forms, the farthest.
+
+    No interval, unless the error on the minority is surely larger than that on the majority.
+    """
+    estimates, harder = [], True
+    for table in tables.values():
+        q, M, last = law(table), rows(table), int(table["generation"].max())
+        cut, n, confidence = first_rare(q), np.array([last + 1]), level(5 * len(tables))
+        share = group_share(table)[last]
+        minor, major = (group_error(table, which)[last] for which in (True, False))
+        ratios = (
+            (share, q[cut:].sum()),
+            ((share == 0).astype(float), 1 - float(groups.group_survival(n, q[cut:].sum(), M)[0])),
+            (minor, float(expected_error(n, q, M, True)[0])),
+            (major, float(expected_error(n, q, M, False)[0])),
+        )
+        estimates += [stats.mean(values / expected, confidence) for values, expected in ratios]
+        harder &= stats.paired(minor, major, confidence).low > 0
+    worst = farthest(estimates, 1)
+    return worst if harder else unsettled(worst)
+
+
+def repaired(tables: Tables) -> Estimate:
+    """FAIR-2: share of chains that still have the minority over its closed form, the farther of both arms.
+
+    No interval, if a group that was gone ever comes back, or if weights do not surely keep it in more chains.
+    """
+    confidence = level(3)
+    alive, estimates, back = {}, [], False
+    for arm in ("replace", "reweigh"):
+        table = tables[arm]
+        there = group_share(table) > 0
+        last, q = int(table["generation"].max()), law(table)
+        share, weighed = q[first_rare(q) :].sum(), arm == "reweigh"
+        expected = float(groups.group_survival(np.array([last + 1]), share, rows(table), reweighed=weighed)[0])
+        alive[arm] = there[last].astype(float)
+        estimates.append(stats.mean(alive[arm] / expected, confidence))
+        back |= bool((there.astype(int).diff(axis=1) > 0).any(axis=None))
+    gained = stats.paired(alive["reweigh"], alive["replace"], confidence)
+    worst = farthest(estimates, 1)
+    return unsettled(worst) if back or not gained.low > 0 else worst
+
+
+def rise(table: pd.DataFrame, item: str) -> pd.Series:
+    """Nats per token of true articles about a group, last generation less generation 0, by chain."""
+    last = int(table["generation"].max())
+    return stats.per_replicate(table, "group_loss", last, item) - stats.per_replicate(table, "group_loss", 0, item)
+
+
+def minority_pays(tables: Tables) -> Estimate:
+    """FAIR-1b: rise of the loss on the minority less that on the majority, paired over chains."""
+    table = tables["replace"]
+    return stats.paired(rise(table, PEOPLE["minority"]), rise(table, PEOPLE["majority"]), LEVEL)
+
+
+def minority_spared(tables: Tables) -> Estimate:
+    """FAIR-2b: rise of the loss on the minority without weights less that with them, paired over chains."""
+    item = PEOPLE["minority"]
+    return stats.paired(rise(tables["replace"], item), rise(tables["reweigh"], item), LEVEL)
+
+
+TEN = {
+    "n": 50,
+    "generations": 15,
+    "every": 15,
+    "replicates": 86_016,
+    "metrics": ("share",),
+    "settings": {"family.symbols": 10, "family.zipf": 1.5},
+}
+"""Ten symbols, the four rarest of which have 8 % together."""
+
+WEIGHED = {
+    **TEN,
+    "generations": 20,
+    "every": 5,
+    "replicates": 53_248,
+    "settings": {**TEN["settings"], "family.sampling": "draw", "reweigh.majority": 6},  # type: ignore[dict-item]
+}
+
+PAIRS = {"n": 384, "generations": 6, "every": 3, "replicates": 24, "metrics": ("group_loss",)}
+"""Models of pairs of words, of which there can be more."""
+
+
+def _numbers(arm: str) -> dict:
+    settings = {key: value for key, value in WEIGHED["settings"].items() if arm == "reweigh" or "reweigh" not in key}  # type: ignore[attr-defined]
+    return open_questions.minority_arguments("discrete", arm, **{**WEIGHED, "settings": settings})
+
+
+WYLLIE = "Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857"
+
+CLAIMS = (
+    Claim(
+        id="FAIR-1",
+        statement="a minority keeps its share on average over chains while chain after chain loses it, and errors "
+        "about it grow more",
+        source=f"{NATURE}, on low-probability events and marginalised groups; CF-W1, CF-W3, CF-W4",
+        measured="mean share, frequency of extinction and lost mass by group over their closed forms, the farthest",
+        band=(0.95, 1.05),
+        target=1,
+        reason="5 % about the exact values, set before any run",
+        runs={"groups": {"family": "discrete", "regime": "replace", **TEN}},
+        check=uneven,
+        chapter="minorities",
+        figure="minorities-average",
+        ends=lambda table: 0.3 * rows(table),
+        definition=(7,),
+    ),
+    Claim(
+        id="FAIR-1b",
+        statement="models of text forget the minority more than the majority",
+        source=f"{NATURE}, on low-probability events and marginalised groups",
+        measured="rise of the nats per token of true articles about the minority, less that about the majority",
+        band=(0.0, np.inf),
+        reason="the minority loses more; word models are asked since six seeds of a tiny OPT had settled nothing; the "
+        "chapter shows twelve others",
+        runs={"replace": open_questions.minority_arguments("ngram", "replace", **PAIRS)},
+        recorded=("minorities",),
+        check=minority_pays,
+        chapter="minorities",
+        figure="minorities-ngram",
+        ends=lambda table: 1,
+        definition=(7,),
+        scale="small",
+    ),
+    Claim(
+        id="FAIR-2",
+        statement="weights that give groups their true share keep a minority for longer, and bring none back",
+        source=f"{WYLLIE}; closed form derived",
+        measured="share of chains that still have the minority over its closed form, the farther of both arms",
+        band=(0.95, 1.05),
+        target=1,
+        reason="5 % about the exact values, set before any run",
+        runs={arm: _numbers(arm) for arm in ("replace", "reweigh")},
+        check=repaired,
+        chapter="minorities",
+        figure="minorities-weights",
+        ends=lambda table: 0.4 * rows(table),
+        definition=(7,),
+    ),
+    Claim(
+        id="FAIR-2b",
+        statement="models of text forget less of a minority that weights give its true share",
+        source=WYLLIE,
+        measured="rise of the nats per token of true articles about the minority, without weights less with them",
+        band=(0.0, np.inf),
+        reason="weights have to spare something; asked of word models for the reason of FAIR-1b",
+        runs={arm: open_questions.minority_arguments("ngram", arm, **PAIRS) for arm in ("replace", "reweigh")},
+        recorded=("minorities",),
+        check=minority_spared,
+        chapter="minorities",
+        figure="minorities-ngram",
+        ends=lambda table: 1,
+        definition=(7,),
+        scale="small",
+    ),
+)

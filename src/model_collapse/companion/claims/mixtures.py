@@ -1,0 +1,101 @@
+"""Claims about chains of Gaussian mixtures: the paper's experiment, and what more rows change."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import NATURE, Claim, Tables, level, lowest
+
+EARLY, LATE = 50, 2000
+"""Generations at which the paper shows its mixtures: still like the first one, and nearly a point."""
+
+CLOSE, NARROW, FAR = 0.1, 0.1, 30
+"""Bounds of GM-1 for the median chain: L2 below CLOSE early; component sd below NARROW and L2 above FAR late."""
+
+SIZES = (500, 1500, 5000)
+"""Rows per generation of GM-2, a factor of about three apart, within the paper's 500 to 10,000."""
+
+
+def margins(tables: Tables) -> Estimate:
+    """GM-1: the smallest of three factors by which the median chain keeps its bounds, over all tables.
+
+    CLOSE / L2 at generation 50, NARROW / component sd at generation 2000, L2 at generation 2000 / FAR.
+    """
+    found = []
+    sure = level(3 * len(tables))
+    for table in tables.values():
+        for metric, generation, bound in (("l2", EARLY, CLOSE), ("component_sd", LATE, NARROW)):
+            middle = stats.median(stats.per_replicate(table, metric, generation), sure)
+            # A control that never moves has no distance at all.
+            with np.errstate(divide="ignore"):
+                kept, low, high = bound / np.array([middle.value, middle.high, middle.low])
+            found.append(Estimate(float(kept), float(low), float(high), middle.n, sure))
+        middle = stats.median(stats.per_replicate(table, "l2", LATE), sure)
+        found.append(Estimate(middle.value / FAR, middle.low / FAR, middle.high / FAR, middle.n, sure))
+    return lowest(found)
+
+
+def falls(tables: Tables) -> Estimate:
+    """GM-2: by how much the mean of ln L2 at the last generation falls from one size to the next; the least fall."""
+    by_size = sorted(tables.values(), key=lambda table: int(table["n_train"].iloc[0]))
+    logs = [np.log(stats.per_replicate(table, "l2", int(table["generation"].max()))) for table in by_size]
+    sure = level(len(logs) - 1)
+    return lowest(stats.paired(fewer, more, sure) for fewer, more in pairwise(logs))
+
+
+CLAIMS = (
+    Claim(
+        id="GM-1",
+        statement="a chain of Gaussian mixtures stays close to its first for 50 generations and is a needle by 2000",
+        source=f"{NATURE}, supplement, mixture experiment (N = 1000, two components) and its notebook",
+        measured="smallest factor by which the median chain keeps its three bounds",
+        band=(1, np.inf),
+        reason="bounds: L2 distance to generation 0 below 0.1 at 50 (the first mixture has 1 / (4 pi) = 0.08 itself), "
+        "component sd below a tenth of the real one and L2 above 30 at 2000",
+        runs={
+            "blob": {
+                "family": "gmm",
+                "n": 1000,
+                "generations": LATE,
+                "replicates": 128,
+                "metrics": ["l2", "component_sd"],
+                "every": EARLY,
+            }
+        },
+        check=margins,
+        published="component sd 0.0100 and 0.0112, L2 536 at the end of one run",
+        definition=(4, 6),
+        chapter="mixtures",
+        figure="mixtures-collapse",
+        ends=lambda table: LATE,
+    ),
+    Claim(
+        id="GM-2",
+        statement="mixtures collapse more slowly the more rows a generation has",
+        source=f"{NATURE}, supplement, figure of L2 distances by sample size",
+        measured="least fall of the mean of ln L2 at generation 350 from one size to the next "
+        f"(N = {', '.join(map(str, SIZES))})",
+        band=(0, np.inf),
+        reason="decreasing in N: every step to more rows makes the distance smaller",
+        runs={
+            f"N = {n}": {
+                "family": "gmm",
+                "n": n,
+                "generations": 350,
+                "replicates": 24,
+                "metrics": ["l2"],
+                "every": 350,
+            }
+            for n in SIZES
+        },
+        check=falls,
+        definition=(4,),
+        chapter="mixtures",
+        figure="mixtures-rows",
+        ends=lambda table: 350,
+    ),
+)

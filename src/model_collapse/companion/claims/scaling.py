@@ -1,0 +1,215 @@
+"""Claims about scaling laws in Hutter's model: what a lost tail costs, and what clean data give back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.claims import LEVEL, Claim, Tables, family, farthest, level, rows, unsettled
+from model_collapse.companion.claims.discrete import law
+from model_collapse.theory import scaling
+
+
+def losses(table: pd.DataFrame) -> pd.Series:
+    """Lost mass of the chains at the last generation."""
+    return stats.per_replicate(table, "lost_mass", int(table["generation"].max()))
+
+
+def slope(x: np.ndarray, values: list[pd.Series], confidence: float) -> Estimate:
+    """Least-squares slope of ln mean(values) against ln x; the logs have the errors std / (mean sqrt(chains))."""
+    weight = np.log(x) - np.log(x).mean()
+    weight = weight / (weight @ weight)
+    means = np.array([value.mean(skipna=False) for value in values])  # a chain without a value is not passed over
+    y = np.log(means)
+    error = np.array([value.std() / np.sqrt(len(value)) for value in values]) / means
+    half = scipy.stats.norm.isf((1 - confidence) / 2) * np.sqrt(weight**2 @ error**2)
+    found = float(weight @ y)
+    return Estimate(found, found - half, found + half, min(map(len, values)), LEVEL)
+
+
+def _by_exponent(tables: Tables) -> dict[float, list[pd.DataFrame]]:
+    """Tables by the exponent beta of their true law."""
+    groups = defaultdict(list)
+    for table in tables.values():
+        groups[family(table)["zipf"]].append(table)
+    return groups
+
+
+def _less(estimate: Estimate, target: float) -> Estimate:
+    return Estimate(estimate.value - target, estimate.low - target, estimate.high - target, estimate.n, estimate.level)
+
+
+def exponent(tables: Tables) -> Estimate:
+    """TT-1: slope of ln lost mass against ln T, minus -(beta - 1) / beta; the farthest of all beta."""
+    groups = _by_exponent(tables)
+    return farthest(
+        [
+            _less(
+                slope(np.array([rows(t) for t in own]), [losses(t) for t in own], level(len(groups))),
+                -float(scaling.loss_exponent(beta)),
+            )
+            for beta, own in groups.items()
+        ],
+        0,
+    )
+
+
+def plateau_exponent(tables: Tables) -> Estimate:
+    """TT-2: slope of ln lost mass against ln k, minus -(beta - 1), for models that write their k commonest symbols."""
+    groups = _by_exponent(tables)
+    return farthest(
+        [
+            _less(
+                slope(np.array([family(t)["top_k"] for t in own]), [losses(t) for t in own], level(len(groups))),
+                1 - beta,
+            )
+            for beta, own in groups.items()
+        ],
+        0,
+    )
+
+
+def floor(tables: Tables) -> Estimate:
+    """TT-3: lost mass over sum p exp(-T0 p g_n), at up to four generations spread over each table; the farthest."""
+    estimates = []
+    for table in tables.values():
+        recorded = np.sort(table["generation"].unique())
+        chosen = recorded[np.unique(np.geomspace(1, len(recorded), 4).round().astype(int)) - 1]
+        for g in chosen:
+            expected = float(scaling.recursive_loss_bound(g + 1, rows(table), law(table)))
+            lost = stats.per_replicate(table, "lost_mass", int(g))
+            estimates.append(stats.mean(lost / expected, level(4 * len(tables))))
+    return farthest(estimates, 1)
+
+
+def below_plateau(tables: Tables) -> Estimate:
+    """TT-4: lost mass over the plateau of the cut, sum_(i > k) p_i, at the last generation of the largest run.
+
+    No interval, unless the smallest run is surely not below: it is the rows that bring the error there.
+    """
+    few, many = (
+        stats.mean(losses(table) / float(scaling.tail_mass(family(table)["top_k"], law(table))), LEVEL)
+        for table in (min(tables.values(), key=rows), max(tables.values(), key=rows))
+    )
+    return many if few.low > 1 else unsettled(many)
+
+
+def token_prices(tables: Tables, confidence: float = 0.95) -> pd.DataFrame:
+    """How many times the rows the same lost mass costs after n fits: columns x = n, y, low, high; chains of `replace`.
+
+    Runs differ in their rows only. The curve of ln lost mass over ln rows of fit n is moved against that of fit 1; the
+    distance is averaged over the runs whose lost mass lies on the first curve. The interval is over groups of chains.
+    """
+    sizes = np.array(sorted({rows(table) for table in tables.values()}))
+    own = {rows(table): table for table in tables.values()}
+    lost = np.array(
+        [stats.pick(own[M], "lost_mass").pivot(index="generation", columns="replicate", values="value") for M in sizes]
+    )
+    fits = np.sort(next(iter(own.values()))["generation"].unique()) + 1
+    groups = np.array_split(np.arange(lost.shape[2]), 8)
+    curves = np.log([lost[:, :, group].mean(axis=2) for group in groups])
+    found = []
+    for j, n in enumerate(fits):
+        prices = []
+        for curve in curves:
+            # np.interp wants rising x: the loss falls with the rows.
+            same = np.interp(-curve[:, j], -curve[:, 0], np.log(sizes), left=np.nan, right=np.nan)
+            prices.append(np.exp(np.nanmean(np.log(sizes) - same)))
+        price = stats.mean(prices, confidence)
+        found.append((n, price.value, price.low, price.high))
+    return pd.DataFrame(found, columns=["x", "y", "low", "high"])
+
+
+def _run(n: int, zipf: float, generations: int, replicates: int, **more: Any) -> dict[str, Any]:
+    settings = {"family.zipf": zipf, "family.symbols": more.pop("symbols", 10**5), **more.pop("settings", {})}
+    return {
+        "family": "discrete",
+        "n": n,
+        "generations": generations,
+        "replicates": replicates,
+        "metrics": ["lost_mass"],
+        "settings": settings,
+        **more,
+    }
+
+
+TALES = "Dohmatob et al. 2024 (A tale of tails), arXiv:2402.07043"
+EXPONENTS = (1.5, 2.0)
+
+CLAIMS = (
+    Claim(
+        id="TT-1",
+        statement="the error of Hutter's learner is a power law of its training rows",
+        source=f"Hutter 2021, arXiv:2102.04074; {TALES}",
+        measured="exponent minus -(beta - 1) / beta, farthest of beta = 1.5 and 2",
+        band=(-0.02, 0.02),
+        reason="two hundredths of an exponent",
+        runs={
+            f"beta = {beta:g}, T = {T}": _run(T, beta, 0, 640, symbols=10**6)
+            for beta in EXPONENTS
+            for T in (100, 400, 1600, 6400)
+        },
+        check=exponent,
+        chapter="scaling",
+        figure="scaling-real-data",
+        definition=(5,),
+    ),
+    Claim(
+        id="TT-2",
+        statement="data without their tail stop the power law at a plateau, a power law of the cut",
+        source=f"{TALES}, theorem 2.1",
+        measured="exponent in k minus -(beta - 1), farthest of beta = 1.5 and 2",
+        band=(-0.03, 0.03),
+        reason="three hundredths of an exponent, for 1 << k << K",
+        runs={
+            f"beta = {beta:g}, k = {k}": _run(2_000_000, beta, 1, 16, settings={"family.top_k": k})
+            for beta in EXPONENTS
+            for k in (20, 80, 320)
+        },
+        check=plateau_exponent,
+        chapter="scaling",
+        figure="scaling-tail-cut",
+        ends=lambda table: 1,
+        definition=(5,),
+    ),
+    Claim(
+        id="TT-3",
+        statement="the floor of the error grows with the generations as the survival of symbols says",
+        source=f"derived from Suresh et al. 2025, arXiv:2412.17646, and {TALES}",
+        measured="lost mass over its approximation, fits 1 to 40, farthest",
+        band=(0.9, 1.1),
+        reason="within 10 %",
+        runs={f"beta = {beta:g}": _run(2000, beta, 39, 512) for beta in EXPONENTS},
+        check=floor,
+        chapter="scaling",
+        figure="scaling-floor",
+        ends=lambda table: 39,
+        definition=(5,),
+    ),
+    Claim(
+        id="TT-4",
+        statement="a tenth of clean data brings the error below the plateau",
+        source=f"{TALES}, theorem 3.2",
+        measured="lost mass over the plateau of the cut, generation 5, largest training set",
+        band=(-np.inf, 1),
+        reason="below the plateau, which data without their tail never pass; with the fewest rows the error has to be "
+        "above it",
+        runs={
+            f"T = {T}": _run(
+                T, 1.5, 5, 64, every=5, regime="fresh", settings={"family.top_k": 20, "regime.real_fraction": 0.1}
+            )
+            for T in (100, 1000, 10_000, 100_000)
+        },
+        check=below_plateau,
+        chapter="scaling",
+        figure="scaling-clean-share",
+        ends=lambda table: 5,
+        definition=(5,),
+    ),
+)

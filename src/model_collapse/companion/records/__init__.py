@@ -1,0 +1,242 @@
+"""Recorded runs: what a heavy study left behind, small enough to lie in the repository's folder records/.
+
+    recorded = records.read("cpu")              checked against its manifest
+    recorded.label                              one line: model, corpus, scale, device, date
+    recorded.tables["A"]                        the tidy table of an arm, as `study` returns it
+
+records/NAME.parquet holds the tidy tables of all arms, told apart by run_id; NAME.texts.parquet or NAME.images.parquet
+a little of what was written; NAME.json says which run is which arm, how it was made, and the sha256 of the other files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from model_collapse import hardware, paths, store
+from model_collapse.companion.records import code, manifest
+from model_collapse.engine import spec
+from model_collapse.engine.spec import Run
+from model_collapse.errors import InputError, OutsideError
+
+FIRST_ROWS = {"texts": 8, "images": 10}
+"""Of what was written so many rows of the first replicate are kept, the first ones: chosen before anybody looked."""
+
+BINS = "bin "
+"""Items of histograms begin with it. They are most of a table, and kept only of the arms that ask for them."""
+
+_PART = re.compile(r"(?P<name>[^.]*)\.(?:json|parquet|[a-z]+\.parquet)")
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """A recorded run.
+
+    about    the manifest, see `manifest.FIELDS`
+    tables   arm -> tidy table, rectangular: every replicate has the same generations
+    written  arm -> texts or images of the first replicate, the first rows of each generation; arms of numbers have none
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    tables: dict[str, pd.DataFrame]
+    written: dict[str, pd.DataFrame]
+
+    @property
+    def label(self) -> str:
+        """Model, corpus, scale, device and date in one line, and whether earlier code made it."""
+        label, commit = self.about["label"], (self.about["commit"] or "unknown")[:7]
+        if not self.older:
+            return label
+        which = "earlier code" if self.changed else "code that nobody noted"
+        return f"{label}, made by {which}, commit {commit}{' with changes' * bool(self.about['dirty'])}"
+
+    @cached_property
+    def changed(self) -> list[str] | None:
+        """Files of the package that decide its numbers and have changed since; None if nobody knows which made it."""
+        kept = self.about["code"]
+        return code.changed(kept, code.of(arm["run"] for arm in self.about["arms"].values())) if kept else None
+
+    @property
+    def older(self) -> bool:
+        """Whether other code than the present made it, or nobody knows which."""
+        return self.changed is None or bool(self.changed)
+
+
+def names(folder: Path | None = None) -> list[str]:
+    """Names of the recorded runs that are there."""
+    folder = where(folder)
+    return sorted(file.stem for file in folder.glob("*.json") if file.with_suffix(".parquet").exists())
+
+
+def begun(name: str, folder: Path | None = None) -> bool:
+    """Whether anything of a record of that name is there; if so, `read` gives it or says what is wrong."""
+    files = where(folder).glob(f"{name}.*") if manifest.NAME.fullmatch(name) else ()
+    return any((match := _PART.fullmatch(file.name)) and match["name"] == name for file in files)
+
+
+def read(name: str, folder: Path | None = None) -> Recorded:
+    """A recorded run, from the repository unless another folder is named.
+
+    InputError in one line if there is none of that name, or anything in it is missing, damaged, of another run or of
+    a newer version; OutsideError where the package is installed without the repository.
+    """
+    folder = where(folder)
+    if not begun(name, folder):
+        raise InputError(f"recorded run {name}: there are {', '.join(names(folder)) or 'none'}")
+    about = manifest.read(folder / f"{name}.json", name)
+    known = {f"{name}.parquet", *(f"{name}.{kind}.parquet" for kind in store.WRITTEN)}
+    for file, digest in about["files"].items():
+        if file not in known:
+            raise InputError(f"recorded run {name}: {file!r} is not the name of a file of it")
+        if (folder / file).is_symlink() or not (folder / file).is_file():
+            raise InputError(f"recorded run {name}: {file} is missing")
+        if store.checksum(folder / file) != digest:
+            raise InputError(f"recorded run {name}: {file} is damaged or of another run; its checksum differs")
+    arms = {arm: str(described["run_id"]) for arm, described in about["arms"].items()}
+    tables = dict(_by_arm(_table(folder / f"{name}.parquet", store.COLUMNS), arms, name))
+    written: dict[str, pd.DataFrame] = {}
+    for kind, columns in store.WRITTEN.items():
+        if (file := f"{name}.{kind}.parquet") in about["files"]:
+            written |= _by_arm(_table(folder / file, columns), arms, name)
+    _check(name, about, tables)
+    return Recorded(name, about, tables, written)
+
+
+def write(
+    name: str,
+    runs: Mapping[str, Run],
+    tables: Mapping[str, pd.DataFrame],
+    written: Mapping[str, pd.DataFrame],
+    folder: Path | None = None,
+    *,
+    bins: tuple[str, ...] = (),
+    **about: Any,
+) -> Recorded:
+    """Keep tables, and texts or images, of several runs by arm, and read them back.
+
+    bins   arms whose histograms are kept
+    about  further entries of the manifest (how it was made, what it cost)
+    """
+    arms = {arm: {"run_id": run.run_id, "run": spec.describe(run)} for arm, run in runs.items()}
+    read_in = {key: own for run in runs.values() for key, own in manifest.inputs(vars(run), run.content).items()}
+    about = {**about, "inputs": {**read_in, **about.get("inputs", {})}}
+    about.setdefault("machine", hardware.machine())
+    return keep(name, arms, tables, written, folder, bins=bins, provenance=store.origin(), about=about)
+
+
+def keep(
+    name: str,
+    arms: Mapping[str, Mapping[str, Any]],
+    tables: Mapping[str, pd.DataFrame],
+    written: Mapping[str, pd.DataFrame],
+    folder: Path | None = None,
+    *,
+    bins: tuple[str, ...] = (),
+    provenance: Mapping[str, Any],
+    about: Mapping[str, Any],
+) -> Recorded:
+    """As `write`, of arms that are only described: run_id, and run as `spec.describe` has it.
+
+    provenance  of the code that made them, see `store.origin`
+
+    Of what was written only the FIRST_ROWS of the first replicate are kept. The manifest is written last.
+    """
+    folder = where(folder)
+    if not manifest.NAME.fullmatch(name):
+        raise InputError(
+            f"recorded run {name}: lower-case letters, digits and hyphens, and no name of another file there"
+        )
+    if len({arm["run_id"] for arm in arms.values()}) < len(arms):
+        raise InputError(f"recorded run {name}: two arms are the same run")
+    kept = {
+        arm: table if arm in bins else table[~table["item"].astype(str).str.contains(f"(?:^|/){BINS}")]
+        for arm, table in tables.items()
+    }
+    parts = {f"{name}.parquet": [table[store.COLUMNS] for table in kept.values()]}
+    for kind, columns in store.WRITTEN.items():
+        of_kind = [rows for rows in written.values() if list(rows.columns) == columns]
+        first = [rows[(rows["replicate"] == 0) & (rows["row"] < FIRST_ROWS[kind])] for rows in of_kind]
+        if first:
+            parts[f"{name}.{kind}.parquet"] = first
+    said = manifest.made(name, arms, kept, provenance, about)
+    files = {}
+    for file, tables_of in parts.items():
+        store.write_table(folder / file, _arrow(pd.concat(tables_of, ignore_index=True)), provenance)
+        files[file] = store.checksum(folder / file)
+    put(said | {"files": files}, folder)
+    return read(name, folder)
+
+
+def put(about: Mapping[str, Any], folder: Path) -> None:
+    """Write the manifest of a record."""
+    with store.whole_file(folder / f"{about['name']}.json") as temporary:
+        temporary.write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def where(named: Path | None = None) -> Path:
+    """Where records lie: the repository's records/ unless another folder is named."""
+    found = named or paths.records()
+    if found is None:
+        raise OutsideError("recorded runs lie in the repository's folder records/; get a copy of the repository")
+    return found
+
+
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    """A table with its text columns dictionary-encoded."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            table = table.set_column(place, field.name, table[field.name].dictionary_encode())
+    return table
+
+
+def _table(file: Path, columns: list[str]) -> pd.DataFrame:
+    frame = store.read(file)
+    if list(frame.columns) != columns:
+        raise InputError(f"{file.name}: not a table of a recorded run (its columns are others)")
+    return frame
+
+
+def _by_arm(frame: pd.DataFrame, arms: Mapping[str, str], name: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each arm that has some."""
+    whose = frame["run_id"].astype(str)
+    if foreign := set(whose) - set(arms.values()):
+        raise InputError(f"recorded run {name}: run {min(foreign)} is none of its arms")
+    for arm, run_id in arms.items():
+        rows = frame[whose == run_id].reset_index(drop=True)
+        if len(rows):
+            yield arm, rows
+
+
+def _check(name: str, about: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> None:
+    """InputError unless the numbers are what the manifest says: whole, finite, of runs with these settings."""
+    for arm, described in about["arms"].items():
+        wrong = _wrong(described["run"], tables[arm]) if arm in tables else "has no rows"
+        if wrong:
+            raise InputError(f"recorded run {name}: arm {arm} {wrong}")
+    if about["not_finite"] is not None and manifest.not_finite(tables) != about["not_finite"]:
+        raise InputError(f"recorded run {name}: values that are no finite number, and its manifest does not say so")
+
+
+def _wrong(run: Mapping[str, Any], table: pd.DataFrame) -> str:
+    """What is wrong with the table of a run, in a few words; "" if nothing."""
+    for column in ("replicate", "generation", "n_train", "share_real", "value", "seconds"):
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            return f"has something else than numbers as {column}"
+    for column in ("family", "regime", "corpus", "seed"):
+        if set(table[column].astype(str)) != {str(run.get(column))}:
+            return f"has another {column} in its table than in its manifest"
+    last, every = int(table["generation"].max()), run.get("every", 1)
+    due = {t for t in range(last + 1) if t % every == 0 or t == run.get("generations")}
+    if any(set(reached) != due for reached in table.groupby("replicate")["generation"].unique()):
+        return "lacks a generation of some replicate"
+    return ""

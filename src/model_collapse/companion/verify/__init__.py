@@ -1,0 +1,196 @@
+"""The claims checked afresh: their runs made again from a seed, judged, and compared with what was found before.
+
+    found = verify(scale="simulation", seed=1)     every claim of that scale; a result for every claim of the register
+    lines = fallen(found, before())                claims that stood when they were last recorded, and do not now
+
+Nothing that was stored is reused: finished runs lie in a scratch folder until all claims are judged, so that a run that
+was cut goes on, and are removed with it. Needs no torch but for claims whose families do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_collapse import hardware, paths, store
+from model_collapse.companion import claims
+from model_collapse.companion.claims import Claim, Verdict
+from model_collapse.companion.records import code
+from model_collapse.companion.verify.baseline import STOOD, before, differences, fallen, read
+from model_collapse.companion.verify.pricing import price
+from model_collapse.companion.verify.reporting import report
+from model_collapse.engine.execute import execute_all
+from model_collapse.engine.spec import Run
+from model_collapse.errors import InputError, OutsideError
+
+__all__ = [
+    "SCALES",
+    "STOOD",
+    "about",
+    "before",
+    "chosen",
+    "differences",
+    "fallen",
+    "price",
+    "read",
+    "report",
+    "verify",
+]
+
+SCALES = ("simulation", "small", "gpu")
+
+Runs = Mapping[str, Mapping[str, Any]]
+
+
+def chosen(names: Sequence[str] = (), scale: str | None = None) -> dict[str, Runs]:
+    """Id -> arguments of the runs that are to be made, of the claims that are to be checked.
+
+    Without names all claims of the scale, `simulation` if none is named. Named claims are checked at their own scale,
+    or at the one named. InputError for an unknown name or scale, and for a claim that has no runs of it.
+    """
+    if scale is not None and scale not in SCALES:
+        raise InputError(f"--scale {scale}: must be one of {', '.join(SCALES)}")
+    found = {}
+    for claim in [claims.named(name) for name in names] or claims.known().values():
+        wanted = scale or (claim.scale if names else SCALES[0])
+        runs = at(claim, wanted)
+        if names and scale and not runs:
+            there = ", ".join(known for known in SCALES if at(claim, known)) or "none: it is read, not run"
+            raise InputError(f"--scale {scale}: claim {claim.id} has runs of {there}")
+        if runs and not (names and scale is None and wanted == "gpu"):
+            found[claim.id] = runs
+    return found
+
+
+def at(claim: Claim, scale: str) -> Runs:
+    """The runs of a claim at a scale; {} if it has none."""
+    if scale == "gpu" and claim.larger:
+        return claim.larger
+    return claim.runs if claim.scale == scale else {}
+
+
+def verify(
+    names: Sequence[str] = (),
+    scale: str | None = None,
+    *,
+    seed: int = 1,
+    jobs: int | None = None,
+    folder: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Run what the claims need from the seed, and judge them.
+
+    jobs    processes side by side; None: as many as there are cores
+    folder  where runs lie until all is judged; the same call after an interruption goes on from there
+
+    The result is plain JSON: seed, scale, who made it, and for every claim of the register, or of the named ones, its
+    estimate, interval, band, verdict, seconds of computing and command. Equal but for times if called again.
+    OutsideError where a GPU is asked for and there is none.
+    """
+    wanted = chosen(names, scale)
+    if scale == "gpu":
+        _require_gpu()
+    planned = {name: claims.planned(runs, seed) for name, runs in wanted.items()}
+    place = folder or (paths.project() or Path.cwd()) / "_build" / "verify"
+    place = place / store.digest(sorted(run.run_id for runs in planned.values() for run in runs.values()))
+    files = {run.run_id: place / f"{run.run_id}.parquet" for runs in planned.values() for run in runs.values()}
+    with store.disk_errors():
+        place.mkdir(parents=True, exist_ok=True)
+    with _one_thread_each():
+        by_id: dict[str, Run] = {run.run_id: run for runs in planned.values() for run in runs.values()}
+        execute_all({files[run_id]: run for run_id, run in by_id.items()}, jobs=jobs or cores(), progress=progress)
+    results = [
+        _judged(claim, {label: files[run.run_id] for label, run in planned[claim.id].items()})
+        if claim.id in planned
+        else _left_out(claim)
+        for claim in claims.known().values()
+        if not names or claim.id in names
+    ]
+    shutil.rmtree(place, ignore_errors=True)
+    made = store.origin() | {"source": code.whole()[:12], "machine": hardware.machine()}
+    return {"seed": seed, "scale": scale or (None if names else SCALES[0]), "made": made, "claims": results}
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def about(claim: Claim) -> dict[str, Any]:
+    """What the register says of a claim, as JSON: open ends of the band are null."""
+    return {
+        "id": claim.id,
+        "statement": claim.statement,
+        "source": claim.source,
+        "definition": list(claim.definition),
+        "measured": claim.measured,
+        "published": claim.published,
+        "band": [_number(end) for end in claim.band],
+        "target": claim.target,
+        "reason": claim.reason,
+        "scale": claim.scale,
+        "chapter": claim.chapter,
+        "figure": claim.figure,
+        "recorded": list(claim.recorded),
+        "command": claim.command,
+    }
+
+
+def _judged(claim: Claim, files: Mapping[str, Path]) -> dict[str, Any]:
+    """The entry of a claim whose runs are finished."""
+    tables = {label: store.read(file) for label, file in files.items()}
+    # `seconds` is what a chain took for a generation, and stands in all its rows.
+    spent = sum(t.drop_duplicates(["replicate", "generation"])["seconds"].sum() for t in tables.values())
+    device = ", ".join(sorted({str(name) for t in tables.values() for name in t["device"].unique()}))
+    return _entry(claim.judge(tables), float(round(spent, 2)), device)
+
+
+def _left_out(claim: Claim) -> dict[str, Any]:
+    return _entry(claim.judge({}), None, None)
+
+
+def _entry(verdict: Verdict, seconds: float | None, device: str | None) -> dict[str, Any]:
+    found = verdict.estimate
+    return about(verdict.claim) | {
+        "estimate": _number(found.value),
+        "low": _number(found.low),
+        "high": _number(found.high),
+        "level": found.level,
+        "verdict": verdict.verdict,
+        "why": verdict.why,
+        "seconds": seconds,
+        "device": device,
+        "cost": price(verdict.claim) if seconds is None else None,
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no infinity and no nan."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _require_gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise OutsideError(
+            "--scale gpu: there is no GPU here; on a machine with one, the same command runs what needs it"
+        )
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that are started inside use one thread each, unless the caller's environment says otherwise."""
+    names = [name for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if name not in os.environ]
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)

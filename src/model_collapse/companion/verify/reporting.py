@@ -1,0 +1,70 @@
+"""A verification in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from model_collapse.companion import claims
+from model_collapse.companion.verify.baseline import fallen
+from model_collapse.engine.cost import clock
+
+WORDS = {
+    "reproduced": "reproduced",
+    "reproduced_small": "reproduced at small scale",
+    "not_reproduced": "not reproduced",
+    "not_run": "not run here",
+}
+
+
+def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *, every: bool = False) -> int:
+    """Print a verification, and give the exit status: 1 if a claim that stood before has fallen, else 0.
+
+    every  also a line for each claim that was not run; else they are counted
+    """
+    counts = dict.fromkeys(WORDS, 0)
+    for entry in found["claims"]:
+        counts[entry["verdict"]] += 1
+        if every or entry["verdict"] != "not_run":
+            print(line(entry))
+    print(", ".join(f"{count} {WORDS[verdict]}" for verdict, count in counts.items() if count))
+    if counts["not_run"] and not every:
+        print("model-collapse claims lists what was not run, with its command and cost")
+    if unknown := without_baseline(found, earlier):
+        print(f"{unknown} of them were never recorded at this scale: the exit status does not cover them")
+    fell = fallen(found, earlier)
+    for name in fell:
+        print(f"{name} stood when it was last recorded, and does not now")
+    return 1 if fell else 0
+
+
+def without_baseline(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many of the claims that were run no earlier verification of their scale knows."""
+    ran = [(found["scale"] or e["scale"], e["id"]) for e in found["claims"] if e["verdict"] != "not_run"]
+    known = {(scale, e["id"]) for scale, old in earlier.items() for e in old["claims"] if e["verdict"] != "not_run"}
+    return sum(one not in known for one in ran)
+
+
+def line(entry: Mapping[str, Any]) -> str:
+    """One claim: verdict, estimate with interval, band, and what it took; or how to run it, and what that takes."""
+    claim = claims.named(entry["id"])
+    said = f"{claim.id:8} {WORDS[entry['verdict']]}"
+    if entry["verdict"] == "not_run":
+        return f"{said}: {how(entry)}"
+    why = f" ({entry['why']})" if entry["why"] else ""
+    return f"{said}: {span(entry)}, allowed {claim.allowed}{why}, {clock(entry['seconds'])}: {claim.statement}"
+
+
+def span(entry: Mapping[str, Any]) -> str:
+    """Estimate and interval."""
+    value, low, high = ("none" if entry[key] is None else f"{entry[key]:z.3g}" for key in ("estimate", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def how(entry: Mapping[str, Any]) -> str:
+    """The command that runs a claim, and what it costs."""
+    if entry["scale"] == "review":
+        return str(entry["command"])
+    cost = entry["cost"]
+    takes = "not timed yet" if cost["seconds"] is None else f"{clock(cost['seconds'])} on {cost['device']}"
+    return f"{entry['command']}, {takes}{'' if cost['measured'] else ' (estimated)'}"

@@ -1,0 +1,25 @@
+"""A run by name: settings -> objects -> loop -> metrics -> table. Resumable, and spread over processes by blocks.
+
+    run = plan("gaussian", "replace", n=100, generations=50, replicates=1000)     settings, checked
+    table, texts = execute(run)                                                  the tables of one run
+    tables, texts = study({"A": run, ...}, folder)                               of several, kept in a folder
+
+A run is R replicate chains. Chains are dealt into blocks; every block has random streams of its own, so that neither
+the number of processes nor an interruption changes a bit of the result.
+
+    spec.py         a run: all that decides its numbers, and its id
+    plan.py         a run from names and values, everything checked
+    execute.py      runs brought to their end
+    block.py        one block of chains, from its source to its tables
+    layout.py       where the parts of a run lie
+    checkpoint.py   inside a generation: what is finished of it is kept
+    real_data.py    real data of the models of a run
+    merge.py        blocks put together into one file
+    processes.py    blocks side by side
+    locks.py        one process at a time
+    usage.py        when, how long and with how much memory
+    memory.py       whether a run fits into the machine
+    cost.py         what a run will take, from what speed.py measures
+    mirror.py       runs saved to a second place
+    card.py         a data card for what a run wrote
+"""

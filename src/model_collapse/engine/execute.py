@@ -1,0 +1,235 @@
+"""Planned runs brought to their end: resumable, and spread over processes by blocks.
+
+table, texts = execute(run)                          the tables of one run
+tables, texts = study({"A": run, ...}, folder)       of several, kept in a folder
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from model_collapse import families, paths, registry, store
+from model_collapse.engine import cost, memory, mirror, spec, usage
+from model_collapse.engine.block import Unit, finished, make_base, work
+from model_collapse.engine.layout import state_folder
+from model_collapse.engine.locks import locked
+from model_collapse.engine.merge import gather
+from model_collapse.engine.plan import blocks
+from model_collapse.engine.processes import Progress, each, pool
+from model_collapse.engine.spec import Run
+from model_collapse.errors import InputError, OutsideError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def execute(
+    run: Run,
+    out: Path | str | None = None,
+    *,
+    resume: bool = True,
+    jobs: int | None = None,
+    keep_models: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The tidy table of `run`, and the texts or images it wrote (None for a family of numbers); see `execute_all`."""
+    if out is not None:
+        execute_all({Path(out): run}, resume=resume, jobs=jobs, keep_models=keep_models, progress=progress)
+        return store.read(out), _written(Path(out))
+    with tempfile.TemporaryDirectory() as folder:
+        return execute(run, Path(folder) / "run.parquet", jobs=jobs, progress=progress)
+
+
+def execute_all(
+    runs: Mapping[Path, Run],
+    *,
+    resume: bool = True,
+    jobs: int | None = None,
+    keep_models: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Bring every run to its end, blocks side by side in `jobs` processes (None: one for each core, if that pays).
+
+    A finished run is left alone, an unfinished one continued (InputError unless `resume`), a file of another run is
+    refused; what another process works on is waited for. Models are dropped as soon as nothing reads them again, or
+    with `keep_models` all of them left in FILE.parquet.models/. State lies in FILE.parquet.state/ until FILE.parquet is
+    there, whole. OutsideError for a run that is known beforehand not to fit into memory.
+    """
+    with store.disk_errors():
+        for run in (run for out, run in runs.items() if not out.exists()):
+            memory.check(run, _processes(runs.values(), jobs))
+    busy: dict[Path, Run] = {}
+    with ExitStack() as locks:
+        mine: dict[Path, Run] = {}
+        for out, run in runs.items():
+            free = locks.enter_context(locked(out, wait=False))
+            (mine if free else busy)[out] = run
+        _bring_to_end(mine, resume, jobs, keep_models, progress)
+    for out, run in busy.items():
+        # Another process works on it: when that lets go, the run is finished, or it is ours to continue.
+        if progress and not out.exists():
+            progress(f"waiting for another process that works on {out.name}")
+        with locked(out):
+            _bring_to_end({out: run}, True, jobs, keep_models, progress)
+
+
+def _bring_to_end(
+    runs: Mapping[Path, Run],
+    resume: bool,
+    jobs: int | None,
+    keep_models: bool,
+    progress: Callable[[str], None] | None,
+) -> None:
+    with store.disk_errors():
+        waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
+    begun = [out for out in waiting if not any(state_folder(out).glob("block-*"))]
+    clock = usage.Clock(waiting)
+    with clock.noting():
+        try:
+            with clock.ticking():
+                _complete(waiting, jobs, keep_models, progress)
+        except (InputError, OutsideError, MemoryError) as error:
+            # A combination that only the work itself could refuse, or nothing finished before something outside was
+            # missing: leave no state behind that would ask for --resume, or stand in the way of a smaller run.
+            for out in begun:
+                if isinstance(error, InputError) or not any(state_folder(out).glob("block-*")):
+                    shutil.rmtree(state_folder(out), ignore_errors=True)
+            raise
+        session = clock.session()
+        for out, run in waiting.items():
+            gather(run, out, [*clock.earlier[out], session])
+
+
+def study(
+    arms: Mapping[str, Run],
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Tables, and texts or images, of several runs by label, each kept in `folder` under its run_id and not run twice.
+
+    Where there is a place to save besides (a mounted Drive; `mirror`), they are brought from there and saved to it.
+    """
+    files = {label: folder / f"{run.run_id}.parquet" for label, run in arms.items()}
+    runs = {files[label]: run for label, run in arms.items()}
+    with mirror.saved(runs):
+        execute_all(runs, jobs=jobs, progress=progress)
+    _note(arms)
+    tables = {label: store.read(file) for label, file in files.items()}
+    written = {label: _written(file) for label, file in files.items()}
+    return tables, {label: table for label, table in written.items() if table is not None}
+
+
+def so_far(run: Run, out: Path) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """As `execute`, of the generations that are finished, without working on the others; their rows are final."""
+    if not out.exists():
+        found = [tables for block in range(blocks(run)) for tables in finished(Unit(run, out, block))]
+        tables, written = ([part for name, part in found if (name == "table") == own] for own in (True, False))
+        if tables:
+            table = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+        else:
+            table = pa.table({name: [] for name in store.COLUMNS}).to_pandas()
+        return table, pa.concat_tables(written).unify_dictionaries().to_pandas() if written else None
+    if store.about(out).get("run_id") != run.run_id:
+        raise InputError(f"{out} holds another run")
+    return store.read(out), _written(out)
+
+
+def _note(arms: Mapping[Any, Run]) -> None:
+    """Tell the runner of chapters, where it asks, which runs a chapter is made of."""
+    if file := os.environ.get(paths.STUDIED):
+        with open(file, "a", encoding="utf-8") as noted:
+            for label, run in arms.items():
+                name = ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+                noted.write(json.dumps([name, run.run_id]) + "\n")
+
+
+def _complete(
+    waiting: Mapping[Path, Run], jobs: int | None, keep_models: bool, progress: Callable[[str], None] | None
+) -> None:
+    """Work through all blocks that are not done."""
+    units = [Unit(run, out, block, keep_models) for out, run in waiting.items() for block in range(blocks(run))]
+    # The first chains of all runs before the second of any, so that a study cut short has something of each.
+    units = sorted((unit for unit in units if not unit.done), key=lambda unit: unit.block)
+    if not units:
+        return
+    processes = min(_processes([unit.run for unit in units], jobs), len(units))
+    with pool(processes) as executor:
+        predicted = cost.predict(waiting.values(), processes, executor)
+        total = sum(unit.turns for unit in units)
+        said = Progress(units, total, progress, predicted.seconds if predicted else None) if progress else None
+        if predicted:
+            predicted.check(units[0].out.parent)
+        if predicted and progress:
+            progress(str(predicted))
+        bases = {key: unit for unit in units if (key := unit.base_key)}
+        each(executor, make_base, list(bases.values()), said)
+        each(executor, work, units, said)
+
+
+def _processes(runs: Iterable[Run], jobs: int | None) -> int:
+    """How many blocks of these runs are worked on at a time, at most."""
+    runs = list(runs)
+    heavy = any(registry.member(families, run.family).checkpoints for run in runs)
+    # The runner of chapters says how many processes each may have.
+    allowed = jobs or int(os.environ.get("MODEL_COLLAPSE_JOBS", os.cpu_count() or 1))
+    return min(allowed, sum(blocks(run) for run in runs)) if jobs or heavy else 1
+
+
+def _written(out: Path) -> pd.DataFrame | None:
+    return next((store.read(file) for file in store.written_files(out)), None)
+
+
+def _finished(run: Run, out: Path, resume: bool) -> bool:
+    """Whether `out` holds this run. Refuses another run's file or state; sets up the state of a new one."""
+    if out.is_dir():
+        raise InputError(f"--out: {out} is a folder; name a file")
+    if out.exists():
+        found = store.about(out)
+        if found.get("run_id") == run.run_id:
+            shutil.rmtree(state_folder(out), ignore_errors=True)  # a kill may have left a part of it
+            return True
+        raise InputError(f"--out: {out} holds another run; it differs in {run.differs(found.get('run', {}))}")
+    if not out.parent.is_dir():
+        raise InputError(f"--out: the folder {out.parent} does not exist")
+    for file in store.written_files(out):
+        # Written before `out`: a kill in between leaves this run's own, which is written again.
+        if store.about(file).get("run_id") != run.run_id:
+            raise InputError(f"--out: {file} holds the {store.written_kind(file)} of another run")
+    state = state_folder(out)
+    described = state / "run.json"
+    if described.exists():
+        try:
+            found = json.loads(described.read_text(encoding="utf-8"))
+            same, other = found["run_id"] == run.run_id, found["run"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"--out: {described} is damaged, so whose state it is is lost; remove {state}") from None
+        if not same:
+            raise InputError(f"--out: {state} holds another run; it differs in {run.differs(other)}")
+        if not resume:
+            raise InputError(f"--out: {out} is unfinished; add --resume to continue it")
+        return False
+    state.mkdir(exist_ok=True)
+    for stray in state.glob("block-*"):
+        # Left by a kill while the state of a finished run was being removed; it may be another run's.
+        shutil.rmtree(stray)
+    with store.whole_file(described) as temporary:
+        about = {"run_id": run.run_id, "run": spec.describe(run)}
+        temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
+    return False
+
+
+def on_stderr(line: str) -> None:
+    """A progress callback for terminals and logs."""
+    print(line, file=sys.stderr, flush=True)

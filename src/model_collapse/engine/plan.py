@@ -1,0 +1,221 @@
+"""A run from names and values, everything checked before any work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, get_args, get_type_hints
+
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+
+from model_collapse import corpora, families, filters, regimes, registry, store
+from model_collapse import metrics as measures
+from model_collapse.corpora import images
+from model_collapse.engine.spec import Run
+from model_collapse.errors import InputError
+from model_collapse.exchange import Reads
+from model_collapse.metrics.text import KNOWN_LAW
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Generations = Annotated[int, Field(ge=0, le=10**7)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Models = Annotated[int, Field(ge=1, le=64)]
+Share = Annotated[float, Field(ge=0, le=1)]
+WHO = get_type_hints(Reads)["who"]
+REAL = ("own", "same", "split")
+
+
+def plan(
+    family: str,
+    regime: str = "replace",
+    *,
+    n: Any = None,
+    generations: Any = 9,
+    seed: Any = 0,
+    replicates: Any = 1,
+    given: str = "original",
+    filter: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    corpus: str | None = None,
+    metrics: Sequence[str] | None = None,
+    every: Any = 1,
+    models: Any = 1,
+    reads: str | None = None,
+    share: Any = None,
+    real: str | None = None,
+    first: str | None = None,
+) -> Run:
+    """A run from names and values; everything is checked here, before any work.
+
+    n            rows per generation; None: the family's default; "all": every block of the corpus
+    generations  g of the last generation; generation 0 is fitted to real data
+    replicates   chains, each with data and randomness of its own
+    settings     {"family.epochs": 5, "regime.real_fraction": .1, "NAME.key": ...}; text is read as the setting's type
+    corpus       text a family reads; None: the embedded one
+    metrics      names of what is measured; None: the family's `metrics`, without its `more_metrics`
+    every        metrics are taken at generations 0, k, 2k, ... and at the last
+    models       K models that read each other, see `exchange.exchange`; a metric's item then begins with "model k"
+    reads        who reads whom: all (default), ring, deal or own, see `exchange.Reads`
+    share        of the rows that are others', for all and ring; default 0.5
+    real         each model has real data of its own (default), the same, or split by what they are about
+    first        regime of the first model, which then is not that of the others; settings as "first.KEY"
+
+    InputError names the argument and what is allowed.
+    """
+    roles = ("family", "regime", *filter, *(["first"] if first else []))
+    parts: dict[str, dict[str, Any]] = {name: {} for name in roles}
+    for key, value in (settings or {}).items():
+        owner, dot, name = key.partition(".")
+        # The member's own name works as well as its role: opt.epochs is family.epochs.
+        owner = {family: "family", regime: "regime"}.get(owner, owner)
+        if not dot or owner not in parts:
+            raise InputError(f"--set {key}: write family.KEY, regime.KEY or the name of a filter in use, then =VALUE")
+        parts[owner][name] = value
+    kind = registry.build(families, family, parts["family"], "family")
+    how = registry.build(regimes, regime, parts["regime"], "regime")
+    judges = [(name, registry.build(filters, name, parts[name])) for name in filter]
+    opening = registry.build(regimes, first, parts["first"], "first") if first else None
+    if given not in ("original", "training", "fresh"):
+        raise InputError(f"--given: {given!r} is not allowed; it is original, training or fresh")
+    taken = tuple(dict.fromkeys(metrics)) if metrics else kind.metrics
+    measures.chosen(taken, kind)
+    if kind.reads == "numbers" and corpus:
+        raise InputError(f"--corpus: {family} reads no corpus")
+    exchanged = _exchange(kind, models, reads, share, real, first, opening)
+    # Of a corpus, the parts that models have for themselves.
+    own = exchanged["models"] if exchanged and exchanged["real"] != "same" else 1
+    content = ""
+    read: Any = None
+    if kind.reads == "images":
+        pictures = images.load("digits" if corpus is None else corpus)
+        n = len(pictures.train) // own if n == "all" else _checked("-n", Count, kind.rows if n is None else n)
+        pictures.source(n * own, **{**kind.reading(), "passes": 1})  # refuses what does not fit
+        read, corpus, content = pictures, pictures.name, "".join([pictures.fingerprint, *kind.contents()])
+    if kind.reads == "text":
+        text = corpora.load("embedded" if corpus is None else corpus)
+        for name in taken:
+            if name in KNOWN_LAW and text.world is None:
+                raise InputError(f"--metrics: {name} needs a corpus whose law is known (embedded), not {text.name}")
+        read, corpus, content = text, text.name, "".join([text.fingerprint, *kind.contents()])
+        if n == "all":
+            # The text to pre-train on is no part of n.
+            n = len(text.source(None, **{**kind.reading(), "pretrain": 1}).train) // own
+    known = hasattr(kind, "kinds") or getattr(read, "world", None) is not None
+    if exchanged and exchanged["real"] == "split" and not known:
+        raise InputError(
+            "--real split: known are the kinds of discrete, of breeds, and of a corpus whose law is known (embedded)"
+        )
+    if exchanged and exchanged["real"] == "split":
+        _split(kind, read, exchanged["models"])
+    for place, (name, judge) in enumerate(judges):
+        if getattr(judge, "by_place", False) and judge.candidates > 1:
+            moved = place or given != "original" or (exchanged and exchanged["reads"] != "own")
+            if moved:
+                raise InputError(
+                    f"--filter {name}: with {name}.candidates above 1 it has to be the first filter, with --given "
+                    "original and without --models, for it knows a prompt's candidates by their places"
+                )
+        for role, used in ((regime, how), *([(str(first), opening)] if opening else [])):
+            _fits(name, judge, kind, used, role, read)
+    planned = Run(
+        family=family,
+        family_args=asdict(kind),
+        regime=regime,
+        regime_args=asdict(how),
+        n=_checked("-n", Count, kind.rows if n is None else n),
+        generations=_checked("-g", Generations, generations),
+        seed=_checked("--seed", Seed, seed),
+        replicates=_checked("--replicates", Count, replicates),
+        given=given,
+        metrics=taken,
+        every=_checked("--every", Count, every),
+        block=kind.block_size,
+        filters=tuple((name, asdict(judge)) for name, judge in judges),
+        corpus=corpus or "",
+        content=content,
+        source=store.source_hash(),
+        lock=store.lock_hash(),
+        exchange=exchanged,
+    )
+    if exchanged and opening:
+        _enough(planned, how, opening)
+    return planned
+
+
+def _exchange(
+    family: Any, models: Any, reads: str | None, share: Any, real: str | None, first: str | None, opening: Any
+) -> dict[str, Any] | None:
+    """How models read each other, checked; None for a model that is alone."""
+    count = _checked("--models", Models, models)
+    given = {"--reads": reads, "--share": share, "--real": real, "--first": first}
+    if count == 1:
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"{name} {value}: needs several models that read each other; set --models")
+        return None
+    who, whose = reads or "all", real or "own"
+    for name, value, allowed in (("--reads", who, get_args(WHO)), ("--real", whose, REAL)):
+        if value not in allowed:
+            raise InputError(f"{name} {value}: it is {', '.join(allowed)}")
+    if share is not None and who in ("own", "deal"):
+        raise InputError(f"--share {share}: only --reads all and ring have a share; {who} has not")
+    if (who != "own" or whose == "split") and getattr(family, "sampling", "draw") == "exact":
+        raise InputError("--models: exact sampling cannot subsample; set family.sampling=draw")
+    described = {"models": count, "reads": who, "real": whose}
+    described["share"] = _checked("--share", Share, 0.5 if share is None else share) if who in ("all", "ring") else None
+    return described | ({"first": first, "first_args": asdict(opening)} if first else {})
+
+
+def _enough(run: Run, how: Any, opening: Any) -> None:
+    """InputError where the first model's regime and the others' let them write so few rows that others miss some."""
+    assert run.exchange is not None
+    share, others = run.exchange["share"], run.models - 1
+    if share is None:
+        return
+    sizes = [getattr(regime, "size", lambda t, n: n) for regime in (opening, how)]
+    for t in {0, run.generations}:
+        one, other = (size(t, run.n) for size in sizes)
+        lender = other * others if run.exchange["reads"] == "all" else other
+        borrowed = one + other * (others - 1) if run.exchange["reads"] == "all" else one
+        if round(share * one) > lender or round(share * other) > borrowed:
+            raise InputError(f"--share {share}: the first model and the others write {one} and {other} rows; lower it")
+
+
+def _split(family: Any, corpus: Any, models: int) -> None:
+    """InputError where a model would lack nearly all there is, kind i being lacking in model i modulo K + 1."""
+    law = family.law if hasattr(family, "kinds") else np.array(list(corpus.world.topic_shares.values()))
+    lacking = np.arange(len(law)) % (models + 1)
+    least = min(1 - float(law[lacking == model].sum()) for model in range(models))
+    if least < 0.01:
+        raise InputError(
+            f"--real split: a model would know {least:.2g} of what there is, and 0.01 is the least; use more and more "
+            "even kinds (family.symbols, family.breeds, family.zipf)"
+        )
+
+
+def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any) -> None:
+    """InputError for a filter that cannot judge what these make."""
+    if hasattr(judge, "check"):
+        judge.check(family, corpus)
+    if getattr(family, "sampling", "draw") == "exact":
+        raise InputError(f"--filter {name}: exact sampling cannot subsample; set family.sampling=draw")
+    if getattr(judge, "candidates", 1) > 1 and not getattr(how, "whole", False):
+        raise InputError(
+            f"{name}.candidates: only replace, accumulate and fixed train on all that is written, so that there is "
+            f"more to choose from; {regime} does not"
+        )
+
+
+def _checked(argument: str, kind: Any, value: Any) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"]
+        raise InputError(f"{argument} {value}: {said[0].lower()}{said[1:]}") from None
+
+
+def blocks(run: Run) -> int:
+    """How many blocks of chains a run has."""
+    return math.ceil(run.replicates / run.block)
