@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from model_collapse import cli, streams
 from model_collapse.companion import claims, verify
-from model_collapse.companion.verify import false_alarms, mutants, mutation, power
+from model_collapse.companion.verify import false_alarms, mutants, mutation, power, pricing
 from model_collapse.companion.verify.mutants import Fault
+from model_collapse.engine.processes import elsewhere
 from model_collapse.errors import InputError
 from model_collapse.regimes.mix import Mix
 
@@ -72,6 +76,36 @@ def test_a_claim_that_stands_without_the_fault_falls_with_it(name: str, baseline
     monkeypatch.setattr(Fault, "claims", [CHEAP[name]])
     entry = mutation.through(mutants.named(name), 1, baseline)
     assert entry["caught"] and entry["by"] == [CHEAP[name]], entry
+
+
+RECORDED = json.loads((Path(__file__).parents[1] / "records" / "sabotage.json").read_text(encoding="utf-8"))
+CAUGHT = {entry["name"]: entry for entry in RECORDED["faults"] if entry["caught"]}
+
+
+def again(name: str, through: list[str]) -> dict[str, Any]:
+    """One fault through these claims, in this process, against the verdicts that were recorded without it."""
+    stood = [{"id": claim, "verdict": verdict} for claim, verdict in RECORDED["baseline"]["verdicts"].items()]
+    one = mutants.named(name)
+    with patch.object(Fault, "claims", through):
+        return mutation.through(one, RECORDED["seed"], {"claims": stood})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CAUGHT)
+def test_what_was_caught_is_caught(name: str):
+    """Every fault that the recorded verification caught, through the cheapest of the claims that fell.
+
+    In a process of its own, so that nothing that a fault has changed is left behind.
+    """
+    known, fell = claims.known(), CAUGHT[name]["by"]
+    cheapest = sorted(fell, key=lambda claim: pricing.price(known[claim])["seconds"] or np.inf)[:1]
+    with elsewhere(1, tasks=1) as executor:
+        entry = executor.submit(again, name, cheapest or CAUGHT[name]["claims"]).result()
+    assert entry["caught"] and entry["by"] == cheapest, entry
+
+
+def test_every_fault_was_recorded():
+    assert {entry["name"] for entry in RECORDED["faults"]} == set(mutants.known())
 
 
 def test_what_changes_nothing_is_not_caught_and_an_error_is(baseline):
