@@ -93,15 +93,15 @@ def again(name: str, through: list[str]) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CAUGHT)
 def test_what_was_caught_is_caught(name: str):
-    """Every fault that the recorded verification caught, through the cheapest of the claims that fell.
+    """Every fault that was caught is caught again, through the claims that fell, the cheapest first, until one falls.
 
     In a process of its own, so that nothing that a fault has changed is left behind.
     """
     known, fell = claims.known(), CAUGHT[name]["by"]
-    cheapest = sorted(fell, key=lambda claim: pricing.price(known[claim])["seconds"] or np.inf)[:1]
+    ways = [[claim] for claim in sorted(fell, key=lambda claim: pricing.price(known[claim])["seconds"] or np.inf)]
     with elsewhere(1, tasks=1) as executor:
-        entry = executor.submit(again, name, cheapest or CAUGHT[name]["claims"]).result()
-    assert entry["caught"] and entry["by"] == cheapest, entry
+        found = (executor.submit(again, name, way).result() for way in ways or [CAUGHT[name]["claims"]])
+        assert any(entry["caught"] and bool(entry["by"]) is bool(fell) for entry in found)
 
 
 def test_every_fault_was_recorded():
