@@ -326,3 +326,7 @@ def test_a_damaged_manifest_counts_as_none(tmp_path: Path) -> None:
     assert executed.manifest(copy) == {}
     copy.with_suffix(".json").write_text(json.dumps([1]))
     assert executed.manifest(copy) == {}
+
+
+def test_chapters_are_told_that_the_runner_runs_them() -> None:
+    assert runner._environment(2)[paths.RUNNER] == "1"

@@ -12,6 +12,9 @@ PACKAGE = Path(__file__).resolve().parent
 STUDIED = "MODEL_COLLAPSE_STUDIED"
 """Environment variable that names a file to which `study` adds a line, [label, run_id] as JSON, for each run."""
 
+RUNNER = "MODEL_COLLAPSE_RUNNER"
+"""Environment variable that the runner of chapters sets for what it runs, and nobody else."""
+
 
 def project() -> Path | None:
     """The root of the checkout that the package lies in, or None where it was installed without one."""

@@ -20,7 +20,7 @@ from model_collapse import store
 from model_collapse.companion.book import executed as copies
 from model_collapse.companion.book.chapter import Chapter, Cost, check, find, project, select
 from model_collapse.errors import InputError
-from model_collapse.paths import STUDIED
+from model_collapse.paths import RUNNER, STUDIED
 
 THREADS = 2
 """Threads of a chapter's numerical libraries: fixed, because sums in another order have other last bits."""
@@ -228,6 +228,7 @@ def _environment(workers: int) -> dict[str, str]:
         "RAYON_NUM_THREADS": threads,
         "TOKENIZERS_PARALLELISM": "false",
         "MODEL_COLLAPSE_JOBS": str(workers),
+        RUNNER: "1",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
