@@ -282,6 +282,17 @@ def test_errors_for_the_user_keep_their_status(
     assert capsys.readouterr().err == "model-collapse: one: n=0: at least 1\n"
 
 
+def test_the_status_is_that_of_the_error_and_not_of_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = "from model_collapse.errors import OutOfMemory\nraise OutOfMemory('less at a time')"
+    chapter(tmp_path, "01_full", [full])
+    assert runner.run((), "smoke", root=tmp_path) == 3
+    assert capsys.readouterr().err == "model-collapse: full: less at a time\n"
+    chapter(tmp_path, "01_full", ["class InputError(Exception): ...\nraise InputError('of another library')"])
+    assert runner.run((), "smoke", root=tmp_path) == 1
+
+
 def test_a_dead_kernel_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chapter(tmp_path, "01_one", ["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"])
     assert runner.run((), "smoke", root=tmp_path) == 1

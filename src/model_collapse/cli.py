@@ -47,10 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = _parser().parse_args(arguments)
         return chosen.command(chosen) or 0
-    except InputError as error:
-        return _complain(error, 2)
-    except OutsideError as error:
-        return _complain(error, 3)
+    except (InputError, OutsideError) as error:
+        return _complain(error, error.status)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("model_collapse"):
             raise

@@ -155,7 +155,7 @@ def _run_one(task: _Task, workers: int) -> None:
         about["runs"] = copies.studied(noted)
     task.seconds = time.monotonic() - task.started
     if raised:
-        task.status = {"InputError": 2, "OutsideError": 3}.get(raised["ename"], 1)
+        task.status = raised["status"]
         said = (raised["evalue"].strip().splitlines() or [""])[-1]
         kind = "" if task.status > 1 else f"{raised['ename']}: "
         where = "" if task.status > 1 else f" (executed copy: {copies.relative(target)})"
@@ -194,7 +194,7 @@ def _device(cost: Cost) -> str:
         return f"CPU ({cpu})"
 
 
-def _execute(task: _Task, target: Path, workers: int, noted: Path) -> dict[str, str]:
+def _execute(task: _Task, target: Path, workers: int, noted: Path) -> dict[str, Any]:
     """Execute in a process of its own, from the current folder, so that relative paths mean what the user meant.
 
     noted  where `study` notes the runs that the chapter is made of
@@ -214,7 +214,7 @@ def _execute(task: _Task, target: Path, workers: int, noted: Path) -> dict[str, 
         except (IndexError, ValueError):
             lines = err.read().strip().splitlines() or [f"exit status {process.returncode}"]
             fatal = (line for line in lines if line.startswith("Fatal Python error"))
-            return {"ename": "RuntimeError", "evalue": next(fatal, lines[-1])}
+            return {"ename": "RuntimeError", "evalue": next(fatal, lines[-1]), "status": 1}
 
 
 def _environment(workers: int) -> dict[str, str]:
