@@ -16,8 +16,12 @@ from toy_chapters import chapter
 from waiting import until
 
 from model_collapse import paths, store
+from model_collapse.companion import records
 from model_collapse.companion.book import executed, runner
 from model_collapse.companion.book.chapter import Cost, check, find
+from model_collapse.companion.records.effects import REMEDIES
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -260,6 +264,31 @@ def test_new_data_run_a_chapter_again(tmp_path: Path, monkeypatch: pytest.Monkey
     assert executed.inputs(one, "smoke", {})["data"] != without["data"]
 
 
+def test_a_record_that_a_called_function_reads_makes_the_chapter_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chapter `remedies` names none of the records that the table of remedies is made of."""
+    for folder in ("records", "runs"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(paths, "records", lambda: tmp_path / "records")
+    monkeypatch.chdir(tmp_path)
+    arms = {"a": plan("gaussian", n=10, generations=1)}
+    tables = study(arms, tmp_path / "runs")
+    records.write("curation", arms, *tables)
+    here = "from pathlib import Path\nfrom model_collapse import paths\npaths.records = lambda: Path('records')"
+    asks = "from model_collapse.companion.records import effects\nprint(effects.measured()[1])"
+    chapter(tmp_path, "30_remedies", [here, asks])
+    assert runner.run((), "smoke", root=tmp_path) == 0
+    (one,) = find(tmp_path)
+    read = executed.manifest(executed.copy(one, "smoke"))["records"]
+    assert {remedy.record for remedy in REMEDIES} == set(read) and read["minorities"] == "" != read["curation"]
+    assert executed.problem(one, "smoke") is None
+    records.write("curation", arms, *tables, seconds=1.5)
+    assert executed.problem(one, "smoke") == "is stale (record curation changed)"
+    records.write("minorities", arms, *tables)
+    assert executed.problem(one, "smoke") == "is stale (record curation, record minorities changed)"
+
+
 def test_overrides_lie_apart(tmp_path: Path) -> None:
     chapter(tmp_path, "01_one")
     assert runner.run(["one"], "smoke", {"n": "7", "words": "a 'quoted' word"}, root=tmp_path) == 0
@@ -277,6 +306,17 @@ def test_errors_for_the_user_keep_their_status(
     chapter(tmp_path, "01_one", [f"from model_collapse.errors import {raised}\nraise {raised}('n=0: at least 1')"])
     assert runner.run((), "smoke", root=tmp_path) == status
     assert capsys.readouterr().err == "model-collapse: one: n=0: at least 1\n"
+
+
+def test_the_status_is_that_of_the_error_and_not_of_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = "from model_collapse.errors import OutOfMemory\nraise OutOfMemory('less at a time')"
+    chapter(tmp_path, "01_full", [full])
+    assert runner.run((), "smoke", root=tmp_path) == 3
+    assert capsys.readouterr().err == "model-collapse: full: less at a time\n"
+    chapter(tmp_path, "01_full", ["class InputError(Exception): ...\nraise InputError('of another library')"])
+    assert runner.run((), "smoke", root=tmp_path) == 1
 
 
 def test_a_dead_kernel_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -316,3 +356,7 @@ def test_a_damaged_manifest_counts_as_none(tmp_path: Path) -> None:
     assert executed.manifest(copy) == {}
     copy.with_suffix(".json").write_text(json.dumps([1]))
     assert executed.manifest(copy) == {}
+
+
+def test_chapters_are_told_that_the_runner_runs_them() -> None:
+    assert runner._environment(2)[paths.RUNNER] == "1"

@@ -130,10 +130,11 @@ def test_changes_are_seed_by_seed(displayed: list[tuple[Any, dict[str, Any]]]) -
 def test_keep_is_silent_without_the_runner(
     displayed: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MODEL_COLLAPSE_JOBS", raising=False)
+    monkeypatch.delenv("MODEL_COLLAPSE_RUNNER", raising=False)
+    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "2")  # a user's choice, and no sign of the runner
     notebook.keep("ratio", 1.5)
     assert displayed == []
-    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
+    monkeypatch.setenv("MODEL_COLLAPSE_RUNNER", "1")
     notebook.keep("ratio", pd.Series([1.5]).mean())
     ((content, about),) = displayed
     assert content == {"application/papermill.record/text/plain": "1.5"} and about["scrapbook"]["name"] == "ratio"

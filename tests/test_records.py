@@ -266,10 +266,11 @@ def test_a_damaged_record_is_a_line_in_a_chapter_and_no_book(written, monkeypatc
     said: list[str] = []
     monkeypatch.setattr(notebook, "say", said.append)
     monkeypatch.setattr(paths, "records", lambda: written)
-    monkeypatch.delenv("MODEL_COLLAPSE_JOBS", raising=False)
+    monkeypatch.delenv("MODEL_COLLAPSE_RUNNER", raising=False)
+    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "2")  # a user's choice, and no sign of the runner
     harm(written)
     assert notebook.recorded("small-one") is None
-    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")  # the runner of chapters
+    monkeypatch.setenv("MODEL_COLLAPSE_RUNNER", "1")
     with pytest.raises(InputError, match="small-one"):
         notebook.recorded("small-one")
     assert len(set(said)) == 1 and said[0].startswith("*Recorded run* `small-one`: not shown (")

@@ -47,10 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = _parser().parse_args(arguments)
         return chosen.command(chosen) or 0
-    except InputError as error:
-        return _complain(error, 2)
-    except OutsideError as error:
-        return _complain(error, 3)
+    except (InputError, OutsideError) as error:
+        return _complain(error, error.status)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("model_collapse"):
             raise
@@ -388,8 +386,9 @@ def _corpora() -> list[dict[str, Any]]:
 def _claims() -> list[dict[str, Any]]:
     from model_collapse.companion import claims, verify
 
+    recorded = verify.before()
     return [
-        {"name": claim.id, "summary": claim.statement, **verify.about(claim), "cost": verify.price(claim)}
+        {"name": claim.id, "summary": claim.statement, **verify.about(claim), "cost": verify.price(claim, recorded)}
         | {"runs": {label: dict(run) for label, run in claim.runs.items()}}
         for claim in claims.known().values()
     ]

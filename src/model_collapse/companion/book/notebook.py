@@ -138,7 +138,7 @@ def keep(name: str, value: float | str) -> None:
     """Keep a number for other pages, which write {glue:text}`../notebooks/NN_slug.ipynb::name:.2f`. Shows nothing."""
     from IPython.display import display
 
-    if not os.environ.get("MODEL_COLLAPSE_JOBS"):
+    if paths.RUNNER not in os.environ:
         return  # only the runner makes pages
     prefix = "application/papermill.record/"
     about = {"scrapbook": {"name": name, "mime_prefix": prefix}}
@@ -281,7 +281,7 @@ def recorded(name: str) -> Recorded | None:
         wrong = f"not here ({error})"
     except InputError as error:
         say(f"*Recorded run* `{name}`: not shown ({error}).")
-        if os.environ.get("MODEL_COLLAPSE_JOBS"):
+        if paths.RUNNER in os.environ:
             raise
         return None
     say(f"*Recorded run* `{name}`: {found.label if found else wrong}.")
