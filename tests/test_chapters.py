@@ -16,8 +16,12 @@ import pytest
 from toy_chapters import chapter
 
 from model_collapse import paths, store
+from model_collapse.companion import records
 from model_collapse.companion.book import executed, runner
 from model_collapse.companion.book.chapter import Cost, check, find
+from model_collapse.companion.records.effects import REMEDIES
+from model_collapse.engine.execute import study
+from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -261,6 +265,33 @@ def test_new_data_run_a_chapter_again(tmp_path: Path, monkeypatch: pytest.Monkey
     without = executed.inputs(one, "smoke", {})
     monkeypatch.setattr(paths, "data", lambda: corpus)
     assert executed.inputs(one, "smoke", {})["data"] != without["data"]
+
+
+def test_a_record_that_a_called_function_reads_makes_the_chapter_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chapter `remedies` names none of the records that the table of remedies is made of."""
+    for folder in ("records", "runs"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(paths, "records", lambda: tmp_path / "records")
+    monkeypatch.chdir(tmp_path)
+    arms = {"a": plan("gaussian", n=10, generations=1)}
+    tables = study(arms, tmp_path / "runs")
+    records.write("curation", arms, *tables)
+    here = "from pathlib import Path\nfrom model_collapse import paths\npaths.records = lambda: Path('records')"
+    asks = "from model_collapse.companion.records import effects\nprint(effects.measured()[1])"
+    chapter(tmp_path, "30_remedies", [here, asks])
+    assert runner.run((), "smoke", root=tmp_path) == 0
+    (one,) = find(tmp_path)
+    read = executed.manifest(executed.copy(one, "smoke"))["records"]
+    assert {remedy.record for remedy in REMEDIES} == set(read) and read["minorities"] == "" != read["curation"]
+    assert executed.problem(one, "smoke") is None
+    records.write("other", arms, *tables)
+    assert executed.problem(one, "smoke") is None, "what it did not ask for"
+    records.write("curation", arms, *tables, seconds=1.5)
+    assert executed.problem(one, "smoke") == "is stale (record curation changed)"
+    records.write("minorities", arms, *tables)
+    assert executed.problem(one, "smoke") == "is stale (record curation, record minorities changed)"
 
 
 def test_overrides_lie_apart(tmp_path: Path) -> None:

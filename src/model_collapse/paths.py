@@ -12,6 +12,10 @@ PACKAGE = Path(__file__).resolve().parent
 STUDIED = "MODEL_COLLAPSE_STUDIED"
 """Environment variable that names a file to which `study` adds a line, [label, run_id] as JSON, for each run."""
 
+READ = "MODEL_COLLAPSE_READ"
+"""Environment variable that names a file to which `records.read` and `records.begun` add a line, [name, checksum] as
+JSON, for each record of the repository that they are asked for."""
+
 RUNNER = "MODEL_COLLAPSE_RUNNER"
 """Environment variable that the runner of chapters sets for what it runs, and nobody else."""
 

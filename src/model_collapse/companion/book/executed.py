@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from model_collapse import paths, store
+from model_collapse.companion import records
 from model_collapse.companion.book.chapter import Chapter
 from model_collapse.companion.records import code
 
@@ -34,7 +35,10 @@ def manifest(executed: Path) -> dict[str, Any]:
 
 
 def inputs(chapter: Chapter, profile: str, values: Mapping[str, Any]) -> dict[str, str]:
-    """Hashes of all that decides a chapter's outputs. Prose is not among them: the book takes it from the notebook."""
+    """Hashes of what decides a chapter's outputs, but for the records that it reads, which only its run can tell.
+
+    Prose is not among them: the book takes it from the notebook.
+    """
     named = [Path(value) for value in values.values() if isinstance(value, str)]
     folders = [*named, *([paths.data()] if paths.data() else [])]
     return {
@@ -42,7 +46,6 @@ def inputs(chapter: Chapter, profile: str, values: Mapping[str, Any]) -> dict[st
         "parameters": _digest([profile, dict(values)]),
         "package source": code.whole(),
         "requirements.lock": store.lock_hash(),
-        "records": _digest(_records(chapter)),
         "data": _digest([_listing(folder) for folder in folders if folder is not None]),
     }
 
@@ -57,12 +60,12 @@ def studied(file: Path) -> dict[str, str]:
     return arms
 
 
-def _records(chapter: Chapter) -> dict[str, str]:
-    """File -> sha256 of the records that a chapter's code names, whatever it does with them."""
-    code = "\n".join(source for source, _ in chapter.cells)
-    files = sorted((chapter.path.parents[1] / "records").glob("*.*"))
-    named = [file for file in files if f'"{file.name.partition(".")[0]}"' in code]
-    return {file.name: checksum(file) for file in named if file.suffix in (".json", ".parquet")}
+def records_read(file: Path) -> dict[str, str]:
+    """Name -> checksum of the records that were noted in a file, as they were when first asked for."""
+    found: dict[str, str] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        found.setdefault(*json.loads(line))
+    return found
 
 
 def problem(chapter: Chapter, profile: str, values: Mapping[str, Any] | None = None) -> str | None:
@@ -80,6 +83,9 @@ def problem(chapter: Chapter, profile: str, values: Mapping[str, Any] | None = N
         return "is damaged"
     now = inputs(chapter, profile, values or {})
     changed = [name for name in now if name != "data" and now[name] != about["inputs"].get(name)]
+    folder = chapter.path.parents[1] / "records"
+    read = about.get("records", {}).items()
+    changed += [f"record {name}" for name, digest in read if records.checksum(name, folder) != digest]
     return f"is stale ({', '.join(changed)} changed)" if changed else None
 
 

@@ -20,7 +20,7 @@ from model_collapse import store
 from model_collapse.companion.book import executed as copies
 from model_collapse.companion.book.chapter import Chapter, Cost, check, find, project, select
 from model_collapse.errors import InputError
-from model_collapse.paths import RUNNER, STUDIED
+from model_collapse.paths import READ, RUNNER, STUDIED
 
 THREADS = 2
 """Threads of a chapter's numerical libraries: fixed, because sums in another order have other last bits."""
@@ -78,7 +78,8 @@ def run(
 
     `parameters` are the texts of `-p name=value`; every name must be known to every chapter that is run. `jobs` is how
     many chapters run at a time; those that want a GPU run one at a time. A chapter is left alone if its last run
-    succeeded and its code, parameters, the package source, the lock and the data are the same, unless `force`.
+    succeeded and its code, parameters, the package source, the lock, the data and the records that it read are the
+    same, unless `force`.
 
     0 all ran; 1 a chapter failed; 2 or 3 a chapter raised InputError or OutsideError; what is wrong with the arguments
     is raised before anything runs.
@@ -149,10 +150,12 @@ def _run_one(task: _Task, workers: int) -> None:
     target.unlink(missing_ok=True)
     about = _about(task)
     with tempfile.TemporaryDirectory() as folder:
-        noted = Path(folder) / "studied"
-        noted.touch()
-        raised = _execute(task, target, workers, noted)
-        about["runs"] = copies.studied(noted)
+        notes = {name: Path(folder) / name for name in (STUDIED, READ)}
+        for file in notes.values():
+            file.touch()
+        raised = _execute(task, target, workers, notes)
+        about["runs"] = copies.studied(notes[STUDIED])
+        about["records"] = copies.records_read(notes[READ])
     task.seconds = time.monotonic() - task.started
     if raised:
         task.status = raised["status"]
@@ -194,16 +197,16 @@ def _device(cost: Cost) -> str:
         return f"CPU ({cpu})"
 
 
-def _execute(task: _Task, target: Path, workers: int, noted: Path) -> dict[str, Any]:
+def _execute(task: _Task, target: Path, workers: int, notes: Mapping[str, Path]) -> dict[str, Any]:
     """Execute in a process of its own, from the current folder, so that relative paths mean what the user meant.
 
-    noted  where `study` notes the runs that the chapter is made of
+    notes  variable of the environment -> file in which the chapter notes what it is made of
     """
     parameters = {"profile": task.profile, **task.values}
     job = json.dumps({"source": str(task.chapter.path), "executed": str(target), "parameters": parameters})
     command = [sys.executable, "-m", "model_collapse.companion.book.worker", job]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        environment = _environment(workers) | {STUDIED: str(noted)}
+        environment = _environment(workers) | {name: str(file) for name, file in notes.items()}
         task.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, env=environment)
         with task.process as process:
             process.wait()

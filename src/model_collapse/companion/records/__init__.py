@@ -10,7 +10,9 @@ a little of what was written; NAME.json says which run is which arm, how it was 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -79,8 +81,15 @@ def names(folder: Path | None = None) -> list[str]:
 
 def begun(name: str, folder: Path | None = None) -> bool:
     """Whether anything of a record of that name is there; if so, `read` gives it or says what is wrong."""
-    files = where(folder).glob(f"{name}.*") if manifest.NAME.fullmatch(name) else ()
-    return any((match := _PART.fullmatch(file.name)) and match["name"] == name for file in files)
+    if folder is None:
+        _note(name)
+    return bool(_files(name, where(folder)))
+
+
+def checksum(name: str, folder: Path | None = None) -> str:
+    """sha256 over the names and contents of all files of a record, be they whole or not; "" if there is none."""
+    files = [(file.name, store.checksum(file)) for file in _files(name, where(folder))]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest() if files else ""
 
 
 def read(name: str, folder: Path | None = None) -> Recorded:
@@ -188,6 +197,19 @@ def where(named: Path | None = None) -> Path:
     if found is None:
         raise OutsideError("recorded runs lie in the repository's folder records/; get a copy of the repository")
     return found
+
+
+def _files(name: str, folder: Path) -> list[Path]:
+    """All files of a record of that name, by name."""
+    files = sorted(folder.glob(f"{name}.*")) if manifest.NAME.fullmatch(name) else []
+    return [file for file in files if (match := _PART.fullmatch(file.name)) and match["name"] == name]
+
+
+def _note(name: str) -> None:
+    """Tell the runner of chapters, where it asks, what a chapter found of a record, also that there was none."""
+    if file := os.environ.get(paths.READ):
+        with open(file, "a", encoding="utf-8") as noted:
+            noted.write(json.dumps([name, checksum(name)]) + "\n")
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
