@@ -24,6 +24,7 @@ from toy_runs import Killed, added, killed_at, same
 
 from model_collapse import families, registry, store, streams
 from model_collapse.engine import memory, spec
+from model_collapse.engine.block import Unit
 from model_collapse.engine.execute import execute
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.plan import blocks, plan
@@ -574,3 +575,19 @@ print(peak() - before)
 
 def test_the_machine_has_some_memory():
     assert 1e8 < memory.machine() < 1e15
+
+
+def test_a_unit_builds_its_family_and_its_regime_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    build = registry.build
+    monkeypatch.setattr(
+        registry, "build", lambda package, name, *rest: built.append(name) or build(package, name, *rest)
+    )
+    unit = Unit(plan("gaussian", "mix", n=10, generations=1, settings=DRAW), Path("unused"), 0)
+    built.clear()
+    for _ in range(3):
+        assert unit.base_key is None and unit.family.sampling == "draw" and unit.regime == Mix()
+        unit.source()
+    assert built == ["gaussian", "mix"]
+    other = replace(unit, run=replace(unit.run, family="kde", family_args={}))
+    assert type(other.family).__name__ == "Kde", "another unit builds its own"

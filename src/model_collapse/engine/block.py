@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,12 @@ class Unit:
         """How many chains the block has."""
         return min(self.run.block, self.run.replicates - self.block * self.run.block)
 
-    @property
+    @cached_property
     def family(self) -> Any:
         """The family with the run's settings."""
         return registry.build(families, self.run.family, self.run.family_args)
 
-    @property
+    @cached_property
     def base_key(self) -> str | None:
         """Names the pre-trained model that the run starts from; runs with equal keys share it. None: no such model."""
         wanted = self.family.base_settings()
@@ -111,7 +112,7 @@ class Unit:
         stream = replace(self, model=0).stream if same else self.stream
         return real_data(self.run, self.family, stream, self.chains, self.model, pretraining=pretraining)
 
-    @property
+    @cached_property
     def regime(self) -> Any:
         """The regime with the run's settings; the first of several models may have its own."""
         exchanged = self.run.exchange or {}
