@@ -204,6 +204,24 @@ def test_numeric_families_repeat_and_change_nothing(name: str, regime_name: str)
                 assert np.shape(entry) in ((), (2,)) and not np.any(np.isnan(entry))
 
 
+@pytest.mark.parametrize("sampling", ["exact", "draw"])
+@pytest.mark.parametrize("name", NUMERIC)
+def test_numeric_families_say_whether_they_draw_rows(name: str, sampling: str):
+    cls = registry.member(families, name)
+    assert cls.can_summarise == any(f.name == "sampling" for f in fields(cls))
+    family = registry.build(families, name, {"sampling": sampling} if cls.can_summarise else {})
+    source = family.source(N, np.random.default_rng(1), 2)
+    model = family.fit(source.train, np.random.default_rng(2), start=None)
+    wrote = family.sample(model, N, np.random.default_rng(3), given=source.train.rows if cls.conditional else None)
+    assert isinstance(wrote, Rows) == family.draws_rows
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_only_numbers_can_be_drawn_as_statistics(name: str):
+    if name not in NUMERIC:
+        assert registry.build(families, name, {}).draws_rows and not registry.member(families, name).can_summarise
+
+
 @pytest.mark.parametrize("name", NUMERIC)
 def test_numeric_families_write_as_many_rows_as_asked_for_and_their_sources_draw_new_ones(name: str):
     family = registry.build(families, name, {})
@@ -328,7 +346,7 @@ TOY: dict[str, dict[str, Any]] = {
 
 def draws(family: str) -> bool:
     """Whether a family can be told to draw every row."""
-    return any(f.name == "sampling" for f in fields(registry.member(families, family)))
+    return bool(registry.member(families, family).can_summarise)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

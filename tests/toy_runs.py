@@ -19,9 +19,10 @@ from model_collapse import families, metrics, store
 from model_collapse.data import Data, Rows, Source
 from model_collapse.engine import spec
 from model_collapse.engine.execute import execute
+from model_collapse.interfaces import Family
 
 
-class Toy:
+class Toy(Family):
     """What checkpointing families whose model is one number have in common."""
 
     conditional = False

@@ -58,7 +58,7 @@ def _check_chains(run: Run, processes: int, has: float) -> None:
         raise OutsideError(f"{width}: a model of that size {where} needs {_size(need, has)}; lower it{fewer}")
     growing = rows > max(run.n, first)
     name = f"-g {run.generations}: {run.regime} with" if growing else f"-n {run.n}:"
-    exact = "; family.sampling=exact draws no rows" if getattr(family, "sampling", "exact") == "draw" else ""
+    exact = "; family.sampling=exact draws no rows" if family.can_summarise and family.draws_rows else ""
     raise OutsideError(
         f"{name} {rows:.3g} rows {where} needs {_size(need, has)}; lower -n{' or -g' if growing else ''}{fewer}{exact}"
     )

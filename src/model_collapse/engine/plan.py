@@ -161,7 +161,7 @@ def _exchange(
             raise InputError(f"{name} {value}: it is {', '.join(allowed)}")
     if share is not None and who in ("own", "deal"):
         raise InputError(f"--share {share}: only --reads all and ring have a share; {who} has not")
-    if (who != "own" or whose == "split") and getattr(family, "sampling", "draw") == "exact":
+    if (who != "own" or whose == "split") and not family.draws_rows:
         raise InputError("--models: exact sampling cannot subsample; set family.sampling=draw")
     described = {"models": count, "reads": who, "real": whose}
     described["share"] = _checked("--share", Share, 0.5 if share is None else share) if who in ("all", "ring") else None
@@ -199,7 +199,7 @@ def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any
     """InputError for a filter that cannot judge what these make."""
     if hasattr(judge, "check"):
         judge.check(family, corpus)
-    if getattr(family, "sampling", "draw") == "exact":
+    if not family.draws_rows:
         raise InputError(f"--filter {name}: exact sampling cannot subsample; set family.sampling=draw")
     if getattr(judge, "candidates", 1) > 1 and not getattr(how, "whole", False):
         raise InputError(

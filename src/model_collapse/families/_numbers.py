@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from model_collapse.data import Source
+from model_collapse.interfaces import Family
 
 
-class Starting:
+class Starting(Family):
     """A family whose every fit starts from the data alone, on the CPU.
 
     more_metrics  those that a run takes only if they are asked for; `metrics` are taken by default
@@ -46,11 +47,23 @@ class Numbers(Starting):
         Where no rows are drawn (`sampling=exact`), a dozen matrices of width by width instead.
         """
         width = getattr(self, self.width, 1)
-        return 96 * width**2 if getattr(self, "sampling", "draw") == "exact" else 64 * width * rows
+        return 64 * width * rows if self.draws_rows else 96 * width**2
 
     def items(self, metric: str) -> int:
         """How many numbers a metric has per chain and generation, about."""
         return 1
+
+
+class Summarised(Numbers):
+    """Numbers with the setting `sampling`: exact draws sufficient statistics of a sample, draw its rows."""
+
+    can_summarise: ClassVar[bool] = True
+    sampling: Literal["exact", "draw"]
+
+    @property
+    def draws_rows(self) -> bool:
+        """Whether the setting says so."""
+        return self.sampling == "draw"
 
 
 def bartlett(chains: int, dim: int, freedom: int, rng: np.random.Generator) -> np.ndarray:

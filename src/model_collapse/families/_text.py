@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from model_collapse.interfaces import Family
 
-class Text:
+
+class Text(Family):
     """A language model: it reads blocks of tokens and continues a given block by as many.
 
     metrics       of any language model, taken by default

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import Data, Rows, Source, Statistics
-from model_collapse.families._numbers import Numbers
+from model_collapse.families._numbers import Summarised
 from model_collapse.families._shares import draw, multinomial
 from model_collapse.theory import zipf_law
 
@@ -68,7 +68,7 @@ def _merge(a: Litter, b: Litter) -> Litter:
 
 
 @dataclass(frozen=True)
-class Breeds(Numbers):
+class Breeds(Summarised):
     """Refit the shares of K breeds, and a normal law of a trait within each, to n rows in all, again and again.
 
     Real rows are (breed, trait): the breed by Zipf's law, the trait normal about the centre of its breed. Every fit is
@@ -134,7 +134,7 @@ class Breeds(Numbers):
         self, model: Kennel, n: int, rng: np.random.Generator, *, given: Rows | None = None
     ) -> Rows | Statistics:
         """n rows per chain: Rows (n, R, 2), or the Litter of such rows."""
-        if self.sampling == "draw":
+        if self.draws_rows:
             breed = draw(model.share, n, rng)
             mean, log_deviation = (np.take_along_axis(a, breed.T, axis=1).T for a in (model.mean, model.log_deviation))
             trait = mean + np.exp(log_deviation) * rng.standard_normal(breed.shape)

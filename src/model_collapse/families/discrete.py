@@ -12,7 +12,7 @@ from pydantic import Field
 
 from model_collapse.data import Data, Rows, Source, Statistics
 from model_collapse.errors import InputError
-from model_collapse.families._numbers import Numbers
+from model_collapse.families._numbers import Summarised
 from model_collapse.families._shares import cumulative, draw, multinomial
 from model_collapse.theory import zipf_law
 
@@ -76,7 +76,7 @@ class Counts(Statistics):
 
 
 @dataclass(frozen=True)
-class Discrete(Numbers):
+class Discrete(Summarised):
     """Refit the frequencies of K symbols to n rows, again and again; real rows follow Zipf's law p_i ~ i^-S.
 
     `sampling=exact` draws the counts of the symbols instead of the rows, which is the same in law (multinomial). Rows
@@ -109,12 +109,12 @@ class Discrete(Numbers):
     def __post_init__(self) -> None:
         # Fewer chains at a time of many symbols: 64 with 1e5 symbols left in each take 0.2 GB.
         object.__setattr__(self, "block_size", min(max(2**22 // self.symbols, 64), Discrete.block_size))
-        if self.counts == "poisson" and self.sampling == "draw":
+        if self.counts == "poisson" and self.draws_rows:
             raise InputError("family.counts=poisson has no fixed number of rows to draw; set family.sampling=exact")
 
     def chain_bytes(self, rows: int) -> int:
         """Ten copies of the shares, and of rows that are drawn eight, as measured."""
-        return 80 * self.symbols + (64 * rows if self.sampling == "draw" else 0)
+        return 80 * self.symbols + (64 * rows if self.draws_rows else 0)
 
     def items(self, metric: str) -> int:
         """One, but `share` has one for each of the ranks that are recorded, at most 37."""
@@ -149,7 +149,7 @@ class Discrete(Numbers):
     ) -> Rows | Statistics:
         """n rows per chain: Rows (n, R), or the Counts of such rows."""
         law = _commonest(model, self.top_k) if 0 < self.top_k < model.share.shape[1] else model
-        if self.sampling == "draw":
+        if self.draws_rows:
             places = draw(law.share, n, rng)
             return Rows(np.take_along_axis(law.symbol, places.T, axis=1).T.astype(np.int32), stacked=True)
         value = rng.poisson(n * law.share) if self.counts == "poisson" else multinomial(law.share, n, rng)
@@ -163,7 +163,7 @@ class Discrete(Numbers):
         """n rows of the true law per chain."""
         law, K = self.law, self.symbols
         rows = n < K and self.counts == "multinomial"
-        if self.sampling == "draw":
+        if self.draws_rows:
             return Rows(_inversion(law, (n, chains), rng).astype(np.int32), stacked=True)
         # Some chains at a time, so that memory follows what is drawn, not K.
         step = max(2**22 // max(n if rows else K, 1), 1)

@@ -11,7 +11,7 @@ from pydantic import Field
 from model_collapse import theory
 from model_collapse.data import Data, Moments, Rows, Source, scaled, square_root
 from model_collapse.errors import InputError
-from model_collapse.families._numbers import Numbers, bartlett
+from model_collapse.families._numbers import Summarised, bartlett
 
 TINY = 1e-100
 """A root smaller than this hands its size over to `power`, long before it would underflow."""
@@ -36,7 +36,7 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Gaussian(Numbers):
+class Gaussian(Summarised):
     """Refit N(mu, Sigma) to n rows, again and again; real rows come from N(0, I).
 
     `sampling=exact` draws the sample's sufficient statistics instead of its rows, which is the same in law: the mean
@@ -127,7 +127,7 @@ class Gaussian(Numbers):
 
     def _draw(self, law: Normal, n: int, rng: np.random.Generator) -> Rows | Moments:
         chains, dim = law.mean.shape
-        if self.sampling == "draw":
+        if self.draws_rows:
             _distinguishable(law, n)
             root = law.deviation
             z = rng.standard_normal((n, chains, dim))

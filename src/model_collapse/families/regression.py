@@ -10,7 +10,7 @@ from pydantic import Field
 
 from model_collapse.data import Data, Moments, Rows, Source, square_root
 from model_collapse.errors import InputError
-from model_collapse.families._numbers import Numbers, bartlett
+from model_collapse.families._numbers import Summarised, bartlett
 
 _SINGULAR = 1e-9
 """A root's diagonal that spans more than this ratio belongs to rows that do not span all dimensions."""
@@ -24,7 +24,7 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Regression(Numbers):
+class Regression(Summarised):
     """Refit y = x.w by least squares to labels that the last fit wrote, plus noise; real x come from N(0, I_d).
 
     Real labels are y = x.w* + sigma e with w* = (1, ..., 1) / sqrt d; which x get new labels, the loop's `given` says.
@@ -124,7 +124,7 @@ class Regression(Numbers):
         self, weights: np.ndarray, noise: float, n: int, rng: np.random.Generator, given: Rows | Moments | None
     ) -> Rows | Moments:
         chains, d = weights.shape
-        if self.sampling == "draw":
+        if self.draws_rows:
             x = given.x[..., :d] if isinstance(given, Rows) else rng.standard_normal((n, chains, d))
             y = np.einsum("nrd,rd->nr", x, weights) + noise * rng.standard_normal((n, chains))
             return Rows(np.concatenate([x, y[..., None]], axis=-1), stacked=True)
