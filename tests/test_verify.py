@@ -13,7 +13,7 @@ import yaml
 
 from model_collapse.cli import main
 from model_collapse.companion import claims, verify
-from model_collapse.companion.verify import baseline, pricing
+from model_collapse.companion.verify import baseline, mutants, pricing
 from model_collapse.companion.verify.codecheck import codecheck
 from model_collapse.engine.execute import execute_all
 from model_collapse.errors import InputError, OutsideError
@@ -168,7 +168,19 @@ def test_the_recorded_verifications_are_of_the_register():
     for name, claim in simulated.items():
         assert ran[name]["band"] == [None if np.isinf(end) else end for end in claim.band], name
         assert ran[name]["verdict"] in verify.STOOD, name
-        assert pricing.price(claim) == {"seconds": ran[name]["seconds"], "device": "cpu", "measured": True}
+        assert pricing.price(claim, recorded) == {"seconds": ran[name]["seconds"], "device": "cpu", "measured": True}
+
+
+def test_what_was_kept_is_read_once_for_all_claims(monkeypatch):
+    files: list[str] = []
+    read = baseline.read
+    monkeypatch.setattr(baseline, "read", lambda file: files.append(file.name) or read(file))
+    every = sorted(file.name for file in (ROOT / "records").glob("verify-*.json"))
+    assert main(["claims"]) == 0
+    assert files == every
+    files.clear()
+    mutants.named("replace-leaks").claims(verify.before())
+    assert files == every
 
 
 def test_the_price_of_a_run_of_the_papers_size():

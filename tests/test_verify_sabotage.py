@@ -28,7 +28,7 @@ def test_the_scan_finds_faults_of_every_layer():
 @pytest.mark.parametrize("name", mutants.known())
 def test_a_fault_says_what_is_wrong_is_run_through_claims_and_leaves_nothing_behind(name: str):
     one = mutants.known()[name]
-    assert one.what.endswith(".") and 0 < len(one.claims) <= mutants.MOST
+    assert one.what.endswith(".") and 0 < len(one.claims(verify.before())) <= mutants.MOST
     with mutants.injected(one):
         inside = [(owner, attribute, vars(owner)[attribute]) for owner, attribute, _ in one.patches()]
     assert inside
@@ -45,10 +45,11 @@ def test_everything_is_as_before_even_if_the_work_ends_with_an_error():
 
 
 def test_claims_are_chosen_by_what_they_use():
-    for claim in mutants.named("provenance-never-misses").claims:
+    recorded = verify.before()
+    for claim in mutants.named("provenance-never-misses").claims(recorded):
         assert any("provenance" in run.get("filter", ()) for run in claims.named(claim).runs.values())
-    assert "XM-1" in mutants.named("exchange-with-oneself").claims
-    assert "GA-2" not in mutants.named("mix-with-replacement").claims
+    assert "XM-1" in mutants.named("exchange-with-oneself").claims(recorded)
+    assert "GA-2" not in mutants.named("mix-with-replacement").claims(recorded)
 
 
 CHEAP = {
@@ -69,7 +70,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.parametrize("name", CHEAP)
 def test_a_claim_that_stands_without_the_fault_falls_with_it(name: str, baseline, monkeypatch):
     """Seeded: every claim has its verdict wrong at most once in 10,000 seeds."""
-    monkeypatch.setattr(Fault, "claims", [CHEAP[name]])
+    monkeypatch.setattr(Fault, "claims", lambda self, recorded: [CHEAP[name]])
     entry = mutation.through(mutants.named(name), 1, baseline)
     assert entry["caught"] and entry["by"] == [CHEAP[name]], entry
 

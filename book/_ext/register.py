@@ -39,7 +39,8 @@ class Claims(SphinxDirective):
         """One row per claim, in the order of the register; its id is an anchor, `#claim-ga-1`."""
         try:
             found = _verified(self)
-            rows = [self._row(claim, found) for claim in claims.known().values()]
+            kept = verify.before()
+            rows = [self._row(claim, found, kept) for claim in claims.known().values()]
         except InputError as error:
             log.warning(str(error), location=self.env.docname)
             return []
@@ -49,7 +50,7 @@ class Claims(SphinxDirective):
         group += [nodes.thead("", head), nodes.tbody("", *rows)]
         return [nodes.table("", group, classes=["claims"])]
 
-    def _row(self, claim: Claim, found: dict[str, dict[str, Any]]) -> nodes.row:
+    def _row(self, claim: Claim, found: dict[str, dict[str, Any]], kept: dict[str, dict[str, Any]]) -> nodes.row:
         entry = found.get(claim.id)
         cells = (
             f"**{claim.id}**",
@@ -58,7 +59,7 @@ class Claims(SphinxDirective):
             claim.allowed,
             checked(claim, entry),
             "\n\n".join(recorded(claim)) or "none",
-            costs(claim, entry),
+            costs(claim, entry, kept),
             where(claim, Path(self.env.srcdir), self._shown(claim.figure)),
         )
         row = nodes.row(ids=[anchor(claim)], classes=[f"scale-{claim.scale}"])
@@ -167,11 +168,11 @@ def recorded(claim: Claim) -> list[str]:
     return said
 
 
-def costs(claim: Claim, entry: dict[str, Any] | None) -> str:
+def costs(claim: Claim, entry: dict[str, Any] | None, kept: dict[str, dict[str, Any]]) -> str:
     """Seconds of one core, or of a GPU."""
     if claim.scale == "review":
         return "a reader's time"
-    price = verify.price(claim) if entry is None else {**entry, "measured": True}
+    price = verify.price(claim, kept) if entry is None else {**entry, "measured": True}
     if price["seconds"] is None:
         return "not timed yet"
     device = "one core" if price["device"] == "cpu" else price["device"]

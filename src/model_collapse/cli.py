@@ -386,8 +386,9 @@ def _corpora() -> list[dict[str, Any]]:
 def _claims() -> list[dict[str, Any]]:
     from model_collapse.companion import claims, verify
 
+    recorded = verify.before()
     return [
-        {"name": claim.id, "summary": claim.statement, **verify.about(claim), "cost": verify.price(claim)}
+        {"name": claim.id, "summary": claim.statement, **verify.about(claim), "cost": verify.price(claim, recorded)}
         | {"runs": {label: dict(run) for label, run in claim.runs.items()}}
         for claim in claims.known().values()
     ]

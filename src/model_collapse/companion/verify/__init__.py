@@ -105,10 +105,11 @@ def verify(
     with _one_thread_each():
         by_id: dict[str, Run] = {run.run_id: run for runs in planned.values() for run in runs.values()}
         execute_all({files[run_id]: run for run_id, run in by_id.items()}, jobs=jobs or cores(), progress=progress)
+    recorded = before()
     results = [
         _judged(claim, {label: files[run.run_id] for label, run in planned[claim.id].items()})
         if claim.id in planned
-        else _left_out(claim)
+        else _left_out(claim, recorded)
         for claim in claims.known().values()
         if not names or claim.id in names
     ]
@@ -151,8 +152,9 @@ def _judged(claim: Claim, files: Mapping[str, Path]) -> dict[str, Any]:
     return _entry(claim.judge(tables), float(round(spent, 2)), device)
 
 
-def _left_out(claim: Claim) -> dict[str, Any]:
-    return _entry(claim.judge({}), None, None)
+def _left_out(claim: Claim, recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The entry of a claim that is not run: what it would cost, as the kept verifications say."""
+    return _entry(claim.judge({}), None, None) | {"cost": price(claim, recorded)}
 
 
 def _entry(verdict: Verdict, seconds: float | None, device: str | None) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def _entry(verdict: Verdict, seconds: float | None, device: str | None) -> dict[
         "why": verdict.why,
         "seconds": seconds,
         "device": device,
-        "cost": price(verdict.claim) if seconds is None else None,
+        "cost": None,
     }
 
 

@@ -36,7 +36,8 @@ def alarms(
     seconds  of computing for each claim, as last recorded: the cheaper it is, the more seeds, LEAST to LARGEST
     """
     chosen = list(names) or [claim.id for claim in claims.known().values() if claim.scale == "simulation"]
-    costs = {name: verifying.price(claims.named(name))["seconds"] or seconds for name in chosen}
+    recorded = verifying.before()
+    costs = {name: verifying.price(claims.named(name), recorded)["seconds"] or seconds for name in chosen}
     counts = {name: min(max(int(seconds / cost), LEAST), LARGEST) for name, cost in costs.items()}
     tasks = {seed: [n for n in chosen if seed - 2 < counts[n]] for seed in range(2, 2 + max(counts.values()))}
     entries: dict[str, list[tuple[int, Any]]] = {name: [] for name in chosen}

@@ -43,7 +43,9 @@ def sabotage(
     """
     chosen = [mutants.named(name) for name in names] or list(mutants.known().values())
     jobs = jobs or verifying.cores()
-    wanted = sorted({claim for one in chosen for claim in one.claims})
+    recorded = verifying.before()
+    through_claims = {one.name: one.claims(recorded) for one in chosen}
+    wanted = sorted({claim for ids in through_claims.values() for claim in ids})
     found: dict[str, dict[str, Any]] = {}
     # Pre-trained models that a fault had a hand in must not be found by a later run.
     with tempfile.TemporaryDirectory() as scratch, patch.dict(os.environ, MODEL_COLLAPSE_CACHE=scratch):
@@ -55,7 +57,7 @@ def sabotage(
         stands = {e["id"]: e["verdict"] for e in baseline["claims"]}
         with elsewhere(jobs, tasks=1) as executor, lost_workers():
             # The longest first; a fresh process each, so that nothing that a fault has changed is left behind.
-            order = sorted(chosen, key=lambda one: -len(one.claims))
+            order = sorted(chosen, key=lambda one: -len(through_claims[one.name]))
             futures = {executor.submit(_through, one.name, seed, baseline): one for one in order}
             for future in as_completed(futures):
                 one = futures[future]
@@ -75,11 +77,12 @@ def _through(name: str, seed: int, baseline: Found) -> dict[str, Any]:
 def through(one: Fault, seed: int, baseline: Found) -> dict[str, Any]:
     """The entry of one fault, injected into this process while its claims are verified."""
     begun = time.monotonic()
+    asked = one.claims(verifying.before())
     fell, how = [], ""
     with tempfile.TemporaryDirectory() as scratch, patch.dict(os.environ, MODEL_COLLAPSE_CACHE=scratch):
         try:
             with mutants.injected(one):
-                found = verifying.verify(one.claims, seed=seed, jobs=1, folder=Path(scratch))
+                found = verifying.verify(asked, seed=seed, jobs=1, folder=Path(scratch))
             fell = verifying.fallen(found, dict.fromkeys(verifying.SCALES, baseline))
             how = "a claim that stands without the fault falls" if fell else ""
         except Exception as error:  # Whatever it is, it ends the verification.
@@ -87,7 +90,7 @@ def through(one: Fault, seed: int, baseline: Found) -> dict[str, Any]:
     return {
         "name": one.name,
         "what": one.what,
-        "claims": one.claims,
+        "claims": asked,
         "caught": bool(how),
         "by": fell,
         "how": how,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_collapse.companion.claims import Claim
-from model_collapse.companion.verify.baseline import before
 
 WEIGHTS = 1.25e8
 """Of OPT-125m. Training on a token takes 6 operations per weight, reading one takes 2."""
@@ -18,9 +17,12 @@ ALL = 38_000
 """Blocks of 64 tokens in WikiText-2's training text, about."""
 
 
-def price(claim: Claim) -> dict[str, Any]:
-    """Seconds of computing and the device; null where nobody has run it. On a CPU they are seconds of one core."""
-    for found in before().values():
+def price(claim: Claim, recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Seconds of computing and the device; null where nobody has run it. On a CPU they are seconds of one core.
+
+    recorded  the verifications that were kept, as `baseline.before` reads them
+    """
+    for found in recorded.values():
         for entry in found["claims"]:
             if entry["id"] == claim.id and entry["seconds"] is not None and found["scale"] == claim.scale:
                 return {"seconds": entry["seconds"], "device": entry["device"], "measured": True}

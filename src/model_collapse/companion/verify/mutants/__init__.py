@@ -44,15 +44,16 @@ class Fault:
     through: Mapping[str, tuple[str, ...]]
     patches: Callable[[], Iterable[Patch]]
 
-    @property
-    def claims(self) -> list[str]:
+    def claims(self, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Ids of the claims that it is run through: of those that use the part, the MOST cheapest as last recorded.
 
         All are of simulation scale, or checks of instruments.
+
+        recorded  the verifications that were kept, as `baseline.before` reads them
         """
         here = [c for c in claims.known().values() if c.scale == "simulation" or c.id.startswith("IN-")]
         using = [claim for claim in here if any(map(self._used, claim.runs.values()))]
-        using.sort(key=lambda claim: price(claim)["seconds"] or np.inf)
+        using.sort(key=lambda claim: price(claim, recorded)["seconds"] or np.inf)
         return sorted(claim.id for claim in using[:MOST])
 
     def _used(self, run: Mapping[str, Any]) -> bool:
