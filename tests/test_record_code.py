@@ -55,6 +55,18 @@ def test_the_files_of_a_run_are_its_own_and_the_loop():
     assert set(code.of([RUN, TEXT])) == numbers | text
 
 
+def test_a_metric_of_another_kind_of_data_with_the_same_name_is_none_of_the_run():
+    symbols = spec.describe(plan("discrete", n=9, generations=1, metrics=["entropy", "kl"]))
+    files = set(code.of([symbols]))
+    assert "metrics/discrete.py" in files and not any(file.startswith("metrics/text/") for file in files)
+    text = spec.describe(plan("ngram", n=20, generations=1, metrics=["entropy", "kl", "leaks"]))
+    files = set(code.of([text]))
+    assert "metrics/leaks.py" in files and "metrics/discrete.py" not in files
+    assert any(file.startswith("metrics/text/") for file in files)
+    gone = [symbols | {"family": "nobody"}, symbols | {"metrics": ["nothing"]}]
+    assert "loop.py" in code.of(gone) and "metrics/discrete.py" not in code.of(gone)
+
+
 def edited(old: str, new: str) -> Callable[[str], str]:
     return lambda text: text.replace(old, new)
 

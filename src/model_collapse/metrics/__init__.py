@@ -38,3 +38,8 @@ def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:
         if not known.keys() >= set(names):
             known |= vars(importlib.import_module(f"{package}.{module}"))
     return {name: known[name] for name in names}
+
+
+def module(name: str, family: Any) -> str:
+    """The module that defines a metric for a family's kind of data, of which another kind may have one of that name."""
+    return chosen((name,), family)[name].__module__

@@ -1,8 +1,9 @@
 """Which code decides the numbers of a run, and its hash: a record made by earlier code is known by it.
 
 The rule: the loop (`loop`, `engine/block`), the files of the run's family, regimes and filters, the files in metrics/
-that define its metrics, and what of the package these import in turn. Left out is what says where things lie and writes
-them down (NO_NUMBERS). Hashed is what a file does: comments, docstrings, annotations and layout are no part of it.
+that define its metrics for data of its family's kind, and what of the package these import in turn. Left out is what
+says where things lie and writes them down (NO_NUMBERS). Hashed is what a file does: comments, docstrings, annotations
+and layout are no part of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from model_collapse import paths, store
+from model_collapse import families, metrics, paths, registry, store
+from model_collapse.errors import InputError
 
 LOOP = ("loop.py", "engine/block.py")
 
@@ -45,10 +47,10 @@ def of(runs: Iterable[Mapping[str, Any]], root: Path = paths.PACKAGE) -> dict[st
 
     runs  as `spec.describe` describes them
 
-    Nothing is imported or run, so that the code of an earlier commit can be asked as well. Files that are not there
-    (a member that was renamed since) are left out, and so make a difference.
+    Nothing in `root` is imported or run, so that the code of an earlier commit can be asked as well. Files that are not
+    there (a member that was renamed since) are left out, and so make a difference.
     """
-    begun = {name for run in runs for name in _named(run, root)}
+    begun = {name for run in runs for name in _named(run)}
     found: set[str] = set()
     waiting = [name for name in (*LOOP, *begun) if (root / name).is_file()]
     while waiting:
@@ -64,7 +66,7 @@ def changed(kept: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return sorted(name for name in {*kept, *now} if kept.get(name) != now.get(name))
 
 
-def _named(run: Mapping[str, Any], root: Path) -> Iterator[str]:
+def _named(run: Mapping[str, Any]) -> Iterator[str]:
     """The files that a run asks for by name."""
     members = [("families", run["family"]), ("regimes", run["regime"])]
     if run.get("exchange.first"):
@@ -72,26 +74,22 @@ def _named(run: Mapping[str, Any], root: Path) -> Iterator[str]:
     members += [("filters", name) for name, _ in run["filters"]]
     for folder, name in members:
         yield from (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py")
-    for file in sorted((root / "metrics").rglob("*.py")):
-        if set(run["metrics"]) & _defined(file):
-            yield str(file.relative_to(root))
+    yield from (file for name in run["metrics"] if (file := _measure(name, run["family"])))
+
+
+@cache
+def _measure(name: str, family: str) -> str | None:
+    """The file that defines a metric of a family; None if there is no such family or metric any more."""
+    try:
+        module = metrics.module(name, registry.member(families, family))
+    except InputError:
+        return None
+    return "/".join(module.split(".")[1:]) + ".py"
 
 
 @cache
 def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
-
-
-@cache
-def _defined(file: Path) -> frozenset[str]:
-    """Names of a file's own functions and values."""
-    names = set()
-    for statement in _tree(file).body:
-        if isinstance(statement, ast.FunctionDef):
-            names.add(statement.name)
-        if isinstance(statement, ast.Assign):
-            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
-    return frozenset(names)
 
 
 @cache
