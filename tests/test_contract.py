@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -23,6 +24,7 @@ from model_collapse.corpora.images import load
 from model_collapse.data import Data, Moments, Rows, Source
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
+from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
 from model_collapse.loop import History, generations
 from model_collapse.metrics import images, text
@@ -191,6 +193,7 @@ def test_numeric_families_repeat_and_change_nothing(name: str, regime_name: str)
         first = chain()
     except InputError as error:
         assert "set " in str(error) and "\n" not in str(error)
+        assert not family.draws_rows, "where rows are drawn nothing stands in the way"
         return
     for one, other in zip(first, chain(), strict=True):
         assert same_bits(one.sample, other.sample) and same_bits(one.train, other.train)
@@ -220,6 +223,27 @@ def test_numeric_families_say_whether_they_draw_rows(name: str, sampling: str):
 def test_only_numbers_can_be_drawn_as_statistics(name: str):
     if name not in NUMERIC:
         assert registry.build(families, name, {}).draws_rows and not registry.member(families, name).can_summarise
+
+
+def accepts(family: Any, regime_name: str) -> bool:
+    """Whether a chain of a numeric family goes on to generation 2."""
+    stream = streams.stream(3)
+    source = family.source(N, stream(-1, streams.SOURCE), 2)
+    try:
+        chain = generations(source, family, registry.build(regimes, regime_name, {}), N, stream, last=2)
+        return len(list(chain)) == 3
+    except InputError:
+        return False
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_numeric_families_accept_most_regimes(name: str):
+    """At least 5 of the 11 where sampling is exact, and all but one where rows are drawn."""
+    draw = {"sampling": "draw"} if draws(name) else {}
+    for settings, least in (({}, 5), (draw, len(REGIMES) - 1)):
+        family = registry.build(families, name, settings)
+        accepted = [regime for regime in REGIMES if accepts(family, regime)]
+        assert {"replace", "accumulate"} <= set(accepted) and len(accepted) >= least, (settings, accepted)
 
 
 @pytest.mark.parametrize("name", NUMERIC)
@@ -349,17 +373,40 @@ def draws(family: str) -> bool:
     return bool(registry.member(families, family).can_summarise)
 
 
+def judged(name: str, family: str) -> Run:
+    """A small run of a family with a filter. InputError where the filter cannot judge it."""
+    settings = dict(TOY.get(family, {}))
+    if draws(family):
+        settings["family.sampling"] = "draw"
+    if (name, family) == ("watermark", "opt"):
+        settings["family.watermark"] = "green"
+    replicates = 2 if family in NUMERIC else 1
+    asked = {"regime": "accumulate", "n": 24, "generations": 1, "seed": 3, "filter": [name], "settings": settings}
+    return plan(family, **asked, replicates=replicates)
+
+
+FEWEST = {"curate": 4, "detector": 5, "provenance": 12, "reweigh": 4, "surprise": 2, "verifier": 4}
+"""Filter -> how many families it judges, at least."""
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_judges_as_many_families_as_it_did(name: str):
+    """So that refusing everything does not pass for judging. A filter that is not listed judges one at least."""
+    accepted = []
+    for family in FAMILIES:
+        with contextlib.suppress(InputError):
+            judged(name, family)
+            accepted.append(family)
+    assert len(accepted) >= FEWEST.get(name, 1), accepted
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", FILTERS)
 def test_filters_judge_a_family_or_refuse_it_before_any_work(name: str, family: str, monkeypatch: pytest.MonkeyPatch):
     """In one line that names the filter. What is judged is a training set like any other: a second run is the same."""
     monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "1")
-    settings = dict(TOY.get(family, {}))
-    if draws(family):
-        settings["family.sampling"] = "draw"
-    asked = {"regime": "accumulate", "n": 24, "generations": 1, "seed": 3, "filter": [name], "settings": settings}
     try:
-        run = plan(family, **asked, replicates=2 if family in NUMERIC else 1)
+        run = judged(name, family)
     except InputError as error:
         assert str(error).startswith((f"--filter {name}", f"{name}.")) and "\n" not in str(error)
         return
@@ -437,6 +484,19 @@ def test_regimes_make_a_training_set_and_change_nothing(name: str, kind: str):
         # A row that is in nobody's sample is a new real one.
         births = {row.tobytes(): int(born) for part in (source.train, *written) for row, born in _rows(part)}
         assert all(births.get(row.tobytes(), 0) == born for row, born in _rows(made[0])), "a row has another's birth"
+
+
+def test_most_regimes_take_moments():
+    """At least 8 of the 11; the others pick rows, and there are none."""
+    accepted = []
+    for name in REGIMES:
+        regime = registry.build(regimes, name, {})
+        source, written = past("moments", getattr(regime, "size", lambda t, n: n))
+        history = History(written[-1], Data.concat([source.train, *written]) if regime.needs == "all" else None)
+        with contextlib.suppress(InputError):
+            regime(source, history, N, np.random.default_rng(1))
+            accepted.append(name)
+    assert {"replace", "accumulate"} <= set(accepted) and len(accepted) >= 8, accepted
 
 
 def _rows(data: Data) -> list[tuple[np.ndarray, int]]:
