@@ -283,6 +283,8 @@ def test_a_record_that_a_called_function_reads_makes_the_chapter_stale(
     read = executed.manifest(executed.copy(one, "smoke"))["records"]
     assert {remedy.record for remedy in REMEDIES} == set(read) and read["minorities"] == "" != read["curation"]
     assert executed.problem(one, "smoke") is None
+    records.write("other", arms, *tables)
+    assert executed.problem(one, "smoke") is None, "what it did not ask for"
     records.write("curation", arms, *tables, seconds=1.5)
     assert executed.problem(one, "smoke") == "is stale (record curation changed)"
     records.write("minorities", arms, *tables)

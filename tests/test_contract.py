@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_collapse import families, filters, loop, metrics, regimes, registry, streams
+from model_collapse import families, filters, interfaces, loop, metrics, regimes, registry, streams
 from model_collapse.corpora.images import load
 from model_collapse.data import Data, Moments, Rows, Source
 from model_collapse.engine.execute import execute
@@ -297,7 +297,7 @@ def test_families_of_images_repeat_and_change_nothing(name: str, regime_name: st
     family, regime = of_images(name), registry.build(regimes, regime_name, {})
     source = load("digits").source(N, **family.reading())
     side = source.train.rows.x.shape[1]
-    size = getattr(regime, "size", lambda t, n: n)
+    size = regime.size
     frozen(source.test)
 
     def chain() -> list[loop.Generation]:
@@ -452,6 +452,19 @@ def past(kind: str, size: Callable[[int, int], int], generation: int = 3) -> tup
     return Source(Data.real(rows(N, rng)), fresh=rows), written
 
 
+def test_what_may_be_asked_of_members_is_declared_once():
+    """No member leaves anything to be guessed: what it does not say itself it inherits."""
+    for name in REGIMES:
+        assert issubclass(registry.member(regimes, name), interfaces.Regime), name
+    for name in FILTERS:
+        assert issubclass(registry.member(filters, name), interfaces.Filter), name
+    for name in FAMILIES:
+        assert issubclass(registry.member(families, name), interfaces.Family), name
+    assert interfaces.Regime().size(3, N) == N and not interfaces.Regime().whole
+    plain = interfaces.Filter()
+    assert (plain.top_up, plain.candidates, plain.by_place) == (False, 1, False)
+
+
 @pytest.mark.parametrize("kind", ["plain", "stacked", "moments"])
 @pytest.mark.parametrize("name", REGIMES)
 def test_regimes_make_a_training_set_and_change_nothing(name: str, kind: str):
@@ -459,7 +472,7 @@ def test_regimes_make_a_training_set_and_change_nothing(name: str, kind: str):
     regime = registry.build(regimes, name, {})
     assert parameters(type(regime).__call__) == parameters(loop.Regime.__call__)
     assert regime.needs in ("nothing", "last", "all")
-    size = getattr(regime, "size", lambda t, n: n)
+    size = regime.size
     assert [name for name, _, _ in parameters(size)] == ["t", "n"]
     assert all(isinstance(size(t, n), int) and size(t, n) >= 1 for t in (0, 1, 50) for n in (1, N))
     source, written = past(kind, size)
@@ -491,7 +504,7 @@ def test_most_regimes_take_moments():
     accepted = []
     for name in REGIMES:
         regime = registry.build(regimes, name, {})
-        source, written = past("moments", getattr(regime, "size", lambda t, n: n))
+        source, written = past("moments", regime.size)
         history = History(written[-1], Data.concat([source.train, *written]) if regime.needs == "all" else None)
         with contextlib.suppress(InputError):
             regime(source, history, N, np.random.default_rng(1))

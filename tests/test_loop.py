@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,12 +13,23 @@ from model_collapse import streams
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families.gaussian import Gaussian
+from model_collapse.interfaces import Filter, Regime
 from model_collapse.loop import Generation, Reference, generations, step
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
 from model_collapse.regimes.replace import Replace
 
 N = 10
+
+
+@dataclass(frozen=True)
+class Judging(Filter):
+    """A filter that is one function."""
+
+    judge: Callable[[Data, np.random.Generator, Reference], np.ndarray]
+
+    def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+        return self.judge(data, rng, reference)
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,9 @@ def test_given_training_repeats_a_set_that_shrank():
     def four(data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         return np.arange(len(data)) < 4
 
-    chain = generations(numbered(), Echo(), Replace(), N, streams.stream(0), last=1, filters=[four], given="training")
+    chain = generations(
+        numbered(), Echo(), Replace(), N, streams.stream(0), last=1, filters=[Judging(four)], given="training"
+    )
     _, second = chain
     np.testing.assert_array_equal(second.given.x - 1000, [0, 1, 2, 3, 0, 1, 2, 3, 0, 1])
 
@@ -240,7 +254,11 @@ def test_filters_judge_what_the_regime_made_in_order_and_never_generation_0():
         return np.full(len(data), 2.5)
 
     family = Echo()
-    run = list(generations(numbered(), family, Replace(), N, streams.stream(0), last=2, filters=[even, heavy]))
+    run = list(
+        generations(
+            numbered(), family, Replace(), N, streams.stream(0), last=2, filters=[Judging(even), Judging(heavy)]
+        )
+    )
     assert [call[:3] for call in calls] == [("even", 10, 0), ("heavy", 5, 0)] * 2
     assert len({call[3] for call in calls}) == 4, "no two judgements share their random numbers"
     assert run[0].train.weight is None and len(run[0].train) == N
@@ -254,7 +272,8 @@ def test_a_filter_of_moments_is_refused():
     family = Gaussian()
     source = family.source(N, np.random.default_rng(0), 2)
     for verdict in (np.ones(N, bool), np.ones(N)):
-        chain = generations(source, family, Replace(), N, streams.stream(0), last=1, filters=[lambda *_, v=verdict: v])
+        same = Judging(lambda *_, v=verdict: v)
+        chain = generations(source, family, Replace(), N, streams.stream(0), last=1, filters=[same])
         next(chain)
         with pytest.raises(InputError, match=r"set family\.sampling=draw"):
             next(chain)
@@ -266,7 +285,7 @@ def test_each_stacked_chain_drops_rows_of_its_own(top_up):
     family, source = stacked(N, 3)
     keep = np.arange(N)[:, None] % np.array([1, 2, 5]) == 0
 
-    class Own:
+    class Own(Filter):
         def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
             return keep
 
@@ -291,7 +310,7 @@ def test_each_stacked_chain_drops_rows_of_its_own(top_up):
 
 
 def test_a_filter_that_chooses_among_candidates_gets_so_many_times_the_rows():
-    class Third:
+    class Third(Filter):
         candidates = 3
 
         def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
@@ -304,7 +323,7 @@ def test_a_filter_that_chooses_among_candidates_gets_so_many_times_the_rows():
 
 
 def test_a_filter_that_leaves_nothing_is_refused_by_name():
-    class Nothing:
+    class Nothing(Filter):
         def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
             return np.zeros(len(data), bool)
 
@@ -320,7 +339,7 @@ def test_a_filter_that_leaves_nothing_is_refused_by_name():
 def test_the_history_holds_no_more_than_the_regime_asks_for(needs):
     pools = []
 
-    class Watch:
+    class Watch(Regime):
         def __call__(self, source, history, n, rng):
             pools.append(None if history.pool is None else len(history.pool))
             assert len(history.last) == N and np.all(history.last.born == len(pools))

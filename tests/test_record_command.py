@@ -18,7 +18,7 @@ from toy_chapters import chapter
 
 from model_collapse import cli, store
 from model_collapse.companion import records
-from model_collapse.companion.book import executed, recording, runner
+from model_collapse.companion.book import recording, runner
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.records import crate, create, transfer
 from model_collapse.companion.verify import evidence
@@ -153,20 +153,6 @@ def test_the_runs_of_a_chapter_become_a_record(
     capsys.readouterr()
     next((tmp_path / "runs").glob("*.parquet")).unlink()
     refused(capsys, ["record", "toy_one", *out], "is gone; run: model-collapse run toy_one --profile smoke --force")
-
-
-def test_a_chapter_is_run_again_for_a_record_that_it_names(tmp_path: Path):
-    (tmp_path / "records").mkdir()
-    for name in ("mine", "other"):
-        (tmp_path / f"records/{name}.parquet").write_bytes(b"1")
-    chapter(tmp_path, "01_one", ['name = "mine"'])
-    (one,) = find(tmp_path)
-    before = executed.inputs(one, "smoke", {})
-    (tmp_path / "records/other.parquet").write_bytes(b"2")
-    assert executed.inputs(one, "smoke", {}) == before
-    (tmp_path / "records/mine.parquet").write_bytes(b"2")
-    after = executed.inputs(one, "smoke", {})
-    assert [key for key in before if before[key] != after[key]] == ["records"]
 
 
 # From elsewhere -----------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def again(name: str, through: list[str]) -> dict[str, Any]:
     """One fault through these claims, in this process, against the verdicts that were recorded without it."""
     stood = [{"id": claim, "verdict": verdict} for claim, verdict in RECORDED["baseline"]["verdicts"].items()]
     one = mutants.named(name)
-    with patch.object(Fault, "claims", through):
+    with patch.object(Fault, "claims", lambda self, recorded: through):
         return mutation.through(one, RECORDED["seed"], {"claims": stood})
 
 
@@ -98,10 +98,13 @@ def test_what_was_caught_is_caught(name: str):
 
     In a process of its own, so that nothing that a fault has changed is left behind.
     """
-    known, fell = claims.known(), CAUGHT[name]["by"]
-    ways = [[claim] for claim in sorted(fell, key=lambda claim: pricing.price(known[claim])["seconds"] or np.inf)]
+    known, recorded, fell = claims.known(), verify.before(), CAUGHT[name]["by"]
+    ordered = sorted(fell, key=lambda claim: pricing.price(known[claim], recorded)["seconds"] or np.inf)
     with elsewhere(1, tasks=1) as executor:
-        found = (executor.submit(again, name, way).result() for way in ways or [CAUGHT[name]["claims"]])
+        found = (
+            executor.submit(again, name, way).result()
+            for way in [[claim] for claim in ordered] or [CAUGHT[name]["claims"]]
+        )
         assert any(entry["caught"] and bool(entry["by"]) is bool(fell) for entry in found)
 
 

@@ -72,11 +72,13 @@ class Family(Protocol):
 class Regime(Protocol):
     """How the next training set is put together. `needs`: how much of the past it reads.
 
-    A regime that wants samples of another size than n also has `size(t, n)`: how many rows generation t writes. One
-    whose attribute `whole` is true trains on all that was written, however much, so that a filter may choose from more.
+    `interfaces.Regime` has the answers of those that say nothing else.
     """
 
     needs: ClassVar[Literal["nothing", "last", "all"]]
+    whole: ClassVar[bool]
+
+    def size(self, t: int, n: int) -> int: ...
 
     def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data: ...
 
@@ -86,12 +88,18 @@ class Filter(Protocol):
 
     Shape (n,), or (n, R) where each of R stacked chains has a judgement of its own; see `Data.judged`.
 
-    A filter may also have
-    top_up       true: kept rows are repeated until the set is as large as it was; else it stays smaller
-    candidates   k: every generation writes k times as many rows, for the filter to choose from
-    by_place     true: it knows the candidates for one prompt by their places, so that nothing may move rows before it
-    check(family, corpus)   raises InputError, before any work, for what it cannot judge
+    `interfaces.Filter` says what the rest means, and has the answers of those that say nothing else.
     """
+
+    by_place: ClassVar[bool]
+
+    @property
+    def top_up(self) -> bool: ...
+
+    @property
+    def candidates(self) -> int: ...
+
+    def check(self, family: Any, corpus: Any) -> None: ...
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray: ...
 
@@ -146,8 +154,7 @@ def generations(
     read    read(t, sample) is what stands in the place of the last sample when training set t is made; None: itself
     """
     train = source.train
-    size = getattr(regime, "size", lambda t, n: n)
-    candidates = math.prod(getattr(judge, "candidates", 1) for judge in filters)
+    candidates = math.prod(judge.candidates for judge in filters)
     wrote: Data | None = None
     history: History | None = None
     reference: Reference | None = None
@@ -162,7 +169,7 @@ def generations(
                     train = _judged(judge, train, rng, reference)
         generation = saved.load(t, train) if saved is not None else None
         if generation is None:
-            rows = size(t, n) * candidates
+            rows = regime.size(t, n) * candidates
             generation = step(t, train, source, family, rows, stream, given=given, start=start, author=author)
             if saved is not None:
                 saved.save(generation)
@@ -182,7 +189,7 @@ def _judged(judge: Filter, train: Data, rng: np.random.Generator, reference: Ref
     """What a filter leaves of a training set."""
     verdict = judge(train, rng, reference)
     try:
-        return train.judged(verdict, rng if getattr(judge, "top_up", False) else None)
+        return train.judged(verdict, rng if judge.top_up else None)
     except InputError as error:
         raise InputError(f"filter {type(judge).__name__.lower()}: {error}") from None
 

@@ -42,8 +42,7 @@ def _check_chains(run: Run, processes: int, has: float) -> None:
     if chain_bytes is None:
         return
     regime = registry.build(regimes, run.regime, run.regime_args)
-    size = getattr(regime, "size", lambda t, n: n)
-    first, last = size(0, run.n), size(run.generations, run.n)
+    first, last = regime.size(0, run.n), regime.size(run.generations, run.n)
     # A regime that reads all samples keeps them, and the real rows.
     rows = run.n + (run.generations + 1) * last if regime.needs == "all" else max(run.n, first, last)
     chains = min(run.block, run.replicates) * processes * run.models

@@ -110,7 +110,7 @@ def plan(
     if exchanged and exchanged["real"] == "split":
         _split(kind, read, exchanged["models"])
     for place, (name, judge) in enumerate(judges):
-        if getattr(judge, "by_place", False) and judge.candidates > 1:
+        if judge.by_place and judge.candidates > 1:
             moved = place or given != "original" or (exchanged and exchanged["reads"] != "own")
             if moved:
                 raise InputError(
@@ -174,7 +174,7 @@ def _enough(run: Run, how: Any, opening: Any) -> None:
     share, others = run.exchange["share"], run.models - 1
     if share is None:
         return
-    sizes = [getattr(regime, "size", lambda t, n: n) for regime in (opening, how)]
+    sizes = [regime.size for regime in (opening, how)]
     for t in {0, run.generations}:
         one, other = (size(t, run.n) for size in sizes)
         lender = other * others if run.exchange["reads"] == "all" else other
@@ -197,11 +197,10 @@ def _split(family: Any, corpus: Any, models: int) -> None:
 
 def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any) -> None:
     """InputError for a filter that cannot judge what these make."""
-    if hasattr(judge, "check"):
-        judge.check(family, corpus)
+    judge.check(family, corpus)
     if not family.draws_rows:
         raise InputError(f"--filter {name}: exact sampling cannot subsample; set family.sampling=draw")
-    if getattr(judge, "candidates", 1) > 1 and not getattr(how, "whole", False):
+    if judge.candidates > 1 and not how.whole:
         raise InputError(
             f"{name}.candidates: only replace, accumulate and fixed train on all that is written, so that there is "
             f"more to choose from; {regime} does not"

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from model_collapse.data import PEOPLE, Data, Rows
 from model_collapse.filters import _judges
+from model_collapse.interfaces import Filter
 from model_collapse.loop import Reference
 
 
 @dataclass(frozen=True)
-class Curate:
+class Curate(Filter):
     """Keeps the best of the `candidates` written for each prompt, and of these the best `share`; all real rows stay.
 
     A judge who may look at some rows only takes every other one for as good as the average of those, or predicts its

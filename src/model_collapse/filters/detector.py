@@ -11,11 +11,12 @@ from pydantic import Field
 from model_collapse import detection
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
+from model_collapse.interfaces import Filter
 from model_collapse.loop import Reference
 
 
 @dataclass(frozen=True)
-class Detector:
+class Detector(Filter):
     """Drops rows that a classifier takes for a model's, or weighs every row by its chance of being real.
 
     It is trained once, on what generation 0 wrote against real rows, of which generation 0 had read some; see

@@ -9,12 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import PEOPLE, Data, Rows
+from model_collapse.interfaces import Filter
 from model_collapse.loop import Reference
 from model_collapse.theory.provenance import unrecognised
 
 
 @dataclass(frozen=True)
-class Provenance:
+class Provenance(Filter):
     """Drops rows that a model wrote, by the record of who made them: with the defaults, the perfect detector.
 
     A row that a model wrote carries a mark with chance `adoption`, and then goes unrecognised with chance `missed`; a

@@ -11,11 +11,12 @@ from pydantic import Field
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
+from model_collapse.interfaces import Filter
 from model_collapse.loop import Reference
 
 
 @dataclass(frozen=True)
-class Reweigh:
+class Reweigh(Filter):
     """A row of group j weighs true share / share found, so that the groups which are there have their true ratios.
 
     "Algorithmic reparation" (Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857), which draws rows where this weighs

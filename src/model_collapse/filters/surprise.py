@@ -11,11 +11,12 @@ from pydantic import Field
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
 from model_collapse.filters import _judges
+from model_collapse.interfaces import Filter
 from model_collapse.loop import Reference
 
 
 @dataclass(frozen=True)
-class Surprise:
+class Surprise(Filter):
     """Keeps round(share n) rows of lowest, or highest, mean negative log-likelihood under generation 0's model.
 
     Real rows are judged like written ones, and nothing is topped up: the training set has that many rows. After the

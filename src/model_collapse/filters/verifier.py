@@ -10,11 +10,12 @@ from pydantic import Field
 
 from model_collapse.data import PEOPLE, Data, Rows
 from model_collapse.filters import _judges
+from model_collapse.interfaces import Filter
 from model_collapse.loop import Reference
 
 
 @dataclass(frozen=True)
-class Verifier:
+class Verifier(Filter):
     """Keeps a right row with probability phi = `right` and a wrong one with probability psi = `wrong`; real rows stay.
 
     Right is what misses the truth, or the verifier's own belief that lies `bias` off it, by at most `radius`: for text

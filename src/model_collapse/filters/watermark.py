@@ -10,11 +10,12 @@ from pydantic import Field
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
+from model_collapse.interfaces import Filter
 from model_collapse.loop import Reference
 
 
 @dataclass(frozen=True)
-class Watermark:
+class Watermark(Filter):
     """Drops rows whose test for the family's own watermark exceeds a threshold, whoever wrote them.
 
     z is that of `Opt.marks`: the library's detectors, on what was written and not on what it continues. At z = 4 three

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from model_collapse.data import Data, Source
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 from model_collapse.regimes.fresh import Fresh
 
 
-class Scheduled(ABC):
+class Scheduled(Regime, ABC):
     """`fresh`, generation by generation: `share(t)` of the rows of training set t are real and new."""
 
     needs: ClassVar[Literal["last"]] = "last"

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from model_collapse.data import Data, Source
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Accumulate:
+class Accumulate(Regime):
     """Training set t + 1 is the real data and the samples of generations 0 to t: (t + 2) n rows.
 
     Gerstgrasser et al. 2024, arXiv:2404.01413.

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from model_collapse.data import Data, Source
 from model_collapse.errors import InputError
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Blend:
+class Blend(Regime):
     """`real` of the n real rows, the same ones in every generation, and `synthetic` rows of the last sample.
 
     Generation 0 is fitted to all n real rows, so generation 1 is a learner with real rows of its own, few or many, that

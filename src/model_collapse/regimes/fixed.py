@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import Data, Source
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Fixed:
+class Fixed(Regime):
     """All n real rows and, beside them, round(synthetic n) rows of the last sample ("synthetic augmentation loop").
 
     The real share is 1 / (1 + synthetic), the same in every generation. `synthetic` is the lambda of Bertrand et al.

@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import Data, Source, deal
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Fresh:
+class Fresh(Regime):
     """round(real_fraction n) new real rows, the rest from the last sample ("fresh data loop").
 
     Unlike mix, real rows are drawn anew from the source, so the data bring new information in every generation; a law

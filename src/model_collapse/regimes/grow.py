@@ -10,11 +10,12 @@ from pydantic import Field
 
 from model_collapse.data import Data, Source
 from model_collapse.errors import InputError
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Grow:
+class Grow(Regime):
     """Replace with growing sets: generation t is fitted to round(n (t + 1)^power) rows of generation t - 1.
 
     With M_i rows in fit i, a normal law stays at a finite distance from the truth exactly if sum 1 / M_i is finite, so

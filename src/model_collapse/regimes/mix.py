@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import Data, Source, deal
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Mix:
+class Mix(Regime):
     """round(real_fraction n) rows of the real training set, without replacement, the rest from the last sample.
 
     The set keeps its size n. One shuffle deals both parts, so that a real row and what the model wrote in its place

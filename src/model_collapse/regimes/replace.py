@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from model_collapse.data import Data, Source
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Replace:
+class Replace(Regime):
     """Training set t + 1 is the sample of generation t."""
 
     needs: ClassVar[Literal["last"]] = "last"

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from model_collapse.data import Data, Source, deal
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Subsample:
+class Subsample(Regime):
     """n rows without replacement of the real data and all samples so far: accumulate at a fixed cost of training.
 
     After t generations a share of 1 / (t + 1) of the rows is real on average. Kazdan et al. 2025, arXiv:2410.16713.

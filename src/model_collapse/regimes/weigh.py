@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import Data, Source
+from model_collapse.interfaces import Regime
 from model_collapse.loop import History
 
 
 @dataclass(frozen=True)
-class Weigh:
+class Weigh(Regime):
     """n new real rows of total weight real_weight, and the last sample's n rows of total weight 1 - real_weight.
 
     Weights are scaled to an average of 1 per row. For the mean of a normal law the best real_weight is the inverse of
