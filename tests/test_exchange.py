@@ -89,7 +89,7 @@ def test_models_may_write_unequally_much_unless_others_need_more():
     hands = [Reads("deal")(k, wrote, np.random.default_rng(1)) for k in range(2)]
     assert [len(hand) for hand in hands] == [10, 4]
     assert len(Reads("ring", 1.0)(1, wrote, np.random.default_rng(1))) == 4
-    with pytest.raises(InputError, match=r"--share 1\.0: 10 rows of other models are due, and they wrote 4"):
+    with pytest.raises(InputError, match=r"--share 1\.0: needs 10 rows of other models, which wrote only 4"):
         Reads("ring", 1.0)(0, wrote, np.random.default_rng(1))
 
 

@@ -475,12 +475,7 @@ def test_numbers_are_as_recorded(name: str):
     there = kept()
     if name not in there["runs"]:
         pytest.fail(f"{name}: nothing is recorded of it; see the docstring for how to write {FILE.name}", pytrace=False)
-    try:
-        now = computed(name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("model_collapse"):
-            raise
-        pytest.skip(f"{error.name} is not installed")
+    now = computed(name)
     then = there["runs"][name]
     exact = machine() == there["machine"] and now["device"] == then["device"]
     differing = same_bits(now, then) if exact else same_about(name, now, then)

@@ -46,7 +46,7 @@ class Reads:
         pool = np.concatenate([np.arange(first[j], first[j + 1]) for j in others])
         m = round(self.share * n)
         if m > len(pool):
-            raise InputError(f"--share {self.share}: {m} rows of other models are due, and they wrote {len(pool)}")
+            raise InputError(f"--share {self.share}: needs {m} rows of other models, which wrote only {len(pool)}")
         index = np.arange(first[model], first[model + 1])
         if chains is not None:
             index = np.repeat(index[:, None], chains, axis=1)

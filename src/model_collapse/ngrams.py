@@ -6,7 +6,7 @@ import numpy as np
 
 
 def grams(x: np.ndarray, length: int) -> np.ndarray:
-    """A number for each n-gram of so many tokens, equal for equal ones: (n, m) -> (n, m - length + 1)."""
+    """An integer for each n-gram of `length` tokens, equal for equal n-grams: (n, m) -> (n, m - length + 1)."""
     x = x.astype(np.int64)
     size, count = int(x.max()) + 1, max(x.shape[1] - length + 1, 0)
     code = np.zeros((len(x), count), np.int64)
