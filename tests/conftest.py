@@ -36,19 +36,26 @@ SLOW = Path(__file__).with_name("slow.txt")
 
 
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Marks what slow.txt names; a pattern of a file that was collected has to fit one of its tests."""
-    lines = [line for line in SLOW.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    """Marks what slow.txt names; a line about a file that was collected has to fit one of its tests."""
     names = {item.nodeid.removeprefix("tests/"): item for item in items}
     files = {name.partition("::")[0] for name in names}
-    whole = all("::" not in argument for argument in session.config.args)
-    kept = {line[1:] for line in lines if line.startswith("!")}
-    assert not whole or all(name in names for name in kept if name.partition("::")[0] in files), kept
-    for pattern, _, reason in (line.partition(": ") for line in lines if line[0] != "!"):
-        assert reason, f"slow.txt: {pattern} has no reason"
-        fits = [name for name in names if fnmatchcase(name, pattern.replace("[", "[[]"))]
-        assert fits or not whole or pattern.partition("::")[0] not in files, f"slow.txt: {pattern} fits no test"
-        for name in set(fits) - kept:
-            names[name].add_marker(pytest.mark.slow)
+    single = any("::" in argument for argument in session.config.args)
+    marked: set[str] = set()
+    for line in SLOW.read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pattern, _, reason = line.removeprefix("!").partition(": ")
+        fits = {name for name in names if fnmatchcase(name, pattern.replace("[", "[[]"))}
+        if not fits and not single and pattern.partition("::")[0] in files:
+            raise pytest.UsageError(f"slow.txt: {pattern} fits no test")
+        if line.startswith("!"):
+            marked -= fits  # an exception to the pattern above it
+        elif reason:
+            marked |= fits
+        else:
+            raise pytest.UsageError(f"slow.txt: {pattern} has no reason")
+    for name in marked:
+        names[name].add_marker(pytest.mark.slow)
 
 
 Once = Callable[[str, Callable[[Path], object]], Path]
