@@ -27,7 +27,7 @@ def test_what_is_counted_is_the_time_of_other_processes():
     assert cpu_seconds(lambda: sum(range(10**5))) == pytest.approx(0, abs=1e-9)
 
 
-def test_limits_have_to_be_kept_besides_the_ratio(monkeypatch):
+def test_the_limits_in_seconds_count_as_well_as_the_ratio(monkeypatch):
     monkeypatch.setattr(Startup, "_turn", lambda self, published: (0.9, 0.31, 0.02))
     assert not Startup(pairs=1).measure("startup", bench.published("startup")).met
     monkeypatch.setattr(Startup, "_turn", lambda self, published: (0.9, 0.29, 0.02))

@@ -1,7 +1,7 @@
 """A language model chain, killed again and again and started again by the same command, loses nothing.
 
-Kills are placed by what the program does, not by time: it ends itself with SIGKILL just before it touches the disk for
-the so-many-th time. Between two such moments nothing that is kept can change.
+Kills are placed by what the program does, not by time: it ends itself with SIGKILL just before its k-th change on the
+disk, k drawn at random. Between two such changes nothing that is kept can differ.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def test_killed_at_random_moments(kills: int, tmp_path: Path, once: Callable[...
     wanted, touched = tables(calm / "run.parquet"), int((calm / "touched").read_text())
     landed, turn = {"pretraining": 0, "generations": 0}, 0
     while (left := kills - sum(landed.values())) > 0:
-        # A chain that came to its end under fire is checked, and the next one starts from nothing.
+        # A chain that ended before all kills were made is checked, and the next one starts from nothing.
         folder, turn = tmp_path / str(turn), turn + 1
         for phase, count in attempts(folder, left, touched).items():
             landed[phase] += count

@@ -430,7 +430,7 @@ def write() -> None:
 COUNTED = ("n_train", "share_real")
 
 SAID = 5
-"""Differences that are told of a run, at most."""
+"""Differences that a failure message lists, at most."""
 
 
 def same_bits(now: dict[str, Any], then: dict[str, Any]) -> list[str]:

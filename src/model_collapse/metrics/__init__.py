@@ -31,7 +31,7 @@ def chosen(names: tuple[str, ...], family: Any) -> dict[str, Metric]:
             raise InputError(f"--metrics: {name!r} is not a metric of this family; it has {', '.join(own)}")
     package = __name__ if family.reads == "numbers" else f"{__name__}.{family.reads}"
     modules = [m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__) if not m.ispkg]
-    # The module that is called like the family has most of its metrics; others are imported only for what it lacks.
+    # Most metrics of a family are in the module of its name; other modules are imported only if some are missing there.
     named = type(family).__module__.rpartition(".")[2]
     known: dict[str, Metric] = {}
     for module in sorted(modules, key=lambda name: name != named):

@@ -12,7 +12,7 @@ and one cell tagged `parameters` holds annotated assignments with defaults. Exec
     chapter.py     what chapters there are, their cost, their parameters
     runner.py      checks, prints the cost, runs chapters side by side
     worker.py      executes one notebook (a process of its own)
-    kernel.py      what its kernel does besides
+    kernel.py      an extension of its kernel, for exit statuses
     executed.py    where executed copies and their manifests lie, and whether one still holds
     build.py       the pages, and the repository's address
 """

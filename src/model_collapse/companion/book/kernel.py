@@ -1,4 +1,4 @@
-"""What the kernel of a chapter does besides: it notes which exit status an error of the chapter stands for.
+"""An extension of a chapter's kernel: it records the exit status that an error of the chapter stands for.
 
 The kernel alone has the error itself; what it sends on is the name of its class and its text.
 """
