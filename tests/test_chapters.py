@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import Once
 from toy_chapters import chapter
 from waiting import until
 
@@ -47,10 +49,16 @@ def seconds(copy: Path) -> tuple[float, float]:
     return begun, ended
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str, str]:
+@pytest.fixture
+def ran(once: Once) -> tuple[Path, int, str, str]:
     """Seven toy chapters, run once: the folder, the exit status, stdout and stderr."""
-    root = tmp_path_factory.mktemp("ran")
+    root = once("toy-chapters", run_toys)
+    status, out, err = json.loads((root / "said.json").read_text(encoding="utf-8"))
+    return root, status, out, err
+
+
+def run_toys(root: Path) -> None:
+    """Run them in an empty folder."""
     chapter(root, "01_good")
     chapter(root, "02_where", ["import sys, os\nprint(sys.executable, os.getcwd())"])
     chapter(root, "03_crash", ["print('before')", "1 / 0", "print('after')"])
@@ -69,7 +77,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str, str]:
         capture_output=True,
         text=True,
     )
-    return root, done.returncode, done.stdout, done.stderr
+    said = json.dumps([done.returncode, done.stdout, done.stderr])
+    (root / "said.json").write_text(said, encoding="utf-8")
 
 
 _RUN = (
@@ -220,9 +229,12 @@ def test_manifest_says_where_outputs_come_from(ran: tuple[Path, int, str, str]) 
 
 
 def test_runs_again_only_what_has_changed(
-    ran: tuple[Path, int, str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ran: tuple[Path, int, str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    root, *_ = ran
+    root = shutil.copytree(ran[0], tmp_path / "ran")
     copy = root / "_build/executed/smoke/notebooks/01_good.ipynb"
     before = copy.stat().st_mtime_ns
 
