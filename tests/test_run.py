@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -453,6 +454,21 @@ def test_a_worker_ended_from_outside_is_one_line(monkeypatch, tmp_path):
             execute(gaussian(generations=20_000, every=20_000), tmp_path / "c.parquet", jobs=2)
     finally:
         killer.join()
+
+
+def test_a_worker_that_ends_while_the_next_one_starts_is_the_same_line(monkeypatch, tmp_path):
+    """The pool closes the pipe that the new worker was to inherit; seen once, on a busy machine."""
+    start = ProcessPoolExecutor._spawn_process
+
+    def start_after_a_death(executor: ProcessPoolExecutor) -> None:
+        for worker in list(executor._processes.values()):
+            worker.kill()
+            until(lambda: executor._broken)
+        start(executor)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", start_after_a_death)
+    with pytest.raises(OutsideError, match="a worker process was ended from outside"):
+        execute(gaussian(generations=20_000, every=20_000), tmp_path / "c.parquet", jobs=2)
 
 
 # Memory ------------------------------------------------------------------------------------------------------------

@@ -6,14 +6,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from multiprocessing import active_children, get_context
+from typing import Any, TypeVar
 
 from model_collapse.engine.block import Unit
 from model_collapse.engine.layout import finished_generations
 from model_collapse.errors import OutsideError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -26,11 +29,22 @@ def pool(workers: int) -> Iterator[Executor | None]:
         yield executor
 
 
+class _Pool(ProcessPoolExecutor):
+    """A pool that raises BrokenProcessPool whenever a worker has ended, also while the next one is being started."""
+
+    def submit(self, task: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        try:
+            return super().submit(task, *args, **kwargs)
+        except (OSError, ValueError) as error:
+            # A broken pool closes its pipes; the process that is just being started was to inherit one of them.
+            raise BrokenProcessPool(f"a worker process could not be started: {error}") from error
+
+
 @contextmanager
 def elsewhere(workers: int, tasks: int | None = None) -> Iterator[Executor]:
     """A pool of fresh processes, also of one; `tasks`: a process is replaced after so many pieces of work."""
     others = set(active_children())
-    with ProcessPoolExecutor(
+    with _Pool(
         workers, get_context("spawn"), initializer=_follow, initargs=(os.getpid(),), max_tasks_per_child=tasks
     ) as executor:
         try:
