@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import OPTForCausalLM, RepetitionPenaltyLogitsProcessor
+from transformers import PreTrainedModel, RepetitionPenaltyLogitsProcessor
+
+from model_collapse.families.opt.shape import Shape
 
 if TYPE_CHECKING:
     from model_collapse.families.opt import Opt
@@ -41,7 +43,7 @@ class Agreement:
         return self.equal + self.ties == self.texts
 
 
-def compare(module: OPTForCausalLM, prompts: Tensor, one: Tensor, other: Tensor, settings: Opt) -> Agreement:
+def compare(module: PreTrainedModel, prompts: Tensor, one: Tensor, other: Tensor, settings: Opt) -> Agreement:
     """Compares what two ways wrote, `one` and `other` (n, new), after prompts (n, m) by decoding=beam or greedy.
 
     Different texts are a tie if their total scores are, or else if the search could have gone another way: it is
@@ -63,7 +65,7 @@ def compare(module: OPTForCausalLM, prompts: Tensor, one: Tensor, other: Tensor,
     return Agreement(len(one), equal, ties, float(gaps.max()), error)
 
 
-def total(module: OPTForCausalLM, prompts: Tensor, written: Tensor, settings: Opt) -> Tensor:
+def total(module: PreTrainedModel, prompts: Tensor, written: Tensor, settings: Opt) -> Tensor:
     """Total score (n,) of texts `written` (n, new) after prompts (n, m), as the search adds it up; fp64."""
     whole = torch.cat([prompts, written], dim=1)
     logits = module(input_ids=whole, use_cache=False).logits
@@ -74,7 +76,7 @@ def total(module: OPTForCausalLM, prompts: Tensor, written: Tensor, settings: Op
     return torch.stack(chosen).double().sum(dim=0)
 
 
-def _closest(module: OPTForCausalLM, prompt: Tensor, new: int, settings: Opt) -> float:
+def _closest(module: PreTrainedModel, prompt: Tensor, new: int, settings: Opt) -> float:
     """The least gap, in nats, between what the search after a prompt (m,) kept and what it dropped."""
     beams = _beams(settings)
     text, score, least = prompt[None], torch.zeros(1, 1, dtype=torch.float64, device=prompt.device), math.inf
@@ -88,14 +90,14 @@ def _closest(module: OPTForCausalLM, prompt: Tensor, new: int, settings: Opt) ->
     return min(least, float(value[0] - value[1]))
 
 
-def _scores(module: OPTForCausalLM, logits: Tensor, past: Tensor, settings: Opt) -> Tensor:
+def _scores(module: PreTrainedModel, logits: Tensor, past: Tensor, settings: Opt) -> Tensor:
     """(n, V) -> (n, V): what a token adds to a text whose tokens so far are `past` (n, t). With one beam, as without
     beams, the library's penalty acts on logits, not on log-probabilities."""
     scores = logits.log_softmax(dim=-1) if _beams(settings) > 1 else logits.clone()
     if settings.repetition_penalty != 1:
         scores = RepetitionPenaltyLogitsProcessor(settings.repetition_penalty)(past, scores)
     if settings.end == "forbidden":
-        scores[:, module.config.eos_token_id] = -torch.inf
+        scores[:, list(Shape.of(module.config).ends)] = -torch.inf
     return scores
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import GenerationConfig, OPTForCausalLM
+from transformers import GenerationConfig, PreTrainedModel
 
 from model_collapse import hardware
 from model_collapse.data import Rows
@@ -17,6 +17,7 @@ from model_collapse.errors import InputError
 from model_collapse.families.opt import engine, watermark
 from model_collapse.families.opt.model import OptModel, build
 from model_collapse.families.opt.scoring import checked
+from model_collapse.families.opt.shape import Shape
 
 if TYPE_CHECKING:
     from model_collapse.families.opt import Opt
@@ -39,7 +40,7 @@ def batch(model: OptModel, settings: Opt) -> int:
         return settings.sample_batch
     device = hardware.device()
     dtype = hardware.precision(settings.precision, device)
-    need = engine.bytes_per_prompt(model.config, settings, dtype)
+    need = engine.bytes_per_prompt(model.shape, settings, dtype)
     if device.type == "cuda":
         need = max(need, _measured(model, settings, device) // TRIAL)
         has = float(torch.cuda.mem_get_info()[0])
@@ -86,7 +87,7 @@ class _Writer:
         self.device = hardware.device()
 
     @cached_property
-    def module(self) -> OPTForCausalLM:
+    def module(self) -> PreTrainedModel:
         return build(self.model, 0, self.device).eval()
 
     @cached_property
@@ -95,7 +96,18 @@ class _Writer:
 
     @cached_property
     def engine(self) -> engine.Engine:
-        return engine.Engine(self.module, self.dtype)
+        return engine.Engine(self.module, self.dtype, self.model.unwritable)
+
+    def _fast(self, prompt: int) -> bool:
+        """Whether the engine writes what the library would after prompts of so many tokens."""
+        # A tournament keeps what it saw of every beam, and the library's does not follow beams that are dropped or
+        # doubled: only its own search can write what it writes.
+        if self.settings.watermark == "synthid" and self.settings.decoding == "beam":
+            return False
+        # Layers that see only so far back, and architectures that let nobody else attend, are the library's business.
+        window = self.model.shape.window
+        seen = window is None or prompt + self.settings.block <= window
+        return seen and engine.supports(self.module)
 
     def write(self, x: np.ndarray, draws: torch.Tensor, seed: int) -> Rows:
         """Continue prompts x (n, m): Rows (n, block) of int32. The library's own way draws from `seed` instead."""
@@ -103,12 +115,11 @@ class _Writer:
         less = f"use --set family.sample_batch={max(1, size // 2)}"
         with hardware.threads(settings.threads), hardware.memory(less), torch.inference_mode():
             parts = checked(self.model, x, self.device).split(size)
-            # A tournament keeps what it saw of every beam, and the library's does not follow beams that are dropped or
-            # doubled: only its own search can write what it writes.
-            searched = settings.watermark == "synthid" and settings.decoding == "beam"
-            if settings.engine == "reference" or searched:
+            if settings.engine == "reference" or not self._fast(x.shape[1]):
                 with hardware.mixed(self.dtype, self.device), hardware.seeded(seed, self.device):
-                    written = [reference(self.module, part, settings.block, settings) for part in parts]
+                    written = [
+                        reference(self.module, part, settings.block, settings, self.model.unwritable) for part in parts
+                    ]
             else:
                 written = [
                     self.engine.write(part, settings.block, settings, draw)
@@ -117,19 +128,27 @@ class _Writer:
             return Rows(torch.cat(written).cpu().numpy().astype(np.int32))
 
 
-def reference(module: OPTForCausalLM, prompts: torch.Tensor, new_tokens: int, settings: Opt) -> torch.Tensor:
+def reference(
+    module: PreTrainedModel,
+    prompts: torch.Tensor,
+    new_tokens: int,
+    settings: Opt,
+    unwritable: tuple[int, ...] = (),
+) -> torch.Tensor:
     """`new_tokens` tokens after each prompt (n, m) by transformers' `generate`: (n, new_tokens), on their device.
 
     beam: the sequence of largest total log-probability among `beams`; greedy: the likeliest token at each step;
     sample: a draw from the distribution after temperature, top_k, top_p and repetition penalty, by torch's hidden
     generator.
     """
-    end = module.config.eos_token_id if settings.end == "forbidden" else None
+    end = list(Shape.of(module.config).ends) if settings.end == "forbidden" else []
     options: dict[str, Any] = {
         "max_new_tokens": new_tokens,
-        "min_new_tokens": new_tokens if end is not None else None,
-        "eos_token_id": end,
-        "pad_token_id": module.config.pad_token_id,
+        "min_new_tokens": new_tokens if end else None,
+        "eos_token_id": end or None,
+        # Nothing is padded: all texts are equally long.
+        "pad_token_id": end[0] if end else 0,
+        "suppress_tokens": list(unwritable) or None,
         "num_beams": settings.beams if settings.decoding == "beam" else 1,
         "repetition_penalty": settings.repetition_penalty,
         "do_sample": settings.decoding == "sample",

@@ -1,9 +1,12 @@
-"""Decoding engine: writes what transformers' `generate` writes, with less work.
+"""Decoding engine: writes what transformers' `generate` writes, with less work, for any causal language model.
 
-A prompt is read once for all its beams. Keys and values of the k beams of a prompt lie side by side in one buffer, the
-prompt first, then k slots per written token; a mask says which slots are a beam's own past. When beams are dropped and
-doubled, that mask follows, and no key or value ever moves. A step is one pass in which the beams of a prompt are k
-queries to one memory, and nothing in it waits for the device.
+It runs the library's own forward pass and changes three things around it, through the library's interfaces:
+
+cache      keys and values of the k beams of a prompt lie side by side in one buffer, the prompt first, then k slots per
+           written token. A prompt is read once for all its beams; no key or value ever moves when beams are dropped and
+           doubled: a mask that says which slots are a beam's own past follows them.
+attention  the beams of a prompt are k queries to one memory, and the heads of a group that share a key are queries too.
+products   linear layers are laid out once for this processor, in the precision asked for; all else is fp32.
 
 On a GPU no step is captured as a graph: 512 prompts with 5 beams are 2560 rows, which times OPT-125m's weights are 0.6
 TFLOP and with the memory's 4 GB some milliseconds, more than it takes to queue the step's few hundred kernels.
@@ -11,16 +14,19 @@ TFLOP and with the memory's 4 GB some milliseconds, more than it takes to queue 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from model_collapse.families.opt import watermark
 from model_collapse.families.opt.products import Product
+from model_collapse.families.opt.shape import Shape
 
 if TYPE_CHECKING:
     from model_collapse.families.opt import Opt
@@ -28,9 +34,198 @@ if TYPE_CHECKING:
 Mark = Callable[[Tensor, Tensor], Tensor]
 """A watermark: texts (n, length) and scores (n, V) of the next token -> new scores."""
 
+ATTENTION = "model_collapse"
+"""Name of `_attend` among the library's kinds of attention."""
+
+
+def supports(module: PreTrainedModel) -> bool:
+    """Whether an architecture takes its attention and its cache from outside, as nearly all do."""
+    return bool(module._supports_attention_backend)
+
+
+class Engine:
+    """A model laid out for decoding; the module it was made from stays as it is and shares its other weights.
+
+    dtype  of matrix products, keys and values; sums, norms and logits are fp32
+    """
+
+    def __init__(self, module: PreTrainedModel, dtype: torch.dtype, unwritable: tuple[int, ...] = ()) -> None:
+        config = copy.deepcopy(module.config)
+        config._attn_implementation = ATTENTION
+        self.module = _laid_out(module, config, dtype).eval()
+        self.dtype, self.shape = dtype, Shape.of(config)
+        self.unwritable = unwritable
+
+    def write(self, prompts: Tensor, new: int, settings: Opt, draws: Tensor) -> Tensor:
+        """`new` tokens after each prompt (n, m): (n, new).
+
+        draws  (n, new) uniform numbers in [0, 1), one per token, for decoding=sample
+        """
+        search = settings.decoding == "beam" and settings.beams > 1
+        beams = settings.beams if search else 1
+        ends = self.shape.ends if settings.end == "forbidden" else ()
+        banned = torch.tensor([*ends, *self.unwritable], dtype=torch.long, device=prompts.device)
+        mark = watermark.processor(settings, self.shape.vocabulary, prompts.device)
+        memory = _Memory(self.shape, prompts, beams, new, self.dtype)
+        length = prompts.shape[1]
+        text = functional.pad(prompts[:, None].expand(-1, beams, -1), (0, new))
+        logits = self._logits(prompts, torch.arange(length, device=prompts.device)[None], memory, last=True)
+        score = logits.new_zeros(len(prompts), 1)
+        for t in range(length, length + new):
+            past = text[:, : logits.shape[1], :t]
+            if search:
+                parent, token, score = _expand(logits, score, past, beams, settings.repetition_penalty, banned, mark)
+                memory.follow(parent)
+                text = text.gather(1, parent[..., None].expand_as(text))
+            else:
+                token = _pick(logits[:, 0], past[:, 0], settings, banned, draws[:, t - length], mark)[:, None]
+            text[..., t] = token
+            if t + 1 < length + new:
+                memory.grow()
+                logits = self._logits(token, torch.full_like(token, t), memory)
+        # Beams come out best first.
+        return text[:, 0, length:]
+
+    def _logits(self, tokens: Tensor, places: Tensor, memory: _Memory, *, last: bool = False) -> Tensor:
+        """Of the token after each of `tokens` (n, j) at `places`, or after the last alone: (n, j or 1, V), fp32."""
+        found = self.module(
+            input_ids=tokens,
+            position_ids=places.expand_as(tokens),
+            attention_mask=memory.visible(),
+            past_key_values=memory,
+            use_cache=True,
+            logits_to_keep=int(last),
+        )
+        return found.logits.float()
+
+
+def _laid_out(module: nn.Module, config: Any, dtype: torch.dtype) -> nn.Module:
+    """A copy of a module with its linear layers replaced and everything else shared."""
+    if isinstance(module, nn.Linear):
+        return Product(module.weight.detach(), None if module.bias is None else module.bias.detach(), dtype)
+    if isinstance(module, Conv1D):
+        # GPT-2's linear layer, whose matrix is the other way round.
+        return Product(module.weight.detach().T.contiguous(), module.bias.detach(), dtype)
+    twin = copy.copy(module)
+    twin._modules = {
+        name: child if child is None else _laid_out(child, config, dtype) for name, child in module._modules.items()
+    }
+    if "config" in vars(twin):
+        twin.config = config
+    return twin
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """The library's interface: query (n, H, j, d), key and value (n, G, slots, d) -> (n, j, H, d).
+
+    attention_mask  (n, 1, H / G * j, slots) of 0 and -inf, or None for a prompt, whose tokens see those before them
+    softcap         Gemma 2: scores are softcap * tanh(score / softcap)
+    """
+    n, heads, j, d = query.shape
+    groups = heads // key.shape[1]
+    query = query.to(key.dtype)
+    attend = functional.scaled_dot_product_attention
+    if softcap is not None:
+        attend = _capped(softcap)
+    if attention_mask is None:
+        seen = attend(query, key, value, is_causal=True, scale=scaling, enable_gqa=groups > 1)
+    else:
+        together = query.reshape(n, -1, groups * j, d)
+        seen = attend(together, key, value, attn_mask=attention_mask, scale=scaling).reshape(n, heads, j, -1)
+    return seen.transpose(1, 2).float(), None
+
+
+TIDY = 8
+"""Steps between two looks for slots that are no longer needed."""
+
+
+AttentionInterface.register(ATTENTION, _attend)
+
+
+class _Memory:
+    """What the library takes for its cache: keys and values of n prompts of m tokens and of what their k beams write.
+
+    buffers (n, G, m + k new, d) for each layer
+    count   slots in use
+    mask    (n, k, m + k new): 0 where a slot is the prompt or in a beam's own past, else -inf
+    """
+
+    is_compileable = False
+
+    def __init__(self, shape: Shape, prompts: Tensor, beams: int, new: int, dtype: torch.dtype) -> None:
+        self.n, self.prompt = prompts.shape
+        self.beams, self.steps, self.dtype = beams, 0, dtype
+        self.count = self.prompt
+        self.groups = shape.heads // shape.key_heads
+        self.slots = self.prompt + beams * new
+        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+        self.mask = torch.full((self.n, beams, self.slots), -torch.inf, dtype=dtype, device=prompts.device)
+        self.mask[:, :, : self.prompt] = 0
+
+    def follow(self, parent: Tensor) -> None:
+        """Beam j goes on from beam parent[:, j]."""
+        self.mask = self.mask.gather(1, parent[..., None].expand_as(self.mask))
+
+    def grow(self) -> None:
+        """Room for one more token of each beam, seen by none but itself."""
+        if self.beams > 1 and self.steps and self.steps % TIDY == 0:
+            self._forget()
+        self.mask[:, :, self.count : self.count + self.beams].diagonal(dim1=1, dim2=2).zero_()
+        self.steps += 1
+        self.count += self.beams
+
+    def _forget(self) -> None:
+        """Drop slots that no beam goes on from: of old tokens hardly more than one is left."""
+        written = self.mask[:, :, self.prompt : self.count]
+        live = (written == 0).any(dim=1)
+        most = int(live.sum(dim=1).max())
+        if most > live.shape[1] // 2:
+            return
+        # The live ones first, in order; where a prompt has fewer than another, dead ones fill the place.
+        kept = live.logical_not().sort(dim=1, stable=True).indices[:, :most]
+        written[:, :, :most] = written.gather(2, kept[:, None].expand(-1, self.beams, -1))
+        written[:, :, most:] = -torch.inf
+        for buffers in self.layers.values():
+            for buffer in buffers:
+                slots = buffer[:, :, self.prompt : self.count]
+                index = kept[:, None, :, None].expand(-1, slots.shape[1], -1, slots.shape[3])
+                slots[:, :, :most] = slots.gather(2, index)
+        self.count = self.prompt + most
+
+    def visible(self) -> Tensor | None:
+        """The mask as attention takes it, with a row for each head of a group; None while a prompt is read."""
+        if not self.steps:
+            return None
+        mask = self.mask[:, None, :, : self.count].expand(-1, self.groups, -1, -1)
+        return mask.reshape(self.n, 1, self.groups * self.beams, self.count)
+
+    def update(self, key: Tensor, value: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
+        """Takes in the newest keys and values (n, G, j, d); all of the layer's so far."""
+        if layer not in self.layers:
+            self.layers[layer] = tuple(  # type: ignore[assignment]
+                torch.empty((*x.shape[:2], self.slots, x.shape[3]), dtype=self.dtype, device=x.device)
+                for x in (key, value)
+            )
+        keys, values = (x[:, :, : self.count] for x in self.layers[layer])
+        keys[:, :, -key.shape[2] :], values[:, :, -key.shape[2] :] = key, value
+        return keys, values
+
+    def get_seq_length(self, *_: object) -> int:
+        """Asked by models that would count positions themselves."""
+        return self.prompt + self.steps if self.layers else 0
+
 
 def _expand(
-    logits: Tensor, score: Tensor, past: Tensor, beams: int, penalty: float, end: int | None, mark: Mark | None = None
+    logits: Tensor, score: Tensor, past: Tensor, beams: int, penalty: float, banned: Tensor, mark: Mark | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The best `beams` continuations over all beams: which beam each continues, its token, its log-probability.
 
@@ -39,8 +234,7 @@ def _expand(
     """
     chance = logits.log_softmax(dim=-1)
     _penalise(chance, past, penalty)
-    if end is not None:
-        chance[..., end] = -torch.inf
+    chance[..., banned] = -torch.inf
     if mark is not None:
         chance = mark(past.flatten(0, 1), chance.flatten(0, 1)).view_as(chance)
     # The best of all are among the best of each.
@@ -56,15 +250,14 @@ def _expand(
 
 
 def _pick(
-    logits: Tensor, past: Tensor, settings: Opt, end: int | None, draw: Tensor, mark: Mark | None = None
+    logits: Tensor, past: Tensor, settings: Opt, banned: Tensor, draw: Tensor, mark: Mark | None = None
 ) -> Tensor:
     """One token for each row of logits (n, V): the likeliest, or the one a uniform number `draw` (n,) falls on.
 
     Outside beam search the penalty acts on the logits themselves.
     """
     _penalise(logits, past, settings.repetition_penalty)
-    if end is not None:
-        logits[:, end] = -torch.inf
+    logits[:, banned] = -torch.inf
     if settings.decoding != "sample":
         return (logits if mark is None else mark(past, logits)).argmax(dim=-1)
     logits = logits / settings.temperature
@@ -95,164 +288,46 @@ def _penalise(values: Tensor, past: Tensor, penalty: float) -> None:
         values.scatter_(-1, past, torch.where(seen < 0, seen * penalty, seen / penalty))
 
 
-@dataclass(frozen=True, eq=False)
-class _Layer:
-    """Weights of a layer as they are used: queries, keys and values in one product, the query's scale in it."""
-
-    norm: nn.LayerNorm
-    qkv: Product
-    out: Product
-    norm_out: nn.LayerNorm
-    up: Product
-    down: Product
-
-
-class Engine:
-    """An OPTForCausalLM's weights laid out for decoding: matrices in `dtype`, sums and norms in fp32."""
-
-    def __init__(self, module: Any, dtype: torch.dtype) -> None:
-        config, decoder = module.config, module.model.decoder
-        self.dtype = dtype
-        self.heads = config.num_attention_heads
-        self.width = config.hidden_size
-        self.norm_first = config.do_layer_norm_before
-        self.activation = decoder.layers[0].activation_fn
-        self.embed, self.places = decoder.embed_tokens, decoder.embed_positions
-        self.project_in = decoder.project_in and self._product(decoder.project_in)
-        self.project_out = decoder.project_out and self._product(decoder.project_out)
-        self.norm = decoder.final_layer_norm
-        self.head = self._product(module.lm_head)
-        self.layers = [self._layer(layer) for layer in decoder.layers]
-        self.end = config.eos_token_id
-        self.vocabulary = config.vocab_size
-
-    def write(self, prompts: Tensor, new: int, settings: Opt, draws: Tensor) -> Tensor:
-        """`new` tokens after each prompt (n, m): (n, new).
-
-        draws  (n, new) uniform numbers in [0, 1), one per token, for decoding=sample
-        """
-        search = settings.decoding == "beam" and settings.beams > 1
-        beams = settings.beams if search else 1
-        end = self.end if settings.end == "forbidden" else None
-        mark = watermark.processor(settings, self.vocabulary, prompts.device)
-        memory = _Memory(self, prompts, beams, new)
-        length = prompts.shape[1]
-        text = functional.pad(prompts[:, None].expand(-1, beams, -1), (0, new))
-        logits = self.logits(self.read(prompts, memory)[:, -1:])
-        score = logits.new_zeros(len(prompts), 1)
-        for t in range(length, length + new):
-            past = text[:, : logits.shape[1], :t]
-            if search:
-                parent, token, score = _expand(logits, score, past, beams, settings.repetition_penalty, end, mark)
-                memory.follow(parent)
-                text = text.gather(1, parent[..., None].expand_as(text))
-            else:
-                token = _pick(logits[:, 0], past[:, 0], settings, end, draws[:, t - length], mark)[:, None]
-            text[..., t] = token
-            if t + 1 < length + new:
-                logits = self.logits(self.step(token, memory))
-        # Beams come out best first.
-        return text[:, 0, length:]
-
-    def read(self, prompts: Tensor, memory: _Memory) -> Tensor:
-        """Hidden states (n, m, width) of prompts (n, m), each token seeing those before it; kept in `memory`."""
-        return self._pass(prompts, torch.arange(prompts.shape[1], device=prompts.device), memory)
-
-    def step(self, token: Tensor, memory: _Memory) -> Tensor:
-        """Hidden states (n, k, width) of the next token (n, k) of each beam."""
-        place = torch.full((1,), memory.prompt + memory.steps, device=token.device)
-        memory.grow()
-        return self._pass(token, place, memory)
-
-    def logits(self, x: Tensor) -> Tensor:
-        """(n, k, V), fp32."""
-        x = self.norm(x) if self.norm else x
-        x = self.project_out(x) if self.project_out else x
-        return self.head(x).float()
-
-    def _pass(self, tokens: Tensor, places: Tensor, memory: _Memory) -> Tensor:
-        x = self.embed(tokens)
-        x = self.project_in(x).float() if self.project_in else x
-        x = x + functional.embedding(places + self.places.offset, self.places.weight)
-        for i, layer in enumerate(self.layers):
-            inside = layer.norm(x) if self.norm_first else x
-            parts = layer.qkv(inside).view(*tokens.shape, 3, self.heads, -1)
-            query, key, value = parts.permute(2, 0, 3, 1, 4)
-            seen = memory.attend(i, query, key, value).transpose(1, 2).reshape(*tokens.shape, self.width)
-            x = x + layer.out(seen).float()
-            x = x if self.norm_first else layer.norm(x)
-            inside = layer.norm_out(x) if self.norm_first else x
-            x = x + layer.down(self.activation(layer.up(inside))).float()
-            x = x if self.norm_first else layer.norm_out(x)
-        return x
-
-    def _product(self, layer: nn.Linear) -> Product:
-        return Product(layer.weight, layer.bias, self.dtype)
-
-    def _layer(self, layer: Any) -> _Layer:
-        own = layer.self_attn
-        # A power of two for every published size but 350m, so that rounding is the library's.
-        parts = ((own.q_proj, own.scaling), (own.k_proj, 1.0), (own.v_proj, 1.0))
-        weight = torch.cat([part.weight * scale for part, scale in parts])
-        bias = None if own.q_proj.bias is None else torch.cat([part.bias * scale for part, scale in parts])
-        qkv = Product(weight, bias, self.dtype)
-        out, up, down = (self._product(part) for part in (own.out_proj, layer.fc1, layer.fc2))
-        return _Layer(layer.self_attn_layer_norm, qkv, out, layer.final_layer_norm, up, down)
-
-
-def bytes_per_prompt(config: Mapping[str, Any], settings: Opt, dtype: torch.dtype) -> int:
-    """Memory that writing takes for each prompt at its peak, in bytes; weights not counted.
-
-    config  fields of transformers' OPTConfig; a prompt has as many tokens as are written after it, `settings.block`
-    """
+def bytes_per_prompt(shape: Shape, settings: Opt, dtype: torch.dtype) -> int:
+    """Memory that writing takes for each prompt at its peak, in bytes; weights not counted. A prompt has as many tokens
+    as are written after it, `settings.block`."""
     beams = settings.beams if settings.decoding == "beam" else 1
-    width, inner, new = config["hidden_size"], config["ffn_dim"], settings.block
+    new = settings.block
     slots, size = new + beams * new, dtype.itemsize
     # One layer's twice: attention in half precision lays them out anew.
-    memory = 2 * (config["num_hidden_layers"] + 1) * slots * width * size
-    # Mask and text, and their copies in another order.
-    order = 2 * beams * (slots * size + 2 * new * 8)
+    memory = 2 * (shape.layers + 1) * slots * shape.key_heads * shape.head_width * size
+    # Mask and text, and their copies in another order; the mask also once for each head of a group.
+    order = beams * (slots * size * (2 + shape.heads // shape.key_heads) + 4 * new * 8)
     # fp32 twice: as they are and normalised, or of this step and of the next. A draw sorts and adds up in fp64.
     drawn = settings.decoding == "sample"
-    logits = beams * config["vocab_size"] * ((48 if drawn else 8) + (size if size < 4 else 0))
+    logits = beams * shape.vocabulary * ((48 if drawn else 8) + (size if size < 4 else 0))
     # The values of all tokens in all layers of a tournament, four times: keys, their hash, places, and values.
-    marked = beams * config["vocab_size"] * watermark.LAYERS * 32 if settings.watermark == "synthid" else 0
-    reading = new * (width * (12 + 6 * size) + 2 * inner * size)
+    marked = beams * shape.vocabulary * watermark.LAYERS * 32 if settings.watermark == "synthid" else 0
+    reading = new * (shape.width * (12 + 6 * size) + 2 * shape.inner * size)
     return memory + order + logits + marked + reading
 
 
-class _Memory:
-    """Keys and values (layers, n, heads, m + k new, d) of n prompts of m tokens and of what their k beams write.
+def _capped(softcap: float) -> Callable[..., Tensor]:
+    """Attention whose scores are softcap * tanh(score / softcap)."""
 
-    mask  (n, k, m + k new): 0 where a slot is the prompt or in a beam's own past, else -inf
-    """
+    def attend(
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        scale: float,
+        attn_mask: Tensor | None = None,
+        is_causal: bool = False,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        if enable_gqa:
+            key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], dim=1) for x in (key, value))
+        scores = softcap * torch.tanh(query @ key.transpose(-1, -2) * scale / softcap)
+        if is_causal:
+            ahead = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+            scores = scores.masked_fill(ahead, -torch.inf)
+        if attn_mask is not None:
+            scores = scores + attn_mask
+        return scores.softmax(dim=-1) @ value
 
-    def __init__(self, engine: Engine, prompts: Tensor, beams: int, new: int) -> None:
-        n, self.prompt = prompts.shape
-        self.beams, self.steps = beams, 0
-        slots = self.prompt + beams * new
-        shape = (len(engine.layers), n, engine.heads, slots, engine.width // engine.heads)
-        self.keys = torch.empty(shape, dtype=engine.dtype, device=prompts.device)
-        self.values = torch.empty_like(self.keys)
-        self.mask = torch.full((n, beams, slots), -torch.inf, dtype=engine.dtype, device=prompts.device)
-        self.mask[:, :, : self.prompt] = 0
-
-    def follow(self, parent: Tensor) -> None:
-        """Beam j goes on from beam parent[:, j]."""
-        self.mask = self.mask.gather(1, parent[..., None].expand_as(self.mask))
-
-    def grow(self) -> None:
-        """Room for one more token of each beam, seen by none but itself."""
-        first = self.prompt + self.steps * self.beams
-        self.mask[:, :, first : first + self.beams].diagonal(dim1=1, dim2=2).zero_()
-        self.steps += 1
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """(n, heads, j, d): what each query sees of the past, its own token included."""
-        count = self.prompt + self.steps * self.beams
-        keys, values = self.keys[layer, :, :, :count], self.values[layer, :, :, :count]
-        keys[:, :, -key.shape[2] :], values[:, :, -key.shape[2] :] = key, value
-        if not self.steps:
-            return functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=1.0)
-        mask = self.mask[:, None, :, :count]
-        return functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=1.0)
+    return attend

@@ -1,11 +1,12 @@
-"""A fitted OPT as a value: its configuration and its weights. Modules are built from it and thrown away."""
+"""A causal language model as a value: its configuration and its weights. Modules are built from it and thrown away."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import torch
 from huggingface_hub import HfApi
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import OPTConfig, OPTForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, OPTConfig, OPTForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
 from model_collapse import paths
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.opt import SHAPES
+from model_collapse.families.opt.shape import Shape
 from model_collapse.hardware import seeded
 
 HUB = "facebook/opt-125m"
@@ -27,20 +31,45 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 @dataclass(frozen=True, eq=False)
 class OptModel:
-    """config: fields of transformers' OPTConfig; weights: name -> fp32 tensor on the CPU, or None for a shape only."""
+    """A causal language model of any architecture that transformers builds from a configuration.
+
+    config   fields of transformers' configuration, `model_type` among them, and what this project adds to them:
+             "training" (tokens read, epoch kept), "origin" of the weights, "unwritable" (ids that stand for no token)
+    weights  name -> fp32 tensor on the CPU, tied ones once; None for a shape only
+    """
 
     config: dict[str, Any]
     weights: dict[str, torch.Tensor] | None = None
 
+    @cached_property
+    def shape(self) -> Shape:
+        """Its sizes."""
+        return Shape.of(configuration(self.config))
+
     @property
     def vocabulary(self) -> int:
         """Number of token ids it knows."""
-        return self.config["vocab_size"]
+        return self.shape.vocabulary
 
     @property
     def positions(self) -> int:
         """Longest sequence it can read, in tokens."""
-        return self.config["max_position_embeddings"]
+        return self.shape.positions
+
+    @property
+    def unwritable(self) -> tuple[int, ...]:
+        """Ids that stand for no token of its tokenizer, and are never written."""
+        return tuple(self.config.get("unwritable", ()))
+
+
+OWN = ("training", "origin", "unwritable")
+"""Entries of a model's configuration that are this project's and not the library's."""
+
+
+def configuration(config: Mapping[str, Any], **changes: Any) -> PreTrainedConfig:
+    """The library's configuration of a model."""
+    fields = {name: value for name, value in config.items() if name not in (*OWN, "model_type")}
+    return AutoConfig.for_model(config["model_type"], **{**fields, **changes})
 
 
 def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
@@ -129,27 +158,40 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:160]
 
 
-def build(model: OptModel, seed: int, device: torch.device, dropout: float = 0.0) -> OPTForCausalLM:
+DROPOUT = ("dropout", "resid_pdrop", "embd_pdrop", "hidden_dropout")
+"""What architectures call the share of activations that are dropped in training; Llama and its like have none."""
+
+
+def build(model: OptModel, seed: int, device: torch.device, dropout: float = 0.0) -> PreTrainedModel:
     """A module with a copy of the model's weights, or with new ones drawn from `seed` if it has none."""
-    config = OPTConfig(**{**model.config, "dropout": dropout})
-    if model.weights is None:
-        with seeded(seed, torch.device("cpu")):
-            return OPTForCausalLM(config).to(device)
-    with torch.device("meta"):
-        module = OPTForCausalLM(config)
-    module.load_state_dict({name: w.clone() for name, w in model.weights.items()}, strict=False, assign=True)
+    config = configuration(model.config, **{name: dropout for name in DROPOUT if name in model.config})
+    with seeded(seed, torch.device("cpu")):
+        if model.weights is None:
+            return AutoModelForCausalLM.from_config(config).to(device)
+        with no_init_weights():
+            module = AutoModelForCausalLM.from_config(config)
+    missing, unexpected = module.load_state_dict(
+        {name: weight.clone() for name, weight in model.weights.items()}, strict=False, assign=True
+    )
     module.tie_weights()
+    if wrong := [*unexpected, *(set(missing) - _tied(module))]:
+        raise InputError(f"family.preset: a {config.model_type} has no weight {min(wrong)}, or it is missing")
     return module.to(device)
 
 
-def unbuild(module: OPTForCausalLM) -> dict[str, torch.Tensor]:
-    """Copies of a module's weights on the CPU; a tied output layer is left out."""
-    tied = set(module.all_tied_weights_keys) if module.config.tie_word_embeddings else set()
+def unbuild(module: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Copies of a module's weights on the CPU; tied ones once."""
+    tied = _tied(module)
     return {
         name: weight.detach().to("cpu", torch.float32, copy=True)
         for name, weight in module.state_dict().items()
         if name not in tied
     }
+
+
+def _tied(module: PreTrainedModel) -> set[str]:
+    """Names of weights that are another one's."""
+    return set(module.all_tied_weights_keys) if module.config.tie_word_embeddings else set()
 
 
 def save(model: OptModel, folder: Path) -> None:
@@ -165,11 +207,12 @@ def load(folder: Path) -> OptModel:
     return OptModel(config, load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else None)
 
 
-def _read_config(folder: Path) -> OPTConfig:
-    return OPTConfig.from_pretrained(folder, local_files_only=True)
+def _read_config(folder: Path) -> PreTrainedConfig:
+    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-def _plain(config: OPTConfig) -> dict[str, Any]:
+def _plain(config: PreTrainedConfig) -> dict[str, Any]:
     """A configuration as JSON values, so that a saved and loaded model is equal to the one before."""
     fields = json.loads(config.to_json_string(use_diff=False))
-    return {**fields, "architectures": ["OPTForCausalLM"], "dtype": "float32"}
+    architecture = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]
+    return {**fields, "architectures": [architecture], "dtype": "float32"}

@@ -6,25 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 
-class Product:
-    """x -> x W' + b in `dtype`, with a matrix that is laid out once for many uses."""
+class Product(nn.Module):
+    """x -> x W' + b, multiplied in `dtype` and given in fp32, with a matrix that is laid out once for many uses."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        super().__init__()
         self.weight, self.bias = weight.to(dtype), None if bias is None else bias.to(dtype)
         self.packed = None
         if weight.device.type == "cpu" and _onednn(dtype):
             self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         x = x.to(self.weight.dtype)
         if self.packed is None:
-            return functional.linear(x, self.weight, self.bias)
-        return _multiply(x, self.packed, self.bias)
+            return functional.linear(x, self.weight, self.bias).float()
+        return _multiply(x, self.packed, self.bias).float()
 
 
 class OneDNN(TorchFunctionMode):
@@ -68,7 +69,12 @@ def _suits(x: Tensor, weight: Tensor) -> bool:
 
 
 def _onednn(dtype: torch.dtype) -> bool:
-    """Whether oneDNN is there and this processor multiplies such numbers natively."""
+    """Whether oneDNN is there and this processor multiplies such numbers natively.
+
+    Without AVX-512 torch's own way is as fast for fp32, and a matrix need not be kept twice.
+    """
     if not torch.backends.mkldnn.is_available():
         return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if dtype == torch.float32:
+        return torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import OPTForCausalLM
+from transformers import PreTrainedModel
 
 from model_collapse import hardware
 from model_collapse.errors import InputError
@@ -37,7 +37,7 @@ def states(model: OptModel, x: np.ndarray, threads: int) -> np.ndarray:
 
 
 def _read(
-    model: OptModel, x: np.ndarray, threads: int, what: Callable[[OPTForCausalLM, torch.Tensor], torch.Tensor]
+    model: OptModel, x: np.ndarray, threads: int, what: Callable[[PreTrainedModel, torch.Tensor], torch.Tensor]
 ) -> np.ndarray:
     device = hardware.device()
     with hardware.threads(threads), hardware.memory(BUSY), OneDNN():
@@ -45,13 +45,13 @@ def _read(
         return what(build(model, 0, device), blocks).cpu().numpy()
 
 
-def token_losses(module: OPTForCausalLM, blocks: torch.Tensor) -> torch.Tensor:
+def token_losses(module: PreTrainedModel, blocks: torch.Tensor) -> torch.Tensor:
     """-ln p(token | those before it in its block): blocks (n, m) -> (n, m - 1), fp32. Leaves the module in eval."""
     return _by_token(module, blocks, lambda logits, next: functional.cross_entropy(logits, next, reduction="none"))
 
 
 def _by_token(
-    module: OPTForCausalLM, blocks: torch.Tensor, of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    module: PreTrainedModel, blocks: torch.Tensor, of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
     """`of` the logits (k, V) of some tokens and these tokens (k,), for every token but the first: (n, m - 1), fp32."""
     module.eval()
@@ -70,17 +70,19 @@ def _entropies(logits: torch.Tensor, next: torch.Tensor) -> torch.Tensor:
     return torch.special.entr(logits.softmax(dim=-1)).sum(dim=-1)
 
 
-def _mean_states(module: OPTForCausalLM, blocks: torch.Tensor) -> torch.Tensor:
+def _mean_states(module: PreTrainedModel, blocks: torch.Tensor) -> torch.Tensor:
     module.eval()
     with torch.inference_mode():
-        read = (module.model(input_ids=part, use_cache=False).last_hidden_state for part in blocks.split(256))
+        read = (module.base_model(input_ids=part, use_cache=False).last_hidden_state for part in blocks.split(256))
         return torch.cat([states.mean(dim=1) for states in read])
 
 
 def checked(model: OptModel, x: np.ndarray, device: torch.device) -> torch.Tensor:
     """x (n, m) as int64 on the device. InputError for no rows, rows the model is too short for, or unknown tokens."""
     if x.ndim != 2 or len(x) == 0 or x.shape[1] < 2:
-        raise InputError(f"opt reads blocks of at least 2 tokens, shape (n, block), not an array of shape {x.shape}")
+        raise InputError(
+            f"a language model reads blocks of at least 2 tokens, shape (n, block), not an array of shape {x.shape}"
+        )
     if x.shape[1] > model.positions:
         raise InputError(f"family.block: the model reads at most {model.positions} tokens, not {x.shape[1]}")
     if x.min() < 0 or x.max() >= model.vocabulary:

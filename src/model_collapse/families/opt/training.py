@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import OPTForCausalLM
+from transformers import PreTrainedModel
 
 from model_collapse import hardware
 from model_collapse.data import Data
@@ -89,7 +89,7 @@ def train(
 class _Step:
     """One step of AdamW. The optimiser and the loss scaling live as long as one training."""
 
-    def __init__(self, module: OPTForCausalLM, settings: Opt, lr: float) -> None:
+    def __init__(self, module: PreTrainedModel, settings: Opt, lr: float) -> None:
         self.module, self.clip = module, settings.clip
         self.chunk = settings.chunk or settings.blocks_per_step
         self.device = module.device
