@@ -452,8 +452,8 @@ def test_a_local_opt_beside_the_real_tokenizer(tmp_path):
         if file.name != "config.json":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     config = transformers.OPTConfig(hidden_size=16, num_hidden_layers=1, ffn_dim=32, num_attention_heads=2)
-    weights = model.unbuild(model.build(model.OptModel(model._plain(config)), 0, torch.device("cpu")))
-    Opt().save(model.OptModel(model._plain(config), weights), tmp_path)
+    weights = model.unbuild(model.build(model.OptModel(model.plain(config)), 0, torch.device("cpu")))
+    Opt().save(model.OptModel(model.plain(config), weights), tmp_path)
 
     tokenizer = tokens.read(tmp_path)
     text = ["The church tower was built in 1415 and restored in the nineteenth century. " * 40]
@@ -503,7 +503,7 @@ def test_an_exhausted_gpu_names_the_setting(monkeypatch):
     with pytest.raises(OutsideError, match=r"family\.batch=8"):
         SMALL.fit(rows(noise(1)), np.random.default_rng(1), start=BLANK)
     some = model.OptModel(BLANK.config, model.unbuild(model.build(BLANK, 0, torch.device("cpu"))))
-    monkeypatch.setattr(engine.Engine, "read", exhausted)
+    monkeypatch.setattr(engine.Engine, "_logits", exhausted)
     with pytest.raises(OutsideError, match=r"family\.sample_batch=32"):
         SMALL.sample(some, 2, np.random.default_rng(1), given=Rows(counting(2)))
 

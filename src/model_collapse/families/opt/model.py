@@ -75,12 +75,12 @@ def configuration(config: Mapping[str, Any], **changes: Any) -> PreTrainedConfig
 def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
     """The shape of a preset, without weights. All but opt-125m take the vocabulary and positions they are asked for."""
     if preset not in SHAPES:
-        return OptModel(_plain(_read_config(Path(preset))))
+        return OptModel(plain(_read_config(Path(preset))))
     shape: dict[str, Any] = dict(SHAPES[preset])
     shape["ffn_dim"] = 4 * shape["hidden_size"]
     if preset != "opt-125m":
         shape |= {"vocab_size": vocabulary, "max_position_embeddings": positions}
-    return OptModel(_plain(OPTConfig(**shape)))
+    return OptModel(plain(OPTConfig(**shape)))
 
 
 def pretrained(preset: str) -> OptModel:
@@ -137,7 +137,7 @@ def _read(place: str, origin: str, **options: Any) -> OptModel:
     if wrong:
         raise InputError(f"family.preset={place}: {WEIGHTS} lacks {wrong[0]}, or has it in another shape")
     revision = getattr(module.config, "_commit_hash", None)
-    return OptModel(_plain(module.config) | {"origin": f"{origin}@{revision}" if revision else origin}, unbuild(module))
+    return OptModel(plain(module.config) | {"origin": f"{origin}@{revision}" if revision else origin}, unbuild(module))
 
 
 @contextmanager
@@ -211,7 +211,7 @@ def _read_config(folder: Path) -> PreTrainedConfig:
     return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-def _plain(config: PreTrainedConfig) -> dict[str, Any]:
+def plain(config: PreTrainedConfig) -> dict[str, Any]:
     """A configuration as JSON values, so that a saved and loaded model is equal to the one before."""
     fields = json.loads(config.to_json_string(use_diff=False))
     architecture = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]
