@@ -100,6 +100,13 @@ class Opt(Text):
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="AdamW's decoupled decay")] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of steps in which the learning rate rises")] = 0.0
     clip: Annotated[float, Field(ge=0, allow_inf_nan=False, description="largest gradient norm; 0: any")] = 1.0
+    lora: Annotated[int, Field(ge=0, le=4096, description="rank of low-rank adapters; 0: all weights are trained")] = 0
+    lora_alpha: Annotated[Auto | Rate, Field(description="what they learn counts alpha / rank times; auto: twice")] = (
+        "auto"
+    )
+    lora_targets: Annotated[
+        str, Field(description="layers that have adapters: all-linear, or names separated by commas")
+    ] = "all-linear"
     continued: Annotated[
         bool, Field(description="each generation goes on from the weights of the one before, not from the first ones")
     ] = False
@@ -243,7 +250,7 @@ class Opt(Text):
             raise InputError("family.pretrain: two blocks of text to pre-train on are the least; this corpus has 1")
         pairs = Data.real(Rows(x[: len(x) // 2 * 2].reshape(-1, 2 * x.shape[1])))
         lr = self._scratch_lr if self.pretrain_lr == "auto" else self.pretrain_lr
-        halved = replace(self, batch=max(1, self.blocks_per_step // 2))
+        halved = replace(self, batch=max(1, self.blocks_per_step // 2), lora=0)
         return training.train(
             base, pairs, rng, halved, epochs=self.pretrain_epochs, lr=lr, schedule="linear", progress=progress
         )

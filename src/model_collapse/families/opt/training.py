@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from model_collapse import hardware
 from model_collapse.data import Data
 from model_collapse.errors import InputError
+from model_collapse.families.opt.lora import adapted, merged
 from model_collapse.families.opt.model import OptModel, build, unbuild
 from model_collapse.families.opt.products import OneDNN
 from model_collapse.families.opt.scoring import checked, token_losses
@@ -51,14 +52,14 @@ def train(
         blocks = checked(start, data.rows.x, device)  # type: ignore[union-attr]
         weight = _relative(data.weight, len(blocks), device)
         held_out = None if validation is None else checked(start, validation.rows.x, device)  # type: ignore[union-attr]
-        module = build(start, initial, device, settings.dropout)
+        module = adapted(build(start, initial, device, settings.dropout), settings)
         step = _Step(module, settings, lr)
         per_epoch = math.ceil(len(blocks) / settings.blocks_per_step)
         steps = steps or epochs * per_epoch
         epochs = math.ceil(steps / per_epoch)
         rates = _rates(steps, lr, settings.warmup, schedule or settings.schedule)
         room = start.positions - blocks.shape[1] + 1 if start.weights is None else 1
-        lowest, kept, weights = math.inf, epochs, None
+        lowest, kept, best = math.inf, epochs, None
         for epoch in range(epochs):
             module.train()
             order = torch.from_numpy(rng.permutation(len(blocks))).to(device)
@@ -72,10 +73,12 @@ def train(
                 loss = float(token_losses(module, held_out).mean())
                 said += f", validation loss {loss:.3f}"
                 if loss < lowest:
-                    lowest, kept, weights = loss, epoch + 1, unbuild(module)
+                    lowest, kept, best = loss, epoch + 1, _trained(module)
             if progress:
                 progress(said)
-        weights = weights or unbuild(module)
+        if best:
+            module.load_state_dict(best, strict=False)
+        weights = unbuild(merged(module, settings))
     if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
         raise _diverged(f"the last step of epoch {epochs}", lr)
     before = start.config.get("training", {}).get("tokens_seen", 0)
@@ -84,6 +87,11 @@ def train(
     rows = min(read, kept * len(blocks))
     told = {"tokens_seen": before + rows * blocks.shape[1], "epoch": kept}
     return OptModel(start.config | {"training": told}, weights)
+
+
+def _trained(module: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Copies, on the CPU, of the weights that training moves."""
+    return {name: p.detach().to("cpu", copy=True) for name, p in module.named_parameters() if p.requires_grad}
 
 
 class _Step:
@@ -97,7 +105,8 @@ class _Step:
         if self.device.type == "cpu" and self.dtype == torch.bfloat16:
             # Fused attention is slow there, its gradient most of all: plain products take a quarter of its time.
             module.set_attn_implementation("eager")
-        self.optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=settings.weight_decay, fused=True)
+        trained = [weight for weight in module.parameters() if weight.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=settings.weight_decay, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def __call__(self, blocks: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, rate: float) -> torch.Tensor:

@@ -1,0 +1,59 @@
+"""Low-rank adapters by the library `peft`: W + (alpha / r) B A, where A and B are trained and W stays as it was.
+
+Hu et al. 2022, arXiv:2106.09685. A model of a billion weights is trained in the memory of a free GPU that way. What is
+written and kept is an ordinary model: the adapters are merged into its weights after each training.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from model_collapse.errors import InputError, OutsideError
+
+if TYPE_CHECKING:
+    from model_collapse.families.opt import Opt
+
+
+def adapted(module: PreTrainedModel, settings: Opt) -> PreTrainedModel:
+    """The module with adapters of rank `settings.lora` in its linear layers, and nothing else left to train.
+
+    A is drawn from torch's generator, B is 0: before the first step nothing is changed. With rank 0 the module itself.
+    """
+    if not settings.lora:
+        return module
+    try:
+        import peft
+    except ImportError:
+        raise OutsideError("family.lora needs the package peft; install it with: pip install peft") from None
+    targets = settings.lora_targets
+    linear = {
+        name.rpartition(".")[2]: part for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)
+    }
+    config = peft.LoraConfig(
+        r=settings.lora,
+        # The library's annotation says int, its arithmetic does not mind.
+        lora_alpha=2 * settings.lora if settings.lora_alpha == "auto" else settings.lora_alpha,  # type: ignore[arg-type]
+        target_modules=targets if targets == "all-linear" else targets.split(","),
+        lora_dropout=0.0,
+        fan_in_fan_out=any(isinstance(part, Conv1D) for part in linear.values()),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        with warnings.catch_warnings():
+            # It asks transformers by a name that is going to change.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            return peft.get_peft_model(module, config)
+    except ValueError as error:
+        raise InputError(
+            f"family.lora_targets={targets}: this model's linear layers are {', '.join(sorted(linear))}"
+        ) from error
+
+
+def merged(module: PreTrainedModel, settings: Opt) -> PreTrainedModel:
+    """The model without adapters, what they learned added to its weights."""
+    return module.merge_and_unload() if settings.lora else module
