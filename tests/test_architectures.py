@@ -14,6 +14,7 @@ import pytest
 
 from model_collapse import corpora
 from model_collapse.data import Rows
+from model_collapse.errors import InputError
 from model_collapse.families.opt import Opt
 
 with warnings.catch_warnings():
@@ -116,6 +117,16 @@ def test_what_is_banned_would_be_written_otherwise(trained, source):
     for engine in ("fast", "reference"):
         way = dataclasses.replace(family, engine=engine)
         assert not np.isin(way.sample(other, 20, np.random.default_rng(1), given=given).x, banned).any()
+
+
+def test_dropout_is_refused_where_there_is_none(trained, source):
+    has = trained.config["model_type"] in ("gpt2", "gpt_neox")
+    family = dataclasses.replace(TRAINED, dropout=0.5, steps=1)
+    if has:
+        family.fit(source.train, np.random.default_rng(0), start=trained)
+    else:
+        with pytest.raises(InputError, match=r"family\.dropout=0\.5: a \w+ has none; use auto or 0"):
+            family.fit(source.train, np.random.default_rng(0), start=trained)
 
 
 def test_local_layers_are_the_librarys_business(source):

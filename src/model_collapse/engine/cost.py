@@ -181,7 +181,7 @@ def _chain(run: Run, speed: Speed) -> float:
     for t, (rows, wrote) in enumerate(_rows(run)):
         seen, passes = _trained(family, rows)
         total += speed.fit(seen) + speed.write(wrote)
-        total += speed.validate(speed.held_out) * passes * (family.checkpoint == "best")
+        total += speed.validate(speed.held_out) * passes * (family.checkpoint != "last")
         if t % run.every == 0 or t == run.generations:
             total += speed.judge(wrote) + speed.test(speed.tested)
     return total * run.models

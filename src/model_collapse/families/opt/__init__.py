@@ -78,7 +78,10 @@ class Opt(Text):
         int, Field(ge=2, le=10**5, description="tokens in a block, in a prompt, and in what is written")
     ] = 64
     evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
-    dropout: Annotated[float, Field(ge=0, lt=1, description="dropped share of activations in training")] = 0.1
+    dropout: Annotated[
+        Auto | Annotated[float, Field(ge=0, lt=1)],
+        Field(description="dropped share of activations in training; auto: as the model's configuration says, OPT 0.1"),
+    ] = "auto"
     epochs: Annotated[int, Field(ge=1, description="passes over the training set")] = 5
     steps: Annotated[
         int, Field(ge=0, description="steps of the optimiser instead of epochs; 0: as many as epochs say")
@@ -111,7 +114,8 @@ class Opt(Text):
         bool, Field(description="each generation goes on from the weights of the one before, not from the first ones")
     ] = False
     checkpoint: Annotated[
-        Literal["best", "last"], Field(description="epoch kept: lowest loss on real validation text, or the last")
+        Literal["any", "best", "last"],
+        Field(description="epoch of lowest loss on real validation text (any: the start is epoch 0), or the last"),
     ] = "best"
     decoding: Annotated[Literal["beam", "sample", "greedy"], Field(description="how a continuation is chosen")] = "beam"
     beams: Annotated[int, Field(ge=1, le=1000, description="beams of decoding=beam")] = 5
@@ -266,12 +270,13 @@ class Opt(Text):
         """A new model, trained from `start` on rows (n, block) of token ids; `start` stays as it is.
 
         Without a start, or with one that is only a shape, the weights are drawn from `rng`. With checkpoint=best the
-        epoch with the lowest mean loss on `validation` is returned; without validation rows, the last epoch.
+        epoch with the lowest mean loss on `validation` is returned, with checkpoint=any perhaps the start itself, as it
+        was; without validation rows, the last epoch.
         """
         from model_collapse.families.opt import model, training
 
         start = start or model.blank(self.preset, self.vocabulary, positions=2 * self.block)
-        chosen_by = validation if self.checkpoint == "best" else None
+        chosen_by = None if self.checkpoint == "last" else validation
         return training.train(
             start,
             data,

@@ -158,13 +158,19 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:160]
 
 
-DROPOUT = ("dropout", "resid_pdrop", "embd_pdrop", "hidden_dropout")
+DROPOUT = ("dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "hidden_dropout")
 """What architectures call the share of activations that are dropped in training; Llama and its like have none."""
 
 
-def build(model: OptModel, seed: int, device: torch.device, dropout: float = 0.0) -> PreTrainedModel:
-    """A module with a copy of the model's weights, or with new ones drawn from `seed` if it has none."""
-    config = configuration(model.config, **{name: dropout for name in DROPOUT if name in model.config})
+def build(model: OptModel, seed: int, device: torch.device, dropout: float | None = 0.0) -> PreTrainedModel:
+    """A module with a copy of the model's weights, or with new ones drawn from `seed` if it has none.
+
+    dropout  share of activations dropped in training; None: as the model's configuration says
+    """
+    known = {name: dropout for name in DROPOUT if name in model.config}
+    if dropout and not known:
+        raise InputError(f"family.dropout={dropout:g}: a {model.config['model_type']} has none; use auto or 0")
+    config = configuration(model.config, **({} if dropout is None else known))
     with seeded(seed, torch.device("cpu")):
         if model.weights is None:
             return AutoModelForCausalLM.from_config(config).to(device)

@@ -52,7 +52,9 @@ def train(
         blocks = checked(start, data.rows.x, device)  # type: ignore[union-attr]
         weight = _relative(data.weight, len(blocks), device)
         held_out = None if validation is None else checked(start, validation.rows.x, device)  # type: ignore[union-attr]
-        module = adapted(build(start, initial, device, settings.dropout), settings)
+        module = adapted(
+            build(start, initial, device, None if settings.dropout == "auto" else settings.dropout), settings
+        )
         step = _Step(module, settings, lr)
         per_epoch = math.ceil(len(blocks) / settings.blocks_per_step)
         steps = steps or epochs * per_epoch
@@ -60,6 +62,8 @@ def train(
         rates = _rates(steps, lr, settings.warmup, schedule or settings.schedule)
         room = start.positions - blocks.shape[1] + 1 if start.weights is None else 1
         lowest, kept, best = math.inf, epochs, None
+        if held_out is not None and settings.checkpoint == "any" and start.weights is not None:
+            lowest, kept, best = float(token_losses(module, held_out).mean()), 0, _trained(module)
         for epoch in range(epochs):
             module.train()
             order = torch.from_numpy(rng.permutation(len(blocks))).to(device)
