@@ -53,7 +53,8 @@ class Result:
 class Benchmark(Protocol):
     """A frozen dataclass whose fields are the work; `published` is its module in the checkout's benchmarks/."""
 
-    published: str
+    @property
+    def published(self) -> str: ...
 
     def measure(self, name: str, published: ModuleType) -> Result: ...
 
