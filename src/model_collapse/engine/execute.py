@@ -20,13 +20,14 @@ import pyarrow as pa
 
 from model_collapse import families, paths, registry, store
 from model_collapse.engine import cost, memory, mirror, spec, usage
-from model_collapse.engine.block import Unit, finished, make_base, work
+from model_collapse.engine.block import finished, make_base, work
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.locks import locked
 from model_collapse.engine.merge import gather
 from model_collapse.engine.plan import blocks
 from model_collapse.engine.processes import Progress, each, pool
 from model_collapse.engine.spec import Run
+from model_collapse.engine.unit import Unit
 from model_collapse.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
