@@ -594,17 +594,21 @@ def test_the_machine_has_some_memory():
     assert 1e8 < memory.machine() < 1e15
 
 
-def test_a_unit_builds_its_family_and_its_regime_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_builds_its_objects_once(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
     build = registry.build
     monkeypatch.setattr(
         registry, "build", lambda package, name, *rest: built.append(name) or build(package, name, *rest)
     )
-    unit = Unit(plan("gaussian", "mix", n=10, generations=1, settings=DRAW), Path("unused"), 0)
-    built.clear()
+    planned = plan("gaussian", "mix", n=10, generations=1, settings=DRAW)
+    unit = Unit(planned, Path("unused"), 0)
     for _ in range(3):
         assert unit.base_key is None and unit.family.sampling == "draw" and unit.regime == Mix()
         unit.source()
     assert built == ["gaussian", "mix"]
+    # Its other form, the record of their settings, gives them again.
+    again = replace(planned)
+    assert again.members == planned.members and again.members is again.members
+    assert built == ["gaussian", "mix"] * 2
     other = replace(unit, run=replace(unit.run, family="kde", family_args={}))
-    assert type(other.family).__name__ == "Kde", "another unit builds its own"
+    assert type(other.family).__name__ == "Kde", "another run builds its own"

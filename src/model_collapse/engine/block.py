@@ -69,7 +69,7 @@ def _chains(unit: Unit) -> list[Part]:
         Reads(exchanged["reads"], exchanged.get("share") or 0.0),
         run.n * unit.family.passes,
         last=run.generations,
-        filters=unit.filters,
+        filters=run.members.filters,
         given=cast(Given, run.given),
     )
     for generations in turns:

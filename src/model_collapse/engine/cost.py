@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from model_collapse import families, regimes, registry, streams
+from model_collapse import streams
 from model_collapse.data import Data, Rows, Source
 from model_collapse.engine.plan import blocks
 from model_collapse.engine.processes import lost_workers, pool
@@ -88,7 +88,7 @@ def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) ->
     without one, a new one does.
     """
     runs = list(runs)
-    if not runs or not all(_family(run).workload for run in runs):
+    if not runs or not all(run.members.family.workload for run in runs):
         return None
     if sum(_operations(run) * run.replicates for run in runs) < LIGHT * SLOW * jobs:
         return None
@@ -116,7 +116,7 @@ def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) ->
 
 def _shape(run: Run) -> tuple[Any, ...]:
     """What the speed of a run depends on: runs that differ only in how often they do things share one measurement."""
-    return _family(run).quick(), run.n, run.corpus, run.metrics
+    return run.members.family.quick(), run.n, run.corpus, run.metrics
 
 
 def _measured(run: Run, jobs: int, budget: float, executor: Executor | None) -> Speed:
@@ -149,18 +149,13 @@ def _nothing(n: int, rng: np.random.Generator | None = None) -> Rows:
 def _rows(run: Run) -> list[tuple[int, int]]:
     """How many rows each generation is trained on and writes, filters left out."""
     source = Source(Data.real(_nothing(run.n)), fresh=_nothing)
-    regime = registry.build(regimes, run.regime, run.regime_args)
-    chain = generations(source, _Idle(), regime, run.n, streams.stream(run.seed), last=run.generations)
-    more = math.prod(settings.get("candidates", 1) for _, settings in run.filters)
+    chain = generations(source, _Idle(), run.members.regime, run.n, streams.stream(run.seed), last=run.generations)
+    more = math.prod(judge.candidates for judge in run.members.filters)
     return [(len(generation.train), len(generation.sample) * more) for generation in chain]
 
 
-def _family(run: Run) -> Family:
-    return registry.build(families, run.family, run.family_args)
-
-
 def _workload(run: Run) -> Workload:
-    workload = _family(run).workload
+    workload = run.members.family.workload
     assert workload is not None
     return workload
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from model_collapse import families, regimes, registry
 from model_collapse.engine.spec import Run
 from model_collapse.errors import OutsideError
 from model_collapse.hardware import total_memory as machine
@@ -15,9 +14,8 @@ def check(run: Run, processes: int) -> None:
     """OutsideError, if the run needs more than the machine has: its blocks of chains side by side, or its table."""
     has = machine()
     _check_chains(run, processes, has)
-    family = registry.build(families, run.family, run.family_args)
     taken = run.generations // run.every + 1 + (run.generations % run.every > 0)
-    rows = run.replicates * run.models * taken * sum(family.items(metric) for metric in run.metrics)
+    rows = run.replicates * run.models * taken * sum(run.members.family.items(metric) for metric in run.metrics)
     if rows * ROW_OF_TABLE > has:
         name = f"--replicates {run.replicates}" if run.replicates >= taken else f"-g {run.generations}"
         raise OutsideError(
@@ -27,8 +25,7 @@ def check(run: Run, processes: int) -> None:
 
 
 def _check_chains(run: Run, processes: int, has: float) -> None:
-    family = registry.build(families, run.family, run.family_args)
-    regime = registry.build(regimes, run.regime, run.regime_args)
+    family, regime = run.members.family, run.members.regime
     first, last = regime.size(0, run.n), regime.size(run.generations, run.n)
     # A regime that reads all samples keeps them, and the real rows.
     rows = run.n + (run.generations + 1) * last if regime.needs == "all" else max(run.n, first, last)

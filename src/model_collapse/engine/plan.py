@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from model_collapse import families, filters, modalities, regimes, registry, store
 from model_collapse import metrics as measures
-from model_collapse.engine.spec import Run
+from model_collapse.engine.spec import Members, Run
 from model_collapse.errors import InputError
 from model_collapse.exchange import Reads
 from model_collapse.interfaces import Family, Filter, Regime
@@ -77,7 +77,7 @@ def plan(
         parts[owner][name] = value
     kind: Family = registry.build(families, family, parts["family"], "family")
     how: Regime = registry.build(regimes, regime, parts["regime"], "regime")
-    judges: list[tuple[str, Filter]] = [(name, registry.build(filters, name, parts[name])) for name in filter]
+    judges: tuple[Filter, ...] = tuple(registry.build(filters, name, parts[name]) for name in filter)
     opening: Regime | None = registry.build(regimes, first, parts["first"], "first") if first else None
     if given not in ("original", "training", "fresh"):
         raise InputError(f"--given: {given!r} is not allowed; it is original, training or fresh")
@@ -96,7 +96,7 @@ def plan(
     modality.check(kind, read, count * own, taken)
     if exchanged and exchanged["real"] == "split":
         _split(modality.kinds(kind, read), exchanged["models"])
-    for place, (name, judge) in enumerate(judges):
+    for place, (name, judge) in enumerate(zip(filter, judges, strict=True)):
         if judge.by_place and judge.candidates > 1:
             moved = place or given != "original" or (exchanged and exchanged["reads"] != "own")
             if moved:
@@ -119,7 +119,7 @@ def plan(
         metrics=taken,
         every=_checked("--every", Count, every),
         block=kind.block_size,
-        filters=tuple((name, judge.settings()) for name, judge in judges),
+        filters=tuple((name, judge.settings()) for name, judge in zip(filter, judges, strict=True)),
         corpus=read.name if read else "",
         content="".join([read.fingerprint, *kind.contents()]) if read else "",
         source=store.source_hash(),
@@ -128,6 +128,7 @@ def plan(
     )
     if exchanged and opening:
         _enough(planned, how, opening)
+    vars(planned)["members"] = Members(kind, how, judges, opening)  # not to be built again
     return planned
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from model_collapse import families, filters, modalities, paths, regimes, registry, store, streams
+from model_collapse import modalities, paths, store, streams
 from model_collapse.data import Source
 from model_collapse.engine.checkpoint import Choices
 from model_collapse.engine.layout import CHOICES, kept_models, state_folder
 from model_collapse.engine.spec import Run
-from model_collapse.interfaces import Family, Filter, Regime
-from model_collapse.modalities import Part
+from model_collapse.interfaces import Family, Regime
+from model_collapse.modalities import Part, Wanted
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class Unit:
         """How many chains the block has."""
         return min(self.run.block, self.run.replicates - self.block * self.run.block)
 
-    @cached_property
+    @property
     def family(self) -> Family:
         """The family with the run's settings."""
-        return registry.build(families, self.run.family, self.run.family_args)
+        return self.run.members.family
 
     @cached_property
     def base_key(self) -> str | None:
@@ -99,22 +99,14 @@ class Unit:
         run, real = self.run, self.run.exchange["real"] if self.run.exchange else "same"
         stream = replace(self, model=0).stream if real == "same" else self.stream
         part = Part() if real == "same" else Part(self.model, run.models, split=real == "split")
-        return modalities.of(self.family).source(
-            self.family, run.corpus, run.n, stream, self.chains, part, pretraining=pretraining
-        )
+        wanted = Wanted(run.corpus, run.n, stream, self.chains, part, pretraining)
+        return modalities.of(self.family).source(self.family, wanted)
 
-    @cached_property
-    def filters(self) -> list[Filter]:
-        """The filters with the run's settings, in order."""
-        return [registry.build(filters, name, values) for name, values in self.run.filters]
-
-    @cached_property
+    @property
     def regime(self) -> Regime:
         """The regime with the run's settings; the first of several models may have its own."""
-        exchanged = self.run.exchange or {}
-        if self.model == 0 and "first" in exchanged:
-            return registry.build(regimes, exchanged["first"], exchanged["first_args"])
-        return registry.build(regimes, self.run.regime, self.run.regime_args)
+        members = self.run.members
+        return members.first if members.first and self.model == 0 else members.regime
 
     @property
     def stream(self) -> streams.Stream:

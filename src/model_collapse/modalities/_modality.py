@@ -42,6 +42,24 @@ class Part:
         return replace(source, train=source.train.take(index))
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Real data that a model is to have: n training rows, and what it is scored by.
+
+    corpus       name of where they are from; "" for a family that makes its real data itself
+    stream       of the model whose draws these are
+    chains       replicate chains that have data of their own
+    pretraining  whether all of the rows to pre-train on are wanted, or as few as possible
+    """
+
+    corpus: str
+    n: int
+    stream: Stream
+    chains: int = 1
+    part: Part = Part()
+    pretraining: bool = False
+
+
 class Modality(ABC):
     """A kind of rows.
 
@@ -75,24 +93,8 @@ class Modality(ABC):
         """True shares of the kinds of things that models can lack (see `Part`); None where none are known."""
 
     @abstractmethod
-    def source(
-        self,
-        family: Family,
-        corpus: str,
-        n: int,
-        stream: Stream,
-        chains: int,
-        part: Part,
-        *,
-        pretraining: bool = False,
-    ) -> Source:
-        """Real data of one model: n training rows, and what it is scored by.
-
-        stream       of the model whose draws these are
-        pretraining  whether all of the rows to pre-train on are wanted, or as few as possible
-
-        What a corpus gives later (`fresh`) may be the same for two models.
-        """
+    def source(self, family: Family, wanted: Wanted) -> Source:
+        """Real data of one model. What a corpus gives later (`fresh`) may be the same for two models."""
 
     def table_bytes(self, source: Source, x: np.ndarray) -> float:
         """Of one of these rows in the table of what models generate, on average."""

@@ -11,7 +11,7 @@ from model_collapse import streams
 from model_collapse.corpora import images
 from model_collapse.data import Rows, Source
 from model_collapse.interfaces import Family, Generation
-from model_collapse.modalities._modality import Modality, Part
+from model_collapse.modalities._modality import Modality, Wanted
 from model_collapse.streams import Stream
 
 if TYPE_CHECKING:
@@ -42,19 +42,10 @@ class Images(Modality):
     def kinds(self, family: Family, corpus: Corpus | None) -> None:
         return None
 
-    def source(
-        self,
-        family: Family,
-        corpus: str,
-        n: int,
-        stream: Stream,
-        chains: int,
-        part: Part,
-        *,
-        pretraining: bool = False,
-    ) -> Source:
+    def source(self, family: Family, wanted: Wanted) -> Source:
         reading = family.reading()
-        return part.take(self.load(corpus).source(n * part.of, **reading), reading["passes"])
+        pictures, part = self.load(wanted.corpus), wanted.part
+        return part.take(pictures.source(wanted.n * part.of, **reading), reading["passes"])
 
     def table(self, generation: Generation, family: Family, source: Source, stream: Stream) -> Mapping[str, pa.Array]:
         """The first images of those that were copied, or else new ones."""

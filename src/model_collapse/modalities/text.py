@@ -13,7 +13,7 @@ from model_collapse.corpora import as_text
 from model_collapse.data import Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.interfaces import Family, Generation
-from model_collapse.modalities._modality import Modality, Part
+from model_collapse.modalities._modality import Modality, Wanted
 from model_collapse.streams import Stream
 
 if TYPE_CHECKING:
@@ -48,23 +48,13 @@ class Text(Modality):
             return None
         return np.array(list(corpus.world.topic_shares.values()))
 
-    def source(
-        self,
-        family: Family,
-        corpus: str,
-        n: int,
-        stream: Stream,
-        chains: int,
-        part: Part,
-        *,
-        pretraining: bool = False,
-    ) -> Source:
-        text, reading = self.load(corpus), family.reading()
-        if not pretraining:
+    def source(self, family: Family, wanted: Wanted) -> Source:
+        text, part, reading = self.load(wanted.corpus), wanted.part, family.reading()
+        if not wanted.pretraining:
             reading["pretrain"] = 1
         if part.split and text.world is not None:
             reading["topics"] = [topic for i, topic in enumerate(text.world.topic_shares) if not part.lacks(i)]
-        return part.take(text.source(n * part.of, **reading))
+        return part.take(text.source(wanted.n * part.of, **reading))
 
     def table_bytes(self, source: Source, x: np.ndarray) -> float:
         return float(np.mean([len(text.encode()) for text in as_text(source).tokenizer.decode(x)]))
