@@ -145,6 +145,18 @@ def test_families_share_their_signatures(name: str):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_families_say_what_their_rows_can_be_judged_by(name: str):
+    """`scores`, `has_states` and `law` name the methods that a family has of its own, no more and no less."""
+    cls, plain = registry.member(families, name), interfaces.Family
+    methods = {"likelihood": "score", "truth": "miss", "certainty": "certainty", "reward": "reward"}
+    for score, method in methods.items():
+        assert (score in cls.scores) == (getattr(cls, method) is not getattr(plain, method)), method
+    assert cls.scores <= set(methods)
+    assert cls.has_states == (cls.states is not plain.states)
+    assert (cls.law is plain.law) == (cls.kinds is plain.kinds)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_metric_of_a_family_is_one_documented_function(name: str):
     """And no two modules for one kind of data define one name, for a table knows a metric by its name alone."""
     cls = registry.member(families, name)

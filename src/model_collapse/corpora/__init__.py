@@ -61,7 +61,7 @@ def as_text(source: Source) -> TextSource:
 
 
 def world_of(source: Source) -> World:
-    """The law that a text was drawn from. InputError where nobody knows it."""
+    """The world that a text was written about. InputError where nobody knows it."""
     world = as_text(source).world
     if world is None:
         raise InputError("the corpus must be one whose law is known (embedded)")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from model_collapse import store, streams
 from model_collapse.engine.checkpoint import Checkpoint
 from model_collapse.engine.locks import locked
-from model_collapse.engine.recorder import Part, Recorder
+from model_collapse.engine.recorder import Named, Recorder
 from model_collapse.engine.unit import Unit
 from model_collapse.errors import InputError, OutOfMemory
 from model_collapse.exchange import Party, Reads, exchange
@@ -59,7 +59,7 @@ def work(unit: Unit) -> None:
     shutil.rmtree(unit.place, ignore_errors=True)
 
 
-def _chains(unit: Unit) -> list[Part]:
+def _chains(unit: Unit) -> list[Named]:
     """Every generation of the block's models, recorded: parts of their tables."""
     run = unit.run
     parties, recorders = zip(*(_party(one) for one in unit.parties), strict=True)
@@ -93,7 +93,7 @@ def _party(unit: Unit) -> tuple[Party, Recorder]:
     return Party(source, family, unit.regime, unit.stream, start, checkpoint or NOTHING), recorder
 
 
-def finished(unit: Unit) -> list[Part]:
+def finished(unit: Unit) -> list[Named]:
     """What is there of a block, done or not: parts of its tables, each called "table" or "texts"."""
     if unit.done:
         files = ((name, unit.result / f"{name}.parquet") for name in ("table", *store.WRITTEN))

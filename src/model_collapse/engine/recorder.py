@@ -16,7 +16,7 @@ from model_collapse.engine.unit import Unit
 from model_collapse.interfaces import Family, Generation, Reference
 from model_collapse.metrics import Measurement
 
-Part = tuple[str, pa.Table]
+Named = tuple[str, pa.Table]
 """A part of a table, with the table's name."""
 
 
@@ -28,7 +28,7 @@ class Recorder:
         self.modality = modalities.of(family)
         self.metrics = metrics.chosen(unit.run.metrics, family)
         self.reference: Reference | None = None
-        self.recorded: list[list[Part]] = []
+        self.recorded: list[list[Named]] = []
         self.clock = time.perf_counter()
 
     def record(self, generation: Generation) -> None:
@@ -37,24 +37,26 @@ class Recorder:
         self.reference = self.reference or Reference(generation, self.source, self.family)
         kept = self.checkpoint.recorded(t) if self.checkpoint else None
         parts = kept or {}
-        if kept is None and (t % self.unit.run.every == 0 or t == self.unit.run.generations):
-            parts["table"] = self._measured(Measurement(generation, self.reference))
-        if kept is None and self.modality.with_model:
-            parts[self.modality.generated] = self._generated(generation)
+        if kept is None:
+            if t % self.unit.run.every == 0 or t == self.unit.run.generations:
+                parts["table"] = self._measured(Measurement(generation, self.reference))
+            if self.modality.with_model:
+                parts[self.modality.generated] = self._generated(generation)
+        else:
+            self.clock = time.perf_counter()
         if self.checkpoint:
             self.checkpoint.finish(generation, parts)
         if self.modality.generated and not self.modality.with_model:
+            # Made of the sample alone, and so not kept twice.
             parts[self.modality.generated] = self._generated(generation)
         self.recorded.append(list(parts.items()))
-        if kept is not None:
-            self.clock = time.perf_counter()
 
     @property
     def turns(self) -> int:
         """How many generations are recorded."""
         return len(self.recorded)
 
-    def tables(self, turns: int | None = None) -> list[Part]:
+    def tables(self, turns: int | None = None) -> list[Named]:
         """Parts of the model's tables, of all generations or of the first so many."""
         return sorted((part for parts in self.recorded[:turns] for part in parts), key=lambda part: part[0] != "table")
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from model_collapse import hardware, metrics, modalities
-from model_collapse.data import Data, Rows, Source
+from model_collapse.data import Data, Rows
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
 from model_collapse.interfaces import Family, Generation, Reference, Workload
@@ -78,24 +78,28 @@ def measure(run: Run, budget: float) -> Speed:
     model = quick.fit(Data.real(rows(1)), rng)
     family = family.changed(**family.choose(model))
 
-    def judge(written: int, real: Source) -> None:
-        sample = Data.of(rows(written), born=1, author=1)
-        generation = Generation(0, real.train, model, sample, rows(written))
-        measurement = Measurement(generation, Reference(generation, real, family))
+    few = replace(source, train=Data.real(rows(8)), test=Data.real(rows(1)))
+
+    def wrote(k: int) -> Generation:
+        return Generation(0, few.train, model, Data.of(rows(k), born=1, author=1), rows(k))
+
+    def judge(written: int, reference: Reference) -> None:
+        measurement = Measurement(wrote(written), reference)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for metric in metrics.chosen(run.metrics, family).values():
                 metric(measurement)
 
-    few = replace(source, train=Data.real(rows(8)), test=Data.real(rows(1)))
+    # What metrics find of a chain as a whole they find once.
+    known = Reference(wrote(len(few.train)), few, family)
     held_out, tested = (0 if part is None else len(part) for part in (source.validation, source.test))
     counted = min(TOGETHER, len(x))
     works: list[tuple[Callable[[int], object], int, int, float]] = [
         (lambda k: quick.fit(Data.real(rows(k)), rng, start=model), batch, work.epochs * len(x), 0.3),
         (lambda k: family.score(model, rows(k)), counted, held_out, 0.1),
         (lambda k: family.sample(model, k, rng, given=rows(k)), _workload(family).together, len(x), 0.4),
-        (lambda k: judge(k, few), counted, len(x), 0.1),
-        (lambda k: judge(1, replace(few, test=Data.real(rows(k)))), counted, tested, 0.1),
+        (lambda k: judge(k, known), counted, len(x), 0.1),
+        (lambda k: judge(1, replace(known, source=replace(few, test=Data.real(rows(k))))), counted, tested, 0.1),
     ]
     meter = _Meter()
     lines = [meter(work, batch, most, share * budget) for work, batch, most, share in works]
