@@ -16,8 +16,8 @@ from model_collapse.data import Data, Rows
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.breeds import Breeds, Kennel, Litter
-from model_collapse.loop import Generation, generations
-from model_collapse.metrics import Reference
+from model_collapse.loop import Generation, Reference, generations
+from model_collapse.metrics import Measurement
 from model_collapse.metrics import breeds as measures
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.replace import Replace
@@ -35,7 +35,7 @@ def chain(family: Breeds, regime, M: int, fits: int, chains: int, seed: int) -> 
 
 
 def value(metric, generation: Generation, family: Breeds) -> np.ndarray:
-    return metric(generation, Reference(generation, None, family))  # type: ignore[arg-type]
+    return metric(Measurement(generation, Reference(generation, None, family)))  # type: ignore[arg-type]
 
 
 # Closed forms ------------------------------------------------------------------------------------------------------

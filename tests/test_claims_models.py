@@ -19,10 +19,10 @@ from model_collapse.companion.claims import Tables, named
 from model_collapse.companion.claims.decoding import slope
 from model_collapse.companion.claims.language import gap, sign_changes
 from model_collapse.companion.studies import language
-from model_collapse.engine.block import Unit
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
+from model_collapse.engine.unit import Unit
 from model_collapse.streams import BASE, stream
 
 Curve = Mapping[str, float | np.ndarray]

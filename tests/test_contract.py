@@ -133,7 +133,7 @@ def test_bad_settings_are_one_line(package: ModuleType, name: str):
 def test_families_share_their_signatures(name: str):
     cls = registry.member(families, name)
     for method in ("fit", "sample"):
-        assert parameters(getattr(cls, method)) == parameters(getattr(loop.Family, method)), method
+        assert parameters(getattr(cls, method)) == parameters(getattr(interfaces.Family, method)), method
     assert cls.reads in ("numbers", "text", "images")
     for method in ("score", "entropy") if cls.reads == "text" else ():
         assert [parameter for parameter, _, _ in parameters(getattr(cls, method))] == ["self", "model", "rows"], method
@@ -142,6 +142,18 @@ def test_families_share_their_signatures(name: str):
     needed = ["base", "base_settings", "device"] + (["save", "load"] if cls.checkpoints else [])
     for method in [*needed, "source" if cls.reads == "numbers" else "reading"]:
         assert callable(getattr(cls, method)) and getattr(cls, method).__doc__, method
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_say_what_their_rows_can_be_judged_by(name: str):
+    """`scores`, `has_states` and `law` name the methods that a family has of its own, no more and no less."""
+    cls, plain = registry.member(families, name), interfaces.Family
+    methods = {"likelihood": "score", "truth": "miss", "certainty": "certainty", "reward": "reward"}
+    for score, method in methods.items():
+        assert (score in cls.scores) == (getattr(cls, method) is not getattr(plain, method)), method
+    assert cls.scores <= set(methods)
+    assert cls.has_states == (cls.states is not plain.states)
+    assert (cls.law is plain.law) == (cls.kinds is plain.kinds)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -162,7 +174,7 @@ def test_every_metric_of_a_family_is_one_documented_function(name: str):
     assert len(set(every)) == len(every)
     for metric, function in metrics.chosen(every, cls).items():
         assert defined[metric] == 1, f"{metric} is defined {defined[metric]} times"
-        assert list(inspect.signature(function).parameters) == ["generation", "reference"]
+        assert list(inspect.signature(function).parameters) == ["m"]
         assert function.__name__ == metric and function.__doc__
     with pytest.raises(InputError, match="--metrics: 'nothing' is not a metric of this family; it has "):
         metrics.chosen(("nothing",), cls)
@@ -199,10 +211,10 @@ def test_numeric_families_repeat_and_change_nothing(name: str, regime_name: str)
         assert same_bits(one.sample, other.sample) and same_bits(one.train, other.train)
         assert same_bits(one.model, other.model)
     assert not same_bits(first[1].sample.rows, first[2].sample.rows)
-    reference = metrics.Reference(first[0], family.source(N, np.random.default_rng(0), 2), family)
+    reference = loop.Reference(first[0], family.source(N, np.random.default_rng(0), 2), family)
     for metric in metrics.chosen(family.metrics, family).values():
         for generation in first:
-            value = metric(generation, reference)
+            value = metric(metrics.Measurement(generation, reference))
             for entry in value.values() if isinstance(value, dict) else [value]:
                 assert np.shape(entry) in ((), (2,)) and not np.any(np.isnan(entry))
 
@@ -317,11 +329,11 @@ def test_families_of_images_repeat_and_change_nothing(name: str, regime_name: st
         assert same_bits(one.sample, other.sample) and same_bits(one.train, other.train)
         assert same_model(one.model, other.model)
     assert not same_bits(first[1].sample.rows, first[2].sample.rows)
-    reference = metrics.Reference(first[0], source, family)
+    reference = loop.Reference(first[0], source, family)
     for measure, metric in metrics.chosen(family.metrics, family).items():
         for generation in first:
             try:
-                value = metric(generation, reference)
+                value = metric(metrics.Measurement(generation, reference))
             except InputError as error:
                 assert "set " in str(error) and "\n" not in str(error), measure
                 continue
@@ -426,8 +438,8 @@ def test_a_row_of_weight_0_is_no_row(name: str):
         model = family.fit(train, np.random.default_rng(6))
         rows = family.sample(model, 4 * N, np.random.default_rng(7), given=source.train.rows)
         generation = loop.Generation(0, train, model, Data.of(rows, born=1, author=1), source.train.rows)
-        reference = metrics.Reference(generation, source, family)
-        values = (metric(generation, reference) for metric in metrics.chosen(family.metrics, family).values())
+        measurement = metrics.Measurement(generation, loop.Reference(generation, source, family))
+        values = (metric(measurement) for metric in metrics.chosen(family.metrics, family).values())
         return [np.asarray(part, float) for v in values for part in (v.values() if isinstance(v, dict) else [v])]
 
     without, weightless = source.train.judged(kept), source.train.judged(kept.astype(float))
@@ -460,8 +472,9 @@ def test_what_may_be_asked_of_members_is_declared_once():
         assert issubclass(registry.member(filters, name), interfaces.Filter), name
     for name in FAMILIES:
         assert issubclass(registry.member(families, name), interfaces.Family), name
-    assert interfaces.Regime().size(3, N) == N and not interfaces.Regime().whole
-    plain = interfaces.Filter()
+    plain = registry.build(regimes, "replace", {})
+    assert plain.size(3, N) == N and not interfaces.Regime.whole
+    plain = interfaces.Filter
     assert (plain.top_up, plain.candidates, plain.by_place) == (False, 1, False)
 
 
@@ -470,7 +483,7 @@ def test_what_may_be_asked_of_members_is_declared_once():
 def test_regimes_make_a_training_set_and_change_nothing(name: str, kind: str):
     """Same signature, a known need, provenance for every row, no write into what they read, no hidden randomness."""
     regime = registry.build(regimes, name, {})
-    assert parameters(type(regime).__call__) == parameters(loop.Regime.__call__)
+    assert parameters(type(regime).__call__) == parameters(interfaces.Regime.__call__)
     assert regime.needs in ("nothing", "last", "all")
     size = regime.size
     assert [name for name, _, _ in parameters(size)] == ["t", "n"]

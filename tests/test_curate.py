@@ -27,6 +27,8 @@ RNG = np.random.default_rng
 class Liked:
     """A family whose rows are their own reward, and miss by it."""
 
+    scores = frozenset({"reward", "truth"})
+
     def reward(self, rows: Rows) -> np.ndarray:
         return rows.x
 
@@ -207,7 +209,7 @@ def test_the_oracle_reads_what_a_text_states_of_the_world():
     false = mixed.replace(other.entity, fact.entity)
     texts = [true, false, "Nothing that can be checked.", true[len(fact.entity) :]]
     source = TextSource(world=world, tokenizer=Spelled(texts))
-    reference: Any = SimpleNamespace(family=SimpleNamespace(), source=source)
+    reference: Any = SimpleNamespace(family=SimpleNamespace(scores=()), source=source)
     found = _judges.miss(Rows(np.arange(4)[:, None]), reference, 0.0)
     stated = world.facts(false)
     assert count and found[0] == 0 and found[2] == 1

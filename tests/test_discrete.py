@@ -22,8 +22,8 @@ from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.discrete import Categorical, Counts, Discrete
-from model_collapse.loop import Generation, generations
-from model_collapse.metrics import Reference
+from model_collapse.loop import Generation, Reference, generations
+from model_collapse.metrics import Measurement
 from model_collapse.metrics import discrete as measures
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
@@ -82,7 +82,7 @@ def dense(counts: Counts) -> np.ndarray:
 
 def value(metric, generation: Generation, family: Discrete | None = None):
     """A metric of one generation."""
-    return metric(generation, Reference(generation, None, family))  # type: ignore[arg-type]
+    return metric(Measurement(generation, Reference(generation, None, family)))  # type: ignore[arg-type]
 
 
 # Closed forms ------------------------------------------------------------------------------------------------------

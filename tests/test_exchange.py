@@ -147,16 +147,14 @@ def test_a_model_that_reads_its_own_does_not_know_of_the_others():
 def test_an_exchange_goes_on_from_any_cut_with_the_same_bits(who: str, done: dict[int, list[int]]):
     straight = list(exchange(parties(3), Reads(who), N, last=4))
     kept = [Kept({t: straight[t][k] for t in done.get(k, [])}) for k in range(3)]
-    going = [
-        Party(p.source, p.family, p.regime, p.stream, saved=saved) for p, saved in zip(parties(3), kept, strict=True)
-    ]
+    going = [Party(p.source, p.family, p.regime, p.stream, keep=keep) for p, keep in zip(parties(3), kept, strict=True)]
     for one, other in zip(straight, exchange(going, Reads(who), N, last=4), strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a.train.rows.x, b.train.rows.x)
             np.testing.assert_array_equal(a.sample.rows.x, b.sample.rows.x)
             np.testing.assert_array_equal(a.train.author, b.train.author)
-    for k, saved in enumerate(kept):
-        assert saved.saved == [t for t in range(5) if t not in done.get(k, [])]
+    for k, keep in enumerate(kept):
+        assert keep.made == [t for t in range(5) if t not in done.get(k, [])]
 
 
 def test_streams_of_models_differ_and_the_first_has_those_of_a_model_alone():
@@ -226,7 +224,7 @@ def test_real_data_are_own_the_same_or_lack_kinds():
 def test_text_is_dealt_in_parts_and_by_topic():
     from pathlib import Path
 
-    from model_collapse.engine.block import Unit
+    from model_collapse.engine.unit import Unit
 
     def sources(**options) -> list[Source]:
         run = plan("ngram", n=20, models=2, **options)

@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 from scipy.special import digamma, polygamma
 from toy_comparisons import Comparisons
+from toy_numbers import alone
 
 from model_collapse import streams, theory
 from model_collapse.data import Data, Moments, Rows
@@ -22,8 +23,8 @@ from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.gaussian import Gaussian, Normal
-from model_collapse.loop import Generation, generations
-from model_collapse.metrics import Reference
+from model_collapse.loop import Generation, Reference, generations
+from model_collapse.metrics import Measurement
 from model_collapse.metrics import gaussian as measures
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.fixed import Fixed
@@ -47,7 +48,7 @@ def chain(family: Gaussian, regime, M: int, fits: int, chains: int, seed: int) -
 
 def measure(generation: Generation) -> tuple[np.ndarray, np.ndarray]:
     """Mean (first coordinate) and variance of every chain."""
-    return measures.mean(generation, None), measures.variance(generation, None)  # type: ignore[arg-type]
+    return measures.mean(alone(generation)), measures.variance(alone(generation))
 
 
 # Closed forms ------------------------------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ def test_replace_follows_the_closed_forms(M, estimator, sampling):
         if n > long:
             continue
         mean, variance = measure(run[n - 1])
-        log = measures.log_det(run[n - 1], None)  # type: ignore[arg-type]
+        log = measures.log_det(alone(run[n - 1]))
         spread = theory.variance_of_log_variance(n, M)
         within(f"CF-G3 n={n}", log, theory.expected_log_variance(n, M, estimator), spread)
         # The variance of ln s^2 itself: its fourth moment is known too (a sum of n independent log chi-squares).
@@ -74,7 +75,7 @@ def test_replace_follows_the_closed_forms(M, estimator, sampling):
         within(f"spread n={n}", centred, spread, kurtosis - spread**2)
         if n > M / 2:
             continue
-        w2 = measures.w2_squared(run[n - 1], None)  # type: ignore[arg-type]
+        w2 = measures.w2_squared(alone(run[n - 1]))
         within(f"CF-G1 n={n}", variance, theory.expected_variance(n, M, estimator))
         within(f"CF-G2 n={n}", np.sqrt(variance), theory.expected_deviation(n, M, estimator))
         within(f"E mu n={n}", mean, 0)
@@ -145,7 +146,7 @@ def test_three_dimensions_follow_the_wishart_law(estimator, sampling):
     divisor = M if estimator == "mle" else M - 1
     for n in (1, 3, 6, 24):
         generation = run[n - 1]
-        log_det = measures.log_det(generation, None)  # type: ignore[arg-type]
+        log_det = measures.log_det(alone(generation))
         expected = n * (np.sum(digamma(half)) + d * np.log(2 / divisor))
         within(f"CF-G6b n={n}", log_det, expected, n * np.sum(polygamma(1, half)))
         if n > M / 2:
@@ -166,11 +167,11 @@ def test_three_dimensions_follow_the_wishart_law(estimator, sampling):
 def test_too_few_rows_make_a_singular_covariance_at_once(n, sampling):
     """n <= d: rank n - 1, ln det = -inf in every chain and for ever, and the distances stay finite."""
     for generation in chain(Gaussian(dim=3, sampling=sampling), Replace(), n, 3, 50, seed=9):
-        assert np.all(measures.log_det(generation, None) == -np.inf)  # type: ignore[arg-type]
+        assert np.all(measures.log_det(alone(generation)) == -np.inf)
         rank = np.linalg.matrix_rank(generation.model.root, tol=1e-9)
         assert np.all(rank <= n - 1)
         assert np.all(rank == n - 1) or generation.t > 0
-        assert np.all(np.isfinite(measures.w2_squared(generation, None)))  # type: ignore[arg-type]
+        assert np.all(np.isfinite(measures.w2_squared(alone(generation))))
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 20])
@@ -301,17 +302,17 @@ def test_the_determinant_survives_where_the_deviation_underflows(M, d, fits, est
     source = family.source(M, stream(-1, streams.SOURCE), 400)
     for last in generations(source, family, Replace(), M, stream, last=fits - 1):  # noqa: B007
         pass
-    log = measures.log_det(last, None)  # type: ignore[arg-type]
+    log = measures.log_det(alone(last))
     expected = mixed.expected_log_det(fits, M, d, estimator)
     assert expected < -2 * d * 750, "the smallest number is exp(-745)"
     within(f"ln det, M={M} d={d}", log, float(expected), float(mixed.variance_of_log_det(fits, M, d)))
     spread = float(mixed.variance_of_log_det(fits, M, d))
     kurtosis = 3 * spread**2 + fits * polygamma(3, (M - np.arange(1, d + 1)) / 2).sum()
     within(f"its spread, M={M} d={d}", (log - expected) ** 2, spread, kurtosis - spread**2)
-    variance = measures.variance(last, None)  # type: ignore[arg-type]
+    variance = measures.variance(alone(last))
     assert np.median(variance) == 0 and np.max(variance) < 1e-200
     mu = last.model.mean
-    np.testing.assert_allclose(measures.w2_squared(last, None), np.sum(mu**2, axis=-1) + d, rtol=1e-14)
+    np.testing.assert_allclose(measures.w2_squared(alone(last)), np.sum(mu**2, axis=-1) + d, rtol=1e-14)
 
 
 @pytest.mark.parametrize(("dim", "M"), [(1, 4), (3, 6)])
@@ -335,7 +336,7 @@ def test_real_rows_bring_a_vanished_chain_back():
     assert np.all(wrote.rows.mean == 1)
     fitted = family.fit(Data.concat([family.source(10, rng, 3).train, wrote]), rng)
     assert fitted.power is None and np.all(np.isfinite(fitted.root))
-    assert np.all(np.abs(measures.variance(Generation(0, None, fitted, None), None) - 0.75) < 0.6)  # type: ignore[arg-type]
+    assert np.all(np.abs(measures.variance(alone(Generation(0, None, fitted, None))) - 0.75) < 0.6)
 
 
 def test_drawn_rows_refuse_before_rounding_shows():
@@ -367,10 +368,10 @@ def test_a_drawn_chain_is_right_until_it_is_refused(estimator):
         for last in generations(source, family, Replace(), M, stream, last=1000):
             fits += 1
             if fits in (10, 20, 30):
-                log = measures.log_det(last, None)  # type: ignore[arg-type]
+                log = measures.log_det(alone(last))
                 within(f"drawn n={fits}", log, float(theory.expected_log_variance(fits, M, estimator)))
     assert fits >= 30
-    within("the last one", measures.log_det(last, None), float(theory.expected_log_variance(fits, M, estimator)))  # type: ignore[arg-type]
+    within("the last one", measures.log_det(alone(last)), float(theory.expected_log_variance(fits, M, estimator)))
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
@@ -379,8 +380,8 @@ def test_one_row_has_no_variance_and_goes_on(dim, sampling):
     """M = 1: variance 0 at once, ln det -inf, the mean stays where the one real row was."""
     run = chain(Gaussian(dim=dim, sampling=sampling), Replace(), 1, 50, 100, seed=25)
     for generation in run:
-        assert np.all(measures.variance(generation, None) == 0)  # type: ignore[arg-type]
-        assert np.all(measures.log_det(generation, None) == -np.inf)  # type: ignore[arg-type]
+        assert np.all(measures.variance(alone(generation)) == 0)
+        assert np.all(measures.log_det(alone(generation)) == -np.inf)
         assert np.array_equal(generation.model.mean, run[0].model.mean)
 
 
@@ -388,8 +389,8 @@ def test_one_row_has_no_variance_and_goes_on(dim, sampling):
 def test_a_singular_start_stays_singular(regime):
     """Two real rows in three dimensions span a line: exact chains never leave it, however many rows come later."""
     for generation in chain(Gaussian(dim=3), regime, 2, 12, 50, seed=26):
-        assert np.all(measures.log_det(generation, None) == -np.inf)  # type: ignore[arg-type]
-        assert np.all(measures.variance(generation, None) > 0)  # type: ignore[arg-type]
+        assert np.all(measures.log_det(alone(generation)) == -np.inf)
+        assert np.all(measures.variance(alone(generation)) > 0)
 
 
 def test_a_growing_variance_is_refused_before_it_overflows():
@@ -459,7 +460,7 @@ def test_the_distance_to_a_bimodal_truth_by_quantiles(mu, s):
     expected = np.sum(weight[inside] * (mu + s * quantile[inside] - middle[inside]) ** 2)
     generation = Generation(0, None, Normal(np.array([[mu]]), np.array([[[s]]])), None)  # type: ignore[arg-type]
     reference = Reference(generation, None, Gaussian(truth="bimodal"))  # type: ignore[arg-type]
-    assert measures.w2_squared(generation, reference).item() == pytest.approx(expected, rel=1e-6)
+    assert measures.w2_squared(Measurement(generation, reference)).item() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("estimator", ["mle", "unbiased"])
@@ -473,9 +474,10 @@ def test_three_sources_of_error_add_up(M, estimator):
         reference = Reference(run[0], None, family)  # type: ignore[arg-type]
         for n in sorted({1, 2, fits}):
             parts = theory.w2_sources(n, M, estimator, truth=truth, noise=noise)
-            within(f"sources n={n}", measures.w2_squared(run[n - 1], reference), float(sum(parts.values())))
+            measured = Measurement(run[n - 1], reference)
+            within(f"sources n={n}", measures.w2_squared(measured), float(sum(parts.values())))
             drift = theory.mean_drift(n, M, estimator) + parts["approximation"]
-            within(f"noisy drift n={n}", measures.mean(run[n - 1], reference) ** 2, float(drift))
+            within(f"noisy drift n={n}", measures.mean(measured) ** 2, float(drift))
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
@@ -517,7 +519,7 @@ def test_the_distance_in_d_dimensions_lies_between_its_bounds(M, d, estimator):
     fits = M // 2
     run = chain(Gaussian(dim=d, estimator=estimator), Replace(), M, fits, 4_000, seed=37)
     for n in (1, 2, fits):
-        w2 = measures.w2_squared(run[n - 1], None)
+        w2 = measures.w2_squared(alone(run[n - 1]))
         error = compare.z * np.std(w2) / np.sqrt(len(w2))
         low, high = theory.w2_squared_bounds(n, M, d, estimator)
         compare.count("bounds")
@@ -537,21 +539,21 @@ def test_metrics_against_dense_linear_algebra():
     rng = np.random.default_rng(16)
     mean, root = rng.standard_normal((5, 4)), np.tril(rng.standard_normal((5, 4, 4)))
     generation = Generation(0, None, Normal(mean, root), None)  # type: ignore[arg-type]
-    reference = Reference(generation, None, Gaussian(dim=4))  # type: ignore[arg-type]
+    measured = Measurement(generation, Reference(generation, None, Gaussian(dim=4)))  # type: ignore[arg-type]
     for r in range(5):
         sigma = root[r] @ root[r].T
         values = np.linalg.eigvalsh(sigma)
         w2 = mean[r] @ mean[r] + np.trace(sigma) + 4 - 2 * np.sum(np.sqrt(values))
-        assert measures.w2_squared(generation, reference)[r] == pytest.approx(w2, rel=1e-10)
-        assert measures.log_det(generation, reference)[r] == pytest.approx(np.sum(np.log(values)), rel=1e-9)
-        assert measures.variance(generation, reference)[r] == pytest.approx(np.trace(sigma) / 4, rel=1e-12)
-        assert measures.mean(generation, reference)[r] == mean[r, 0]
+        assert measures.w2_squared(measured)[r] == pytest.approx(w2, rel=1e-10)
+        assert measures.log_det(measured)[r] == pytest.approx(np.sum(np.log(values)), rel=1e-9)
+        assert measures.variance(measured)[r] == pytest.approx(np.trace(sigma) / 4, rel=1e-12)
+        assert measures.mean(measured)[r] == mean[r, 0]
 
 
 def test_w2_does_not_cancel_close_to_the_truth():
     """At distance 1e-9 the naive sum of four terms would have lost everything."""
     near = Generation(0, None, Normal(np.array([[1e-9]]), np.array([[[1 + 1e-9]]])), None)  # type: ignore[arg-type]
-    assert measures.w2_squared(near, None).item() == pytest.approx(2e-18, rel=1e-6)  # type: ignore[arg-type]
+    assert measures.w2_squared(alone(near)).item() == pytest.approx(2e-18, rel=1e-6)
 
 
 def test_exact_samples_merge_like_rows():

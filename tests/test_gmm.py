@@ -15,6 +15,7 @@ from scipy.special import digamma, polygamma
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.mixture import GaussianMixture
 from toy_comparisons import Comparisons
+from toy_numbers import alone
 
 from model_collapse import streams, theory
 from model_collapse.companion import bench
@@ -24,8 +25,8 @@ from model_collapse.errors import InputError
 from model_collapse.families import _em
 from model_collapse.families._em import Mixture
 from model_collapse.families.gmm import Gmm, draw
-from model_collapse.loop import Generation, generations
-from model_collapse.metrics import Reference
+from model_collapse.loop import Generation, Reference, generations
+from model_collapse.metrics import Measurement
 from model_collapse.metrics import gmm as measures
 from model_collapse.regimes.replace import Replace
 
@@ -187,7 +188,8 @@ def test_the_l2_distance_of_two_normal_laws_is_the_metric_and_grows_as_a_needle(
         needle = mixture([1], [[shift, 0]], [np.eye(2) * variance])
         first = Reference(generation(mixture([1], [[0, 0]], [np.eye(2)])), None, Gmm())  # type: ignore[arg-type]
         expected = theory.l2_of_normals(variance, shift**2)
-        assert measures.l2(generation(needle), first)[0] == pytest.approx(float(expected), rel=1e-12, abs=1e-16)
+        found = measures.l2(Measurement(generation(needle), first))[0]
+        assert found == pytest.approx(float(expected), rel=1e-12, abs=1e-16)
     assert theory.l2_of_normals(1e-8) * 4 * np.pi * 1e-8 == pytest.approx(1, rel=1e-6)
     assert theory.l2_of_normals(0.25, dim=1) == pytest.approx(_quadrature_1d(0.5), rel=1e-10)
 
@@ -211,20 +213,18 @@ def test_l2_against_a_sum_over_a_grid(now, then):
         return sum(w * stats.multivariate_normal(m, c).pdf(points) for w, m, c in parts)
 
     grid = np.sum((density(now) - density(then)) ** 2) * (side[1] - side[0]) ** 2
-    value = measures.l2(generation(now), Reference(generation(then), None, Gmm()))[0]  # type: ignore[arg-type]
+    value = measures.l2(Measurement(generation(now), Reference(generation(then), None, Gmm())))[0]  # type: ignore[arg-type]
     assert value == pytest.approx(grid, rel=1e-9, abs=1e-15)
     assert (value == 0) == (now is then)
 
 
 def test_deviations_and_parameters_against_a_large_sample_and_by_hand():
     model = generation(TWO)
-    assert measures.component_sd(model, None)[0] == pytest.approx(  # type: ignore[arg-type]
-        (np.sqrt(2.3 / 2) + np.sqrt(0.5 / 2)) / 2
-    )
+    assert measures.component_sd(alone(model))[0] == pytest.approx((np.sqrt(2.3 / 2) + np.sqrt(0.5 / 2)) / 2)
     x = draw(TWO, 400_000, np.random.default_rng(10)).x[:, 0]
-    pooled = measures.pooled_sd(model, None)[0]  # type: ignore[arg-type]
+    pooled = measures.pooled_sd(alone(model))[0]
     within("pooled", np.square(x - [-0.4, 0.2]).sum(axis=1), 2 * pooled**2)
-    items = measures.component(model, None)  # type: ignore[arg-type]
+    items = measures.component(alone(model))
     assert {name: float(value[0]) for name, value in items.items()} == {
         "1 weight": 0.3, "1 x": 1, "1 y": -0.5, "1 xx": 1.5, "1 xy": 0.6, "1 yy": 0.8,
         "2 weight": 0.7, "2 x": -1, "2 y": 0.5, "2 xx": 0.2, "2 xy": -0.1, "2 yy": 0.3,
@@ -332,7 +332,7 @@ def test_as_many_rows_as_components_work_for_ever(rows, components):
         assert np.allclose(turn.model.weights.sum(axis=1), 1) and np.all(turn.model.weights > 0)
         assert np.all(np.linalg.eigvalsh(turn.model.covariances) > 0.99e-6)
         for metric in (measures.l2, measures.component_sd, measures.pooled_sd):
-            assert np.all(np.isfinite(metric(turn, reference)))
+            assert np.all(np.isfinite(metric(Measurement(turn, reference))))
     if rows == components:
         np.testing.assert_allclose(
             run[0].model.covariances, np.broadcast_to(np.eye(2) * 1e-6, (20, rows, 2, 2)), atol=1e-15

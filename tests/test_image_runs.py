@@ -29,7 +29,6 @@ from model_collapse.companion.studies import images as image_studies
 from model_collapse.corpora import images
 from model_collapse.data import Rows
 from model_collapse.engine import spec
-from model_collapse.engine.block import SHOWN
 from model_collapse.engine.execute import execute, so_far, study
 from model_collapse.engine.layout import kept_models, state_folder
 from model_collapse.engine.plan import plan
@@ -37,6 +36,7 @@ from model_collapse.errors import InputError
 from model_collapse.families.scanner import Scanner
 from model_collapse.families.vae import Vae
 from model_collapse.loop import generations
+from model_collapse.modalities.images import SHOWN
 from model_collapse.store import archive
 
 pytest.importorskip("torch")

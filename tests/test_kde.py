@@ -12,6 +12,7 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import ndtri
 from toy_comparisons import Comparisons
+from toy_numbers import alone
 
 from model_collapse import streams
 from model_collapse.data import Data, Rows
@@ -20,8 +21,8 @@ from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families import kde as module
 from model_collapse.families.kde import Kde, Kernels, centres
-from model_collapse.loop import Generation, generations
-from model_collapse.metrics import Reference
+from model_collapse.loop import Generation, Reference, generations
+from model_collapse.metrics import Measurement
 from model_collapse.metrics import gaussian as moments
 from model_collapse.metrics import kde as measures
 from model_collapse.regimes.accumulate import Accumulate
@@ -154,21 +155,21 @@ def test_kl_and_likelihood_against_quadrature():
     model = family.fit(weighted(np.tile(rows[:, None, None], (1, 400, 1)), None), np.random.default_rng(0))
     source = family.source(5, np.random.default_rng(7), 400)
     generation = Generation(0, source.train, model, source.train)
-    reference = Reference(generation, source, family)
+    measured = Measurement(generation, Reference(generation, source, family))
 
     def log_model(x):
         return np.log(stats.norm.pdf(x, rows, 0.4).mean())
 
     cross = integrate.quad(lambda x: -stats.norm.pdf(x) * log_model(x), -6, 6)[0]
-    within("nll", measures.nll(generation, reference), cross)
-    within("kl", measures.kl_density(generation, reference), cross - 0.5 * np.log(2 * np.pi * np.e))
+    within("nll", measures.nll(measured), cross)
+    within("kl", measures.kl_density(measured), cross - 0.5 * np.log(2 * np.pi * np.e))
 
 
 @pytest.mark.parametrize(("mean", "width"), [(0.0, 1.0), (0.7, 1.0), (-0.3, 2.0), (0.5, 0.1)])
 def test_w2_of_a_single_kernel_is_that_of_two_normals(mean, width):
     model = Kernels(np.full((1, 2, 1), mean), np.full((2, 1, 1), width))
     generation = Generation(0, None, model, None)  # type: ignore[arg-type]
-    found = measures.w2_marginal(generation, Reference(generation, None, Kde()))  # type: ignore[arg-type]
+    found = measures.w2_marginal(Measurement(generation, Reference(generation, None, Kde())))  # type: ignore[arg-type]
     # Midpoint quantiles cut the last 1/800 of either tail.
     z = ndtri((np.arange(400) + 0.5) / 400)
     np.testing.assert_allclose(found, np.mean((mean + (width - 1) * z) ** 2), rtol=2e-3, atol=1e-5)
@@ -183,7 +184,8 @@ def test_w2_of_weighted_rows_is_that_of_repeated_ones():
     one, other = (Generation(0, None, model, None) for model in models)  # type: ignore[arg-type]
     reference = Reference(one, None, family)  # type: ignore[arg-type]
     # The first grid reaches the row of weight 0 as well.
-    np.testing.assert_allclose(measures.w2_marginal(one, reference), measures.w2_marginal(other, reference), rtol=1e-3)
+    found = [measures.w2_marginal(Measurement(each, reference)) for each in (one, other)]
+    np.testing.assert_allclose(*found, rtol=1e-3)
 
 
 # Closed forms ------------------------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ REGIMES = {"replace": Replace(), "accumulate": Accumulate(), "subsample": Subsam
 def test_fixed_widths_follow_the_closed_forms(regime, bandwidth, M):
     run = chain(Kde(bandwidth=bandwidth), REGIMES[regime], M, 19, 4000 if M <= 10 else 1000, seed=M)
     for n in (1, 2, 5, 20):
-        mean, variance = (metric(run[n - 1], None) for metric in (moments.mean, moments.variance))  # type: ignore[arg-type]
+        mean, variance = (metric(alone(run[n - 1])) for metric in (moments.mean, moments.variance))
         within(f"V n={n}", variance, float(theory.kde_variance(n, M, bandwidth, regime)))
         if regime == "replace":
             within(f"drift n={n}", mean**2, float(theory.kde_mean_drift(n, M, bandwidth)))
@@ -210,7 +212,7 @@ def test_fixed_widths_follow_the_closed_forms(regime, bandwidth, M):
 def test_widths_by_rule_follow_the_closed_forms(regime, rule, M):
     run = chain(Kde(rule=rule), REGIMES[regime], M, 11, 6000 if M <= 10 else 1000, seed=M + 1)
     for n in (1, 2, 4) if regime == "replace" else (1, 2, 5, 12):
-        variance = moments.variance(run[n - 1], None)  # type: ignore[arg-type]
+        variance = moments.variance(alone(run[n - 1]))
         within(f"V n={n}", variance, float(theory.kde_rule_variance(n, M, rule, regime)))
 
 
@@ -221,7 +223,7 @@ def test_in_the_plane_every_coordinate_follows_them_whatever_the_shape():
         real = float(np.mean(np.var(points, axis=0))) + width**2
         run = chain(Kde(dim=2, shape=shape, rule="scott"), Replace(), 20, 3, 2000, seed=9)
         for n in (1, 2, 4):
-            variance = moments.variance(run[n - 1], None)  # type: ignore[arg-type]
+            variance = moments.variance(alone(run[n - 1]))
             within(f"{shape} n={n}", variance / real, float(theory.kde_rule_variance(n, 20, "scott", dim=2)))
 
 
@@ -241,7 +243,7 @@ def test_the_closed_forms_know_their_limits():
 
 def test_one_row_is_a_normal_law_and_no_rule():
     run = chain(Kde(bandwidth=0.5), Replace(), 1, 3, 4, seed=1)
-    np.testing.assert_allclose(moments.variance(run[-1], None), 0.25)  # type: ignore[arg-type]
+    np.testing.assert_allclose(moments.variance(alone(run[-1])), 0.25)
     for rule in ("scott", "silverman"):
         with pytest.raises(
             InputError, match=rf"^-n 2: family\.rule={rule} needs at least 3 rows; set family\.rule=fixed$"
@@ -264,7 +266,7 @@ def test_rows_that_shrink_or_spread_without_end_are_one_line():
         assert "\n" not in str(refused.value) and len(seen) > 50
         reference = Reference(seen[0], source, family)
         for metric in (measures.nll, measures.kl_density, measures.w2_marginal, moments.variance):
-            assert not np.any(np.isnan(metric(seen[-1], reference)))
+            assert not np.any(np.isnan(metric(Measurement(seen[-1], reference))))
 
 
 def test_a_shape_of_the_plane_needs_two_dimensions():
@@ -274,7 +276,7 @@ def test_a_shape_of_the_plane_needs_two_dimensions():
 
 def test_weighted_generations_run_and_stay_where_they_should():
     run = chain(Kde(bandwidth=0.2), Weigh(0.6), 30, 5, 500, seed=2)
-    within("mean under weigh", moments.mean(run[-1], None), 0)  # type: ignore[arg-type]
+    within("mean under weigh", moments.mean(alone(run[-1])), 0)
     assert run[-1].model.weight.shape == (60, 500)
     np.testing.assert_allclose(run[-1].model.weight.sum(axis=0), 1)
 

@@ -13,7 +13,7 @@ from model_collapse import streams
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families.gaussian import Gaussian
-from model_collapse.interfaces import Filter, Regime
+from model_collapse.interfaces import Family, Filter, Nothing, Regime
 from model_collapse.loop import Generation, Reference, generations, step
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
@@ -33,7 +33,7 @@ class Judging(Filter):
 
 
 @dataclass(frozen=True)
-class Echo:
+class Echo(Family):
     """A conditional family for these tests: writes each prompt plus 1000, and takes down what it was given."""
 
     conditional: ClassVar[bool] = True
@@ -353,28 +353,29 @@ def test_the_history_holds_no_more_than_the_regime_asks_for(needs):
 # Saved generations -------------------------------------------------------------------------------------------------
 
 
-class Kept:
-    """Saved generations in a dictionary."""
+class Kept(Nothing):
+    """Finished generations in a dictionary, and the numbers of those that had to be made."""
 
     def __init__(self, done: dict[int, Generation]) -> None:
-        self.done, self.saved = done, []
+        self.done, self.made = done, []
 
-    def load(self, t: int, train: Data) -> Generation | None:
+    def generation(self, t: int, train: Data) -> Generation | None:
         return self.done.get(t)
 
-    def save(self, generation: Generation) -> None:
-        self.saved.append(generation.t)
+    def model(self, t: int, fit: Callable[[], Any]) -> Any:
+        self.made.append(t)
+        return fit()
 
 
 @pytest.mark.parametrize("regime", [Replace(), Accumulate(), Mix(0.4)], ids=["replace", "accumulate", "mix"])
 @pytest.mark.parametrize("done", [[], [0], [0, 1, 2], [0, 1, 2, 3, 4], [1, 3]])
 def test_a_chain_goes_on_from_what_is_saved_with_the_same_bits(regime, done):
-    """From any cut, also when one in the middle was lost; nothing saved is computed or saved again."""
+    """From any cut, also when one in the middle was lost; nothing kept is computed again."""
     family, source = stacked(N, 3)
     straight = list(generations(source, family, regime, N, streams.stream(8), last=4))
     kept = Kept({t: straight[t] for t in done})
-    resumed = list(generations(source, family, regime, N, streams.stream(8), last=4, saved=kept))
-    assert kept.saved == [t for t in range(5) if t not in done]
+    resumed = list(generations(source, family, regime, N, streams.stream(8), last=4, keep=kept))
+    assert kept.made == [t for t in range(5) if t not in done]
     for one, other in zip(straight, resumed, strict=True):
         np.testing.assert_array_equal(one.sample.rows.x, other.sample.rows.x)
         np.testing.assert_array_equal(one.train.rows.x, other.train.rows.x)

@@ -20,6 +20,7 @@ from model_collapse.corpora import images
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
 from model_collapse.loop import Generation, Reference
+from model_collapse.metrics import Measurement
 from model_collapse.metrics.images import _classifier, classes, fidelity, latents, pictures, yardstick
 from model_collapse.metrics.images._classifier import Classifier, classifier
 from model_collapse.metrics.images.fidelity import frechet_distance, neighbourhoods
@@ -29,11 +30,11 @@ DIGITS = images.load("digits")
 
 def measured(
     written: np.ndarray, *, evaluate: int | None = None, n: int = 400, family: object = None, model: object = None
-) -> tuple[Generation, Reference]:
+) -> Measurement:
     """A generation that wrote these images, and what it is compared with."""
     source = DIGITS.source(n, evaluate=evaluate)
     generation = Generation(0, source.train, model, Data.of(Rows(written), 1, 1))
-    return generation, Reference(generation, source, family)
+    return Measurement(generation, Reference(generation, source, family))
 
 
 # Frechet distance --------------------------------------------------------------------------------------------------
@@ -140,12 +141,12 @@ def test_too_few_images_to_compare_are_one_line():
 def test_frechet_and_manifold_are_of_the_features_of_test_images():
     """In the classifier's features, of the first written images, as many as there are test images."""
     written = DIGITS.train[500:700]
-    generation, reference = measured(written, evaluate=120)
+    m = measured(written, evaluate=120)
     judge = classifier(DIGITS)
     x, y = judge.features(DIGITS.test[:120]), judge.features(written[:120])
     assert x.shape == (120, 64)
-    assert fidelity.frechet(generation, reference) == frechet_distance(x, y)
-    assert fidelity.manifold(generation, reference) == neighbourhoods(x, y)
+    assert fidelity.frechet(m) == frechet_distance(x, y)
+    assert fidelity.manifold(m) == neighbourhoods(x, y)
 
 
 # Pixels ------------------------------------------------------------------------------------------------------------
@@ -153,41 +154,41 @@ def test_frechet_and_manifold_are_of_the_features_of_test_images():
 
 def test_sharpness_by_hand_falls_under_blur_and_is_0_without_edges():
     flat = np.broadcast_to(np.arange(0, 250, 25, dtype=np.uint8)[:, None, None], (10, 8, 8))
-    assert pictures.sharpness(*measured(flat)) == 0
+    assert pictures.sharpness(measured(flat)) == 0
     # One white pixel in the middle of 5 x 5: the Laplacian is -4 there, 1 at its four neighbours, and 0 elsewhere.
     dot = np.zeros((3, 5, 5), np.uint8)
     dot[:, 2, 2] = 255
-    assert pictures.sharpness(*measured(dot)) == pytest.approx(20 / 25)
+    assert pictures.sharpness(measured(dot)) == pytest.approx(20 / 25)
     blurred = [DIGITS.train[:50]]
     for _ in range(3):
         blurred.append(uniform_filter(blurred[-1].astype(float), (0, 3, 3)).astype(np.uint8))
-    values = [pictures.sharpness(*measured(x)) for x in blurred]
+    values = [pictures.sharpness(measured(x)) for x in blurred]
     assert np.all(np.diff(values) < 0) and values[0] > 5 * values[3] > 0
 
 
 def test_sharpness_of_a_picture_does_not_depend_on_its_neighbours():
     x = DIGITS.train[:20]
-    single = [pictures.sharpness(*measured(x[i : i + 1])) for i in range(20)]
-    assert pictures.sharpness(*measured(x)) == pytest.approx(np.mean(single))
+    single = [pictures.sharpness(measured(x[i : i + 1])) for i in range(20)]
+    assert pictures.sharpness(measured(x)) == pytest.approx(np.mean(single))
 
 
 def test_pixel_sd_by_hand():
     x = np.zeros((4, 8, 8), np.uint8)
-    assert pictures.pixel_sd(*measured(x)) == 0
+    assert pictures.pixel_sd(measured(x)) == 0
     x[:2] = 255
-    assert pictures.pixel_sd(*measured(x)) == pytest.approx(0.5)
+    assert pictures.pixel_sd(measured(x)) == pytest.approx(0.5)
     x[:, 4:] = 7
-    assert pictures.pixel_sd(*measured(x)) == pytest.approx(0.25)
+    assert pictures.pixel_sd(measured(x)) == pytest.approx(0.25)
 
 
 def test_training_loss_is_that_of_the_last_pass():
-    assert pictures.training_loss(*measured(DIGITS.train[:3], model=SimpleNamespace(losses=(3.0, 2.0, 1.5)))) == 1.5
+    assert pictures.training_loss(measured(DIGITS.train[:3], model=SimpleNamespace(losses=(3.0, 2.0, 1.5)))) == 1.5
 
 
 def test_no_more_images_are_measured_than_there_are_test_images():
     x = np.r_[np.zeros((30, 8, 8), np.uint8), DIGITS.train[:50]]
     for metric in (pictures.sharpness, pictures.pixel_sd):
-        assert metric(*measured(x, evaluate=30)) == 0 < metric(*measured(x, evaluate=31))
+        assert metric(measured(x, evaluate=30)) == 0 < metric(measured(x, evaluate=31))
 
 
 # What a classifier sees --------------------------------------------------------------------------------------------
@@ -201,17 +202,17 @@ def test_classes_entropy_and_confidence_by_hand(monkeypatch: pytest.MonkeyPatch)
     seen = np.array([[0.7, 0.2, 0.1, 0], [0.6, 0.4, 0, 0], [0.1, 0.2, 0.7, 0], [0.5, 0.3, 0.2, 0]])
     stub(monkeypatch, lambda x: seen[: len(x)])
     given = measured(DIGITS.train[:4])
-    assert classes.classes(*given) == {"0": 0.75, "1": 0, "2": 0.25, "3": 0}
-    assert classes.class_entropy(*given) == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))
-    assert classes.confidence(*given) == pytest.approx((0.7 + 0.6 + 0.7 + 0.5) / 4)
+    assert classes.classes(given) == {"0": 0.75, "1": 0, "2": 0.25, "3": 0}
+    assert classes.class_entropy(given) == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))
+    assert classes.confidence(given) == pytest.approx((0.7 + 0.6 + 0.7 + 0.5) / 4)
 
 
 def test_entropy_is_0_for_one_class_and_the_logarithm_for_all_alike(monkeypatch: pytest.MonkeyPatch):
     stub(monkeypatch, lambda x: np.eye(10)[np.zeros(len(x), int)])
     given = measured(DIGITS.train[:40])
-    assert classes.class_entropy(*given) == 0 and classes.confidence(*given) == 1
+    assert classes.class_entropy(given) == 0 and classes.confidence(given) == 1
     stub(monkeypatch, lambda x: np.eye(10)[np.arange(len(x)) % 10])
-    assert classes.class_entropy(*given) == pytest.approx(np.log(10))
+    assert classes.class_entropy(given) == pytest.approx(np.log(10))
 
 
 # The classifier ----------------------------------------------------------------------------------------------------
@@ -346,15 +347,15 @@ class Encoder:
 
 def test_latents_are_those_of_generation_0():
     z = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
-    _, reference = measured(DIGITS.train[:20], family=Encoder(), model=z)
-    later = Generation(5, reference.first.train, None, Data.of(Rows(DIGITS.train[:20]), 6, 1))
-    assert latents.latent_sd(later, reference) == pytest.approx(z.std())
-    assert latents.latent_mean(later, reference) == pytest.approx(z.mean())
+    reference = measured(DIGITS.train[:20], family=Encoder(), model=z).reference
+    later = Measurement(Generation(5, reference.first.train, None, Data.of(Rows(DIGITS.train[:20]), 6, 1)), reference)
+    assert latents.latent_sd(later) == pytest.approx(z.std())
+    assert latents.latent_mean(later) == pytest.approx(z.mean())
 
 
 def test_latent_histogram_by_hand():
     z = np.array([[-9.0, -3.99], [0.01, 0.05], [0.13, 4.0], [3.9, 77.0]])
-    found = latents.latent_histogram(*measured(DIGITS.train[:4], family=Encoder(), model=z))
+    found = latents.latent_histogram(measured(DIGITS.train[:4], family=Encoder(), model=z))
     assert len(found) == 64 and sum(found.values()) == pytest.approx(1)
     assert {item: share for item, share in found.items() if share} == {
         "bin -4": 2 / 8,
@@ -365,12 +366,12 @@ def test_latent_histogram_by_hand():
 
 
 def test_real_images_are_measured_as_if_they_were_written():
-    generation, reference = measured(np.zeros((400, 8, 8), np.uint8), evaluate=150)
-    found = yardstick.real_images(generation, reference)
-    perfect, _ = measured(DIGITS.train[:400], evaluate=150)
+    m = measured(np.zeros((400, 8, 8), np.uint8), evaluate=150)
+    found = yardstick.real_images(m)
+    perfect = measured(DIGITS.train[:400], evaluate=150)
     for metric in (pictures.sharpness, pictures.pixel_sd, classes.confidence, classes.class_entropy, fidelity.frechet):
-        assert found.pop(metric.__name__) == metric(perfect, reference)
-    assert found == fidelity.manifold(perfect, reference)
+        assert found.pop(metric.__name__) == metric(perfect)
+    assert found == fidelity.manifold(perfect)
     assert found["precision"] > 0.6 and found["coverage"] > 0.6, "real images are near real images"
-    nothing = fidelity.manifold(generation, reference)
+    nothing = fidelity.manifold(m)
     assert nothing["coverage"] == nothing["recall"] == 0, "and one picture alone is not"

@@ -1,11 +1,10 @@
 """KL from the true law to a model's, against closed forms and sums over all articles; entropy of what is written."""
 
-from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from toy_text import TextSource, Told, case, rows
+from toy_text import TextSource, Told, case, of_model, rows
 
 from model_collapse import corpora
 from model_collapse.analysis import stats
@@ -34,7 +33,7 @@ class Uniform:
 @pytest.mark.parametrize("block", [2, 7, 10, 64])
 def test_kl_to_a_uniform_law_of_tokens(embedded, block):
     """Every token and the </s> counts once, however often the article has to be cut."""
-    value = divergence.kl(*case(source=embedded, family=Uniform(block, 500)))
+    value = divergence.kl(case(source=embedded, family=Uniform(block, 500)))
     documents = embedded.world.documents(divergence.ARTICLES, divergence.streams.stream(0)(-1, 7))
     lengths = np.array([len(ids) for ids in embedded.tokenizer.encode(documents)])
     costs = lengths * np.log(500) + [embedded.world.log_probability(document) for document in documents]
@@ -46,7 +45,7 @@ def test_kl_to_a_uniform_law_of_tokens(embedded, block):
 @pytest.mark.parametrize("block", [4, 9])
 def test_windows_leave_no_token_without_context(embedded, block):
     """Each predicted token once, in order, behind at least `block` tokens or all there are."""
-    cut, _ = divergence._articles(embedded, block)
+    cut, _ = case(source=embedded, family=Uniform(block, 500)).reference.once(divergence._articles)
     windows, counted, article, last = cut.windows, cut.counted, cut.article, cut.last
     documents = embedded.world.documents(divergence.ARTICLES, divergence.streams.stream(0)(-1, 7))
     for number, ids in enumerate(embedded.tokenizer.encode(documents)[:40]):
@@ -79,9 +78,7 @@ def test_kl_of_an_ngram_model_is_the_sum_over_all_articles():
     model = family.fit(Data.real(rows([row])), np.random.default_rng(0))
     nats = {document: family.score(model, rows([text])).sum() for document, text in ids.items()}
     exact = sum(p * (np.log(p) + nats[document]) for document, p in Village.law.items())
-    generation, reference = case(source=source, family=family)
-    generation.model = model
-    value = divergence.kl(generation, reference)
+    value = divergence.kl(of_model(case(source=source, family=family), model))
     assert exact > 0
     error = (value["high"] - value["mean"]) / 1.97
     assert value["mean"] == pytest.approx(exact, abs=4 * error) and 0 < error < 0.1
@@ -92,12 +89,11 @@ def test_kl_of_an_ngram_model_is_the_sum_over_all_articles():
 def test_kl_is_infinite_where_an_article_is_impossible_and_refused_where_a_word_is_unknown():
     source = TextSource(world=Village(), tokenizer=tokens.words(Village.law, 9))
     family = Ngram(order=1, smoothing=0, block=4, vocabulary=9)
-    generation, reference = case(source=source, family=family)
-    generation.model = family.fit(Data.real(rows([[2, 5, 4, 2]])), np.random.default_rng(0))
-    assert divergence.kl(generation, reference)["mean"] == np.inf
+    model = family.fit(Data.real(rows([[2, 5, 4, 2]])), np.random.default_rng(0))
+    assert divergence.kl(of_model(case(source=source, family=family), model))["mean"] == np.inf
     few = TextSource(world=Village(), tokenizer=tokens.words(Village.law, 6))
     with pytest.raises(InputError, match=r"family\.vocabulary: the metric kl needs a tokenizer that knows every word"):
-        divergence.kl(generation, SimpleNamespace(source=few, family=family))
+        divergence.kl(of_model(case(source=few, family=family), model))
 
 
 def test_more_real_text_brings_a_model_nearer_to_the_law():
@@ -105,9 +101,8 @@ def test_more_real_text_brings_a_model_nearer_to_the_law():
     source = corpora.load("embedded").source(2000, **family.reading())
     values = []
     for n in (50, 2000):
-        generation, reference = case(source=source, family=family)
-        generation.model = family.fit(source.train.take(np.arange(n)), np.random.default_rng(0))
-        values.append(divergence.kl(generation, reference))
+        model = family.fit(source.train.take(np.arange(n)), np.random.default_rng(0))
+        values.append(divergence.kl(of_model(case(source=source, family=family), model)))
     assert values[0]["low"] > values[1]["high"] > values[1]["low"] > 0
 
 
@@ -121,14 +116,14 @@ class Sure(Told):
 def test_entropy_of_what_was_written_starts_behind_the_prompt():
     prompts = rows([[9, 9, 3], [9, 9, 5]])
     source = TextSource()
-    value = perplexity.entropy(*case([[1, 2, 99], [0, 4, 99]], given=prompts, source=source, family=Sure()))
+    value = perplexity.entropy(case([[1, 2, 99], [0, 4, 99]], given=prompts, source=source, family=Sure()))
     assert value == {"test": 0.0, "written": (3 + 1 + 2 + 5 + 0 + 4) / 6}
 
 
 def test_entropy_looks_at_a_fixed_choice_of_blocks():
     n = 1000
     x = np.repeat(np.arange(n), 2).reshape(n, 2)
-    value = perplexity.entropy(*case(x, given=rows(x), family=Sure()))["written"]
+    value = perplexity.entropy(case(x, given=rows(x), family=Sure()))["written"]
     assert value == pytest.approx((n - 1) / 2, abs=0.5)
 
 
@@ -143,14 +138,17 @@ def test_the_loss_of_a_group_is_that_of_articles_about_it(embedded):
         def score(self, model, rows):
             return np.isin(rows.x[:, 1:], list(marked)).astype(float)
 
-    value = divergence.group_loss(*case(source=embedded, family=Biased()))
+    m = case(source=embedded, family=Biased())
+    value = divergence.group_loss(m)
     assert list(value) == ["people/coast", "people/hill", "people/island"]
     assert value["people/island"] > 2 * max(value["people/coast"], value["people/hill"])
-    for item, documents in divergence._by_group(embedded):
+    cuts = m.reference.once(divergence._by_group)
+    for item, documents in divergence._articles_by_group(embedded.world).items():
         assert len(documents) == len(set(documents)) == divergence.PER_GROUP
         assert {embedded.world.group(embedded.world.entities(d)[0]) for d in documents} == {item.split("/")[1]}
         lengths = [len(ids) for ids in embedded.tokenizer.encode(list(documents))]
-        cut = divergence._cut(embedded, 16, documents)
-        assert cut.counted.sum() == sum(lengths), "every token but the </s> before an article, and the </s> after it"
-    flat = divergence.group_loss(*case(source=embedded, family=Uniform(8, 500)))
+        assert cuts[item].counted.sum() == sum(lengths), (
+            "every token but the </s> before an article, and the </s> after it"
+        )
+    flat = divergence.group_loss(case(source=embedded, family=Uniform(8, 500)))
     assert list(flat.values()) == pytest.approx([np.log(500)] * 3)

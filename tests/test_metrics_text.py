@@ -2,11 +2,11 @@
 
 import json
 from collections import Counter
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from toy_text import Model, TextSource, case
+from toy_text import Model, TextSource, case, of_model
 
 from model_collapse import cli, corpora
 from model_collapse.data import Data, Rows
@@ -20,35 +20,35 @@ from model_collapse.metrics.text import KNOWN_LAW, facts, perplexity
 
 
 def test_the_two_perplexities():
-    generation, reference = case(bits=[[0, 2], [4, 4]])
-    assert perplexity.perplexity(generation, reference) == pytest.approx(2**2.5)
-    assert perplexity.perplexity_block_mean(generation, reference) == pytest.approx((2 + 16) / 2)
-    assert reference.family.asked == 1
-    other = SimpleNamespace(model=Model([[3, 3], [3, 3]]))
-    assert perplexity.perplexity(other, reference) == pytest.approx(8)
-    assert reference.family.asked == 2
+    m = case(bits=[[0, 2], [4, 4]])
+    assert perplexity.perplexity(m) == pytest.approx(2**2.5)
+    assert perplexity.perplexity_block_mean(m) == pytest.approx((2 + 16) / 2)
+    assert m.family.asked == 1
+    assert perplexity.perplexity(of_model(m, Model([[3, 3], [3, 3]]))) == pytest.approx(8)
+    assert m.family.asked == 2
 
 
 def test_written_loss_is_that_of_the_own_words_after_their_prompt():
     """Of a prompt of two and three written tokens the last three of the four predicted ones count."""
-    generation, reference = case(wrote=[[5, 6, 7]], bits=[[9, 1, 2, 3]], given=Rows(np.array([[3, 4]])))
-    assert perplexity.written_loss(generation, reference) == pytest.approx(np.log(2) * 2)
+    m = case(wrote=[[5, 6, 7]], bits=[[9, 1, 2, 3]], given=Rows(np.array([[3, 4]])))
+    assert perplexity.written_loss(m) == pytest.approx(np.log(2) * 2)
 
 
 def test_a_leak_is_a_row_of_the_training_set_again():
-    generation, reference = case(wrote=[[0, 1, 2], [9, 9, 9], [9, 9, 8]])
+    m = case(wrote=[[0, 1, 2], [9, 9, 9], [9, 9, 8]])
     real = Data.real(Rows(np.array([[0, 0, 0], [9, 9, 9], [1, 2, 3], [4, 5, 6]])))
-    generation.train, reference.source.validation = real, None
+    m = replace(m, generation=replace(m.generation, train=real))
+    m.source.validation = None
     # The test blocks of the toy source are zeros.
-    assert leaks(generation, reference) == {"test": 1.0, "written": pytest.approx(1 / 3)}
-    reference.source.validation = Data.real(Rows(np.array([[4, 5, 6], [4, 5, 7]], np.int32)))
-    assert leaks(generation, reference)["validation"] == 0.5
+    assert leaks(m) == {"test": 1.0, "written": pytest.approx(1 / 3)}
+    m.source.validation = Data.real(Rows(np.array([[4, 5, 6], [4, 5, 7]], np.int32)))
+    assert leaks(m)["validation"] == 0.5
 
 
 def test_written_perplexity_is_taken_under_generation_0():
     bits = np.log2(10) * np.array([[0.57], [1.22], [1.22], [3.99], [7.0]])
-    generation, reference = case(bits=[[0.0]], first=Model(bits))
-    items = perplexity.written_perplexity(generation, reference)
+    m = case(bits=[[0.0]], first=Model(bits))
+    items = perplexity.written_perplexity(m)
     bins = {name: share for name, share in items.items() if name.startswith("bin ")}
     assert list(bins)[:2] == ["bin 0.00", "bin 0.05"] and list(bins)[-1] == "bin 3.95" and len(bins) == 80
     assert {name: share for name, share in bins.items() if share} == pytest.approx(
@@ -64,10 +64,10 @@ def test_coverage_of_tokens_by_their_frequency():
     # Of 100 tokens: 0 is 40, 1 is 30 (starts before half), 2 is 20 (starts at 0.7), 3 to 7 share 10 (start at 0.9).
     train = np.repeat(np.arange(8), [40, 30, 20, 2, 2, 2, 2, 2]).reshape(10, 10)
     source = TextSource(train)
-    generation, reference = case([[0, 0, 4, 5, 9]], source=source)
-    assert facts.rare_coverage(generation, reference) == {"common": 0.5, "medium": 0.0, "rare": 0.4}
+    m = case([[0, 0, 4, 5, 9]], source=source)
+    assert facts.rare_coverage(m) == {"common": 0.5, "medium": 0.0, "rare": 0.4}
     everything = case(train, source=source)
-    assert set(facts.rare_coverage(*everything).values()) == {1.0}
+    assert set(facts.rare_coverage(everything).values()) == {1.0}
 
 
 @pytest.fixture(scope="module")
@@ -78,22 +78,22 @@ def embedded():
 def test_coverage_of_facts_is_one_for_the_real_text_and_zero_for_silence(embedded):
     x = embedded.train.rows.x
     prompts = Rows(np.roll(x, 1, axis=0))
-    real = facts.rare_coverage(*case(x, given=prompts, source=embedded))
+    real = facts.rare_coverage(case(x, given=prompts, source=embedded))
     assert real == {"rare": 1.0, "medium": 1.0, "common": 1.0}
     # What a prompt states does not count as written.
     dots = np.full_like(x, embedded.tokenizer.encode(["."])[0][-1])
-    assert set(facts.rare_coverage(*case(dots, given=prompts, source=embedded)).values()) == {0.0}
+    assert set(facts.rare_coverage(case(dots, given=prompts, source=embedded)).values()) == {0.0}
 
 
 def test_half_of_the_text_covers_part_of_the_facts_and_the_rare_ones_least(embedded):
     x = embedded.train.rows.x
-    half = facts.rare_coverage(*case(x[1:128], given=Rows(x[:127]), source=embedded))
+    half = facts.rare_coverage(case(x[1:128], given=Rows(x[:127]), source=embedded))
     assert 0.2 < half["rare"] < half["common"] < 1
 
 
 def test_bands_of_facts_hold_the_stated_mass(embedded):
     """The shares of all true statements in each band are one half, four tenths and one tenth, up to one fact."""
-    _, bands = facts._said(embedded)
+    _, bands = case(source=embedded).reference.once(facts._said)
     mass = Counter()
     for fact, band in bands.items():
         mass[band] += embedded.world.probability(fact)
@@ -109,7 +109,7 @@ def test_a_statement_is_about_the_entity_its_prompt_names(embedded):
     opening, rest = article_with(embedded, fact).split(". ", 1)
 
     def stated(prompt: str, wrote: str) -> set:
-        return set(facts._stated(*told(embedded, prompt, wrote)))
+        return set(facts._stated(told(embedded, prompt, wrote)))
 
     assert fact in stated(opening + ".", " " + rest)
     assert not stated("It rained.", " " + rest)
@@ -122,9 +122,9 @@ def article_with(source, fact) -> str:
 
 
 def told(source, prompt: str, wrote: str):
-    """(generation, source) in which `wrote` goes on in the prompt's article: without the </s> that opens a new one."""
+    """A measurement in which `wrote` goes on in the prompt's article: without the </s> that opens a new one."""
     prompts, texts = (np.array(source.tokenizer.encode([text]), np.int32) for text in (prompt, wrote))
-    return case(texts[:, 1:], given=Rows(prompts))[0], source
+    return case(texts[:, 1:], given=Rows(prompts), source=source)
 
 
 def test_true_and_false_statements_are_told_apart(embedded):
@@ -135,8 +135,7 @@ def test_true_and_false_statements_are_told_apart(embedded):
     wrong = next(f.value for f in world.truths if f.attribute == fact.attribute and f.value != fact.value)
 
     def measured(wrote: str) -> dict[str, float]:
-        generation, source = told(embedded, opening + ".", wrote)
-        return facts.facts(generation, SimpleNamespace(source=source))
+        return facts.facts(told(embedded, opening + ".", wrote))
 
     assert measured(" " + rest) == {"true": 1.0, "different": said}
     assert measured(" " + rest.replace(fact.value, wrong)) == {"true": (said - 1) / said, "different": said - 1}
@@ -148,20 +147,19 @@ def test_true_and_false_statements_are_told_apart(embedded):
 def test_groups_are_those_that_statements_are_about(embedded):
     fact = next(f for f in embedded.world.truths if embedded.world.group(f.entity) == "island")
     opening, rest = article_with(embedded, fact).split(". ", 1)
-    generation, source = told(embedded, opening + ".", " " + rest)
-    shares = facts.groups(generation, SimpleNamespace(source=source))
+    shares = facts.groups(told(embedded, opening + ".", " " + rest))
     assert shares.pop("people/island") == 1 and set(shares.values()) == {0.0}
     assert set(shares) == {"buildings/buildings", "animals/animals", "people/coast", "people/hill"} | {
         "places/places",
         "breeds/breeds",
     }
     x = embedded.train.rows.x
-    generation, reference = case(x, given=Rows(np.roll(x, 1, axis=0)), source=embedded)
-    every = facts.groups(generation, reference)
+    m = case(x, given=Rows(np.roll(x, 1, axis=0)), source=embedded)
+    every = facts.groups(m)
     assert sum(every.values()) == pytest.approx(1)
     # The law of articles: 0.8, 0.15 and 0.05 of those about people.
     assert every["people/coast"] > 3 * every["people/hill"] > 0 and every["people/coast"] > 6 * every["people/island"]
-    assert facts.facts(generation, reference)["true"] == 1
+    assert facts.facts(m)["true"] == 1
 
 
 # Metrics on request
@@ -216,7 +214,7 @@ def test_coverage_holds_for_words_too():
     """The n-gram family reads facts of the embedded corpus as words: all of them in the real text itself."""
     source = corpora.load("embedded").source(256, **Ngram().reading())
     x = source.train.rows.x
-    covered = facts.rare_coverage(*case(x, given=Rows(np.roll(x, 1, axis=0)), source=source))
+    covered = facts.rare_coverage(case(x, given=Rows(np.roll(x, 1, axis=0)), source=source))
     assert covered == {"rare": 1.0, "medium": 1.0, "common": 1.0}
-    half = facts.rare_coverage(*case(x[1:128], given=Rows(x[:127]), source=source))
+    half = facts.rare_coverage(case(x[1:128], given=Rows(x[:127]), source=source))
     assert 0.2 < half["rare"] < half["common"] < 1

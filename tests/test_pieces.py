@@ -79,8 +79,8 @@ class Sharded(Toy):
         return Rows(np.concatenate([shard().x for shard in self.shards(model, n, rng)]))
 '''
 PLACE = """
-def place(generation, reference):
-    return {"model": generation.model.item(), "row": generation.sample.rows.x.mean()}
+def place(m):
+    return {"model": m.model.item(), "row": m.sample.x.mean()}
 """
 
 

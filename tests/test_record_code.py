@@ -39,7 +39,7 @@ def test_a_copy_of_the_code_is_the_same_code(package: Path):
 
 def test_the_files_of_a_run_are_its_own_and_the_loop():
     numbers, text = set(code.of([RUN])), set(code.of([TEXT]))
-    both = {"loop.py", "data.py", "streams.py", "engine/block.py", "engine/real_data.py"}
+    both = {"loop.py", "data.py", "streams.py", "engine/block.py", "engine/recorder.py", "modalities/numbers.py"}
     assert both <= numbers & text
     assert {"families/gaussian.py", "regimes/mix.py", "metrics/gaussian.py"} <= numbers - text
     own = {"families/ngram.py", "filters/surprise.py", "regimes/fixed.py", "metrics/text/perplexity.py"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from toy_comparisons import Comparisons
+from toy_numbers import alone
 
 from model_collapse import streams
 from model_collapse.data import Data, Moments, Rows
@@ -16,8 +17,8 @@ from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.families.regression import Linear, Regression
-from model_collapse.loop import Generation, generations
-from model_collapse.metrics import Reference
+from model_collapse.loop import Generation, Reference, generations
+from model_collapse.metrics import Measurement
 from model_collapse.metrics import regression as measures
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.fresh import Fresh
@@ -38,7 +39,7 @@ def chain(family: Regression, regime, n: int, last: int, chains: int, seed: int,
 
 
 def errors(family: Regression, generation: Generation) -> np.ndarray:
-    return measures.test_error(generation, Reference(generation, None, family))  # type: ignore[arg-type]
+    return measures.test_error(Measurement(generation, Reference(generation, None, family)))  # type: ignore[arg-type]
 
 
 # The fit -----------------------------------------------------------------------------------------------------------
@@ -165,7 +166,7 @@ def test_a_ridge_takes_fewer_rows_than_dimensions_in_both_modes():
         for sampling, seed in (("exact", 7), ("draw", 8))
     ]
     for g in (0, 1, 4):
-        one, other = (measures.weight_norm(run[g], None) for run in runs)  # type: ignore[arg-type]
+        one, other = (measures.weight_norm(alone(run[g])) for run in runs)
         same_law(f"ridge g={g}", one, other)
 
 
@@ -241,4 +242,4 @@ def test_metrics_of_known_weights():
     family = Regression(dim=4)
     generation = Generation(0, None, Linear(np.array([[0.5, 0.5, 0.5, 0.5], [0, 0, 0, 3.0]])), None)  # type: ignore[arg-type]
     np.testing.assert_allclose(errors(family, generation), [0, 0.75 + 2.5**2])
-    np.testing.assert_allclose(measures.weight_norm(generation, None), [1, 3])  # type: ignore[arg-type]
+    np.testing.assert_allclose(measures.weight_norm(alone(generation)), [1, 3])

@@ -78,7 +78,7 @@ def embedded():
 
 def test_blocks_of_text_are_weighed_within_their_topic(embedded):
     data = embedded.train
-    reference = SimpleNamespace(family=SimpleNamespace(reads="text"), source=embedded)
+    reference = SimpleNamespace(family=SimpleNamespace(law=None), source=embedded)
     weight = Reweigh()(data, np.random.default_rng(0), reference)
     texts = embedded.tokenizer.decode(data.rows.x)
     first = [next(iter(embedded.world.entities(text)), None) for text in texts]

@@ -20,16 +20,17 @@ import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from toy_numbers import alone
 from toy_runs import Killed, added, killed_at, same
 from waiting import until
 
 from model_collapse import families, registry, store, streams
 from model_collapse.engine import memory, spec
-from model_collapse.engine.block import Unit
 from model_collapse.engine.execute import execute
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.plan import blocks, plan
 from model_collapse.engine.spec import Run
+from model_collapse.engine.unit import Unit
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.loop import generations
@@ -69,11 +70,11 @@ class Walk(Toy):
         return Rows(given.x / 2 + model + rng.standard_normal(n))
 '''
 WALK_METRICS = """
-def drift(generation, reference):
-    return {"up": abs(generation.model - reference.first.model), "row": generation.sample.rows.x.mean()}
+def drift(m):
+    return {"up": abs(m.model - m.first.model), "row": m.sample.x.mean()}
 
-def own(generation, reference):
-    return float(generation.model.item())
+def own(m):
+    return float(m.model.item())
 """
 
 
@@ -127,7 +128,7 @@ def test_a_table_holds_what_the_loop_gives():
             here = table[(table["generation"] == generation.t) & (table["replicate"] // 256 == block)]
             for name in family.metrics:
                 rows = here[here["metric"] == name].sort_values("replicate")
-                np.testing.assert_array_equal(rows["value"], getattr(measures, name)(generation, None))
+                np.testing.assert_array_equal(rows["value"], getattr(measures, name)(alone(generation)))
                 assert list(rows["replicate"]) == list(range(256 * block, 256 * block + chains))
             assert set(here["share_real"]) == {0.1 if generation.t else 1.0}
 
@@ -593,17 +594,21 @@ def test_the_machine_has_some_memory():
     assert 1e8 < memory.machine() < 1e15
 
 
-def test_a_unit_builds_its_family_and_its_regime_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_builds_its_objects_once(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
     build = registry.build
     monkeypatch.setattr(
         registry, "build", lambda package, name, *rest: built.append(name) or build(package, name, *rest)
     )
-    unit = Unit(plan("gaussian", "mix", n=10, generations=1, settings=DRAW), Path("unused"), 0)
-    built.clear()
+    planned = plan("gaussian", "mix", n=10, generations=1, settings=DRAW)
+    unit = Unit(planned, Path("unused"), 0)
     for _ in range(3):
         assert unit.base_key is None and unit.family.sampling == "draw" and unit.regime == Mix()
         unit.source()
     assert built == ["gaussian", "mix"]
+    # Its other form, the record of their settings, gives them again.
+    again = replace(planned)
+    assert again.members == planned.members and again.members is again.members
+    assert built == ["gaussian", "mix"] * 2
     other = replace(unit, run=replace(unit.run, family="kde", family_args={}))
-    assert type(other.family).__name__ == "Kde", "another unit builds its own"
+    assert type(other.family).__name__ == "Kde", "another run builds its own"

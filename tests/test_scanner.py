@@ -19,6 +19,7 @@ from model_collapse.errors import InputError
 from model_collapse.families import scanner
 from model_collapse.families.scanner import Scanner
 from model_collapse.loop import Generation, Reference, generations
+from model_collapse.metrics import Measurement
 from model_collapse.metrics.images import copies as metrics
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.regimes.mix import Mix
@@ -120,7 +121,7 @@ def test_replace_copies_copies_row_by_row_and_the_control_copies_originals():
     assert all(np.array_equal(turn.given.x, digits()) for turn in of_originals)
     assert np.array_equal(of_copies[0].sample.rows.x, of_originals[0].sample.rows.x), "the same first copy"
     assert not np.array_equal(of_originals[1].sample.rows.x, of_originals[2].sample.rows.x), "new noise every time"
-    errors, control = ([metrics.mse(turn, reference) for turn in arm] for arm in (of_copies, of_originals))
+    errors, control = ([metrics.mse(Measurement(turn, reference)) for turn in arm] for arm in (of_copies, of_originals))
     assert np.all(np.diff(errors) > 0.1 * errors[0])
     assert np.ptp(control) < 0.1 * control[0]
 
@@ -135,29 +136,33 @@ def test_without_noise_the_seed_does_not_matter():
 def test_metrics_by_hand():
     made, reference = chain(last=0)
     error = np.mean((made[0].sample.rows.x.astype(float) - digits()) ** 2)
-    assert metrics.mse(made[0], reference) == pytest.approx(error)
-    assert metrics.psnr(made[0], reference) == pytest.approx(float(psnr(error)))
+    assert metrics.mse(Measurement(made[0], reference)) == pytest.approx(error)
+    assert metrics.psnr(Measurement(made[0], reference)) == pytest.approx(float(psnr(error)))
     exact, reference = chain(last=0, **CLEAN)
-    assert metrics.mse(exact[0], reference) == 0 and metrics.psnr(exact[0], reference) == np.inf
+    assert (
+        metrics.mse(Measurement(exact[0], reference)) == 0 and metrics.psnr(Measurement(exact[0], reference)) == np.inf
+    )
 
 
 def test_no_more_pictures_are_measured_than_the_test_part_has():
     made, reference = chain(last=0, n=100)
     error = np.mean((made[0].sample.rows.x[:30].astype(float) - digits(30)) ** 2)
-    assert metrics.mse(made[0], reference) == pytest.approx(error)
+    assert metrics.mse(Measurement(made[0], reference)) == pytest.approx(error)
 
 
 @pytest.mark.parametrize(("regime", "given"), [(Accumulate(), "training"), (Mix(), "training"), (Replace(), "fresh")])
 def test_rows_that_are_no_copies_of_their_originals_are_not_compared(regime, given):
     made, reference = chain(regime, given=given, last=2)
     with pytest.raises(InputError, match="row i is no copy of picture i; set --given original, or training with rep"):
-        metrics.psnr(made[-1], reference)
+        metrics.psnr(Measurement(made[-1], reference))
 
 
 @pytest.mark.parametrize("regime", [Accumulate(), Mix()])
 def test_copies_of_originals_are_compared_under_every_regime(regime):
     made, reference = chain(regime, given="original")
-    assert metrics.mse(made[-1], reference) == pytest.approx(metrics.mse(made[0], reference), rel=0.1)
+    assert metrics.mse(Measurement(made[-1], reference)) == pytest.approx(
+        metrics.mse(Measurement(made[0], reference)), rel=0.1
+    )
 
 
 # Runs --------------------------------------------------------------------------------------------------------------

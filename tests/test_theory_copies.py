@@ -15,6 +15,7 @@ from toy_comparisons import Comparisons
 from model_collapse import streams
 from model_collapse.data import Data, Rows, Source
 from model_collapse.families.scanner import Scanner
+from model_collapse.interfaces import Family
 from model_collapse.loop import generations
 from model_collapse.regimes.accumulate import Accumulate
 from model_collapse.theory import copies
@@ -127,7 +128,7 @@ def test_depth_law_by_hand_and_in_the_loop():
     law = copies.depth_law(30)
     assert law.sum() == pytest.approx(1) and law @ np.arange(31) == pytest.approx(np.sum(1 / np.arange(1, 31)))
 
-    class Counter:
+    class Counter(Family):
         conditional = True
 
         def fit(self, data, rng, *, start=None, validation=None):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from toy_comparisons import Comparisons
+from toy_numbers import alone
 
 from model_collapse import streams
 from model_collapse.families.gaussian import Gaussian
@@ -55,7 +56,7 @@ def follows(run: list[Generation], expected: tuple[np.ndarray, np.ndarray], at: 
     """E mu^2 and E s^2 at these fits."""
     V, S = expected
     for i, n in enumerate(at):
-        mean, variance = measures.mean(run[n - 1], None), measures.variance(run[n - 1], None)  # type: ignore[arg-type]
+        mean, variance = measures.mean(alone(run[n - 1])), measures.variance(alone(run[n - 1]))
         within(f"V n={n}", mean**2, V[i])
         within(f"S n={n}", variance, S[i])
 
@@ -109,7 +110,7 @@ def test_grow_stays_near_the_truth_if_the_sum_of_inverse_sizes_is_finite(M, sett
     follows(run, (V[[0, 4, 39]], S[[0, 4, 39]]), [1, 5, 40])
     expected = theory.grow_expected_w2_squared(sizes, **settings)
     for n in (1, 5, 40):
-        within(f"GA-5 n={n}", measures.w2_squared(run[n - 1], None), expected[n - 1])  # type: ignore[arg-type]
+        within(f"GA-5 n={n}", measures.w2_squared(alone(run[n - 1])), expected[n - 1])
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
@@ -189,7 +190,7 @@ def test_the_best_weight_of_a_simulation_is_the_golden_ratio(M):
     """MIX-2, known sigma: stationary M Var(mu) at five weights."""
     for w in (0.4, 0.5, theory.GOLDEN, 0.75, 1.0):
         run = chain(Weigh(w), M, 40, 10_000, seed=7, variance="known")
-        within("CF-G10", measures.mean(run[-1], None) ** 2, theory.weigh_drift_limit(M, w))  # type: ignore[arg-type]
+        within("CF-G10", measures.mean(alone(run[-1])) ** 2, theory.weigh_drift_limit(M, w))
 
 
 # Bias, several dimensions, growing sets ----------------------------------------------------------------------------
@@ -203,9 +204,9 @@ def test_sampling_bias(M, estimator):
         run = chain(Replace(), M, 40, 20_000, seed=M, estimator=estimator, bias=bias)
         for n in (1, 2, 5, 40):
             if n <= max(M / 2, 1):
-                variance = measures.variance(run[n - 1], None)  # type: ignore[arg-type]
+                variance = measures.variance(alone(run[n - 1]))
                 within(f"CF-G11 n={n}", variance, theory.biased_variance(n, M, bias, estimator))
-            log = measures.log_det(run[n - 1], None)  # type: ignore[arg-type]
+            log = measures.log_det(alone(run[n - 1]))
             expected = theory.expected_log_det(n, M, 1, estimator, bias)
             within(f"log CF-G11 n={n}", log, expected, theory.variance_of_log_det(n, M, 1))
 
@@ -217,11 +218,11 @@ def test_several_dimensions(M, d, estimator):
     run = chain(Replace(), M, 20, 8_000, seed=M + d, estimator=estimator, dim=d)
     for n in (1, 2, 5, 20):
         model = run[n - 1].model
-        log = measures.log_det(run[n - 1], None)  # type: ignore[arg-type]
+        log = measures.log_det(alone(run[n - 1]))
         within(f"CF-G6b n={n}", log, theory.expected_log_det(n, M, d, estimator), theory.variance_of_log_det(n, M, d))
         if n > M / 2:
             continue
-        trace = measures.variance(run[n - 1], None)  # type: ignore[arg-type]
+        trace = measures.variance(alone(run[n - 1]))
         within(f"E tr n={n}", trace, theory.expected_covariance_scale(n, M, estimator))
         drift = theory.expected_squared_drift(n, M, d, estimator)
         within(f"E |mu|^2 n={n}", np.sum(model.mean**2, axis=-1), drift)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
 from model_collapse.data import Data, Rows
+from model_collapse.interfaces import Generation, Reference
+from model_collapse.metrics import Measurement
 
 
 class Told:
     """A family whose models are arrays of nats per token, given out whatever the rows are."""
+
+    has_states = False
 
     def __init__(self) -> None:
         self.asked = 0
@@ -42,8 +47,13 @@ def rows(x: object) -> Rows:
 
 
 def case(wrote=((5, 5),), bits=((1.0,),), *, given=None, source=None, first=None, family=None):
-    """(generation, reference) with what a test needs of them."""
+    """A measurement with what a test needs of it."""
     model = Model(bits)
-    generation = SimpleNamespace(model=model, sample=Data.real(rows(wrote)), given=given)
+    generation = Generation(0, None, model, Data.real(rows(wrote)), given)
     source, family = source or TextSource(), family or Told()
-    return generation, SimpleNamespace(first=SimpleNamespace(model=first or model), source=source, family=family)
+    return Measurement(generation, Reference(SimpleNamespace(model=first or model), source, family))
+
+
+def of_model(m: Measurement, model: object) -> Measurement:
+    """The same of another model."""
+    return replace(m, generation=replace(m.generation, model=model))

@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name in ("families", "regimes", "filters", "corpora", "claims"):
         listing = command(name, _list, f"list the {name}")
-        listing.set_defaults(kind=name)
+        listing.set_defaults(kind=name, codecheck=False)
         listing.add_argument("--json", action="store_true")
         if name == "claims":
             listing.add_argument("--codecheck", action="store_true", help="print codecheck.yml")
@@ -336,7 +336,7 @@ def _aligned(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _list(chosen: argparse.Namespace) -> int:
-    if getattr(chosen, "codecheck", False):
+    if chosen.codecheck:
         from model_collapse.companion.verify.codecheck import codecheck
 
         print(codecheck(), end="")
@@ -364,9 +364,9 @@ def _members(kind: str) -> list[dict[str, Any]]:
     for name in registry.names(package):
         cls = registry.member(package, name)
         entry = {"name": name, "summary": registry.summary(cls), "settings": registry.settings(cls)}
-        if hasattr(cls, "metrics"):
+        if kind == "families":
             # The first are taken by default, the others on request.
-            entry |= {"metrics": list(cls.metrics), "more_metrics": list(getattr(cls, "more_metrics", ()))}
+            entry |= {"metrics": list(cls.metrics), "more_metrics": list(cls.more_metrics)}
         listed.append(entry)
     return listed
 

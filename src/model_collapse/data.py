@@ -179,6 +179,18 @@ class Data:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def drawn(self) -> Rows:
+        """The rows, which were drawn; else InputError."""
+        if isinstance(self.rows, Statistics):
+            raise InputError("exact sampling cannot subsample; set family.sampling=draw")
+        return self.rows
+
+    @property
+    def x(self) -> np.ndarray:
+        """The rows as an array, (n, ...), as `drawn`."""
+        return self.drawn.x
+
     @staticmethod
     def of(rows: Rows | Statistics, born: int, author: int) -> Data:
         """All of `rows` with one birth and one author."""

@@ -10,7 +10,6 @@ Classifiers and curves are scikit-learn's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import scipy
 
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
-from model_collapse.loop import Reference
+from model_collapse.interfaces import Family, Model, Reference
 from model_collapse.ngrams import grams
 
 if TYPE_CHECKING:
@@ -38,8 +37,8 @@ class Classifier:
     held_out  sorted scores of real rows that it was not trained on: of those that generation 0 had read, and of others
     """
 
-    family: Any
-    model: Any
+    family: Family
+    model: Model
     pipeline: Any
     held_out: tuple[np.ndarray, np.ndarray]
 
@@ -56,8 +55,12 @@ class Classifier:
         return max(float(scores[-1 - int(false_alarms * len(scores))]) for scores in self.held_out)
 
 
-@lru_cache(maxsize=64)  # one for each of several models that read each other
 def trained(reference: Reference) -> Classifier:
+    """The classifier of a chain, trained the first time that somebody asks; see `_train`."""
+    return reference.once(_train)
+
+
+def _train(reference: Reference) -> Classifier:
     """The classifier of a chain: what generation 0 wrote against real rows, some that it had read and some that not.
 
     Of both kinds, because a model that knows its rows by heart (an n-gram model) finds them as little surprising as
@@ -70,14 +73,13 @@ def trained(reference: Reference) -> Classifier:
     from sklearn.preprocessing import StandardScaler
 
     family, first, source = reference.family, reference.first, reference.source
-    wrote = first.sample.rows
-    assert isinstance(wrote, Rows)
+    wrote = first.sample.drawn
     if source.validation is not None:
-        unread = source.validation.rows
+        unread = source.validation.drawn
     else:
         # The same rows whenever they are asked for, so that a chain that goes on has the same judge.
-        unread = source.fresh(min(len(wrote), MOST), np.random.default_rng(0))
-    kinds = (source.train.rows, unread)
+        unread = source.draw(min(len(wrote), MOST), np.random.default_rng(0)).drawn
+    kinds = (source.train.drawn, unread)
     if (least := min(map(len, kinds))) < LEAST:
         raise InputError(f"--filter detector: it needs {LEAST} real rows of either kind, there are {least}")
     wrote, *real = (rows.take(np.arange(min(len(rows), MOST))) for rows in (wrote, *kinds))
@@ -92,7 +94,7 @@ def trained(reference: Reference) -> Classifier:
     return Classifier(family, first.model, pipeline, (read, other))
 
 
-def features(family: Any, model: Any, rows: Rows) -> np.ndarray:
+def features(family: Family, model: Model, rows: Rows) -> np.ndarray:
     """What a classifier sees of each row, (n, features).
 
     text    ln of the share of different n-grams, n = 1, 2, 3; how surprising the tokens are to generation 0's model, in
@@ -100,12 +102,10 @@ def features(family: Any, model: Any, rows: Rows) -> np.ndarray:
             token, which is 0 on average where that model wrote (Bao et al. 2024, arXiv:2310.05130)
     images  every pixel, and of each image the mean, the spread, the mean step between neighbours, the share of greys
     """
-    if family.reads == "images":
-        return _of_images(rows.x)
-    return _of_text(family, model, rows)
+    return _of_text(family, model, rows) if "likelihood" in family.scores else _of_images(rows.x)
 
 
-def _of_text(family: Any, model: Any, rows: Rows) -> np.ndarray:
+def _of_text(family: Family, model: Model, rows: Rows) -> np.ndarray:
     found = [np.log(_different(grams(rows.x, length))) for length in (1, 2, 3)]
     nats = np.asarray(family.score(model, rows), float)
     quantiles = np.quantile(nats, (0.1, 0.25, 0.5, 0.75, 0.9), axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class InputError(ValueError):
@@ -18,7 +18,12 @@ class OutsideError(RuntimeError):
 
 
 class OutOfMemory(OutsideError):
-    """The device's memory is full; less at a time may fit."""
+    """The device's memory is full; less at a time may fit.
+
+    use  what took it; None where that is not known
+    """
+
+    use: Literal["fit", "sample"] | None = None
 
 
 def status(error: BaseException) -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from model_collapse import streams
 from model_collapse.data import Data, Source, deal
 from model_collapse.errors import InputError
-from model_collapse.loop import Family, Filter, Generation, Given, Regime, Saved, generations
+from model_collapse.interfaces import NOTHING, Family, Filter, Generation, Keep, Model, Regime
+from model_collapse.loop import Given, generations
 from model_collapse.streams import Stream
 
 
@@ -62,8 +63,8 @@ class Party:
     family: Family
     regime: Regime
     stream: Stream
-    start: Any = None
-    saved: Saved | None = None
+    start: Model = None
+    keep: Keep = NOTHING
 
 
 def exchange(
@@ -97,7 +98,7 @@ def exchange(
             filters=filters,
             given=given,
             start=party.start,
-            saved=party.saved,
+            keep=party.keep,
             author=model + 1,
             read=partial(read, model),
         )

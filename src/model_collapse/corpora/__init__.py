@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain, count
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -38,7 +39,7 @@ WEB_SHARE = 0.5
 WEB_SEED = 2
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TextSource(Source):
     """Real text as blocks of tokens; all rows are int32 (n, block).
 
@@ -48,10 +49,23 @@ class TextSource(Source):
     world        the law the text was drawn from, or None where nobody knows it
     """
 
-    corpus: str = ""
-    fingerprint: str = ""
-    tokenizer: Tokenizer | Words | None = None
+    corpus: str
+    fingerprint: str
+    tokenizer: Tokenizer | Words
     world: World | None = None
+
+
+def as_text(source: Source) -> TextSource:
+    """The same: the real data of a family of text are text."""
+    return cast(TextSource, source)
+
+
+def world_of(source: Source) -> World:
+    """The world that a text was written about. InputError where nobody knows it."""
+    world = as_text(source).world
+    if world is None:
+        raise InputError("the corpus must be one whose law is known (embedded)")
+    return world
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -42,7 +43,7 @@ PARTS = {"train": "train", "test": "t10k"}
 """Our name of a part -> how MNIST's idx files call it."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ImageSource(Source):
     """Real images; all rows are uint8 (n, side, side), 0 for the background.
 
@@ -50,8 +51,13 @@ class ImageSource(Source):
     pictures  all of it, with labels
     """
 
-    corpus: str = ""
-    pictures: Pictures | None = None
+    corpus: str
+    pictures: Pictures
+
+
+def as_images(source: Source) -> ImageSource:
+    """The same: the real data of a family of images are images."""
+    return cast(ImageSource, source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +75,9 @@ class Pictures:
     train_labels: np.ndarray
     test: np.ndarray
     test_labels: np.ndarray
+
+    world: ClassVar[None] = None
+    """Nobody knows the distribution of such images."""
 
     @property
     def side(self) -> int:

@@ -10,10 +10,11 @@ the number of processes nor an interruption changes a bit of the result.
     spec.py         a run: all that decides its numbers, and its id
     plan.py         a run from names and values, everything checked
     execute.py      runs brought to their end
-    block.py        one block of chains, from its source to its tables
+    unit.py         work for one process: a block of chains, what it is made of and where it lies
+    block.py        one block of chains, from its sources to its tables
+    recorder.py     what is written down of every generation
+    checkpoint.py   what is finished of a chain, on disk
     layout.py       where the parts of a run lie
-    checkpoint.py   inside a generation: what is finished of it is kept
-    real_data.py    real data of the models of a run
     merge.py        blocks put together into one file
     processes.py    blocks side by side
     locks.py        one process at a time

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from model_collapse import families, registry, store
+from model_collapse import families, modalities, registry, store
 
 LICENCES = {
     "embedded": ("cc-by-4.0", "written by this package: CC BY 4.0"),
@@ -40,8 +40,7 @@ def write(out: Path) -> Path | None:
 
 def lost(out: Path) -> Path | None:
     """The file of what the finished run in `out` wrote, if it should be there and is not."""
-    reads = registry.member(families, store.about(out)["run"]["family"]).reads
-    kind = {"text": "texts", "images": "images"}.get(reads)
+    kind = modalities.of(registry.member(families, store.about(out)["run"]["family"])).generated
     file = store.written_file(out, kind) if kind else None
     return file if file and not file.exists() else None
 

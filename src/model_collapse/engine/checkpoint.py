@@ -1,20 +1,28 @@
-"""Inside a generation: what is finished of it is kept, and a full GPU makes the batch smaller once."""
+"""What is finished of a chain, on disk, so that it goes on after an interruption with the same bits."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from model_collapse import store
-from model_collapse.data import Data, Rows
+from model_collapse.data import Data, Rows, Statistics
 from model_collapse.errors import OutOfMemory
+from model_collapse.interfaces import Family, Generation, Model, Use
+
+if TYPE_CHECKING:
+    from model_collapse.engine.unit import Unit
+
+F = TypeVar("F", bound=Family)
 
 
 class Choices:
@@ -38,116 +46,137 @@ class Choices:
         with store.whole_file(self.file) as temporary:
             temporary.write_text(json.dumps(chosen, indent=1, sort_keys=True), encoding="utf-8")
 
-    def freeze(self, family: Any, start: Any) -> Any:
+    def freeze(self, family: F, start: Model) -> F:
         """The family with what was chosen before, or else with what it chooses now for models like `start`."""
-        chosen = self.read()
-        if not chosen and hasattr(family, "choose"):
-            chosen = family.choose(start)
+        if not self.read() and (chosen := family.choose(start)):
             self.write(chosen)
-        return replace(family, **{name: value for name, value in chosen.items() if name != "halved"})
+        return self.of(family)
 
-    def halve(self, family: Any, use: str) -> Any:
-        """The family with half the batch for this use; None if that was done before, or nothing is left to halve."""
+    def of(self, family: F) -> F:
+        """The family with what was chosen."""
         chosen = self.read()
-        less = family.halved(use) if hasattr(family, "halved") else None
+        return family.changed(**{name: value for name, value in chosen.items() if name != "halved"})
+
+    def halve(self, family: Family, use: Use) -> bool:
+        """Choose half the batch for this use; False if that was done before, or nothing is left to halve."""
+        chosen, less = self.read(), self.of(family).halved(use)
         if use in chosen.get("halved", []) or less is None:
-            return None
+            return False
         self.write({**chosen, **less, "halved": [*chosen.get("halved", []), use]})
         said = ", ".join(f"family.{name}={value}" for name, value in less.items())
         print(f"out of memory in {use}: going on with {said}", file=sys.stderr, flush=True)
-        return replace(family, **less)
+        return True
 
 
-class Pieces:
-    """A family for the loop that keeps the fitted model, and what it writes in shards, until the generation is saved.
+class Checkpoint:
+    """One model's finished generations, and of the one that is being made its model and the shards of its sample.
 
-    A run that was killed goes on from there, with the same bits. A fit that was cut short begins again. A family may
-    have `shards`, which cuts a sample into calls that do not depend on each other, and `choose` and `halved`, which
-    name settings that change no result.
+    A fit that was cut short begins again. See `interfaces.Keep`.
     """
 
-    def __init__(self, family: Any, folder: Path, models: Path, choices: Choices, run_id: str) -> None:
-        self.family, self.folder, self.models, self.choices, self.run_id = family, folder, models, choices, run_id
-        self.t = 0
-        self.conditional: bool = family.conditional
-        self.continued: bool = getattr(family, "continued", False)
+    def __init__(self, unit: Unit, family: Family) -> None:
+        self.family, self.folder, self.models = family, unit.folder, unit.models
+        self.run_id, self.author, self.keep_models = unit.run.run_id, unit.model + 1, unit.keep_models
+        self.restored: set[int] = set()
 
-    def __getattr__(self, name: str) -> Any:
-        """What else the family can do: a filter scores text with it."""
-        return getattr(self.family, name)
+    def generation(self, t: int, train: Data) -> Generation | None:
+        """Generation t as it was kept, with its model where that is read again."""
+        # Generation 0 is what metrics compare with; a continued family goes on from the last one that is whole.
+        wanted = t == 0 or (self.family.continued and not self._goes_on(t))
+        if not store.intact(self._finished(t)) or (wanted and not self._has_model(t)):
+            return None
+        from safetensors.numpy import load_file
 
-    def fit(self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None) -> Any:
-        place = self.model(self.t)
-        if self.has_model(self.t):
-            return self.family.load(place)
-        # A second attempt draws what the first one drew.
-        state = rng.bit_generator.state
+        arrays = load_file(self._finished(t) / "sample.safetensors")
+        given = Rows(arrays["given"]) if "given" in arrays else None
+        model = self.family.load(self._model(t)) if wanted else None
+        self.restored.add(t)
+        return Generation(t, train, model, Data.of(Rows(arrays["sample"]), born=t + 1, author=self.author), given)
 
-        def fit() -> Any:
-            rng.bit_generator.state = state
-            return self.family.fit(data, rng, start=start, validation=validation)
-
-        model = self._or_less("fit", fit)
-        store.write_folder(place, lambda inside: self.family.save(model, inside), {"run_id": self.run_id})
+    def model(self, t: int, fit: Callable[[], Model]) -> Model:
+        """The model of generation t."""
+        if self._has_model(t):
+            return self.family.load(self._model(t))
+        with _full("fit"):
+            model = fit()
+        store.write_folder(self._model(t), lambda inside: self.family.save(model, inside), {"run_id": self.run_id})
         return model
 
-    def sample(self, model: Any, n: int, rng: np.random.Generator, *, given: Any = None) -> Rows:
-        state = rng.bit_generator.state
-        done: list[np.ndarray] = []
+    def sample(self, t: int, shards: Callable[[], Iterable[Callable[[], Rows | Statistics]]]) -> Rows:
+        """What it writes, each shard kept as soon as it is there."""
+        with _full("sample"):
+            done = [self._shard(self._shards(t) / f"{i:05d}", shard) for i, shard in enumerate(shards())]
+        # A sample in one piece may be large, and to put it together would copy it.
+        return Rows(np.concatenate(done) if len(done) > 1 else done[0])
 
-        def sample() -> Rows:
-            rng.bit_generator.state = state
-            for i, shard in enumerate(self._cut(model, n, rng, given)):
-                if i == len(done):
-                    done.append(self._shard(i, shard))
-            # A sample in one piece may be large, and to put it together would copy it.
-            return Rows(np.concatenate(done) if len(done) > 1 else done[0])
+    def recorded(self, t: int) -> dict[str, pa.Table] | None:
+        """The tables that were kept of generation t, by name; None where it was made just now."""
+        names = {"table": "rows", "images": "images"}
+        files = {name: self._finished(t) / f"{file}.parquet" for name, file in names.items()}
+        if t not in self.restored:
+            return None
+        return {name: store.read_parquet(file) for name, file in files.items() if file.exists()}
 
-        return self._or_less("sample", sample)
-
-    def model(self, t: int) -> Path:
-        """Where the model of generation t lies."""
-        return self.models / f"model-{t:04d}"
-
-    def has_model(self, t: int) -> bool:
-        """Whether the model of generation t is there, whole, and this run's: models that are kept outlive a run."""
-        place = self.model(t)
-        return store.intact(place) and store.manifest(place).get("run_id") == self.run_id
-
-    def saved(self, t: int, keep: bool) -> None:
-        """Generation t is saved: drop its shards, and the models that nothing will read again unless `keep`.
+    def finish(self, generation: Generation, tables: Mapping[str, pa.Table]) -> None:
+        """Keep a generation with what was recorded of it; drop its shards, and models that nothing reads again.
 
         Metrics compare with generation 0; a continued family goes on from the last one.
         """
+        t = generation.t
+        if t not in self.restored:
+            store.write_folder(self._finished(t), lambda inside: _write(generation, tables, inside), {})
         shutil.rmtree(self._shards(t), ignore_errors=True)
-        spent = t - 1 if self.continued else t
-        if spent > 0 and not keep:
-            shutil.rmtree(self.model(spent), ignore_errors=True)
+        spent = t - 1 if self.family.continued else t
+        if spent > 0 and not self.keep_models:
+            shutil.rmtree(self._model(spent), ignore_errors=True)
 
-    def _cut(self, model: Any, n: int, rng: np.random.Generator, given: Any) -> Iterable[Callable[[], Rows]]:
-        if hasattr(self.family, "shards"):
-            return self.family.shards(model, n, rng, given=given)
-        return [lambda: self.family.sample(model, n, rng, given=given)]
+    def _finished(self, t: int) -> Path:
+        return self.folder / f"generation-{t:04d}"
 
     def _shards(self, t: int) -> Path:
         return self.folder / f"shards-{t:04d}"
 
-    def _shard(self, i: int, compute: Callable[[], Rows]) -> np.ndarray:
+    def _model(self, t: int) -> Path:
+        return self.models / f"model-{t:04d}"
+
+    def _has_model(self, t: int) -> bool:
+        """Whether the model of generation t is there, whole, and this run's: models that are kept outlive a run."""
+        place = self._model(t)
+        return store.intact(place) and store.manifest(place).get("run_id") == self.run_id
+
+    def _goes_on(self, t: int) -> bool:
+        """Whether later generations are there, up to one that has its model."""
+        while store.intact(self._finished(t := t + 1)):
+            if self._has_model(t):
+                return True
+        return False
+
+    def _shard(self, folder: Path, compute: Callable[[], Rows | Statistics]) -> np.ndarray:
         from safetensors.numpy import load_file, save_file
 
-        folder = self._shards(self.t) / f"{i:05d}"
         if store.intact(folder):
             return load_file(folder / "rows.safetensors")["x"]
-        x = compute().x
+        x = Data.real(compute()).x
         store.write_folder(folder, lambda inside: save_file({"x": x}, inside / "rows.safetensors"), {})
         return x
 
-    def _or_less(self, use: str, work: Callable[[], Any]) -> Any:
-        try:
-            return work()
-        except OutOfMemory:
-            less = self.choices.halve(self.family, use)
-            if less is None:
-                raise
-            self.family = less
-        return work()
+
+def _write(generation: Generation, tables: Mapping[str, pa.Table], folder: Path) -> None:
+    from safetensors.numpy import save_file
+
+    arrays = {"sample": generation.sample.x}
+    if isinstance(generation.given, Rows):
+        arrays["given"] = generation.given.x
+    save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, folder / "sample.safetensors")
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{'rows' if name == 'table' else name}.parquet")
+
+
+@contextmanager
+def _full(use: Use) -> Iterator[None]:
+    """Memory that is full inside is said to be taken by this use."""
+    try:
+        yield
+    except OutOfMemory as error:
+        error.use = use
+        raise

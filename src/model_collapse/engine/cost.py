@@ -14,18 +14,19 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from model_collapse import families, regimes, registry, streams
+from model_collapse import streams
 from model_collapse.data import Data, Rows, Source
-from model_collapse.engine.block import Unit, base_folder
 from model_collapse.engine.plan import blocks
 from model_collapse.engine.processes import lost_workers, pool
 from model_collapse.engine.spec import Run
-from model_collapse.engine.speed import Speed, measure, once
+from model_collapse.engine.speed import Speed, measure
+from model_collapse.engine.unit import Unit
 from model_collapse.errors import OutOfMemory, OutsideError
+from model_collapse.interfaces import Family, Model, Workload
 from model_collapse.loop import generations
 
 BUDGET = 4.0
@@ -87,7 +88,7 @@ def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) ->
     without one, a new one does.
     """
     runs = list(runs)
-    if not runs or not all(hasattr(_family(run), "blocks_per_step") for run in runs):
+    if not runs or not all(run.members.family.workload for run in runs):
         return None
     if sum(_operations(run) * run.replicates for run in runs) < LIGHT * SLOW * jobs:
         return None
@@ -102,7 +103,7 @@ def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) ->
     known = [(run, speeds[_shape(run)]) for run in runs]
     units = [(Unit(run, Path(), block), speed) for run, speed in known for block in range(blocks(run))]
     bases = {unit.base_key: (unit, speed) for unit, speed in units if unit.base_key}
-    new = [(unit, speed) for unit, speed in bases.values() if not base_folder(unit).exists()]
+    new = [(unit, speed) for unit, speed in bases.values() if not unit.base_folder.exists()]
     chains = [_chain(unit.run, speed) for unit, speed in units]
     seconds = _makespan([_base(unit.run, speed) for unit, speed in new], jobs) + _makespan(chains, jobs)
     # The tables of all chains lie there twice while they are put together; weights only while a chain runs.
@@ -115,7 +116,7 @@ def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) ->
 
 def _shape(run: Run) -> tuple[Any, ...]:
     """What the speed of a run depends on: runs that differ only in how often they do things share one measurement."""
-    return once(_family(run)), run.n, run.corpus, run.metrics
+    return run.members.family.quick(), run.n, run.corpus, run.metrics
 
 
 def _measured(run: Run, jobs: int, budget: float, executor: Executor | None) -> Speed:
@@ -131,57 +132,50 @@ def _measured(run: Run, jobs: int, budget: float, executor: Executor | None) -> 
 
 
 @dataclass(frozen=True)
-class _Idle:
+class _Idle(Family):
     """A family whose models are nothing and write nothing."""
 
-    conditional: ClassVar[bool] = False
-
-    def fit(self, data: Data, rng: np.random.Generator, *, start: Any = None, validation: Data | None = None) -> None:
+    def fit(self, data: Data, rng: np.random.Generator, *, start: Model = None, validation: Data | None = None) -> None:
         return None
 
     def sample(self, model: None, n: int, rng: np.random.Generator, *, given: Any = None) -> Rows:
-        return Rows(np.zeros((n, 1), np.int8))
+        return _nothing(n)
+
+
+def _nothing(n: int, rng: np.random.Generator | None = None) -> Rows:
+    return Rows(np.zeros((n, 1), np.int8))
 
 
 def _rows(run: Run) -> list[tuple[int, int]]:
     """How many rows each generation is trained on and writes, filters left out."""
-    idle = _Idle()
-    source = Source(Data.real(idle.sample(None, run.n, None)), fresh=lambda m, rng: idle.sample(None, m, rng))  # type: ignore[arg-type]
-    regime = registry.build(regimes, run.regime, run.regime_args)
-    chain = generations(source, idle, regime, run.n, streams.stream(run.seed), last=run.generations)
-    more = math.prod(settings.get("candidates", 1) for _, settings in run.filters)
+    source = Source(Data.real(_nothing(run.n)), fresh=_nothing)
+    chain = generations(source, _Idle(), run.members.regime, run.n, streams.stream(run.seed), last=run.generations)
+    more = math.prod(judge.candidates for judge in run.members.filters)
     return [(len(generation.train), len(generation.sample) * more) for generation in chain]
 
 
-def _family(run: Run) -> Any:
-    return registry.build(families, run.family, run.family_args)
-
-
-def _trained(family: Any, rows: int) -> tuple[int, int]:
-    """Rows that a fit to so many reads, and in how many passes."""
-    batch = min(family.blocks_per_step, rows)
-    passes = math.ceil(family.steps / math.ceil(rows / batch)) if family.steps else family.epochs
-    return (family.steps * batch if family.steps else family.epochs * rows), passes
+def _workload(run: Run) -> Workload:
+    workload = run.members.family.workload
+    assert workload is not None
+    return workload
 
 
 def _operations(run: Run) -> float:
-    """Floating-point operations of a chain, of all its models, roughly: training on a token costs three readings."""
-    family = _family(run)
-    beams = family.beams if family.decoding == "beam" else 1
-    total = 0
+    """Floating-point operations of a chain, of all its models, roughly: training on a row costs three readings."""
+    work, total = _workload(run), 0
     for rows, wrote in _rows(run):
-        seen, passes = _trained(family, rows)
-        total += 3 * seen + (passes + 1) * family.evaluate + (beams + 2) * wrote
-    return family.operations * family.block * total * run.models
+        seen, passes = work.fit(rows)
+        total += 3 * seen + (passes + 1) * work.validation + work.writing * wrote
+    return work.operations * total * run.models
 
 
 def _chain(run: Run, speed: Speed) -> float:
     """Seconds of a chain, of all its models."""
-    family, total = _family(run), speed.reading
+    work, total = _workload(run), speed.reading
     for t, (rows, wrote) in enumerate(_rows(run)):
-        seen, passes = _trained(family, rows)
+        seen, passes = work.fit(rows)
         total += speed.fit(seen) + speed.write(wrote)
-        total += speed.validate(speed.held_out) * passes * (family.checkpoint != "last")
+        total += speed.validate(speed.held_out) * passes * work.validated
         if t % run.every == 0 or t == run.generations:
             total += speed.judge(wrote) + speed.test(speed.tested)
     return total * run.models
@@ -189,12 +183,12 @@ def _chain(run: Run, speed: Speed) -> float:
 
 def _base(run: Run, speed: Speed) -> float:
     """Seconds of pre-training."""
-    return speed.reading + speed.fit(_family(run).pretrain_epochs * speed.web)
+    return speed.reading + speed.fit(_workload(run).base_epochs * speed.web)
 
 
 def _state(run: Run) -> float:
-    """Bytes of a chain's samples, and of what they were given, as token ids."""
-    return sum(wrote for _, wrote in _rows(run)) * 2 * 4 * _family(run).block * run.models
+    """Bytes of a chain's samples, and of what they were given."""
+    return sum(wrote for _, wrote in _rows(run)) * _workload(run).bytes * run.models
 
 
 def _tables(run: Run, speed: Speed) -> float:

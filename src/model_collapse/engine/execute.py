@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from model_collapse import families, paths, registry, store
+from model_collapse import paths, store
 from model_collapse.engine import cost, memory, mirror, spec, usage
-from model_collapse.engine.block import Unit, finished, make_base, work
+from model_collapse.engine.block import finished, make_base, work
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.locks import locked
 from model_collapse.engine.merge import gather
 from model_collapse.engine.plan import blocks
 from model_collapse.engine.processes import Progress, each, pool
 from model_collapse.engine.spec import Run
+from model_collapse.engine.unit import Unit
 from model_collapse.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _complete(
 def _processes(runs: Iterable[Run], jobs: int | None) -> int:
     """How many blocks of these runs are worked on at a time, at most."""
     runs = list(runs)
-    heavy = any(registry.member(families, run.family).checkpoints for run in runs)
+    heavy = any(run.members.family.checkpoints for run in runs)
     # The runner of chapters says how many processes each may have.
     allowed = jobs or int(os.environ.get("MODEL_COLLAPSE_JOBS", os.cpu_count() or 1))
     return min(allowed, sum(blocks(run) for run in runs)) if jobs or heavy else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from model_collapse import families, regimes, registry
 from model_collapse.engine.spec import Run
 from model_collapse.errors import OutsideError
 from model_collapse.hardware import total_memory as machine
@@ -11,18 +10,12 @@ ROW_OF_TABLE = 300
 """Bytes of memory that one row of a tidy table takes while it is put together and read, measured."""
 
 
-TOKEN = 12
-"""Bytes of a token of text while it is cut into blocks: read, put together, and kept."""
-
-
 def check(run: Run, processes: int) -> None:
     """OutsideError, if the run needs more than the machine has: its blocks of chains side by side, or its table."""
     has = machine()
     _check_chains(run, processes, has)
-    family = registry.build(families, run.family, run.family_args)
     taken = run.generations // run.every + 1 + (run.generations % run.every > 0)
-    items = getattr(family, "items", lambda metric: 1)
-    rows = run.replicates * run.models * taken * sum(items(metric) for metric in run.metrics)
+    rows = run.replicates * run.models * taken * sum(run.members.family.items(metric) for metric in run.metrics)
     if rows * ROW_OF_TABLE > has:
         name = f"--replicates {run.replicates}" if run.replicates >= taken else f"-g {run.generations}"
         raise OutsideError(
@@ -32,28 +25,19 @@ def check(run: Run, processes: int) -> None:
 
 
 def _check_chains(run: Run, processes: int, has: float) -> None:
-    family = registry.build(families, run.family, run.family_args)
-    chain_bytes = getattr(family, "chain_bytes", None)
-    if family.reads == "text":
-
-        def chain_bytes(rows: float) -> float:
-            return rows * family.block * TOKEN
-
-    if chain_bytes is None:
-        return
-    regime = registry.build(regimes, run.regime, run.regime_args)
+    family, regime = run.members.family, run.members.regime
     first, last = regime.size(0, run.n), regime.size(run.generations, run.n)
     # A regime that reads all samples keeps them, and the real rows.
     rows = run.n + (run.generations + 1) * last if regime.needs == "all" else max(run.n, first, last)
     chains = min(run.block, run.replicates) * processes * run.models
-    need = chain_bytes(rows) * chains
+    need = family.chain_bytes(rows) * chains
     if need <= has:
         return
     where = f"in each of {chains} chains at a time" if chains > 1 else "in one chain"
     fewer = " or --replicates" if 1 < run.replicates < run.block else ""
     fewer += " or --jobs" if processes > 1 else ""
-    if chain_bytes(1) * chains > has:
-        width = f"family.{family.width}={getattr(family, family.width)}"
+    if family.width and family.chain_bytes(1) * chains > has:
+        width = f"family.{family.width}={run.family_args[family.width]}"
         raise OutsideError(f"{width}: a model of that size {where} needs {_size(need, has)}; lower it{fewer}")
     growing = rows > max(run.n, first)
     name = f"-g {run.generations}: {run.regime} with" if growing else f"-n {run.n}:"

@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model_collapse import paths, store
-from model_collapse.engine.block import Unit, base_folder
 from model_collapse.engine.layout import CHOICES, finished_generations, state_folder
 from model_collapse.engine.processes import every
 from model_collapse.engine.spec import Run
+from model_collapse.engine.unit import Unit
 from model_collapse.errors import InputError
 
 EVERY = 30.0
@@ -96,7 +96,7 @@ def _save(runs: Mapping[Path, Run], place: Path, there: set[Path]) -> None:
 def _base(out: Path, run: Run) -> Path | None:
     """The pre-trained model that the run starts from."""
     unit = Unit(run, out, 0)
-    return base_folder(unit) if unit.base_key else None
+    return unit.base_folder if unit.base_key else None
 
 
 def _state(out: Path) -> list[Path]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from model_collapse import corpora, families, filters, regimes, registry, store
+from model_collapse import families, filters, modalities, regimes, registry, store
 from model_collapse import metrics as measures
-from model_collapse.corpora import images
-from model_collapse.engine.spec import Run
+from model_collapse.engine.spec import Members, Run
 from model_collapse.errors import InputError
 from model_collapse.exchange import Reads
-from model_collapse.metrics.text import KNOWN_LAW
+from model_collapse.interfaces import Family, Filter, Regime
+from model_collapse.modalities import Part
+
+if TYPE_CHECKING:
+    from model_collapse.interfaces import Corpus
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Generations = Annotated[int, Field(ge=0, le=10**7)]
@@ -73,43 +75,28 @@ def plan(
         if not dot or owner not in parts:
             raise InputError(f"--set {key}: write family.KEY, regime.KEY or the name of a filter in use, then =VALUE")
         parts[owner][name] = value
-    kind = registry.build(families, family, parts["family"], "family")
-    how = registry.build(regimes, regime, parts["regime"], "regime")
-    judges = [(name, registry.build(filters, name, parts[name])) for name in filter]
-    opening = registry.build(regimes, first, parts["first"], "first") if first else None
+    kind: Family = registry.build(families, family, parts["family"], "family")
+    how: Regime = registry.build(regimes, regime, parts["regime"], "regime")
+    judges: tuple[Filter, ...] = tuple(registry.build(filters, name, parts[name]) for name in filter)
+    opening: Regime | None = registry.build(regimes, first, parts["first"], "first") if first else None
     if given not in ("original", "training", "fresh"):
         raise InputError(f"--given: {given!r} is not allowed; it is original, training or fresh")
     taken = tuple(dict.fromkeys(metrics)) if metrics else kind.metrics
     measures.chosen(taken, kind)
-    if kind.reads == "numbers" and corpus:
+    modality = modalities.of(kind)
+    if corpus and not modality.corpus:
         raise InputError(f"--corpus: {family} reads no corpus")
     exchanged = _exchange(kind, models, reads, share, real, first, opening)
     # Of a corpus, the parts that models have for themselves.
     own = exchanged["models"] if exchanged and exchanged["real"] != "same" else 1
-    content = ""
-    read: Any = None
-    if kind.reads == "images":
-        pictures = images.load("digits" if corpus is None else corpus)
-        n = len(pictures.train) // own if n == "all" else _checked("-n", Count, kind.rows if n is None else n)
-        pictures.source(n * own, **{**kind.reading(), "passes": 1})  # refuses what does not fit
-        read, corpus, content = pictures, pictures.name, "".join([pictures.fingerprint, *kind.contents()])
-    if kind.reads == "text":
-        text = corpora.load("embedded" if corpus is None else corpus)
-        for name in taken:
-            if name in KNOWN_LAW and text.world is None:
-                raise InputError(f"--metrics: {name} needs a corpus whose law is known (embedded), not {text.name}")
-        read, corpus, content = text, text.name, "".join([text.fingerprint, *kind.contents()])
-        if n == "all":
-            # The text to pre-train on is no part of n.
-            n = len(text.source(None, **{**kind.reading(), "pretrain": 1}).train) // own
-    known = hasattr(kind, "kinds") or getattr(read, "world", None) is not None
-    if exchanged and exchanged["real"] == "split" and not known:
-        raise InputError(
-            "--real split: known are the kinds of discrete, of breeds, and of a corpus whose law is known (embedded)"
-        )
+    read = modality.load(modality.corpus if corpus is None else corpus)
+    if n == "all" and read is not None:
+        n = modality.most(kind, read) // own
+    count = _checked("-n", Count, kind.rows if n is None else n)
+    modality.check(kind, read, count * own, taken)
     if exchanged and exchanged["real"] == "split":
-        _split(kind, read, exchanged["models"])
-    for place, (name, judge) in enumerate(judges):
+        _split(modality.kinds(kind, read), exchanged["models"])
+    for place, (name, judge) in enumerate(zip(filter, judges, strict=True)):
         if judge.by_place and judge.candidates > 1:
             moved = place or given != "original" or (exchanged and exchanged["reads"] != "own")
             if moved:
@@ -121,10 +108,10 @@ def plan(
             _fits(name, judge, kind, used, role, read)
     planned = Run(
         family=family,
-        family_args=asdict(kind),
+        family_args=kind.settings(),
         regime=regime,
-        regime_args=asdict(how),
-        n=_checked("-n", Count, kind.rows if n is None else n),
+        regime_args=how.settings(),
+        n=count,
         generations=_checked("-g", Generations, generations),
         seed=_checked("--seed", Seed, seed),
         replicates=_checked("--replicates", Count, replicates),
@@ -132,20 +119,27 @@ def plan(
         metrics=taken,
         every=_checked("--every", Count, every),
         block=kind.block_size,
-        filters=tuple((name, asdict(judge)) for name, judge in judges),
-        corpus=corpus or "",
-        content=content,
+        filters=tuple((name, judge.settings()) for name, judge in zip(filter, judges, strict=True)),
+        corpus=read.name if read else "",
+        content="".join([read.fingerprint, *kind.contents()]) if read else "",
         source=store.source_hash(),
         lock=store.lock_hash(),
         exchange=exchanged,
     )
     if exchanged and opening:
         _enough(planned, how, opening)
+    vars(planned)["members"] = Members(kind, how, judges, opening)  # not to be built again
     return planned
 
 
 def _exchange(
-    family: Any, models: Any, reads: str | None, share: Any, real: str | None, first: str | None, opening: Any
+    family: Family,
+    models: Any,
+    reads: str | None,
+    share: Any,
+    real: str | None,
+    first: str | None,
+    opening: Regime | None,
 ) -> dict[str, Any] | None:
     """How models read each other, checked; None for a model that is alone."""
     count = _checked("--models", Models, models)
@@ -165,10 +159,10 @@ def _exchange(
         raise InputError("--models: exact sampling cannot subsample; set family.sampling=draw")
     described = {"models": count, "reads": who, "real": whose}
     described["share"] = _checked("--share", Share, 0.5 if share is None else share) if who in ("all", "ring") else None
-    return described | ({"first": first, "first_args": asdict(opening)} if first else {})
+    return described | ({"first": first, "first_args": opening.settings()} if opening else {})
 
 
-def _enough(run: Run, how: Any, opening: Any) -> None:
+def _enough(run: Run, how: Regime, opening: Regime) -> None:
     """InputError where the first model's regime and the others' let them write so few rows that others miss some."""
     assert run.exchange is not None
     share, others = run.exchange["share"], run.models - 1
@@ -183,11 +177,14 @@ def _enough(run: Run, how: Any, opening: Any) -> None:
             raise InputError(f"--share {share}: the first model and the others write {one} and {other} rows; lower it")
 
 
-def _split(family: Any, corpus: Any, models: int) -> None:
-    """InputError where a model would lack nearly all there is, kind i being lacking in model i modulo K + 1."""
-    law = family.law if hasattr(family, "kinds") else np.array(list(corpus.world.topic_shares.values()))
-    lacking = np.arange(len(law)) % (models + 1)
-    least = min(1 - float(law[lacking == model].sum()) for model in range(models))
+def _split(shares: np.ndarray | None, models: int) -> None:
+    """InputError where no kinds are known, or a model would lack nearly all there is; see `modalities.Part`."""
+    if shares is None:
+        raise InputError(
+            "--real split: known are the kinds of discrete, of breeds, and of a corpus whose law is known (embedded)"
+        )
+    kinds = np.arange(len(shares))
+    least = min(1 - float(shares[Part(model, models, split=True).lacks(kinds)].sum()) for model in range(models))
     if least < 0.01:
         raise InputError(
             f"--real split: a model would know {least:.2g} of what there is, and 0.01 is the least; use more and more "
@@ -195,7 +192,7 @@ def _split(family: Any, corpus: Any, models: int) -> None:
         )
 
 
-def _fits(name: str, judge: Any, family: Any, how: Any, regime: str, corpus: Any) -> None:
+def _fits(name: str, judge: Filter, family: Family, how: Regime, regime: str, corpus: Corpus | None) -> None:
     """InputError for a filter that cannot judge what these make."""
     judge.check(family, corpus)
     if not family.draws_rows:

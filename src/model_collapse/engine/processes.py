@@ -12,8 +12,8 @@ from contextlib import contextmanager, nullcontext
 from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
 
-from model_collapse.engine.block import Unit
 from model_collapse.engine.layout import finished_generations
+from model_collapse.engine.unit import Unit
 from model_collapse.errors import OutsideError
 
 T = TypeVar("T")

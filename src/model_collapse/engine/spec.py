@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from model_collapse import store
+from model_collapse import families, filters, regimes, registry, store
+from model_collapse.interfaces import Family, Filter, Regime
+
+
+@dataclass(frozen=True)
+class Members:
+    """The objects of a run. first: regime of the first of several models, where it has one of its own."""
+
+    family: Family
+    regime: Regime
+    filters: tuple[Filter, ...] = ()
+    first: Regime | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,17 @@ class Run:
     def models(self) -> int:
         """How many models read each other; 1 where there is no exchange."""
         return self.exchange["models"] if self.exchange else 1
+
+    @cached_property
+    def members(self) -> Members:
+        """The objects with these settings, built once: the other form of the same run."""
+        alone = self.exchange or {}
+        return Members(
+            registry.build(families, self.family, self.family_args),
+            registry.build(regimes, self.regime, self.regime_args),
+            tuple(registry.build(filters, name, settings) for name, settings in self.filters),
+            registry.build(regimes, alone["first"], alone["first_args"]) if "first" in alone else None,
+        )
 
     @cached_property
     def run_id(self) -> str:

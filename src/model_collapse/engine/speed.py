@@ -1,4 +1,4 @@
-"""How fast this machine does what a chain of a language model is made of, measured for a few seconds."""
+"""How fast this machine does what a chain of a family with a workload is made of, measured for a few seconds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from model_collapse import hardware
-from model_collapse import metrics as measures
-from model_collapse.data import Data, Rows, Source
-from model_collapse.engine.block import Unit
+from model_collapse import hardware, metrics, modalities
+from model_collapse.data import Data, Rows
 from model_collapse.engine.spec import Run
-from model_collapse.loop import Generation, Reference
+from model_collapse.engine.unit import Unit
+from model_collapse.interfaces import Family, Generation, Reference, Workload
+from model_collapse.metrics import Measurement
 
 TOGETHER = 64
 """Rows that are scored at a time, as far as it matters for time: more are not faster by the row."""
@@ -60,11 +60,6 @@ class Speed:
     room: float
 
 
-def once(family: Any) -> Any:
-    """The family with one pass over a training set, and no validation."""
-    return replace(family, epochs=1, steps=0, checkpoint="last")
-
-
 def measure(run: Run, budget: float) -> Speed:
     """Do a little of everything that a chain does, on real rows, and time it."""
     begun = time.perf_counter()
@@ -72,40 +67,43 @@ def measure(run: Run, budget: float) -> Speed:
     family, source = unit.family, unit.source()
     reading = time.perf_counter() - begun
     rng = np.random.default_rng(0)
-    x = source.train.rows.x  # type: ignore[union-attr]
+    x = source.train.x
 
     def rows(k: int) -> Rows:
         return Rows(np.resize(x, (k, x.shape[1])))
 
-    batch, vocabulary = min(family.blocks_per_step, len(x)), source.tokenizer.size  # type: ignore[attr-defined]
-    quick = replace(once(family), batch=batch, vocabulary=vocabulary)
+    work = _workload(family)
+    batch = min(work.batch, len(x))
+    quick = family.quick(batch, source)
     model = quick.fit(Data.real(rows(1)), rng)
-    family = replace(family, **family.choose(model))
-
-    def judge(written: int, real: Source) -> None:
-        sample = Data.of(rows(written), born=1, author=1)
-        # A model of its own each time, because metrics remember what they found of the last one.
-        generation = Generation(0, real.train, replace(model), sample, rows(written))
-        reference = Reference(generation, real, family)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for metric in measures.chosen(run.metrics, family).values():
-                metric(generation, reference)
+    family = family.changed(**family.choose(model))
 
     few = replace(source, train=Data.real(rows(8)), test=Data.real(rows(1)))
+
+    def wrote(k: int) -> Generation:
+        return Generation(0, few.train, model, Data.of(rows(k), born=1, author=1), rows(k))
+
+    def judge(written: int, reference: Reference) -> None:
+        measurement = Measurement(wrote(written), reference)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for metric in metrics.chosen(run.metrics, family).values():
+                metric(measurement)
+
+    # What metrics find of a chain as a whole they find once.
+    known = Reference(wrote(len(few.train)), few, family)
     held_out, tested = (0 if part is None else len(part) for part in (source.validation, source.test))
     counted = min(TOGETHER, len(x))
     works: list[tuple[Callable[[int], object], int, int, float]] = [
-        (lambda k: quick.fit(Data.real(rows(k)), rng, start=model), batch, family.epochs * len(x), 0.3),
+        (lambda k: quick.fit(Data.real(rows(k)), rng, start=model), batch, work.epochs * len(x), 0.3),
         (lambda k: family.score(model, rows(k)), counted, held_out, 0.1),
-        (lambda k: family.sample(model, k, rng, given=rows(k)), family.sample_batch, len(x), 0.4),
-        (lambda k: judge(k, few), counted, len(x), 0.1),
-        (lambda k: judge(1, replace(few, test=Data.real(rows(k)))), counted, tested, 0.1),
+        (lambda k: family.sample(model, k, rng, given=rows(k)), _workload(family).together, len(x), 0.4),
+        (lambda k: judge(k, known), counted, len(x), 0.1),
+        (lambda k: judge(1, replace(known, source=replace(few, test=Data.real(rows(k))))), counted, tested, 0.1),
     ]
     meter = _Meter()
     lines = [meter(work, batch, most, share * budget) for work, batch, most, share in works]
-    weights = sum(w.nbytes for w in model.weights.values())
-    text = np.mean([len(line.encode()) for line in source.tokenizer.decode(x[:TOGETHER])])  # type: ignore[attr-defined]
+    weights = family.model_bytes(model)
     fit, validate, write, judge_written, judge_tested = lines
     return Speed(
         fit=fit,
@@ -117,13 +115,18 @@ def measure(run: Run, budget: float) -> Speed:
         # A chain also keeps the model of generation 0, and in training the best weights so far.
         memory=meter.peak + meter.beyond + 2 * weights * (_gpu() is None),
         weights=weights,
-        text=float(text),
+        text=modalities.of(family).table_bytes(source, x[:TOGETHER]),
         held_out=held_out,
         tested=tested,
         web=0 if source.web is None else len(source.web),
         device=family.device(),
         room=_room(),
     )
+
+
+def _workload(family: Family) -> Workload:
+    assert family.workload is not None
+    return family.workload
 
 
 class _Meter:

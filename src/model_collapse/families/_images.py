@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from model_collapse.families._numbers import Starting
+from model_collapse.interfaces import Family
 
 if TYPE_CHECKING:
     from model_collapse.families._network import Fitted
 
 
-class Images(Starting):
+class Images(Family):
     """A family that reads uint8 images (n, side, side) and writes such images.
 
     side    pixels along an edge of what it reads; None: any
     passes  how often the loop's n is written, where every image is trained on once and not in several epochs
     """
 
-    conditional: ClassVar[bool] = False
-    reads: ClassVar[str] = "images"
+    reads: ClassVar[Literal["images"]] = "images"
     checkpoints: ClassVar[bool] = True
     block_size: ClassVar[int] = 1
     rows: ClassVar[int] = 512
-    width: ClassVar[str] = "side"
     metrics: ClassVar[tuple[str, ...]] = ("confidence", "class_entropy", "frechet", "sharpness")
     more_metrics: ClassVar[tuple[str, ...]] = ("classes", "manifold", "pixel_sd", "real_images", "leaks")
     evaluate: int
@@ -33,18 +31,9 @@ class Images(Starting):
         """Pixels along an edge."""
         return None
 
-    @property
-    def passes(self) -> int:
-        """Copies of the real images, and times n images written."""
-        return 1
-
     def reading(self) -> dict[str, Any]:
         """How a corpus is to be read: the arguments of `Pictures.source` after n."""
         return {"side": self.side, "evaluate": self.evaluate, "passes": self.passes}
-
-    def contents(self) -> list[str]:
-        """Nothing beside the corpus decides what is read."""
-        return []
 
     def chain_bytes(self, rows: float) -> float:
         """Memory of a chain whose training sets have so many times n rows: read, written, and put together."""

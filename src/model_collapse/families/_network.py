@@ -113,7 +113,7 @@ def minimise(
     InputError if the loss stops being a number.
     """
     device = next(module.parameters()).device
-    images = torch.tensor(np.ascontiguousarray(data.rows.x)).to(device)  # type: ignore[union-attr]
+    images = torch.tensor(np.ascontiguousarray(data.x)).to(device)
     relative = np.ones(len(images)) if data.weight is None else data.weight / data.weight.mean()
     weight = torch.from_numpy(relative.astype(np.float32)).to(device)
     batch = min(settings.rows_per_step, len(images))

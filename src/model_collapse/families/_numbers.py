@@ -1,57 +1,26 @@
-"""What families without pre-training have in common, and families of numbers among them."""
+"""What families of numbers have in common."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from model_collapse.data import Source
 from model_collapse.interfaces import Family
 
 
-class Starting(Family):
-    """A family whose every fit starts from the data alone, on the CPU.
+class Numbers(Family):
+    """A family that makes its real data itself, by `source`, and needs no checkpoint."""
 
-    more_metrics  those that a run takes only if they are asked for; `metrics` are taken by default
-    """
+    reads: ClassVar[Literal["numbers"]] = "numbers"
 
-    more_metrics: ClassVar[tuple[str, ...]] = ()
-
-    def base_settings(self) -> None:
-        """Nothing is trained before generation 0."""
-
-    def base(self, source: Source, rng: np.random.Generator) -> Any:
-        """Nothing: every fit starts from the data alone."""
-
-    def device(self) -> str:
-        """What computes."""
-        return "cpu"
-
-
-class Numbers(Starting):
-    """A family that makes its real data itself and needs no checkpoint.
-
-    Its `source(n, rng, replicates)` gives n real rows for each of the replicate chains. `width` is the setting that
-    makes its models large, if there is one.
-    """
-
-    conditional: ClassVar[bool] = False
-    reads: ClassVar[str] = "numbers"
-    checkpoints: ClassVar[bool] = False
-    width: ClassVar[str] = "dim"
-
-    def chain_bytes(self, rows: int) -> int:
+    def chain_bytes(self, rows: float) -> float:
         """Memory of one chain with training sets of so many rows, about: eight copies of them, as measured.
 
         Where no rows are drawn (`sampling=exact`), a dozen matrices of width by width instead.
         """
-        width = getattr(self, self.width, 1)
+        width = vars(self)[self.width] if self.width else 1
         return 64 * width * rows if self.draws_rows else 96 * width**2
-
-    def items(self, metric: str) -> int:
-        """How many numbers a metric has per chain and generation, about."""
-        return 1
 
 
 class Summarised(Numbers):

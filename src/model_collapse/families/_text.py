@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from model_collapse.interfaces import Family
+
+TOKEN = 12
+"""Bytes of a token of text while it is cut into blocks: read, put together, and kept."""
 
 
 class Text(Family):
@@ -15,7 +18,8 @@ class Text(Family):
     """
 
     conditional: ClassVar[bool] = True
-    reads: ClassVar[str] = "text"
+    reads: ClassVar[Literal["text"]] = "text"
+    scores: ClassVar[frozenset[str]] = frozenset({"likelihood"})
     rows: ClassVar[int] = 256
     block_size: ClassVar[int] = 1
     metrics: ClassVar[tuple[str, ...]] = (
@@ -43,3 +47,9 @@ class Text(Family):
         "group_loss",
         "kl",
     )
+    block: int
+    evaluate: int
+
+    def chain_bytes(self, rows: float) -> float:
+        """Memory of a chain whose training sets have so many blocks."""
+        return rows * self.block * TOKEN

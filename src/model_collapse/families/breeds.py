@@ -125,7 +125,7 @@ class Breeds(Summarised):
         self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None
     ) -> Kennel:
         """Share, mean and variance (scatter / number) of each breed, rows weighted as they are. No randomness."""
-        rows = data.rows if isinstance(data.rows, Litter) else _gathered(data.rows.x, data.weight, self.breeds)  # type: ignore[union-attr]
+        rows = data.rows if isinstance(data.rows, Litter) else _gathered(data.x, data.weight, self.breeds)
         alive = rows.number > 0
         deviation = np.where(alive, rows.log_root - 0.5 * _log(rows.number, alive), -np.inf)
         return Kennel(rows.number / rows.mass, rows.mean, deviation)

@@ -36,6 +36,8 @@ class Classifier(Numbers):
     rows: ClassVar[int] = 1000
     # Four chains of 40,000 rows of 20 numbers are 27 MB.
     block_size: ClassVar[int] = 4
+    width: ClassVar[str] = "dim"
+    scores: ClassVar[frozenset[str]] = frozenset({"truth", "certainty"})
 
     def source(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
         """n real rows for each of the replicate chains."""
@@ -50,7 +52,7 @@ class Classifier(Numbers):
         self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None
     ) -> Halves:
         """The (weighted) mean of y x. No randomness is used."""
-        x = data.rows.x  # type: ignore[union-attr]
+        x = data.x
         y = x[..., -1] / len(x)
         if data.weight is not None:
             y = y * data.weight.reshape(len(x), -1)

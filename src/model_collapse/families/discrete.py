@@ -105,6 +105,7 @@ class Discrete(Summarised):
     rows: ClassVar[int] = 100
     block_size: ClassVar[int] = 2048
     width: ClassVar[str] = "symbols"
+    scores: ClassVar[frozenset[str]] = frozenset({"reward"})
 
     def __post_init__(self) -> None:
         # Fewer chains at a time of many symbols: 64 with 1e5 symbols left in each take 0.2 GB.
@@ -112,7 +113,7 @@ class Discrete(Summarised):
         if self.counts == "poisson" and self.draws_rows:
             raise InputError("family.counts=poisson has no fixed number of rows to draw; set family.sampling=exact")
 
-    def chain_bytes(self, rows: int) -> int:
+    def chain_bytes(self, rows: float) -> float:
         """Ten copies of the shares, and of rows that are drawn eight, as measured."""
         return 80 * self.symbols + (64 * rows if self.draws_rows else 0)
 
@@ -140,8 +141,7 @@ class Discrete(Summarised):
         if isinstance(data.rows, Counts):
             counts = data.rows
             return Categorical(counts.symbol, counts.value / counts.mass, self.symbols)
-        x = data.rows.x  # type: ignore[union-attr]
-        symbol, value = _count(x, data.weight, self.symbols)
+        symbol, value = _count(data.x, data.weight, self.symbols)
         return Categorical(symbol, value / value.sum(axis=1, keepdims=True), self.symbols)
 
     def sample(

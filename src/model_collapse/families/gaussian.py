@@ -77,6 +77,7 @@ class Gaussian(Summarised):
     metrics: ClassVar[tuple[str, ...]] = ("mean", "variance", "log_det", "w2_squared")
     rows: ClassVar[int] = 100
     block_size: ClassVar[int] = 256
+    width: ClassVar[str] = "dim"
 
     def __post_init__(self) -> None:
         if self.truth == "bimodal" and self.dim > 1:
@@ -104,7 +105,7 @@ class Gaussian(Summarised):
 
         Weighted rows: mean = sum w x / sum w, and sum w in the place of n.
         """
-        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.rows.x, data.weight)  # type: ignore[union-attr]
+        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.x, data.weight)
         n = moments.mass if data.weight is None else data.weight.sum(axis=0)
         divisor = n if self.estimator == "mle" else n - 1
         mean = moments.mean

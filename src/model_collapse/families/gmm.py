@@ -67,15 +67,14 @@ class Gmm(Numbers):
         self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None
     ) -> Mixture:
         """EM from a k-means start; a row of weight w counts as w rows. InputError for fewer rows than components."""
-        rows = data.rows
-        assert isinstance(rows, Rows)
-        if len(rows) < self.components:
-            raise InputError(f"-n: family.components={self.components} needs as many rows at least, not {len(rows)}")
+        x = data.x
+        if len(x) < self.components:
+            raise InputError(f"-n: family.components={self.components} needs as many rows at least, not {len(x)}")
         weight = data.weight
         if weight is not None:
-            weight = np.ascontiguousarray(np.broadcast_to(weight.T, (rows.chains or 1, len(rows))))
+            weight = np.ascontiguousarray(np.broadcast_to(weight.T, x.shape[1::-1]))
         return _em.fit(
-            np.moveaxis(rows.x, 0, 2),
+            np.moveaxis(x, 0, 2),
             weight,
             self.components,
             rng,

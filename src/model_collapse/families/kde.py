@@ -101,6 +101,7 @@ class Kde(Numbers):
     metrics: ClassVar[tuple[str, ...]] = ("mean", "variance", "nll", "kl_density", "w2_marginal")
     rows: ClassVar[int] = 100
     block_size: ClassVar[int] = 64
+    width: ClassVar[str] = "dim"
     tests: ClassVar[int] = 200
 
     def __post_init__(self) -> None:
@@ -126,8 +127,7 @@ class Kde(Numbers):
 
         A rule counts 1 / sum(share^2) rows, which is n for equal weights.
         """
-        assert isinstance(data.rows, Rows)
-        x, share = data.rows.x, None
+        x, share = data.x, None
         n, chains, d = x.shape
         if data.weight is not None:
             weight = np.broadcast_to(data.weight.reshape(n, -1), (n, chains))

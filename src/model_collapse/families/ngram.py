@@ -12,7 +12,6 @@ from pydantic import Field
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
-from model_collapse.families._numbers import Starting
 from model_collapse.families._text import Text
 
 PAIRS = 2**20
@@ -44,7 +43,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Ngram(Text, Starting):
+class Ngram(Text):
     """Refit the counts of n-grams to what the last model wrote; one sample continues every given block.
 
     With ML_k the frequencies after contexts of k - 1 tokens, P_k = (1 - b) ML_k + b P_(k-1) for k = 2 .. order where
@@ -66,22 +65,17 @@ class Ngram(Text, Starting):
     evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
 
     metrics: ClassVar[tuple[str, ...]] = (*Text.metrics, "vocabulary")
-    checkpoints: ClassVar[bool] = False
 
     def reading(self) -> dict[str, Any]:
         """How a corpus is to be cut for this model: the arguments of `Corpus.source` after n."""
         names = ("block", "tokenizer", "vocabulary", "evaluate")
-        return {name: getattr(self, name) for name in names} | {"web": "none"}
-
-    def contents(self) -> list[str]:
-        """Nothing beside the corpus decides what is read."""
-        return []
+        return {name: vars(self)[name] for name in names} | {"web": "none"}
 
     def fit(
         self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None
     ) -> Counts:
         """Counts of rows (n, block); an n-gram lies within one row. No randomness is used."""
-        x = data.rows.x.astype(np.int64)  # type: ignore[union-attr]
+        x = data.x.astype(np.int64)
         size = int(x.max()) + 1
         return Counts(size, tuple(_level(x, size, length, data.weight) for length in range(self.order)))
 

@@ -61,6 +61,8 @@ class Regression(Summarised):
     rows: ClassVar[int] = 100
     # 256 chains of 100 dimensions are 21 MB of moments.
     block_size: ClassVar[int] = 256
+    width: ClassVar[str] = "dim"
+    scores: ClassVar[frozenset[str]] = frozenset({"truth"})
 
     @property
     def truth(self) -> np.ndarray:
@@ -84,7 +86,7 @@ class Regression(Summarised):
         Weighted rows: weighted sums, and sum of the weights in the place of n. Without ridge the rows must span all d
         dimensions and be more than d, or InputError.
         """
-        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.rows.x, data.weight)  # type: ignore[union-attr]
+        moments = data.rows if isinstance(data.rows, Moments) else _moments(data.x, data.weight)
         root, d = moments.root, self.dim
         assert root is not None
         if self.ridge:

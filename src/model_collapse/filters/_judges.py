@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model_collapse import corpora
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
-from model_collapse.loop import Reference
+from model_collapse.interfaces import Family, Reference
+
+if TYPE_CHECKING:
+    from model_collapse.interfaces import Corpus
 
 Score = Callable[[Rows, Reference, float], np.ndarray]
 """(rows, reference, bias) -> (n,), or (n, R) for stacked chains. `bias`: how far the judge's own belief is off."""
@@ -21,10 +25,10 @@ def miss(rows: Rows, reference: Reference, bias: float) -> np.ndarray:
     A text is judged by itself, without its prompt: what it states before it names anybody does not count. One that
     states nothing that can be checked misses by 1, as if all were false; else silence would be the safest text.
     """
-    if hasattr(reference.family, "miss"):
+    if "truth" in reference.family.scores:
         return np.asarray(reference.family.miss(rows, bias))
-    source: Any = reference.source
-    stated = [source.world.facts(text) for text in source.tokenizer.decode(rows.x)]
+    world, decode = corpora.world_of(reference.source), corpora.as_text(reference.source).tokenizer.decode
+    stated = [world.facts(text) for text in decode(rows.x)]
     return np.array([sum(not fact.true for fact in facts) / len(facts) if facts else 1.0 for facts in stated])
 
 
@@ -63,22 +67,22 @@ SCORES: Mapping[str, Score] = {
 }
 """What `curate.by` may be; "learned" is what a judge sees of the rows that it may look at."""
 
-_METHODS = {"likelihood": "score", "certainty": "certainty", "reward": "reward"}
+_USE = {"likelihood": "opt or ngram", "certainty": "classifier", "reward": "discrete"}
+"""Families whose rows have such a score."""
 
 
-def check(setting: str, by: str, family: Any, corpus: Any) -> None:
+def check(setting: str, by: str, family: Family, corpus: Corpus | None) -> None:
     """InputError unless rows of this family, and of this corpus, have such a score."""
-    known = getattr(corpus, "world", None) is not None
-    if by in ("oracle", "learned") and not (hasattr(family, "miss") or known):
+    known = corpus is not None and corpus.world is not None
+    if by in ("oracle", "learned") and not ("truth" in family.scores or known):
         raise InputError(
             f"--filter {setting}: right and wrong must be known; use text of the embedded corpus (opt, ngram), "
             "classifier or regression"
         )
     if by == "learned" and not known:
         raise InputError(f"--filter {setting}: only a judge of text learns; use opt or ngram")
-    if by in _METHODS and not hasattr(family, _METHODS[by]):
-        who = {"likelihood": "opt or ngram", "certainty": "classifier", "reward": "discrete"}[by]
-        raise InputError(f"--filter {setting}: this family's rows have no such score; use {who}")
+    if by in _USE and by not in family.scores:
+        raise InputError(f"--filter {setting}: this family's rows have no such score; use {_USE[by]}")
 
 
 def learned(rows: Rows, known: np.ndarray, score: np.ndarray) -> np.ndarray:

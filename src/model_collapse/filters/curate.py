@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from model_collapse.data import PEOPLE, Data, Rows
 from model_collapse.filters import _judges
-from model_collapse.interfaces import Filter
-from model_collapse.loop import Reference
+from model_collapse.interfaces import Family, Filter, Reference
+
+if TYPE_CHECKING:
+    from model_collapse.interfaces import Corpus
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,17 @@ class Curate(Filter):
 
     by_place: ClassVar[bool] = True
 
-    def check(self, family: Any, corpus: Any) -> None:
+    def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless the judge can score what the family writes."""
         _judges.check(f"curate: by={self.by}", self.by, family, corpus)
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        assert isinstance(data.rows, Rows)
-        shape = data.rows.x.shape[: 2 if data.rows.stacked else 1]
+        rows = data.drawn
+        shape = rows.x.shape[: 2 if rows.stacked else 1]
         written = (data.born != PEOPLE).reshape(len(data), -1)
-        wrote = np.broadcast_to(written, (len(data), data.rows.chains or 1))
+        wrote = np.broadcast_to(written, (len(data), rows.chains or 1))
         looked = _first(self.judged, wrote, rng.random(wrote.shape)) if self.judged < 1 else wrote
-        score = self._scores(data.rows, looked, reference)
+        score = self._scores(rows, looked, reference)
         if self.noise:
             score = score + self.noise * rng.gumbel(size=score.shape)
         lot = rng.random(score.shape)

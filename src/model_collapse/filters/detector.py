@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from model_collapse import detection
-from model_collapse.data import Data, Rows
+from model_collapse.data import Data
 from model_collapse.errors import InputError
-from model_collapse.interfaces import Filter
-from model_collapse.loop import Reference
+from model_collapse.families._text import Text
+from model_collapse.interfaces import Family, Filter, Reference
+
+if TYPE_CHECKING:
+    from model_collapse.interfaces import Corpus
 
 
 @dataclass(frozen=True)
@@ -31,18 +34,17 @@ class Detector(Filter):
     false_alarms: Annotated[float, Field(gt=0, lt=1, description="share of held-out real rows dropped")] = 0.05
     top_up: Annotated[bool, Field(description="repeat the kept rows until the set is as large as before")] = False
 
-    def check(self, family: Any, corpus: Any) -> None:
+    def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless there is text or a picture to look at, and enough real text to learn from."""
-        if family.reads == "numbers":
+        if corpus is None:
             raise InputError("--filter detector: it reads text or images, not numbers; use --filter provenance")
-        if family.reads == "text" and family.evaluate < detection.LEAST:
+        if isinstance(family, Text) and family.evaluate < detection.LEAST:
             raise InputError(
                 f"--filter detector: it learns from {detection.LEAST} real validation blocks at least; set "
                 f"family.evaluate to so many, not {family.evaluate}"
             )
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        assert isinstance(data.rows, Rows)
         judge = detection.trained(reference)
-        score = judge.scores(data.rows)
+        score = judge.scores(data.drawn)
         return judge.chance_real(score) if self.mode == "weigh" else score <= judge.threshold(self.false_alarms)

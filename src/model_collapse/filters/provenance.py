@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import PEOPLE, Data, Rows
-from model_collapse.interfaces import Filter
-from model_collapse.loop import Reference
+from model_collapse.interfaces import Filter, Reference
 from model_collapse.theory.provenance import unrecognised
 
 

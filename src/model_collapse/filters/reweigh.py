@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import Data, Rows
+from model_collapse import corpora
+from model_collapse.data import Data, Source
 from model_collapse.errors import InputError
-from model_collapse.interfaces import Filter
-from model_collapse.loop import Reference
+from model_collapse.interfaces import Family, Filter, Reference
+
+if TYPE_CHECKING:
+    from model_collapse.corpora.embedded import World
+    from model_collapse.interfaces import Corpus
 
 
 @dataclass(frozen=True)
@@ -31,30 +35,28 @@ class Reweigh(Filter):
         Field(ge=0, le=10**7, description="numbers: so many commonest kinds are one group, the rest another; 0: each"),
     ] = 0
 
-    def check(self, family: Any, corpus: Any) -> None:
+    def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless there are groups of known shares."""
-        if family.reads == "text" and getattr(corpus, "world", None) is not None:
-            return
-        if not hasattr(family, "law"):
+        if family.law is None and (corpus is None or corpus.world is None):
             raise InputError(
                 "--filter reweigh: needs groups of known shares; use discrete or breeds, or text of the embedded corpus"
             )
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        assert isinstance(data.rows, Rows)
-        if reference.family.reads == "text":
+        x, law = data.x, reference.family.law
+        if law is None:
             return self._text(data, reference.source)
-        x, law = data.rows.x, reference.family.law
         kind = (x if x.ndim == 2 else x[..., 0]).astype(np.int64)
         if self.majority:
             kind = (kind >= self.majority).astype(np.int64)
             law = np.array([law[: self.majority].sum(), law[self.majority :].sum()])
         return _weights(kind, data.weight, law)
 
-    def _text(self, data: Data, source: Any) -> np.ndarray:
-        about = blocks_about(source, data.rows)
+    def _text(self, data: Data, source: Source) -> np.ndarray:
+        world = corpora.world_of(source)
+        about = _about(world, corpora.as_text(source).tokenizer.decode(data.x))
         weight = np.ones(len(data))
-        for topic, shares in source.world.group_shares.items():
+        for topic, shares in world.group_shares.items():
             groups = [(topic, group) for group in shares]
             place = np.array([groups.index(one) if one in groups else -1 for one in about])
             mine = place >= 0
@@ -78,9 +80,7 @@ def _weights(kind: np.ndarray, before: np.ndarray | None, law: np.ndarray) -> np
     return np.divide(want, found, out=np.zeros(found.shape), where=found > 0).ravel()[key]
 
 
-@lru_cache(maxsize=1)
-def blocks_about(source: Any, rows: Rows) -> list[tuple[str, str] | None]:
-    """(topic, group) of the entity that each block of text names first; None where it names none."""
-    world = source.world
-    named = (next(iter(world.entities(text)), None) for text in source.tokenizer.decode(rows.x))
+def _about(world: World, texts: Iterable[str]) -> list[tuple[str, str] | None]:
+    """(topic, group) of the entity that each text names first; None where it names none."""
+    named = (next(iter(world.entities(text)), None) for text in texts)
     return [None if entity is None else (world.topic(entity), world.group(entity)) for entity in named]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import Data, Rows
+from model_collapse.data import Data
 from model_collapse.errors import InputError
 from model_collapse.filters import _judges
-from model_collapse.interfaces import Filter
-from model_collapse.loop import Reference
+from model_collapse.interfaces import Family, Filter, Reference
+
+if TYPE_CHECKING:
+    from model_collapse.interfaces import Corpus
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,13 @@ class Surprise(Filter):
     keep: Annotated[Literal["low", "high"], Field(description="the least, or the most, surprising rows")] = "low"
     share: Annotated[float, Field(gt=0, le=1, description="share of the rows that is kept")] = 0.5
 
-    def check(self, family: Any, corpus: Any) -> None:
+    def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless the family scores text."""
-        if not hasattr(family, "score"):
+        if "likelihood" not in family.scores:
             raise InputError("--filter surprise: only a family that scores text has surprises; use opt or ngram")
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        assert isinstance(data.rows, Rows)
-        nats = _judges.surprise(data.rows, reference)
+        nats = _judges.surprise(data.drawn, reference)
         order = np.argsort(nats if self.keep == "low" else -nats, kind="stable")
         kept = np.zeros(len(data), bool)
         kept[order[: max(1, round(self.share * len(data)))]] = True

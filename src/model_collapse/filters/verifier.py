@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import PEOPLE, Data, Rows
+from model_collapse.data import PEOPLE, Data
 from model_collapse.filters import _judges
-from model_collapse.interfaces import Filter
-from model_collapse.loop import Reference
+from model_collapse.interfaces import Family, Filter, Reference
+
+if TYPE_CHECKING:
+    from model_collapse.interfaces import Corpus
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,12 @@ class Verifier(Filter):
     candidates: Annotated[int, Field(ge=1, le=1000, description="rows written for each row of the training set")] = 1
     top_up: Annotated[bool, Field(description="repeat what is kept until there are as many rows as before")] = False
 
-    def check(self, family: Any, corpus: Any) -> None:
+    def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless right and wrong are known of what the family writes."""
         _judges.check("verifier", "oracle", family, corpus)
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        assert isinstance(data.rows, Rows)
-        right = _judges.miss(data.rows, reference, self.bias) <= self.radius
+        right = _judges.miss(data.drawn, reference, self.bias) <= self.radius
         kept = rng.random(right.shape) < np.where(right, self.right, self.wrong)
         real = (data.born == PEOPLE).reshape(len(data), -1)
         return kept | (real[:, 0] if kept.ndim == 1 else real)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import Data, Rows
+from model_collapse.data import Data
 from model_collapse.errors import InputError
-from model_collapse.interfaces import Filter
-from model_collapse.loop import Reference
+from model_collapse.interfaces import Family, Filter, Reference
+
+if TYPE_CHECKING:
+    from model_collapse.interfaces import Corpus
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,13 @@ class Watermark(Filter):
     ignore_repeats: Annotated[bool, Field(description="count every n-gram of a row once")] = True
     top_up: Annotated[bool, Field(description="repeat the kept rows until the set is as large as before")] = False
 
-    def check(self, family: Any, corpus: Any) -> None:
+    def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless the family marks what it writes."""
-        if getattr(family, "watermark", "none") == "none":
+        if family.watermark == "none":
             raise InputError(
                 "--filter watermark: nothing is marked; use opt with --set family.watermark=green or synthid"
             )
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        assert isinstance(data.rows, Rows)
-        z = reference.family.marks(data.rows, reference.first.model.vocabulary, repeats=not self.ignore_repeats)
+        z = reference.family.marks(data.drawn, reference.first.model.vocabulary, repeats=not self.ignore_repeats)
         return z <= self.threshold

@@ -6,26 +6,25 @@ import numpy as np
 import scipy
 
 from model_collapse.data import Rows
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
+from model_collapse.metrics import Measurement
 
 
-def heterozygosity(generation: Generation, reference: Reference) -> np.ndarray:
+def heterozygosity(m: Measurement) -> np.ndarray:
     """1 - sum p^2, shape (R,): the probability that two draws differ. 0 where one symbol, or none, is left."""
-    p = _normalised(generation)
+    p = _normalised(m)
     # As a sum of what is not there, which does not cancel close to fixation; exactly 0 at it.
     return np.sum(p * (1 - p), axis=1)
 
 
-def support(generation: Generation, reference: Reference) -> np.ndarray:
+def support(m: Measurement) -> np.ndarray:
     """Number of symbols with a share above 0, shape (R,)."""
-    return np.count_nonzero(generation.model.share, axis=1)
+    return np.count_nonzero(m.model.share, axis=1)
 
 
-def kl(generation: Generation, reference: Reference) -> np.ndarray:
+def kl(m: Measurement) -> np.ndarray:
     """KL(true || model) = sum q ln(q / p) in nats, shape (R,); inf as soon as one symbol is lost."""
-    p, law = _normalised(generation), reference.family.law
-    q = np.where(p > 0, law[generation.model.symbol], 0)
+    p, law = _normalised(m), m.family.law
+    q = np.where(p > 0, law[m.model.symbol], 0)
     # A q that underflowed to 0 adds nothing, lost or not.
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(q > 0, q * (np.log(q) - np.log(p)), 0.0)
@@ -33,23 +32,23 @@ def kl(generation: Generation, reference: Reference) -> np.ndarray:
     return np.where(lost, np.inf, np.maximum(terms.sum(axis=1), 0))
 
 
-def lost_mass(generation: Generation, reference: Reference) -> np.ndarray:
+def lost_mass(m: Measurement) -> np.ndarray:
     """True probability of the symbols that the model has lost, shape (R,): the test error of Hutter's learner.
 
     It answers right about what it has seen and wrong about the rest (Hutter 2021, arXiv:2102.04074). Precise to 1e-15,
     and 0 if nothing is lost.
     """
-    model, law = generation.model, reference.family.law
+    model, law = m.model, m.family.law
     kept = np.sum(law[model.symbol], axis=1, where=model.share > 0)
-    return np.where(support(generation, reference) == len(law), 0.0, np.maximum(law.sum() - kept, 0))
+    return np.where(support(m) == len(law), 0.0, np.maximum(law.sum() - kept, 0))
 
 
-def share(generation: Generation, reference: Reference) -> dict[str, np.ndarray]:
+def share(m: Measurement) -> dict[str, np.ndarray]:
     """Share of single symbols, (R,) each, by true rank from 1; a symbol survives where it is above 0.
 
     Ranks 1 to 20, then 50, 100, 200, 500, ... and K, so that a table stays small however many symbols there are.
     """
-    model, p = generation.model, _normalised(generation)
+    model, p = m.model, _normalised(m)
     recorded = ranks(model.symbols)
     row = np.full(model.symbols, -1)
     row[np.array(recorded) - 1] = np.arange(len(recorded))
@@ -60,16 +59,16 @@ def share(generation: Generation, reference: Reference) -> dict[str, np.ndarray]
     return {str(rank): value for rank, value in zip(recorded, values, strict=True)}
 
 
-def mean_reward(generation: Generation, reference: Reference) -> np.ndarray:
+def mean_reward(m: Measurement) -> np.ndarray:
     """How much readers like what the model writes, on average, shape (R,); the family says how much they like what."""
-    model = generation.model
-    liked = reference.family.reward(Rows(model.symbol))
-    return np.sum(_normalised(generation) * liked, axis=1)
+    model = m.model
+    liked = m.family.reward(Rows(model.symbol))
+    return np.sum(_normalised(m) * liked, axis=1)
 
 
-def entropy(generation: Generation, reference: Reference) -> np.ndarray:
+def entropy(m: Measurement) -> np.ndarray:
     """Entropy -sum p ln p in nats, shape (R,): ln K for equal shares, 0 where one symbol is left."""
-    return scipy.special.entr(_normalised(generation)).sum(axis=1)
+    return scipy.special.entr(_normalised(m)).sum(axis=1)
 
 
 def ranks(symbols: int) -> list[int]:
@@ -78,8 +77,8 @@ def ranks(symbols: int) -> list[int]:
     return sorted(rank for rank in {*range(1, 21), *series, symbols} if rank <= symbols)
 
 
-def _normalised(generation: Generation) -> np.ndarray:
+def _normalised(m: Measurement) -> np.ndarray:
     """Shares that sum to 1, (R, W) as in the model; all 0 for a Poisson chain that died out."""
-    p = generation.model.share
+    p = m.model.share
     total = p.sum(axis=1, keepdims=True)
     return p if np.all(total == 1) else p / np.where(total > 0, total, 1)

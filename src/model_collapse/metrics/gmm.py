@@ -5,40 +5,39 @@ from __future__ import annotations
 import numpy as np
 
 from model_collapse.families._em import Mixture
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
+from model_collapse.metrics import Measurement
 
 
-def l2(generation: Generation, reference: Reference) -> np.ndarray:
+def l2(m: Measurement) -> np.ndarray:
     """Integral of (p_g - p_0)^2 over the plane, shape (R,), where p_0 is the mixture that generation 0 fitted.
 
     The real law is not in it, so generation 0 has the value 0. The paper's supplement calls it the L2 distance. Between
     components, int N(x; m, A) N(x; m', B) dx = N(m - m'; 0, A + B).
     """
-    now, then = generation.model, reference.first.model
+    now, then = m.model, m.first.model
     return np.maximum(_overlap(now, now) + _overlap(then, then) - 2 * _overlap(now, then), 0)
 
 
-def component_sd(generation: Generation, reference: Reference) -> np.ndarray:
+def component_sd(m: Measurement) -> np.ndarray:
     """Mean over components of sqrt(tr(C) / 2), each counting the same whatever its weight, shape (R,)."""
-    return np.sqrt(np.trace(generation.model.covariances, axis1=2, axis2=3) / 2).mean(axis=1)
+    return np.sqrt(np.trace(m.model.covariances, axis1=2, axis2=3) / 2).mean(axis=1)
 
 
-def pooled_sd(generation: Generation, reference: Reference) -> np.ndarray:
+def pooled_sd(m: Measurement) -> np.ndarray:
     """sqrt(tr(C) / 2) for the covariance C of the whole mixture, within and between components, shape (R,)."""
-    model = generation.model
+    model = m.model
     within = np.einsum("rk,rkii->r", model.weights, model.covariances)
     apart = model.means - np.einsum("rk,rki->ri", model.weights, model.means)[:, None]
     between = np.einsum("rk,rki,rki->r", model.weights, apart, apart)
     return np.sqrt((within + between) / 2)
 
 
-def component(generation: Generation, reference: Reference) -> dict[str, np.ndarray]:
+def component(m: Measurement) -> dict[str, np.ndarray]:
     """The fitted parameters, (R,) each: items "1 weight", "1 x", "1 y" (mean), "1 xx", "1 xy", "1 yy" (covariance), ...
 
     Components are numbered as EM left them: one and the same component may change its number between generations.
     """
-    model, items = generation.model, {}
+    model, items = m.model, {}
     for k in range(model.weights.shape[1]):
         items[f"{k + 1} weight"] = model.weights[:, k]
         items |= {f"{k + 1} {axis}": model.means[:, k, i] for i, axis in enumerate("xy")}

@@ -5,38 +5,34 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import scipy
 
-from model_collapse.data import Rows, Source
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
+from model_collapse.metrics import Measurement
 
 GRID = 400
 """Points at which distribution functions are known, and quantiles that are compared."""
 
 
-def nll(generation: Generation, reference: Reference) -> np.ndarray:
+def nll(m: Measurement) -> np.ndarray:
     """Mean of -ln density over the chain's real test rows, in nats, shape (R,)."""
-    return -_on_test(generation.model, reference.source).mean(axis=0)
+    return -m.once(_on_test).mean(axis=0)
 
 
-def kl_density(generation: Generation, reference: Reference) -> np.ndarray:
+def kl_density(m: Measurement) -> np.ndarray:
     """KL(true || model) in nats, shape (R,): mean over real test rows of ln(true / model), unbiased, at times < 0."""
-    truth = reference.family.truth(1)
-    x = _test_rows(reference.source)
+    truth = m.family.truth(1)
+    x = m.test.x
     true = truth.log_density(x.reshape(-1, 1, x.shape[-1])).reshape(x.shape[:2])
-    return (true - _on_test(generation.model, reference.source)).mean(axis=0)
+    return (true - m.once(_on_test)).mean(axis=0)
 
 
-def w2_marginal(generation: Generation, reference: Reference) -> np.ndarray:
+def w2_marginal(m: Measurement) -> np.ndarray:
     """Squared 2-Wasserstein distance of the first coordinate's law to the true one, shape (R,); in 1-D, of it all.
 
     The mean of (Q(u) - Q_true(u))^2 over 400 midpoints u, quantiles by interpolation of distribution functions.
     """
-    model, truth = generation.model, reference.family.truth(1)
+    model, truth = m.model, m.family.truth(1)
     true = _quantiles(truth.x[:, 0, 0], None, _width(truth.kernel)[0])
     weight = model.weight
     found = [
@@ -46,15 +42,9 @@ def w2_marginal(generation: Generation, reference: Reference) -> np.ndarray:
     return np.mean((np.array(found) - true) ** 2, axis=1)
 
 
-@lru_cache(maxsize=1)
-def _on_test(model: object, source: Source) -> np.ndarray:
-    """ln density (T, R) at the test rows, kept for the second metric that asks."""
-    return model.log_density(_test_rows(source))  # type: ignore[attr-defined]
-
-
-def _test_rows(source: Source) -> np.ndarray:
-    assert source.test is not None and isinstance(source.test.rows, Rows)
-    return source.test.rows.x
+def _on_test(m: Measurement) -> np.ndarray:
+    """ln density (T, R) at the test rows."""
+    return m.model.log_density(m.test.x)
 
 
 def _width(kernel: np.ndarray) -> np.ndarray:

@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from model_collapse.data import Data, Source
-from model_collapse.interfaces import Regime
-from model_collapse.loop import History
+from model_collapse.interfaces import History, Regime
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from pydantic import Field
 
 from model_collapse.data import Data, Source
 from model_collapse.errors import InputError
-from model_collapse.interfaces import Regime
-from model_collapse.loop import History
+from model_collapse.interfaces import History, Regime
 
 
 @dataclass(frozen=True)

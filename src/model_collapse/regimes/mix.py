@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import Data, Source, deal
-from model_collapse.interfaces import Regime
-from model_collapse.loop import History
+from model_collapse.interfaces import History, Regime
 
 
 @dataclass(frozen=True)

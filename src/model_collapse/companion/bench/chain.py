@@ -12,6 +12,7 @@ import numpy as np
 
 from model_collapse import corpora, paths
 from model_collapse.companion.bench import Benchmark, Pairs, Result, result
+from model_collapse.data import Rows
 from model_collapse.errors import OutsideError
 from model_collapse.families.opt import Opt
 
@@ -60,18 +61,19 @@ class Chain:
         data = paths.data()
         corpus = "wikitext-2" if data and (data / "wikitext").is_dir() else "embedded"
         source = corpora.load(corpus).source(self.rows, **family.reading())
+        assert source.validation is not None and source.test is not None
+        parts = [part.x for part in (source.train, source.validation, source.test)]
         start = model.blank(self.preset, self.vocabulary, 2 * family.block)
         found: dict[str, list[float]] = {"ours": [], "theirs": []}
 
         def ours(seed: int) -> None:
             rng = np.random.default_rng(seed)
             fitted = family.fit(source.train, rng, start=start, validation=source.validation)
-            wrote = family.sample(fitted, self.rows, rng, given=source.train.rows)  # type: ignore[arg-type]
+            wrote = family.sample(fitted, self.rows, rng, given=source.train.drawn)
             assert wrote.x.shape == (self.rows, family.block)
-            found["ours"].append(math.exp(family.score(fitted, source.test.rows).mean()))  # type: ignore[union-attr, arg-type]
+            found["ours"].append(math.exp(family.score(fitted, Rows(parts[2])).mean()))
 
         def theirs(seed: int) -> None:
-            parts = (part.rows.x for part in (source.train, source.validation, source.test))  # type: ignore[union-attr]
             shape = OPTConfig(**start.config)
             wrote, perplexity = published.generation(shape, *parts, self.epochs, family.learning_rate, seed)
             assert wrote.shape == (self.rows, family.block)

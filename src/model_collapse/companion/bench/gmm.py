@@ -13,8 +13,9 @@ from model_collapse import streams
 from model_collapse.companion.bench import Benchmark, Pairs, Result, one_thread, result, seconds
 from model_collapse.data import Data, Rows, Source
 from model_collapse.families.gmm import Gmm
+from model_collapse.interfaces import Reference
 from model_collapse.loop import generations
-from model_collapse.metrics import Reference
+from model_collapse.metrics import Measurement
 from model_collapse.metrics.gmm import component_sd, l2
 from model_collapse.regimes.replace import Replace
 
@@ -96,7 +97,8 @@ def replace(x: np.ndarray, count: int, seed: int) -> np.ndarray:
     measured, reference = [], None
     for generation in _chain(source, family, count - 1, streams.stream(seed)):
         reference = reference or Reference(generation, source, family)
-        measured.append((l2(generation, reference), component_sd(generation, reference)))
+        measurement = Measurement(generation, reference)
+        measured.append((l2(measurement), component_sd(measurement)))
     return np.array(measured)
 
 

@@ -63,7 +63,7 @@ class Generations:
             rng = np.random.default_rng(pair)
             seed, order = int(rng.integers(2**63)), rng.permutation(self.rows)
             with torch.random.fork_rng(devices=[]):
-                losses["theirs"].append(published.generations(data.rows.x, order, seed))  # type: ignore[union-attr]
+                losses["theirs"].append(published.generations(data.x, order, seed))
 
         with hardware.threads(self.threads):
             pairs = Pairs.time(ours, theirs, self.pairs)

@@ -40,7 +40,7 @@ def draws_that_differ(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def concepts(table: pd.DataFrame) -> pd.DataFrame:
-    """Of two models with split real data (see `engine.real_data`), each of which lacks symbols that the other knows:
+    """Of two models with split real data (see `modalities.Part`), each of which lacks symbols that the other knows:
 
     learned  share of the symbols lacking in its real data that a model has now, mean over the two
     apart    Jensen-Shannon divergence in nats of the two models' laws of the symbols that both knew

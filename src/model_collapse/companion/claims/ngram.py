@@ -18,7 +18,7 @@ def word_shares(table: pd.DataFrame) -> tuple[np.ndarray, int]:
     source = corpora.load(str(table["corpus"].iloc[0])).source(
         int(table["n_train"].iloc[0]), **{name: settings[name] for name in names}, web="none"
     )
-    counts = np.unique(source.train.rows.x, return_counts=True)[1]  # type: ignore[union-attr]
+    counts = np.unique(source.train.x, return_counts=True)[1]
     return counts / counts.sum(), int(counts.sum())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model_collapse import families, registry, store
+from model_collapse import families, modalities, registry, store
 from model_collapse.companion.records import code
 from model_collapse.engine.merge import dtype
 from model_collapse.engine.usage import spent
@@ -157,7 +157,7 @@ def label(
         model = f"{preset} OPT ({shape['hidden_size']} wide, {shape['num_hidden_layers']} layers)"
     elif preset:
         model = f"{model}, preset {preset}"
-    unit = {"text": "blocks", "images": "images", "numbers": "rows"}[registry.member(families, family).reads]
+    unit = modalities.of(registry.member(families, family)).unit
     # Arms of a study are alike; the runs of a chapter may not be.
     seeds = _span(table["replicate"].nunique() for table in tables.values())
     last = max(int(table["generation"].max()) for table in tables.values())

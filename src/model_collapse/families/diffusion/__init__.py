@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import Data, Rows
+from model_collapse.corpora.images import as_images
+from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families._images import Trained
 
 if TYPE_CHECKING:
-    from model_collapse.corpora.images import ImageSource
     from model_collapse.families._network import Fitted
 
 SIDE = {"small": 8, "large": 28}
@@ -110,20 +110,19 @@ class Diffusion(Trained):
         """`batch` with "auto" resolved."""
         return BATCH[self.preset] if self.batch == "auto" else self.batch
 
-    def base_settings(self) -> dict[str, Any] | None:  # type: ignore[override]
+    def base_settings(self) -> dict[str, Any] | None:
         """The settings that the base model depends on, or None if there is none."""
         if self.start == "scratch":
             return None
         names = ("preset", "base_steps", "timesteps", "prediction", "batch", "weight_decay", "precision", "threads")
-        return {name: getattr(self, name) for name in names}
+        return {name: vars(self)[name] for name in names}
 
-    def base(self, source: ImageSource, rng: np.random.Generator) -> Fitted | None:  # type: ignore[override]
+    def base(self, source: Source, rng: np.random.Generator) -> Fitted | None:
         """What every generation starts from: a model of all real training images, whatever n; None from scratch."""
         if self.start == "scratch":
             return None
-        assert source.pictures is not None
         longer = replace(self, start="scratch", steps=self.base_steps, lr="auto")
-        return longer.fit(Data.real(Rows(source.pictures.train)), rng)
+        return longer.fit(Data.real(Rows(as_images(source).pictures.train)), rng)
 
     def fit(
         self,

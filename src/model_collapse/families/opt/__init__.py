@@ -21,6 +21,7 @@ from model_collapse import corpora
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families._text import Text
+from model_collapse.interfaces import Workload
 
 if TYPE_CHECKING:
     from model_collapse.families.opt.model import OptModel
@@ -165,6 +166,7 @@ class Opt(Text):
         "watermark",
     )
     checkpoints: ClassVar[bool] = True
+    has_states: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.preset not in SHAPES:
@@ -216,7 +218,7 @@ class Opt(Text):
             "clip",
             "chunk",
         )
-        settings = {name: getattr(self, name) for name in (*names, "precision", "threads")}
+        settings = {name: vars(self)[name] for name in (*names, "precision", "threads")}
         return settings | self.reading()
 
     def device(self) -> str:
@@ -236,7 +238,7 @@ class Opt(Text):
         """
         from model_collapse.families.opt import model, training
 
-        size = source.tokenizer.size  # type: ignore[attr-defined]
+        size = corpora.as_text(source).tokenizer.size
         if self.start == "pretrained":
             base = model.pretrained(self.preset)
         else:
@@ -249,7 +251,7 @@ class Opt(Text):
             return base
         if source.web is None:
             raise InputError("family.pretrain: this corpus has no text to pre-train on; use family.pretrain=none")
-        x = source.web.rows.x  # type: ignore[union-attr]
+        x = source.web.x
         if len(x) < 2:
             raise InputError("family.pretrain: two blocks of text to pre-train on are the least; this corpus has 1")
         pairs = Data.real(Rows(x[: len(x) // 2 * 2].reshape(-1, 2 * x.shape[1])))
@@ -377,6 +379,32 @@ class Opt(Text):
         if self.batch != "auto":
             return self.batch
         return PUBLISHED_BATCH if self.start == "pretrained" else 16
+
+    @property
+    def workload(self) -> Workload:
+        """Training, validation and writing, block by block."""
+        return Workload(
+            epochs=self.epochs,
+            steps=self.steps,
+            batch=self.blocks_per_step,
+            together=1 if self.sample_batch == "auto" else self.sample_batch,
+            validation=self.evaluate,
+            validated=self.checkpoint != "last",
+            base_epochs=self.pretrain_epochs,
+            writing=2 + (self.beams if self.decoding == "beam" else 1),
+            operations=self.operations * self.block,
+            bytes=2 * 4 * self.block,
+        )
+
+    def quick(self, batch: int | None = None, source: Source | None = None) -> Opt:
+        """One epoch, of which the last is kept."""
+        more: dict[str, Any] = {} if batch is None else {"batch": batch}
+        more |= {} if source is None else {"vocabulary": corpora.as_text(source).tokenizer.size}
+        return replace(self, epochs=1, steps=0, checkpoint="last", **more)
+
+    def model_bytes(self, model: OptModel) -> int:
+        """Of all weights."""
+        return sum(w.nbytes for w in (model.weights or {}).values())
 
     @property
     def operations(self) -> float:

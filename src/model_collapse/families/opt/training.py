@@ -49,12 +49,11 @@ def train(
     initial, dropout = (int(seed) for seed in rng.integers(2**63, size=2))
     less = f"use --set family.batch={max(1, settings.blocks_per_step // 2)}"
     with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device), OneDNN():
-        blocks = checked(start, data.rows.x, device)  # type: ignore[union-attr]
+        blocks = checked(start, data.x, device)
         weight = _relative(data.weight, len(blocks), device)
-        held_out = None if validation is None else checked(start, validation.rows.x, device)  # type: ignore[union-attr]
-        module = adapted(
-            build(start, initial, device, None if settings.dropout == "auto" else settings.dropout), settings
-        )
+        held_out = None if validation is None else checked(start, validation.x, device)
+        dropped = None if settings.dropout == "auto" else settings.dropout
+        module = adapted(build(start, initial, device, dropped), settings)
         step = _Step(module, settings, lr)
         per_epoch = math.ceil(len(blocks) / settings.blocks_per_step)
         steps = steps or epochs * per_epoch

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from model_collapse.corpora.images import as_images
 from model_collapse.errors import InputError
-from model_collapse.loop import Generation, Reference
-from model_collapse.metrics.images import pictures, real, written
+from model_collapse.metrics import Measurement
+from model_collapse.metrics.images import written
 from model_collapse.metrics.images._classifier import classifier
 
 NEIGHBOURS = 5
 """k of the k-th nearest neighbour, as in Naeem et al. 2020."""
 
 
-def frechet(generation: Generation, reference: Reference) -> float:
+def frechet(m: Measurement) -> float:
     """Squared Frechet distance of normal laws fitted to the features of real test images and of written ones.
 
     |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)); Heusel et al. 2017 (arXiv:1706.08500) in Inception's features, here in
     those of the classifier, so values compare within one corpus only. With few images it is biased upwards.
     """
-    return frechet_distance(*_features(generation, reference))
+    return frechet_distance(*_features(m))
 
 
-def manifold(generation: Generation, reference: Reference) -> dict[str, float]:
+def manifold(m: Measurement) -> dict[str, float]:
     """Items precision, recall (Kynkaanniemi et al. 2019, arXiv:1904.06991), density, coverage (Naeem et al. 2020,
     arXiv:2002.09797) of the written images' features.
 
@@ -31,7 +32,7 @@ def manifold(generation: Generation, reference: Reference) -> dict[str, float]:
     written image lies in, over k; coverage: share of real balls with a written image in them. Collapse to a few good
     images keeps precision high and takes recall and coverage.
     """
-    return neighbourhoods(*_features(generation, reference))
+    return neighbourhoods(*_features(m))
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -72,6 +73,6 @@ def _enough(metric: str, least: int, *sets: np.ndarray) -> None:
         )
 
 
-def _features(generation: Generation, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
-    judge = classifier(pictures(reference))
-    return judge.features(real(reference)), judge.features(written(generation, reference))
+def _features(m: Measurement) -> tuple[np.ndarray, np.ndarray]:
+    judge = classifier(as_images(m.source).pictures)
+    return judge.features(m.test.x), judge.features(written(m))

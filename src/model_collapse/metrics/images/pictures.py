@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import scipy
 
-from model_collapse.loop import Generation, Reference
+from model_collapse.metrics import Measurement
 from model_collapse.metrics.images import written
 
 
-def sharpness(generation: Generation, reference: Reference) -> float:
+def sharpness(m: Measurement) -> float:
     """Mean over images of the variance of the discrete Laplacian, grey levels from 0 to 1: low for blurred images."""
-    edges = scipy.ndimage.laplace(written(generation, reference) / 255.0, mode="nearest", axes=(1, 2))
+    edges = scipy.ndimage.laplace(written(m) / 255.0, mode="nearest", axes=(1, 2))
     return float(edges.var(axis=(1, 2)).mean())
 
 
-def pixel_sd(generation: Generation, reference: Reference) -> float:
+def pixel_sd(m: Measurement) -> float:
     """Standard deviation over images, mean over pixels, grey levels from 0 to 1: 0 if all images are the same."""
-    return float((written(generation, reference) / 255.0).std(axis=0).mean())
+    return float((written(m) / 255.0).std(axis=0).mean())
 
 
-def training_loss(generation: Generation, reference: Reference) -> float:
+def training_loss(m: Measurement) -> float:
     """Mean loss of a training image in the last pass of the fit, on the model's own diet, in the family's unit."""
-    return generation.model.losses[-1]
+    return m.model.losses[-1]

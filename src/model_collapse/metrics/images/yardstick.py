@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from model_collapse.loop import Generation, Reference
+from model_collapse.metrics import Measurement
 from model_collapse.metrics.images.classes import class_entropy, confidence
 from model_collapse.metrics.images.fidelity import frechet, manifold
 from model_collapse.metrics.images.pictures import pixel_sd, sharpness
 
 
-def real_images(generation: Generation, reference: Reference) -> dict[str, float]:
+def real_images(m: Measurement) -> dict[str, float]:
     """What the real training images have of all that is measured of written ones; items are named as there.
 
     Against test images, as many as are measured of a model. The same for every generation.
     """
-    perfect = replace(generation, sample=reference.source.train)
+    perfect = replace(m, generation=replace(m.generation, sample=m.source.train))
     single = (sharpness, pixel_sd, confidence, class_entropy, frechet)
-    return {metric.__name__: metric(perfect, reference) for metric in single} | manifold(perfect, reference)
+    return {metric.__name__: metric(perfect) for metric in single} | manifold(perfect)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from model_collapse.data import Rows
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
-from model_collapse.metrics.text import rows_of, written
+from model_collapse.families._text import Text
+from model_collapse.interfaces import Reference
+from model_collapse.metrics import Measurement
 from model_collapse.ngrams import grams
 
 
-def similarity(generation: Generation, reference: Reference) -> dict[str, float]:
+def similarity(m: Measurement) -> dict[str, float]:
     """Mean likeness of each written block to the real block that follows its prompt; 1 where they are the same.
 
     Real blocks are running text, so after training block i comes block i + 1. A row counts if its prompt is the real
@@ -25,24 +23,27 @@ def similarity(generation: Generation, reference: Reference) -> dict[str, float]
     (both are equally long, so that precision, recall and F1 of ROUGE-n are this one number; Lin 2004). Item "states",
     for a family with hidden states: cosine of the mean states under generation 0's model.
     """
-    real, given = reference.source.train.rows, generation.given
-    assert isinstance(real, Rows) and isinstance(given, Rows)
-    x, last = written(generation), len(real) - 1
-    place = np.array([i for i in range(min(len(x), last)) if np.array_equal(given.x[i], real.x[i])], int)
-    items = {f"overlap_{n}": _mean(_overlap(x[place], real.x[place + 1], n)) for n in (1, 2)}
-    if hasattr(reference.family, "states"):
-        ours, theirs = (states(reference.family, reference.first.model, rows) for rows in (rows_of(generation), real))
+    real, given, x = m.source.train.x, m.given.x, m.sample.x
+    place = np.array([i for i in range(min(len(x), len(real) - 1)) if np.array_equal(given[i], real[i])], int)
+    items = {f"overlap_{n}": _mean(_overlap(x[place], real[place + 1], n)) for n in (1, 2)}
+    if m.family.has_states:
+        ours, theirs = m.once(states), m.reference.once(_real_states)
         items["states"] = _mean(np.sum(ours[place] * theirs[place + 1], axis=1))
     return items
 
 
-@lru_cache(maxsize=3)
-def states(family: Any, model: Any, rows: Rows) -> np.ndarray:
-    """Mean hidden state of each row, as a unit vector: (n, width), float64.
+def states(m: Measurement[Text]) -> np.ndarray:
+    """Mean hidden state of each written block under generation 0's model, as a unit vector: (n, width), float64."""
+    return _states(m.reference, m.sample.drawn)
 
-    Kept for two metrics of a generation, and for the real text that all generations are compared with.
-    """
-    vectors = family.states(model, rows).astype(np.float64)
+
+def _real_states(reference: Reference[Text]) -> np.ndarray:
+    """The same of the real training text."""
+    return _states(reference, reference.source.train.drawn)
+
+
+def _states(reference: Reference[Text], rows: Rows) -> np.ndarray:
+    vectors = reference.family.states(reference.first.model, rows).astype(np.float64)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from model_collapse import streams
 from model_collapse.analysis import stats
+from model_collapse.corpora import as_text, world_of
+from model_collapse.corpora.embedded import World
+from model_collapse.corpora.tokens import Tokenizer, Words
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
+from model_collapse.families._text import Text
+from model_collapse.interfaces import Reference
+from model_collapse.metrics import Measurement
 
 ARTICLES = 256
 """New articles that `kl` draws from the true law, the same ones for every generation and every run."""
@@ -22,7 +25,7 @@ PER_GROUP = 48
 """New articles about each group that `group_loss` scores."""
 
 
-def kl(generation: Generation, reference: Reference) -> dict[str, float]:
+def kl(m: Measurement[Text]) -> dict[str, float]:
     """KL(truth || model) = E[ln p(article) - ln q(article)] in nats per article, by Monte Carlo over true articles.
 
     p is the law of the embedded world, exactly. q is the product over the article's tokens, and the </s> that ends it,
@@ -37,27 +40,24 @@ def kl(generation: Generation, reference: Reference) -> dict[str, float]:
     Item "end": how much of the mean is -ln q(</s>), large for a model that learned from text without it
     (opt with end=forbidden, from generation 1 on).
     """
-    family, source = reference.family, reference.source
-    cut, truth = _articles(source, family.block)
-    nats = np.asarray(family.score(generation.model, cut.windows), float)
+    cut, truth = m.reference.once(_articles)
+    nats = np.asarray(m.family.score(m.model, cut.windows), float)
     cost = np.bincount(cut.article, np.where(cut.counted, nats, 0).sum(axis=1))
     estimate = stats.mean(truth + cost) if np.all(np.isfinite(cost)) else stats.Estimate(np.inf, np.inf, np.inf, 0)
     ends = nats[cut.last]
     return {"mean": estimate.value, "low": estimate.low, "high": estimate.high, "end": float(ends.mean())}
 
 
-def group_loss(generation: Generation, reference: Reference) -> dict[str, float]:
+def group_loss(m: Measurement[Text]) -> dict[str, float]:
     """Nats per token of this generation's model on true articles about each group: the error on that group.
 
     Items "people/island" and so on, of every topic with several groups. New articles of the true law, PER_GROUP about
     each group, the same ones for every generation and every run; counted as in `kl`, the </s> that ends one included;
     a word that the tokenizer does not know is <unk>, here as in any text.
     """
-    family, source = reference.family, reference.source
     losses = {}
-    for item, documents in _by_group(source):
-        cut = _cut(source, family.block, documents)
-        losses[item] = float(np.asarray(family.score(generation.model, cut.windows), float)[cut.counted].mean())
+    for item, cut in m.reference.once(_by_group).items():
+        losses[item] = float(np.asarray(m.family.score(m.model, cut.windows), float)[cut.counted].mean())
     return losses
 
 
@@ -77,21 +77,27 @@ class Cut:
     last: tuple[np.ndarray, np.ndarray]
 
 
-@lru_cache(maxsize=1)
-def _articles(source: Any, block: int) -> tuple[Cut, np.ndarray]:
+def _articles(reference: Reference[Text]) -> tuple[Cut, np.ndarray]:
     """True articles, and ln p of each, (ARTICLES,)."""
-    documents = source.world.documents(ARTICLES, streams.stream(0)(-1, streams.METRIC))
-    unknown = source.tokenizer.vocabulary.get("<unk>")
-    if any(unknown in ids for ids in source.tokenizer.encode(documents)):
+    world, tokenizer = world_of(reference.source), as_text(reference.source).tokenizer
+    documents = world.documents(ARTICLES, streams.stream(0)(-1, streams.METRIC))
+    unknown = tokenizer.vocabulary.get("<unk>")
+    if any(unknown in ids for ids in tokenizer.encode(documents)):
         raise InputError("family.vocabulary: the metric kl needs a tokenizer that knows every word; raise it")
-    truth = np.array([source.world.log_probability(document) for document in documents])
-    return _cut(source, block, tuple(documents)), truth
+    truth = np.array([world.log_probability(document) for document in documents])
+    return _cut(tokenizer, reference.family.block, documents), truth
 
 
-@lru_cache(maxsize=1)
-def _by_group(source: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _by_group(reference: Reference[Text]) -> dict[str, Cut]:
+    """True articles about each group, by "topic/group"."""
+    tokenizer, block = as_text(reference.source).tokenizer, reference.family.block
+    drawn = _articles_by_group(world_of(reference.source))
+    return {item: _cut(tokenizer, block, documents) for item, documents in drawn.items()}
+
+
+def _articles_by_group(world: World) -> dict[str, list[str]]:
     """PER_GROUP true articles about each group, by "topic/group"."""
-    world, rng = source.world, streams.stream(1)(-1, streams.METRIC)
+    rng = streams.stream(1)(-1, streams.METRIC)
     drawn: dict[str, list[str]] = {
         f"{topic}/{group}": [] for topic, shares in world.group_shares.items() if len(shares) > 1 for group in shares
     }
@@ -101,13 +107,11 @@ def _by_group(source: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
             item = f"{world.topic(entity)}/{world.group(entity)}"
             if len(drawn.get(item, range(PER_GROUP))) < PER_GROUP:
                 drawn[item].append(document)
-    return tuple((item, tuple(documents)) for item, documents in drawn.items())
+    return drawn
 
 
-@lru_cache(maxsize=8)
-def _cut(source: Any, block: int, documents: tuple[str, ...]) -> Cut:
-    encoded = source.tokenizer.encode(list(documents))
-    end = source.tokenizer.end
+def _cut(tokenizer: Tokenizer | Words, block: int, documents: Sequence[str]) -> Cut:
+    encoded, end = tokenizer.encode(documents), tokenizer.end
     parts, first, article, last = [], [], [], []
     for number, ids in enumerate(encoded):
         text = [*ids, end]

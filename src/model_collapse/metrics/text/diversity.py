@@ -9,16 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import scipy
 
+from model_collapse.corpora import as_text
 from model_collapse.data import Rows
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
-from model_collapse.metrics.text import rows_of, written
+from model_collapse.interfaces import Reference
+from model_collapse.metrics import Measurement
 from model_collapse.metrics.text.continuation import states
 from model_collapse.ngrams import grams
 
@@ -26,54 +24,54 @@ RANKS = 100
 """Ranks, the commonest token first, that `zipf` is fitted to, and tokens that `skeletons` leaves as they are."""
 
 
-def vocabulary(generation: Generation, reference: Reference) -> float:
+def vocabulary(m: Measurement) -> float:
     """Number of different tokens in all that was written."""
-    return float(len(np.unique(written(generation))))
+    return float(len(np.unique(m.sample.x)))
 
 
-def type_token_ratio(generation: Generation, reference: Reference) -> float:
+def type_token_ratio(m: Measurement) -> float:
     """Different tokens / all tokens written. It falls as more is written, even if nothing collapses."""
-    x = written(generation)
+    x = m.sample.x
     return len(np.unique(x)) / x.size
 
 
-def distinct_2(generation: Generation, reference: Reference) -> float:
+def distinct_2(m: Measurement) -> float:
     """Different 2-grams of tokens / all 2-grams, over all written blocks; none crosses the end of a block."""
-    return _different(grams(written(generation), 2))
+    return _different(grams(m.sample.x, 2))
 
 
-def distinct_3(generation: Generation, reference: Reference) -> float:
+def distinct_3(m: Measurement) -> float:
     """Different 3-grams of tokens / all 3-grams, over all written blocks; none crosses the end of a block."""
-    return _different(grams(written(generation), 3))
+    return _different(grams(m.sample.x, 3))
 
 
-def repeated_3(generation: Generation, reference: Reference) -> float:
+def repeated_3(m: Measurement) -> float:
     """Share of the written 3-grams of tokens that stand earlier in the same block too."""
-    ordered = np.sort(grams(written(generation), 3), axis=1)
+    ordered = np.sort(grams(m.sample.x, 3), axis=1)
     return float((ordered[:, 1:] == ordered[:, :-1]).sum() / ordered.size) if ordered.size else float("nan")
 
 
-def unique_sentences(generation: Generation, reference: Reference) -> float:
+def unique_sentences(m: Measurement) -> float:
     """Share of the written sentences that are different from each other; nan where no whole one was written.
 
     A sentence ends at the end of a line, or at . ! or ? before white space. One that the block's end cuts does not
     count, nor what stands before a block's first such end, unless the prompt ended with a sentence too.
     """
-    decode = reference.source.tokenizer.decode  # type: ignore[attr-defined]
-    prompts = decode(generation.given.x) if isinstance(generation.given, Rows) else [""] * len(generation.sample)
-    texts = zip(prompts, decode(written(generation)), strict=True)
+    decode, given = as_text(m.source).tokenizer.decode, m.generation.given
+    prompts = decode(given.x) if isinstance(given, Rows) else [""] * len(m.sample)
+    texts = zip(prompts, decode(m.sample.x), strict=True)
     sentences = [sentence for prompt, text in texts for sentence in _whole(prompt, text)]
     return len(set(sentences)) / len(sentences) if sentences else float("nan")
 
 
-def zipf(generation: Generation, reference: Reference) -> float:
+def zipf(m: Measurement) -> float:
     """Exponent s of Zipf's law p(r) ~ r**-s for the ranks r = 1 ... 100 of the written tokens, by count.
 
     Maximum likelihood of the law cut off at rank 100 (or at the last token, where fewer different ones were written):
     s solves E_s[ln r] = mean of ln r over the tokens written. Least squares on the logarithms would give rank 100 the
     weight of rank 1, though its count is noisier. nan where only one token was written.
     """
-    counts = np.sort(np.bincount(written(generation).ravel()))[::-1][:RANKS].astype(float)
+    counts = np.sort(np.bincount(m.sample.x.ravel()))[::-1][:RANKS].astype(float)
     counts = counts[counts > 0]
     if len(counts) < 2:
         return float("nan")
@@ -87,24 +85,24 @@ def zipf(generation: Generation, reference: Reference) -> float:
     return float(scipy.optimize.brentq(excess, 0, 60)) if excess(0) > 0 else 0.0
 
 
-def skeletons(generation: Generation, reference: Reference) -> float:
+def skeletons(m: Measurement) -> float:
     """Different sentence patterns / all, without a parser: a proxy for how varied the syntax is.
 
     Every token but the 100 commonest of the real training text (mostly function words, endings and punctuation)
     becomes one symbol; counted are the 4-grams of what is left, none across the end of a block.
     """
-    frame = _frame(reference.source)
-    return _different(grams(frame[np.minimum(written(generation), len(frame) - 1)], 4))
+    frame = m.reference.once(_frame)
+    return _different(grams(frame[np.minimum(m.sample.x, len(frame) - 1)], 4))
 
 
-def state_diversity(generation: Generation, reference: Reference) -> float:
+def state_diversity(m: Measurement) -> float:
     """1 - mean cosine of two different written blocks, each by its mean hidden state: 0 if these are the same.
 
     States are those of generation 0's model, for every generation. With unit vectors u_i and their mean m the mean
     cosine over all pairs i != j is (n |m|^2 - 1) / (n - 1); nan for a single block. A block that repeats one phrase has
     a mean state of its own, so loops raise this number: read it beside `repeated_3`.
     """
-    vectors = states(reference.family, reference.first.model, rows_of(generation))
+    vectors = m.once(states)
     n = len(vectors)
     if n < 2:
         return float("nan")
@@ -113,14 +111,14 @@ def state_diversity(generation: Generation, reference: Reference) -> float:
     return float(np.sum((vectors - centre) ** 2) / (n - 1))
 
 
-def real_text(generation: Generation, reference: Reference) -> dict[str, float]:
+def real_text(m: Measurement) -> dict[str, float]:
     """What the real training text has of all that is counted in tokens, items named as these metrics.
 
     The yardstick of a written text with as many blocks. The same for every generation.
     """
-    real = replace(generation, sample=reference.source.train)
+    real = replace(m, generation=replace(m.generation, sample=m.source.train))
     counted = (vocabulary, type_token_ratio, distinct_2, distinct_3, repeated_3, zipf, skeletons)
-    return {metric.__name__: metric(real, reference) for metric in counted}
+    return {metric.__name__: metric(real) for metric in counted}
 
 
 def _different(codes: np.ndarray) -> float:
@@ -135,10 +133,9 @@ def _whole(prompt: str, text: str) -> Iterator[str]:
     yield from filter(None, (sentence.strip() for sentence in (ended if begun else ended[1:])))
 
 
-@lru_cache(maxsize=1)
-def _frame(source: Any) -> np.ndarray:
+def _frame(reference: Reference) -> np.ndarray:
     """For each token of the real training text, and one beyond them: its rank from 1 if that is at most 100, else 0."""
-    counts = np.append(np.bincount(source.train.rows.x.ravel()), 0)
+    counts = np.append(np.bincount(reference.source.train.x.ravel()), 0)
     common = np.argsort(-counts, kind="stable")[:RANKS]
     frame = np.zeros(len(counts), np.int64)
     frame[common] = np.arange(1, len(common) + 1)

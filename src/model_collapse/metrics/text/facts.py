@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from model_collapse.data import Rows
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
-from model_collapse.metrics.text import rows_of, written
+from model_collapse.corpora import as_text, world_of
+from model_collapse.corpora.embedded import Fact
+from model_collapse.data import Source
+from model_collapse.interfaces import Reference
+from model_collapse.metrics import Measurement
 
 COMMON, MEDIUM = 0.5, 0.9
 """Where the bands of `rare_coverage` end, in shares of all that is said, the most frequent first."""
 
 
-def rare_coverage(generation: Generation, reference: Reference) -> dict[str, float]:
+def rare_coverage(m: Measurement) -> dict[str, float]:
     """Share of what the real training text says that the written text says at least once, by how rare it is.
 
     Where the true law is known (`source.world`), "what" are the true facts, ordered by the probability that an article
@@ -31,11 +31,10 @@ def rare_coverage(generation: Generation, reference: Reference) -> dict[str, flo
     does say is counted in either part of the share, which is nan for an empty band. It depends on how much is
     written, so compare equal n; real text of the same size is the yardstick (a control with real_fraction=1).
     """
-    source: Any = reference.source
-    said, bands = _said(source)
-    still: Collection[Any] = set(np.unique(written(generation)).tolist())
-    if source.world is not None:
-        still = {fact for fact in _stated(generation, source) if fact.true}
+    said, bands = m.reference.once(_said)
+    still: Collection[Any] = set(np.unique(m.sample.x).tolist())
+    if as_text(m.source).world is not None:
+        still = {fact for fact in m.once(_stated) if fact.true}
     shares = {}
     for band in ("rare", "medium", "common"):
         members = [thing for thing in said if bands[thing] == band]
@@ -43,60 +42,58 @@ def rare_coverage(generation: Generation, reference: Reference) -> dict[str, flo
     return shares
 
 
-def facts(generation: Generation, reference: Reference) -> dict[str, float]:
+def facts(m: Measurement) -> dict[str, float]:
     """What is stated, of a corpus whose true law is known; a prompt's own statements do not count.
 
     Item "true": share of all statements that are true, repeated ones included, nan where nothing is stated; false are
     wrong values and attributes of another topic. Item "different": number of different true facts, which grows with how
     much is written.
     """
-    stated = _stated(generation, reference.source)
+    stated = m.once(_stated)
     return {
         "true": sum(fact.true for fact in stated) / len(stated) if stated else float("nan"),
         "different": float(len({fact for fact in stated if fact.true})),
     }
 
 
-def groups(generation: Generation, reference: Reference) -> dict[str, float]:
+def groups(m: Measurement) -> dict[str, float]:
     """Share of all statements that are about each group of each topic, items "people/island" and so on.
 
     Of a corpus whose true law is known. True or false counts alike; nan where nothing is stated. What goes on with a
     prompt's article is about its entity, so compare with the control that got the same prompts, not with the law.
     """
-    world: Any = reference.source.world  # type: ignore[attr-defined]
-    stated = _stated(generation, reference.source)
+    world = world_of(m.source)
+    stated = m.once(_stated)
     about = Counter((world.topic(fact.entity), world.group(fact.entity)) for fact in stated)
     known = [(topic, group) for topic, shares in world.group_shares.items() for group in shares]
     return {f"{t}/{g}": about[t, g] / len(stated) if stated else float("nan") for t, g in known}
 
 
-def _stated(generation: Generation, source: Any) -> list[Any]:
+def _stated(m: Measurement) -> list[Fact]:
     """Every statement that the written blocks make."""
-    assert isinstance(generation.given, Rows)
-    return _read(source, generation.given, rows_of(generation))
+    return _read(m.source, m.given.x, m.sample.x)
 
 
-@lru_cache(maxsize=1)
-def _said(source: Any) -> tuple[Collection[Any], dict[Any, str]]:
+def _said(reference: Reference) -> tuple[Collection[Any], dict[Any, str]]:
     """What the real training text says, and the band of everything that can be said."""
-    x = source.train.rows.x
+    source = as_text(reference.source)
+    x = source.train.x
     if source.world is not None:
         truths = source.world.truths
         # The blocks are running text, so the block before is the prompt; the first one, without any, gets the last.
-        said = {fact for fact in _read(source, Rows(np.roll(x, 1, axis=0)), source.train.rows) if fact.true}
+        said = {fact for fact in _read(source, np.roll(x, 1, axis=0), x) if fact.true}
         return said, _bands(truths, [source.world.probability(fact) for fact in truths])
     tokens, counts = np.unique(x, return_counts=True)
     return tokens.tolist(), _bands(tokens.tolist(), counts)
 
 
-@lru_cache(maxsize=1)
-def _read(source: Any, prompts: Rows, blocks: Rows) -> list[Any]:
-    """The statements made in blocks (n, m) after prompts (n, k), kept for the next metric that asks."""
-    stated: list[Any] = []
-    before = source.tokenizer.decode(prompts.x)
-    after = source.tokenizer.decode(np.concatenate([prompts.x, blocks.x], axis=1))
+def _read(source: Source, prompts: np.ndarray, blocks: np.ndarray) -> list[Fact]:
+    """The statements made in blocks (n, m) after prompts (n, k)."""
+    stated: list[Fact] = []
+    world, decode = world_of(source), as_text(source).tokenizer.decode
+    before, after = decode(prompts), decode(np.concatenate([prompts, blocks], axis=1))
     for prompt, text in zip(before, after, strict=True):
-        stated += source.world.facts(text)[len(source.world.facts(prompt)) :]
+        stated += world.facts(text)[len(world.facts(prompt)) :]
     return stated
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 
-from model_collapse.data import Rows, Source
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
-from model_collapse.metrics.text import rows_of, written
+from model_collapse.data import Rows
+from model_collapse.families._text import Text
+from model_collapse.metrics import Measurement
 
 QUANTILES = (0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 0.99)
 
@@ -21,26 +17,26 @@ BLOCKS = 128
 """Blocks of written text that `entropy` looks at, at most."""
 
 
-def perplexity(generation: Generation, reference: Reference) -> float:
+def perplexity(m: Measurement[Text]) -> float:
     """exp(mean over all predicted tokens of -ln p) of this generation's model on the real test text."""
-    return float(np.exp(_on_test(reference.family, generation.model, reference.source).mean(dtype=np.float64)))
+    return float(np.exp(m.once(test_losses).mean(dtype=np.float64)))
 
 
-def perplexity_block_mean(generation: Generation, reference: Reference) -> float:
+def perplexity_block_mean(m: Measurement[Text]) -> float:
     """Mean over test blocks of exp(mean -ln p in the block): never below `perplexity`, by Jensen's inequality.
 
     The paper does not say which of the two it reports.
     """
-    return float(_by_block(_on_test(reference.family, generation.model, reference.source)).mean())
+    return float(_by_block(m.once(test_losses)).mean())
 
 
-def written_perplexity(generation: Generation, reference: Reference) -> dict[str, float]:
+def written_perplexity(m: Measurement[Text]) -> dict[str, float]:
     """Perplexity of every block this generation wrote, under the model of generation 0 and without its prompt.
 
     Items "q01" to "q99" are quantiles over blocks; item "bin 1.30" is the share of blocks with log10 perplexity in
     [1.30, 1.35), and so on from 0 to 4, where the first and the last bin also hold what lies beyond them.
     """
-    values = _by_block(reference.family.score(reference.first.model, rows_of(generation)))
+    values = _by_block(m.family.score(m.first.model, m.sample.drawn))
     quantiles = np.quantile(values, QUANTILES)
     place = np.clip(np.searchsorted(BINS, np.log10(values), side="right") - 1, 0, len(BINS) - 2)
     shares = np.bincount(place, minlength=len(BINS) - 1) / len(values)
@@ -48,38 +44,34 @@ def written_perplexity(generation: Generation, reference: Reference) -> dict[str
     return items | {f"bin {low:.2f}": float(share) for low, share in zip(BINS[:-1], shares, strict=True)}
 
 
-def entropy(generation: Generation, reference: Reference) -> dict[str, float]:
+def entropy(m: Measurement[Text]) -> dict[str, float]:
     """Mean entropy in nats of this generation's next-token law: ln V where it knows nothing, 0 where it is sure.
 
     Item "test": before every predicted token of the real test blocks. Item "written": before every token of what it
     wrote itself, its prompt included in what comes before, over at most `BLOCKS` blocks, evenly spread.
     """
-    family, model, given = reference.family, generation.model, generation.given
-    assert reference.source.test is not None and isinstance(given, Rows)
-    x = written(generation)
+    family, model, given = m.family, m.model, m.given
+    x = m.sample.x
     some = np.unique(np.linspace(0, len(x) - 1, min(BLOCKS, len(x))).astype(int))
     own = family.entropy(model, Rows(np.concatenate([given.x[some], x[some]], axis=1)))[:, -x.shape[1] :]
-    test = family.entropy(model, reference.source.test.rows)
+    test = family.entropy(model, m.test.drawn)
     return {"test": float(test.mean(dtype=np.float64)), "written": float(own.mean(dtype=np.float64))}
 
 
-def written_loss(generation: Generation, reference: Reference) -> float:
+def written_loss(m: Measurement[Text]) -> float:
     """Mean -ln p, nats per token, of what this generation wrote, under its own model and after its prompts.
 
     Of text that is drawn from the model's law as it is, the expectation is the mean entropy of that law along the text
     (`entropy`, item "written"); what seeks likelier text, a beam or a low temperature, writes at a lower loss.
     """
-    assert isinstance(generation.given, Rows)
-    x = written(generation)
-    read = Rows(np.concatenate([generation.given.x, x], axis=1))
-    return float(reference.family.score(generation.model, read)[:, -x.shape[1] :].mean(dtype=np.float64))
+    x = m.sample.x
+    read = Rows(np.concatenate([m.given.x, x], axis=1))
+    return float(m.family.score(m.model, read)[:, -x.shape[1] :].mean(dtype=np.float64))
 
 
-@lru_cache(maxsize=1)
-def _on_test(family: Any, model: Any, source: Source) -> np.ndarray:
-    """Nats per predicted token of the test blocks (n, block - 1), kept for the second metric that asks."""
-    assert source.test is not None
-    return family.score(model, source.test.rows)
+def test_losses(m: Measurement[Text]) -> np.ndarray:
+    """Nats per predicted token of the real test blocks under this generation's model, (n, block - 1)."""
+    return m.family.score(m.model, m.test.drawn)
 
 
 def _by_block(nats: np.ndarray) -> np.ndarray:
@@ -87,7 +79,7 @@ def _by_block(nats: np.ndarray) -> np.ndarray:
     return np.exp(nats.mean(axis=1, dtype=np.float64))
 
 
-def training(generation: Generation, reference: Reference) -> dict[str, float]:
+def training(m: Measurement[Text]) -> dict[str, float]:
     """What is told of this generation's training: item "tokens_seen", tokens that its weights have read, those of
     pre-training done here included; item "epoch", the one that was kept."""
-    return {name: float(value) for name, value in generation.model.config["training"].items()}
+    return {name: float(value) for name, value in m.model.config["training"].items()}

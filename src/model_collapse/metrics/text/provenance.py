@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 
 from model_collapse import detection
-from model_collapse.data import Rows, Source
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference
-from model_collapse.metrics.text import rows_of
+from model_collapse.data import Data, Rows
+from model_collapse.interfaces import Reference
+from model_collapse.metrics import Measurement
 
 THRESHOLD, FALSE_ALARMS = 4.0, 0.05
 """z above which a row counts as marked; share of held-out real rows above the classifier's threshold."""
@@ -20,7 +16,7 @@ MARK_BINS, SCORE_BINS = np.arange(-24, 121) / 4, np.arange(-40, 41) / 4
 """Edges of the histograms of z and of the classifier's log-odds; the last bins also hold what lies beyond."""
 
 
-def watermark(generation: Generation, reference: Reference) -> dict[str, float]:
+def watermark(m: Measurement) -> dict[str, float]:
     """The test for the family's watermark, with watermark=none for a green one that nobody wrote.
 
     Items "written", "real": share of what this generation wrote, and of the real test blocks, with z > 4, every n-gram
@@ -28,13 +24,10 @@ def watermark(generation: Generation, reference: Reference) -> dict[str, float]:
     repeats": mean z of what was written; "real rows": how many test blocks there are; "bin real 4.00", "bin written
     4.00": share with z in [4, 4.25), and so on from -6 to 30.
     """
-    family, model = reference.family, generation.model
-    assert reference.source.test is not None and isinstance(reference.source.test.rows, Rows)
-    test = reference.source.test.rows.x.astype(np.int32)
-    items: dict[str, float] = {"real rows": len(reference.source.test)}
+    items: dict[str, float] = {"real rows": len(m.test)}
     for end, repeats in (("", False), (" repeats", True)):
-        wrote = family.marks(rows_of(generation), model.vocabulary, repeats=repeats)
-        real = _on_test(family, model.vocabulary, test.tobytes(), test.shape, repeats)
+        wrote = m.family.marks(m.sample.drawn, m.model.vocabulary, repeats=repeats)
+        real = m.reference.once(_marks_of_real)[repeats]
         items |= {f"written{end}": float((wrote > THRESHOLD).mean()), f"real{end}": float((real > THRESHOLD).mean())}
         items[f"z{end}"] = float(wrote.mean())
         if not repeats:
@@ -42,15 +35,15 @@ def watermark(generation: Generation, reference: Reference) -> dict[str, float]:
     return items
 
 
-def detector(generation: Generation, reference: Reference) -> dict[str, float]:
+def detector(m: Measurement) -> dict[str, float]:
     """Errors of the classifier of `detection.trained`, its threshold where 5 % of held-out real rows are accused.
 
     Items "false alarms": share of the real test blocks that it accuses; "misses": share of what this generation wrote
     that it lets pass; "auc": chance that a written row scores higher than a real one; "bin real 1.00", "bin written
     1.00": share with log-odds in [1, 1.25), and so on from -10 to 10.
     """
-    judge = detection.trained(reference)
-    wrote, real = judge.scores(rows_of(generation)), _test_scores(judge, reference.source)
+    judge = detection.trained(m.reference)
+    wrote, real = judge.scores(m.sample.drawn), m.reference.once(_scores_of_real)
     threshold = judge.threshold(FALSE_ALARMS)
     _, auc = detection.roc(real, wrote)
     errors = {
@@ -61,11 +54,21 @@ def detector(generation: Generation, reference: Reference) -> dict[str, float]:
     return errors | _histogram("real", real, SCORE_BINS) | _histogram("written", wrote, SCORE_BINS)
 
 
-@lru_cache(maxsize=2)
-def _test_scores(judge: detection.Classifier, source: Source) -> np.ndarray:
-    """A classifier's scores of the real test blocks, which no generation changes."""
-    assert source.test is not None and isinstance(source.test.rows, Rows)
-    return judge.scores(source.test.rows)
+def _marks_of_real(reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """z of the real test blocks: with every n-gram counted once, and as often as it comes."""
+    rows, vocabulary = Rows(_test(reference).x.astype(np.int32)), reference.first.model.vocabulary
+    once, repeats = (reference.family.marks(rows, vocabulary, repeats=repeats) for repeats in (False, True))
+    return once, repeats
+
+
+def _scores_of_real(reference: Reference) -> np.ndarray:
+    """The classifier's scores of the real test blocks."""
+    return detection.trained(reference).scores(_test(reference).drawn)
+
+
+def _test(reference: Reference) -> Data:
+    assert reference.source.test is not None
+    return reference.source.test
 
 
 def _histogram(name: str, values: np.ndarray, edges: np.ndarray) -> dict[str, float]:
@@ -73,9 +76,3 @@ def _histogram(name: str, values: np.ndarray, edges: np.ndarray) -> dict[str, fl
     place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
     bins, counts = np.unique(place, return_counts=True)
     return {f"bin {name} {edges[i]:.2f}": float(count / len(values)) for i, count in zip(bins, counts, strict=True)}
-
-
-@lru_cache(maxsize=4)
-def _on_test(family: Any, vocabulary: int, content: bytes, shape: tuple[int, ...], repeats: bool) -> np.ndarray:
-    """z of real test blocks, which are the same for all generations and chains: known by their content."""
-    return family.marks(Rows(np.frombuffer(content, np.int32).reshape(shape)), vocabulary, repeats=repeats)

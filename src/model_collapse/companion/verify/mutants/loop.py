@@ -11,7 +11,7 @@ import numpy as np
 from model_collapse import data, loop, metrics, streams
 from model_collapse.companion.verify.mutants import Patch, fault
 from model_collapse.data import Data, Moments
-from model_collapse.engine import block
+from model_collapse.engine.recorder import Recorder
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.loop import History
 
@@ -44,7 +44,7 @@ def chains_all_alike() -> Iterator[Patch]:
         return {k: first(v) for k, v in value.items()} if isinstance(value, Mapping) else np.ravel(value)[0]
 
     def of_first(metric: metrics.Metric) -> metrics.Metric:
-        return lambda generation, reference: first(metric(generation, reference))
+        return lambda m: first(metric(m))
 
     def chosen(names: tuple[str, ...], family: Any) -> dict[str, metrics.Metric]:
         return {name: of_first(metric) for name, metric in original(names, family).items()}
@@ -69,14 +69,15 @@ def generation_skipped() -> Iterator[Patch]:
 @fault(family="discrete")
 def generation_before_measured() -> Iterator[Patch]:
     """What is written down of a generation is measured of the one before it."""
-    original = block._Notes._measure
+    original = Recorder.record
+    before: dict[int, loop.Generation] = {}
 
-    def measure(self: Any, generation: loop.Generation) -> Any:
-        before = getattr(self, "before", generation)
-        self.before = generation
-        return original(self, replace(before, t=generation.t))
+    def record(self: Recorder, generation: loop.Generation) -> None:
+        earlier = before.get(id(self), generation)
+        before[id(self)] = generation
+        original(self, replace(earlier, t=generation.t))
 
-    yield block._Notes, "_measure", measure
+    yield Recorder, "record", record
 
 
 @fault(family="gaussian")

@@ -13,8 +13,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
 from model_collapse.companion.verify.mutants import Patch, fault
-from model_collapse.loop import Generation
-from model_collapse.metrics import Reference, discrete, gaussian
+from model_collapse.metrics import Measurement, discrete, gaussian
 from model_collapse.metrics.text import perplexity
 
 
@@ -23,9 +22,9 @@ def heterozygosity_rescaled() -> Iterator[Patch]:
     """Heterozygosity has the factor n / (n - 1) that estimates it from a sample, though the shares are known."""
     original = discrete.heterozygosity
 
-    def rescaled(generation: Generation, reference: Reference) -> np.ndarray:
-        n = len(generation.train)
-        return original(generation, reference) * n / (n - 1)
+    def rescaled(m: Measurement) -> np.ndarray:
+        n = len(m.train)
+        return original(m) * n / (n - 1)
 
     yield discrete, "heterozygosity", rescaled
 
@@ -34,8 +33,8 @@ def heterozygosity_rescaled() -> Iterator[Patch]:
 def lost_symbols_counted() -> Iterator[Patch]:
     """Lost mass is the share of the symbols that are lost, not their probability."""
 
-    def lost(generation: Generation, reference: Reference) -> np.ndarray:
-        return 1 - discrete.support(generation, reference) / generation.model.symbols
+    def lost(m: Measurement) -> np.ndarray:
+        return 1 - discrete.support(m) / m.model.symbols
 
     yield discrete, "lost_mass", lost
 
@@ -44,8 +43,8 @@ def lost_symbols_counted() -> Iterator[Patch]:
 def distance_of_variances() -> Iterator[Patch]:
     """The Wasserstein distance takes the difference of variances, not of standard deviations."""
 
-    def distance(generation: Generation, reference: Reference) -> np.ndarray:
-        mean, spread = gaussian.mean(generation, reference), gaussian.variance(generation, reference)
+    def distance(m: Measurement) -> np.ndarray:
+        mean, spread = gaussian.mean(m), gaussian.variance(m)
         return mean**2 + (spread - 1) ** 2
 
     yield gaussian, "w2_squared", distance

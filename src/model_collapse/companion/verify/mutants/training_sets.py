@@ -136,7 +136,8 @@ def test_rows_in_training() -> Iterator[Patch]:
     """Some of the test rows stand in the real training set."""
 
     def mixed(source: Source) -> Source:
-        rows, test = source.train.rows.x, source.test.rows.x  # type: ignore[union-attr]
+        assert source.test is not None
+        rows, test = source.train.x, source.test.x
         some = min(len(rows), len(test)) // 4
         return replace(source, train=Data.real(Rows(np.concatenate([rows[some:], test[:some]]))))
 

@@ -1,0 +1,71 @@
+"""Text: blocks of tokens from a corpus, and what models write is kept as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import numpy as np
+import pyarrow as pa
+
+from model_collapse import corpora
+from model_collapse.corpora import as_text
+from model_collapse.data import Rows, Source
+from model_collapse.errors import InputError
+from model_collapse.interfaces import Family, Generation
+from model_collapse.modalities._modality import Modality, Wanted
+from model_collapse.streams import Stream
+
+if TYPE_CHECKING:
+    from model_collapse.interfaces import Corpus
+
+KNOWN_LAW = ("facts", "group_loss", "groups", "kl")
+"""Metrics that need a corpus whose true law is known (`source.world`)."""
+
+
+class Text(Modality):
+    """Blocks of tokens."""
+
+    corpus: ClassVar[str] = "embedded"
+    metrics: ClassVar[str] = "model_collapse.metrics.text"
+    generated: ClassVar[str] = "texts"
+    unit: ClassVar[str] = "blocks"
+
+    def load(self, name: str) -> corpora.Corpus:
+        return corpora.load(name)
+
+    def check(self, family: Family, corpus: Corpus | None, n: int, metrics: Sequence[str]) -> None:
+        for name in metrics:
+            if name in KNOWN_LAW and corpus is not None and corpus.world is None:
+                raise InputError(f"--metrics: {name} needs a corpus whose law is known (embedded), not {corpus.name}")
+
+    def most(self, family: Family, corpus: Corpus) -> int:
+        # The text to pre-train on is no part of n.
+        return len(cast(corpora.Corpus, corpus).source(None, **{**family.reading(), "pretrain": 1}).train)
+
+    def kinds(self, family: Family, corpus: Corpus | None) -> np.ndarray | None:
+        if corpus is None or corpus.world is None:
+            return None
+        return np.array(list(corpus.world.topic_shares.values()))
+
+    def source(self, family: Family, wanted: Wanted) -> Source:
+        text, part, reading = self.load(wanted.corpus), wanted.part, family.reading()
+        if not wanted.pretraining:
+            reading["pretrain"] = 1
+        if part.split and text.world is not None:
+            reading["topics"] = [topic for i, topic in enumerate(text.world.topic_shares) if not part.lacks(i)]
+        return part.take(text.source(wanted.n * part.of, **reading))
+
+    def table_bytes(self, source: Source, x: np.ndarray) -> float:
+        return float(np.mean([len(text.encode()) for text in as_text(source).tokenizer.decode(x)]))
+
+    def table(self, generation: Generation, family: Family, source: Source, stream: Stream) -> Mapping[str, pa.Array]:
+        """What a model was given, and how it went on."""
+        decode, given = as_text(source).tokenizer.decode, cast(Rows, generation.given)
+        return {
+            "prompt": pa.array(decode(given.x)).dictionary_encode(),
+            "text": pa.array(decode(generation.sample.x)).dictionary_encode(),
+        }
+
+
+TEXT = Text()
