@@ -148,6 +148,11 @@ def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repea
     display(HTML(f"{opening}{title}{head}<tbody>{''.join(rows)}</tbody></table>"))
 
 
+def conditions(table: pd.DataFrame) -> None:
+    """Show what is run, from `Study.table`."""
+    written(table, "What is run; base: only what the model before wrote, settings of the size")
+
+
 def continuations(
     texts: Mapping[str, pd.DataFrame],
     row: int,

@@ -22,6 +22,7 @@ SIZES: Mapping[str, Size] = {
     "smoke": replace(LAPTOP, n=60, copies=20, seeds=6),
     "laptop": LAPTOP,
     "paper": replace(LAPTOP, corpus="mnist", n=1000, copies=100, seeds=20),
+    "verify": replace(LAPTOP, generations=19, labels=("copies of copies",)),
 }
 
 EXACT = {"blur": 0, "noise": 0, "levels": 256}

@@ -27,6 +27,11 @@ SIZES: Mapping[str, Size] = {
 CONDITIONS = {
     "mle": Condition("maximum likelihood, c = M", settings={"family.estimator": "mle"}),
     "unbiased": Condition("unbiased, c = M - 1", settings={"family.estimator": "unbiased"}),
+    "replace": Condition("only what was written"),
+    "accumulate": Condition("everything so far", "accumulate"),
+    "control: real data only": Condition(
+        "real data only", "mix", {"family.sampling": "draw", "regime.real_fraction": 1.0}
+    ),
 }
 
 STUDY = Study("gaussian", SIZES, CONDITIONS, "gaussian")

@@ -24,6 +24,7 @@ SIZES: Mapping[str, Size] = {
     "smoke": replace(LAPTOP, n=60, generations=3, seeds=2),
     "laptop": LAPTOP,
     "paper": replace(LAPTOP, corpus="wikitext-2", n=15_000, seeds=5),
+    "verify": replace(LAPTOP, n=400, seeds=32, metrics=("vocabulary",), labels=("order 1",), own={}),
 }
 
 
