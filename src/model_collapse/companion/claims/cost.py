@@ -17,7 +17,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, farthest, level, rows
 from model_collapse.companion.claims.language import cross_entropy
-from model_collapse.companion.studies.cost import SIZES, STUDY
+from model_collapse.companion.studies.cost import STUDY
 from model_collapse.theory import cost as theory
 
 Loss = Callable[[pd.DataFrame], pd.DataFrame]
@@ -189,7 +189,7 @@ CLAIMS = (
         measured="rows per generation over real rows for the same cross-entropy, replace, generation 5",
         band=(2, np.inf),
         reason="twice the text; set before its own runs, after a shorter one had shown that the loss rises",
-        runs=STUDY.arguments("verify-words", [f"replace, {n}" for n in SIZES["verify-words"].blocks]),
+        runs=STUDY.arguments("verify-words"),
         check=replaced_price,
         chapter="cost",
         figure="cost-ngram-prices",

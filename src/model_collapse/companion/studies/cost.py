@@ -56,7 +56,7 @@ SIZES: Mapping[str, Size] = {
     "smoke": replace(PAIRS, generations=2, seeds=2, blocks=(20, 40), chains=512),
     "laptop": PAIRS,
     "paper": replace(PAIRS, generations=9, seeds=12, blocks=(50, 100, 200, 400, 800, 1600, 3200, 6400)),
-    "verify-words": replace(PAIRS, seeds=8),
+    "verify-words": replace(PAIRS, seeds=8, labels=tuple(f"replace, {n}" for n in PAIRS.blocks)),
     # At its own size the condition is the run that other claims read.
     "verify": Size(
         family="opt",
