@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from model_collapse.companion.studies import study
-from model_collapse.companion.studies.study import Study
+from model_collapse.companion.studies.study import Condition, Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,4 +24,23 @@ SIZES: Mapping[str, Size] = {
     "paper": replace(LAPTOP, generations=99, seeds=8192),
 }
 
-STUDY = Study("error_sources", SIZES, family="gaussian")
+ENDLESS = 10**7
+"""Rows that leave no statistical error to speak of."""
+
+CONDITIONS = {
+    "statistical only": Condition("finite samples", settings={"family.truth": "normal", "family.noise": 0.0}),
+    "expressivity only": Condition(
+        "two peaks that a normal law cannot have", settings={"family.truth": "bimodal", "family.noise": 0.0}, n=ENDLESS
+    ),
+    "approximation only": Condition("training that errs", settings={"family.truth": "normal"}, n=ENDLESS),
+    "all three": Condition("all three", settings={"family.truth": "bimodal"}),
+    "none": Condition("none of them", settings={"family.truth": "normal", "family.noise": 0.0}, n=ENDLESS),
+}
+
+
+def _noisy(size: Size) -> Size:
+    """Training errs, unless a condition says otherwise."""
+    return replace(size, settings={**size.settings, "family.noise": size.noise})
+
+
+STUDY = Study("error_sources", SIZES, CONDITIONS, "gaussian", complete=_noisy)
