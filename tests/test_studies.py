@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from model_collapse import cli
+from model_collapse import cli, families, filters, regimes, registry
 from model_collapse.companion import studies
 from model_collapse.companion.claims import known
 from model_collapse.companion.studies.study import Condition, Size, Study, command
@@ -47,6 +47,30 @@ def test_studies_are_found_by_their_files() -> None:
             assert study.condition(label).title
     with pytest.raises(InputError, match=r"^study nobody: known are accumulate, "):
         studies.find("nobody")
+
+
+def test_every_condition_of_every_size_has_settings_that_are_allowed() -> None:
+    """Also where the text, images or weights are not at hand."""
+    built = 0
+    for name in studies.names():
+        study = studies.find(name)
+        for size in study.sizes:
+            for label, run in study.arguments(size).items():
+                if (name, label) == ("vae", "pretty"):
+                    continue  # a setting of diffusion models alone
+                owned: dict[str, dict[str, Any]] = {}
+                for key, value in run["settings"].items():
+                    owner, _, setting = key.partition(".")
+                    owned.setdefault(owner, {})[setting] = value
+                registry.build(families, run["family"], owned.pop("family", {}))
+                registry.build(regimes, run["regime"], owned.pop("regime", {}))
+                for each in run["filter"]:
+                    registry.build(filters, each, owned.pop(each, {}))
+                if "first" in run:
+                    registry.build(regimes, run["first"], owned.pop("first", {}))
+                assert not owned, (name, size, label)
+                built += 1
+    assert built > 500
 
 
 def test_a_size_takes_what_is_changed() -> None:
