@@ -111,7 +111,7 @@ def test_prices_of_a_counting_model(tmp_path):
     """Real text only costs once; replace costs more than one and more from generation to generation."""
     sizes = (50, 200, 800)
     chosen = replace(STUDY, conditions=sizes_of({label: WORDS[label] for label in ("replace", "real only")}, sizes))
-    runs = chosen.runs(STUDY.at("laptop", generations=2, seeds=4, seed=2))
+    runs = chosen.runs(STUDY.at("laptop", generations=2, seeds=4, seed=2), chosen.conditions)
     found = cost.prices(study(runs, tmp_path, jobs=1)[0], {"real only": "control", "replace": "replace"}, 50)
     control, replaced = (found[found["arm"] == arm] for arm in ("control", "replace"))
     assert control[["y", "low", "high"]].to_numpy() == pytest.approx(1)

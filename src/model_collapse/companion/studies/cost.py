@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from model_collapse.companion.studies import language_model
-from model_collapse.companion.studies.language_model import LAPTOP, READ, VERIFY
+from model_collapse.companion.studies.language_model import LAPTOP as TEXT
+from model_collapse.companion.studies.language_model import READ, VERIFY
 from model_collapse.companion.studies.study import Condition, Record, Study
 from model_collapse.companion.studies.study import Size as Base
 
@@ -40,23 +42,39 @@ def curves(conditions: Mapping[str, Condition], blocks: Iterable[int]) -> dict[s
     return {f"{label}, {n}": replace(condition, n=n) for label, condition in conditions.items() for n in blocks}
 
 
-def words(blocks: Iterable[int]) -> Study[Size]:
-    """The study with these sizes of training sets of models of words. Real text only is told by the two smallest."""
+def _words(blocks: Iterable[int]) -> dict[str, Condition]:
+    """Those of models of words. What real text only costs is told by the two smallest sizes."""
     blocks = sorted(blocks)
     real = {"real only": WORDS["real only"]}
     others = {label: condition for label, condition in WORDS.items() if label not in real}
-    return replace(STUDY, conditions={**curves(others, blocks), **curves(real, blocks[:2])})
+    return {**curves(others, blocks), **curves(real, blocks[:2])}
 
 
-PAIRS = Size(generations=5, seeds=5, seed=1, family="ngram", settings={"family.order": 2}, metrics=("perplexity",))
+def words(blocks: Iterable[int]) -> Study[Size]:
+    """The study with these sizes of training sets of models of words, and no others."""
+    return replace(STUDY, conditions=_words(blocks))
+
+
+def _chapter(**changes: Any) -> Size:
+    """A size of models of words."""
+    made = Size(generations=5, seeds=5, seed=1, settings={"family.order": 2}, metrics=("perplexity",), **changes)
+    return _labelled(made, {"blocks": made.blocks})
+
+
+def _labelled(size: Size, changed: Mapping[str, Any]) -> Size:
+    """With the conditions that other blocks ask for."""
+    return replace(size, labels=tuple(_words(size.blocks))) if changed.get("blocks") else size
+
+
+LAPTOP = _chapter()
 
 RECORDED, VERIFIED = curves(OPT, (96, 192, 384, 768)), ("sampled, 96", "sampled, 384")
 
 SIZES: Mapping[str, Size] = {
-    "smoke": replace(PAIRS, generations=2, seeds=2, blocks=(20, 40), chains=512),
-    "laptop": PAIRS,
-    "paper": replace(PAIRS, generations=9, seeds=12, blocks=(50, 100, 200, 400, 800, 1600, 3200, 6400)),
-    "verify-words": replace(PAIRS, seeds=8, labels=tuple(f"replace, {n}" for n in PAIRS.blocks)),
+    "smoke": replace(_chapter(blocks=(20, 40), chains=512), generations=2, seeds=2),
+    "laptop": LAPTOP,
+    "paper": replace(_chapter(blocks=(50, 100, 200, 400, 800, 1600, 3200, 6400)), generations=9, seeds=12),
+    "verify-words": replace(LAPTOP, seeds=8, labels=tuple(f"replace, {n}" for n in LAPTOP.blocks)),
     # At its own size the condition is the run that other claims read.
     "verify": Size(
         family="opt",
@@ -69,15 +87,17 @@ SIZES: Mapping[str, Size] = {
     ),
     "recorded": Size(
         family="opt",
-        corpus=LAPTOP.corpus,
+        corpus=TEXT.corpus,
         generations=5,
         seeds=6,
         seed=1,
-        settings=LAPTOP.settings,
+        settings=TEXT.settings,
         metrics=("perplexity",),
         labels=tuple(RECORDED),
         record=Record("cost"),
     ),
 }
 
-STUDY = Study("cost", SIZES, {**RECORDED, **curves(WORDS, PAIRS.blocks)}, "ngram")
+CONDITIONS = {**RECORDED, **{label: each for size in SIZES.values() for label, each in _words(size.blocks).items()}}
+
+STUDY = Study("cost", SIZES, CONDITIONS, "ngram", _labelled)
