@@ -48,7 +48,7 @@ def python(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_page_has_a_recipe_for_everything() -> None:
     kinds = {path.split("/")[-2] for path in FILES}
-    assert kinds == {"regimes", "filters", "families", "metrics", "notebooks"} and len(COMMANDS) == 3
+    assert kinds == {"regimes", "filters", "families", "metrics", "notebooks", "studies"} and len(COMMANDS) == 3
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[2])

@@ -22,7 +22,7 @@ from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.claims import Claim, arms, farthest, known, planned
-from model_collapse.companion.studies import language
+from model_collapse.companion.studies import language_model
 from model_collapse.engine.execute import execute, study
 from model_collapse.errors import InputError
 
@@ -155,7 +155,7 @@ def test_runs_of_the_sources_size_are_of_the_models_that_need_a_gpu():
             assert arguments["settings"]["family.start"] == "pretrained"
     read = [claim.larger["A"] for claim in larger.values() if "A" in claim.larger]
     assert len(read) > 10 and all(arguments == KNOWN["SH-2b"].runs["A"] for arguments in read)
-    assert read[0]["n"] == language.SCALES["paper"].n
+    assert read[0]["n"] == language_model.SIZES["paper"].n
 
 
 def by_cost(names: Iterable[str]) -> list[Any]:

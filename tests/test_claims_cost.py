@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from model_collapse.analysis import stats
 from model_collapse.companion import claims
 from model_collapse.companion.claims import cost
+from model_collapse.companion.studies.cost import STUDY, WORDS
+from model_collapse.companion.studies.cost import curves as sizes_of
 from model_collapse.engine.execute import study
 from model_collapse.engine.plan import plan
 from model_collapse.theory import cost as theory
@@ -106,12 +109,10 @@ def test_the_rows_of_the_claim_are_those_of_theory():
 
 def test_prices_of_a_counting_model(tmp_path):
     """Real text only costs once; replace costs more than one and more from generation to generation."""
-    runs = {
-        f"{regime}, {n}": plan(**cost.of_ngram(regime, n, 2, 4, **more), seed=2)
-        for regime, more in (("replace", {}), ("mix", {"regime.real_fraction": 1.0}))
-        for n in (50, 200, 800)
-    }
-    found = cost.prices(study(runs, tmp_path, jobs=1)[0], {"mix": "control", "replace": "replace"}, 50)
+    sizes = (50, 200, 800)
+    chosen = replace(STUDY, conditions=sizes_of({label: WORDS[label] for label in ("replace", "real only")}, sizes))
+    runs = chosen.runs(STUDY.at("laptop", generations=2, seeds=4, seed=2), chosen.conditions)
+    found = cost.prices(study(runs, tmp_path, jobs=1)[0], {"real only": "control", "replace": "replace"}, 50)
     control, replaced = (found[found["arm"] == arm] for arm in ("control", "replace"))
     assert control[["y", "low", "high"]].to_numpy() == pytest.approx(1)
     assert list(replaced["x"]) == [1, 2] and np.all(replaced["low"] > 1.5)

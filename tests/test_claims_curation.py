@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from model_collapse.companion.claims import Tables, named
-from model_collapse.companion.studies import curation, language
+from model_collapse.companion.studies import curation
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.filters.curate import Curate
@@ -89,8 +89,8 @@ def test_the_oracle_has_to_be_better_in_every_seed():
 
 
 def test_arms_of_the_text_experiment_are_known_and_differ_in_the_judge_alone():
-    runs = language.runs(curation.ARMS, language.SCALES["curation"])
-    assert len({run.run_id for run in runs.values()}) == len(curation.ARMS)
+    runs = curation.STUDY.runs("recorded")
+    assert len({run.run_id for run in runs.values()}) == len(curation.CONDITIONS) == 5
     chosen = [dict(run.filters)["curate"] for arm, run in runs.items() if arm != "sampled"]
     assert all((args["candidates"], args["share"]) == (8, 1) for args in chosen)
 

@@ -135,7 +135,7 @@ def test_a_wide_spread_settles_nothing():
 def test_the_recorded_run_is_of_the_claims_arms_and_has_a_verdict():
     recorded = records.read("exchange")
     assert set(named("XM-2").runs) < set(other_ai.MANY)
-    for arm, run in other_ai.runs(other_ai.MANY, other_ai.SCALES["recorded"]).items():
+    for arm, run in other_ai.STUDY.runs("recorded", other_ai.MANY).items():
         planned, made = spec.describe(run), recorded.about["arms"][arm]["run"]
         for key in ("family", "regime", "n", "generations", "seed", "given", "corpus", "metrics"):
             assert planned[key] == made[key], key

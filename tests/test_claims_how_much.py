@@ -9,17 +9,16 @@ import pytest
 from model_collapse.analysis import stats
 from model_collapse.companion.claims import named
 from model_collapse.companion.claims.how_much import amounts, by_share, closed_form, effects, harmful_from, loss
-from model_collapse.companion.studies import open_questions
+from model_collapse.companion.studies.how_much import STUDY, beside
 from model_collapse.engine.execute import study
 from model_collapse.engine.plan import plan
 
 CLAIM = named("MIX-4")
-SIZES = {"n": 1024, "generations": 1, "replicates": 6, "metrics": ["perplexity", "vocabulary"], "seed": 1}
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
-    runs = open_questions.worth("ngram", (32, 128, 1024), (0, 256), **SIZES)
+    runs = beside((32, 128, 1024), (0, 256)).runs(STUDY.at("verify", n=1024))
     return study(runs, tmp_path_factory.mktemp("worth"), jobs=1)[0]
 
 

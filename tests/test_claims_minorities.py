@@ -8,7 +8,7 @@ import pytest
 
 from model_collapse import theory
 from model_collapse.companion.claims import minorities, named
-from model_collapse.companion.studies import open_questions
+from model_collapse.companion.studies.minorities import STUDY
 from model_collapse.engine.execute import study
 from model_collapse.engine.plan import plan
 
@@ -71,7 +71,7 @@ def test_fair_1_is_refused_where_real_rows_stay(regime, settings, tmp_path):
 def test_fair_2_is_refused_without_weights_and_where_groups_come_back(tmp_path):
     own = {**TEN, "family.sampling": "draw"}
     common = {**SHARE, "generations": 20, "every": 5, "replicates": 2000}
-    runs = open_questions.minorities("discrete", ["replace"], settings=own, **common)
+    runs = {"replace": plan("discrete", settings=own, **common)}
     runs["reweigh"] = plan("discrete", "replace", settings=own, **{**common, "seed": 2})
     runs["fresh"] = plan("discrete", "fresh", settings={**own, "regime.real_fraction": 0.2}, **common)
     tables, _ = study(runs, tmp_path, jobs=1)
@@ -98,7 +98,7 @@ def test_fair_2b_asks_for_less_with_weights():
 
 
 def test_the_error_by_group_reaches_the_claims(tmp_path):
-    runs = open_questions.minorities("ngram", n=24, generations=2, replicates=2, seed=1, metrics=["group_loss"])
+    runs = STUDY.runs(STUDY.at("laptop", n=24, generations=2, every=1, seeds=2))
     tables, _ = study(runs, tmp_path, jobs=1)
     assert minorities.rise(tables["replace"], minorities.PEOPLE["minority"]).min() > 0
     assert minorities.rise(tables["control"], minorities.PEOPLE["minority"]).abs().max() == 0

@@ -18,7 +18,7 @@ from model_collapse.companion import claims
 from model_collapse.companion.claims import Tables, named
 from model_collapse.companion.claims.decoding import slope
 from model_collapse.companion.claims.language import gap, sign_changes
-from model_collapse.companion.studies import language
+from model_collapse.companion.studies import language_model
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
@@ -332,7 +332,7 @@ def test_runs_of_one_arm_are_shared():
 
 def toy(arm: str, **changes: Any) -> Run:
     """An arm in seconds."""
-    smoke = language.arguments(arm, language.SCALES["smoke"])
+    smoke = language_model.STUDY.arguments("smoke", [arm])[arm]
     cheap = {"family.pretrain_epochs": 1, "family.pretrain_blocks": 16, "family.evaluate": 4}
     small = {"replicates": 1, "n": 4, "metrics": ("perplexity",), "settings": smoke["settings"] | cheap}
     return plan(**smoke | small | changes, seed=0)

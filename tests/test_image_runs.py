@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_records import images as script
-from test_records import recording
 from toy_runs import killed_at, same
 from waiting import until
 
 from model_collapse import cli, families, paths, regimes, registry, store, streams
 from model_collapse.analysis.stats import per_replicate
 from model_collapse.companion import records
-from model_collapse.companion.studies import images as image_studies
+from model_collapse.companion.records import run as recording
+from model_collapse.companion.studies.vae import STUDY
 from model_collapse.corpora import images
 from model_collapse.data import Rows
 from model_collapse.engine import spec
@@ -426,10 +424,9 @@ def test_a_record_keeps_the_first_images_of_the_first_replicate(tmp_path: Path):
         records.read("toy", tmp_path)
 
 
-def test_the_script_makes_a_record_also_of_a_study_that_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    toy = script.PLANS["toy-images"]
-    model = {**toy.scale.model, "family.steps": 6, "family.evaluate": 20}
-    toy = replace(toy, scale=replace(toy.scale, n=24, model=model))
+def test_a_study_that_was_cut_is_a_record_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    toy = STUDY.at("toy")
+    toy = STUDY.at(toy, n=24, settings={**toy.settings, "family.steps": 6, "family.evaluate": 20})
     fit, done = Vae.fit, []
 
     def cut(self: Vae, *given: Any, **named: Any) -> Any:
@@ -441,16 +438,16 @@ def test_the_script_makes_a_record_also_of_a_study_that_was_cut(tmp_path: Path, 
     out = tmp_path / "out"
     out.mkdir()
     monkeypatch.setattr(Vae, "fit", cut)
-    part = recording.make("toy-images", toy, "images", out, tmp_path / "work", None, jobs=1)
+    part = recording.make(STUDY, toy, "a command", out, tmp_path / "work", None, jobs=1)
     monkeypatch.setattr(Vae, "fit", fit)
     assert part is not None and not part.about["complete"]
     assert all(set(table["replicate"]) == {0} for table in part.tables.values())
-    whole = recording.make("toy-images", toy, "images", out, tmp_path / "work", None, jobs=1)
+    whole = recording.make(STUDY, toy, "a command", out, tmp_path / "work", None, jobs=1)
     assert whole is not None and whole.about["complete"] and len(whole.about["sessions"]) == 2
     assert set(whole.tables) == set(whole.written) == {"full", "control"}
     assert whole.about["images_trained"] > 0 and whole.about["images_per_second"] > 0
     assert str(tmp_path) not in json.dumps(dict(whole.about)), "a record names a folder of the machine"
-    for arm, run in toy.runs().items():
+    for arm, run in STUDY.runs(toy).items():
         table, written = execute(run)
         recorded = whole.written[arm]
         assert all(np.array_equal(pixels(recorded, t), pixels(written, t)[:10]) for t in (0, 1))
@@ -459,7 +456,7 @@ def test_the_script_makes_a_record_also_of_a_study_that_was_cut(tmp_path: Path, 
         assert bins.any() == (arm == "full")
 
 
-def test_the_command_of_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+def test_a_corpus_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any):
     def none(address: str) -> None:
         raise ConnectionRefusedError(address)
 
@@ -468,11 +465,8 @@ def test_the_command_of_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
     images._mnist.cache_clear()
     places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
-    assert script.main(["mnist", *places]) == 3
+    assert cli.main(["record", "vae", "--size", "mnist", *places]) == 3
     assert capsys.readouterr().err.count("\n") == 1 and list((tmp_path / "out").iterdir()) == []
-    for planned in script.PLANS.values():
-        assert all(arm in image_studies.ARMS for arm in planned.arms)
-        Vae(**{key.partition(".")[2]: value for key, value in planned.scale.model.items()})
 
 
 # Listed and planned ------------------------------------------------------------------------------------------------
@@ -512,15 +506,15 @@ def test_planning_copies_no_images(monkeypatch: pytest.MonkeyPatch):
     assert plan("vae", settings={"family.latents": "fresh", "family.epochs": 30}).n == 512
 
 
-def test_a_scale_names_its_profiles_and_arms():
-    scale = image_studies.named("vae", "smoke", n=40)
-    assert scale.n == 40 and image_studies.named("vae", "smoke").n == 128
-    with pytest.raises(InputError, match=r"^profile nobody: this chapter has smoke, laptop, "):
-        image_studies.named("vae", "nobody")
-    with pytest.raises(InputError, match=r"^arm nobody: known are full, published, "):
-        image_studies.run("vae", "nobody", scale)
+def test_an_image_study_names_its_sizes_and_conditions():
+    size = STUDY.at("smoke", n=40)
+    assert size.n == 40 and STUDY.at("smoke").n == 128
+    with pytest.raises(InputError, match=r"^size nobody: study vae has smoke, laptop, "):
+        STUDY.at("nobody")
+    with pytest.raises(InputError, match=r"^condition nobody: study vae has full, published, "):
+        STUDY.runs(size, ["nobody"])
     with pytest.raises(InputError, match=r"^family\.temperature: vae has no such setting"):
-        image_studies.run("vae", "pretty", scale)
+        STUDY.runs(size, ["pretty"])
 
 
 def test_rows_of_a_sample_are_what_a_checkpoint_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

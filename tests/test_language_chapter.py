@@ -12,7 +12,7 @@ from transformers import OPTConfig, OPTForCausalLM
 
 from model_collapse import cli, paths, store
 from model_collapse.companion.book.chapter import find
-from model_collapse.companion.studies import language
+from model_collapse.companion.studies.language_model import STUDY
 from model_collapse.corpora import tokens
 
 TINY = ["-p", "n=12", "-p", "generations=2", "-p", "seeds=1"]
@@ -109,9 +109,9 @@ def test_the_papers_settings_with_another_opt(
 
 def test_the_paper_profile_is_the_papers() -> None:
     """What the profile `paper` would run, without running it."""
-    scale = language.named("paper")
+    scale = STUDY.at("paper")
     assert (scale.corpus, scale.n, scale.generations, scale.seeds) == ("wikitext-2-raw", "all", 9, 5)
-    planned = language.runs(("A", "A10", "B", "B5", "control"), language.named("paper", corpus="embedded", n=8))
+    planned = STUDY.runs(STUDY.at("paper", corpus="embedded", n=8), ("A", "A10", "B", "B5", "control"))
     for run in planned.values():
         assert run.family_args["preset"] == "opt-125m" and run.family_args["start"] == "pretrained"
     assert {arm: run.family_args["epochs"] for arm, run in planned.items()} == {
@@ -125,18 +125,18 @@ def test_the_paper_profile_is_the_papers() -> None:
 @pytest.mark.parametrize("chapter", ["language_model", "decoding"])
 def test_every_profile_of_a_chapter_is_a_scale(chapter: str) -> None:
     (found,) = [each for each in find() if each.slug == chapter]
-    assert {"smoke", "laptop", "t4", "paper"} <= set(found.cost) <= set(language.SCALES)
+    assert {"smoke", "laptop", "t4", "paper"} <= set(found.cost) <= set(STUDY.sizes)
 
 
 @pytest.mark.parametrize("profile", ["laptop", "paper"])
 @pytest.mark.parametrize("preset", ["small", "opt-125m"])
 def test_another_model_is_trained_as_such_models_are(profile: str, preset: str) -> None:
     """A small model has no weights to start from; a published one is fine-tuned at the published rate."""
-    asked = language.run("A", language.named(profile, preset, corpus="embedded", n=8)).family_args
+    asked = STUDY.runs(STUDY.at(profile, preset=preset, corpus="embedded", n=8), ["A"])["A"].family_args
     published = preset == "opt-125m"
     assert asked["preset"] == preset and asked["start"] == ("pretrained" if published else "scratch")
     assert asked["lr"] == (2e-5 if published else 1e-3)
-    assert asked["evaluate"] == language.SCALES[profile].model["family.evaluate"]
+    assert asked["evaluate"] == STUDY.sizes[profile].settings["family.evaluate"]
 
 
 def test_decoding(tmp_path: Path, runs: Path, run: Run) -> None:

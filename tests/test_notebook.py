@@ -9,7 +9,6 @@ import subprocess
 import sys
 import types
 import unicodedata
-from dataclasses import FrozenInstanceError
 from html.parser import HTMLParser
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +26,6 @@ from model_collapse import paths
 from model_collapse.analysis import stats
 from model_collapse.companion.book import build, notebook
 from model_collapse.companion.book.markup import repeated_share
-from model_collapse.errors import InputError
 
 NASTY = '<script>window.pwned = 1</script><b>bold</b> & "quoted" $x^2$ \\(y\\)'
 
@@ -61,24 +59,6 @@ def displayed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]
 
     monkeypatch.setattr(IPython.display, "display", display)
     return seen
-
-
-def test_choose_takes_the_profile_and_the_overrides() -> None:
-    profiles = {"smoke": {"n": 10, "seeds": [1]}, "laptop": {"n": 1000, "seeds": [1, 2]}}
-    settings = notebook.choose("laptop", {"n": None, "seeds": None}, **profiles)
-    assert (settings.n, settings.seeds, settings.profile) == (1000, [1, 2], "laptop")
-    assert notebook.choose("smoke", {"n": 0}, **profiles).n == 0, "only None means: as the profile says"
-    with pytest.raises(FrozenInstanceError):
-        settings.n = 3
-
-
-def test_choose_refuses_what_it_does_not_know() -> None:
-    with pytest.raises(InputError, match=r"^profile huge: this chapter has smoke, laptop$"):
-        notebook.choose("huge", {}, smoke={"n": 1}, laptop={"n": 2})
-    with pytest.raises(InputError, match=r"^m: not a setting of this chapter; it has n$"):
-        notebook.choose("smoke", {"m": None}, smoke={"n": 1})
-    with pytest.raises(ValueError, match="differ in k"):
-        notebook.choose("smoke", {}, smoke={"n": 1}, laptop={"n": 2, "k": 3})
 
 
 def test_show_gives_image_text_and_table(displayed: list[tuple[Any, dict[str, Any]]]) -> None:

@@ -405,3 +405,35 @@ def test_a_label_that_is_markup_is_refused(sent: Path, tmp_path: Path, label: st
 def test_names_of_other_files_are_no_records(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for name in ("verify-small", "alarms", "sabotage", "bench"):
         refused(capsys, ["record", str(runs / "numbers.parquet"), "--name", name, "--out", str(tmp_path)], name)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["vae", "--size", "huge"], "--size huge: recorded sizes of study vae are digits, mnist, mnist-finite, toy"),
+        (["gaussian", "--size", "laptop"], "--size laptop: recorded sizes of study gaussian are none"),
+        (["nobody", "--size", "toy"], "study nobody: known are accumulate, "),
+        (["--size", "toy"], "--size: needs one study beside it: accumulate, "),
+        (["vae", "--size", "toy", "--name", "mine"], "--size: needs one study beside it: "),
+        (["vae", "--size", "toy", "--minutes", "soon"], "--minutes soon: must be a number above 0"),
+        (["vae", "--size", "toy", "--minutes", "0"], "--minutes 0: must be a number above 0"),
+        (["vae", "--size", "toy", "--jobs", "0"], "--jobs 0: must be a whole number of at least 1"),
+        (["vae", "--minutes", "3"], "--minutes: goes with a study and --size"),
+    ],
+)
+def test_a_study_that_cannot_be_recorded_is_one_line(words, said, tmp_path, capsys):
+    places = ["--out", str(tmp_path)] if "--size" in words else []
+    assert cli.main(["record", *words, *places]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"model-collapse: {said}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_is_recorded_by_its_command(tmp_path, capsys):
+    words = ["record", "how_much", "--size", "toy", "--jobs", "1"]
+    assert cli.main([*words, "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]) == 0
+    assert capsys.readouterr().out.startswith("toy-worth: tiny OPT")
+    made = records.read("toy-worth", tmp_path / "out")
+    assert made.about["command"] == "model-collapse record how_much --size toy" and made.about["complete"]
+    assert set(made.tables) == {"4 real + 0", "4 real + 8", "16 real + 0", "16 real + 8"}
+    assert made.about["models_trained"] == 16 and made.about["seconds_per_model"] > 0

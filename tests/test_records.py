@@ -1,6 +1,5 @@
 """Recorded runs: what is written is read back, whatever is wrong is one line, and a study that was cut goes on."""
 
-import importlib
 import json
 import signal
 import sys
@@ -14,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_collapse import corpora, paths, store
-from model_collapse.companion import records
+from model_collapse import cli, corpora, paths, store
+from model_collapse.companion import records, studies
 from model_collapse.companion.book import notebook
 from model_collapse.companion.records import manifest
-from model_collapse.companion.studies.language import TINY, Scale
+from model_collapse.companion.records import run as recording
+from model_collapse.companion.studies.language_model import TINY, Size
+from model_collapse.companion.studies.study import Record
 from model_collapse.engine import spec
 from model_collapse.engine.execute import study
 from model_collapse.engine.plan import plan
@@ -28,12 +29,6 @@ from model_collapse.families.opt import Opt
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 300_000
 """Bytes of a committed table."""
-
-# The scripts are no package: they find each other in their own folder.
-sys.path.insert(0, str(ROOT / "records"))
-language, images, questions, recording = (
-    importlib.import_module(name) for name in ("language", "images", "questions", "study")
-)
 
 ARMS = {"A": {}, "fewer": {"family.order": 1}}
 
@@ -276,7 +271,7 @@ def test_a_damaged_record_is_a_line_in_a_chapter_and_no_book(written, monkeypatc
     assert len(set(said)) == 1 and said[0].startswith("*Recorded run* `small-one`: not shown (")
 
 
-# The script ---------------------------------------------------------------------------------------------------------
+# A study ------------------------------------------------------------------------------------------------------------
 
 
 def _reached(*last: int) -> pd.DataFrame:
@@ -297,7 +292,7 @@ def _reached(*last: int) -> pd.DataFrame:
 )
 def test_rectangle(arms, last, replicates, complete):
     tables = {str(i): _reached(*reached) for i, reached in enumerate(arms)}
-    cut, whole = recording.rectangle(tables, Scale("embedded", 8, 9, 2))
+    cut, whole = recording.rectangle(tables, Size(n=8, generations=9, seeds=2))
     assert whole == complete and bool(cut) == (last is not None)
     for table in cut.values():
         assert len(table) == (last + 1) * replicates
@@ -321,8 +316,17 @@ def data(tmp_path, monkeypatch):
 
 MODEL = {**TINY, "family.pretrain_blocks": 16, "family.pretrain_epochs": 1, "family.evaluate": 4, "family.block": 16}
 METRICS = ("perplexity", "written_perplexity")
-SMALLEST = Scale("embedded", 8, 1, 2, model={**MODEL, "family.precision": "bf16"}, metrics=METRICS)
-PLAN = language.Plan(SMALLEST, web=("one", "two"), bins=("A",))
+TEXT = studies.find("language_model")
+SMALLEST = Size(
+    corpus="embedded",
+    n=8,
+    generations=1,
+    seeds=2,
+    settings={**MODEL, "family.precision": "bf16"},
+    metrics=METRICS,
+    labels=("A", "B", "control"),
+    record=Record("toy", bins=("A",), pretrain=("one", "two")),
+)
 
 
 def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
@@ -338,19 +342,20 @@ def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
         return fit(self, *given, **named)
 
     monkeypatch.setattr(Opt, "fit", cut)
-    part = recording.make("toy", PLAN, "language", out, data / "work", None, jobs=1)
+    part = recording.make(TEXT, SMALLEST, "a command", out, data / "work", None, jobs=1)
     monkeypatch.setattr(Opt, "fit", fit)
     assert part is not None and not part.about["complete"]
     assert {(t["generation"].max(), t["replicate"].max()) for t in part.tables.values()} == {(0, 0)}
     assert part.about["tokens_trained"] == 8 * 16 * (5 + 10 + 5)
 
-    whole = recording.make("toy", PLAN, "language", out, data / "work", None, jobs=1)
-    straight = recording.make("straight", PLAN, "language", out, data / "straight", None, jobs=1)
+    unnamed = replace(SMALLEST, record=replace(SMALLEST.record, name="straight"))
+    whole = recording.make(TEXT, SMALLEST, "a command", out, data / "work", None, jobs=1)
+    straight = recording.make(TEXT, unnamed, "a command", out, data / "straight", None, jobs=1)
     assert whole.about["complete"] and len(whole.about["sessions"]) == 2
     assert set(whole.about["inputs"]) == {
         "embedded",
         "folder 1",
-        *(f"{x}/train-00000-of-00001.parquet" for x in PLAN.web),
+        *(f"{x}/train-00000-of-00001.parquet" for x in SMALLEST.record.pretrain),
     }
     assert str(data) not in json.dumps(dict(whole.about)), "a record names a folder of the machine"
     timed = ["seconds"]
@@ -369,7 +374,8 @@ def test_nothing_finished_is_no_record(data, monkeypatch):
         raise recording.TimeUp
 
     monkeypatch.setattr(Opt, "fit", cut)
-    assert recording.make("toy", replace(PLAN, arms=("A",)), "language", data, data / "work", None, jobs=1) is None
+    alone = replace(SMALLEST, labels=("A",))
+    assert recording.make(TEXT, alone, "a command", data, data / "work", None, jobs=1) is None
     assert not (data / "toy.json").exists()
 
 
@@ -385,33 +391,33 @@ def test_time_is_up():
 def test_missing_text_to_pretrain_on_is_one_line(tmp_path, monkeypatch, capsys):
     places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
-    assert language.main(["gpu", *places]) == 2
+    assert cli.main(["record", "language_model", "--size", "gpu", *places]) == 2
     monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
-    assert language.main(["cpu", *places]) == 2
+    assert cli.main(["record", "language_model", "--size", "cpu", *places]) == 2
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2 and all(line.startswith("MODEL_COLLAPSE_DATA: ") for line in said)
+    assert len(said) == 2 and all(line.startswith("model-collapse: MODEL_COLLAPSE_DATA: ") for line in said)
 
 
-def test_every_plan_of_the_open_questions_can_be_planned():
-    for planned in questions.PLANS.values():
-        runs = planned.runs()
-        assert len({run.run_id for run in runs.values()}) == len(runs) >= 3
-        assert {run.replicates for run in runs.values()} == {planned.scale.seeds}
+def test_every_recorded_size_has_a_name_of_its_own_and_says_what_is_run():
+    names = {}
+    for name in studies.names():
+        study_ = studies.find(name)
+        for size, about in study_.sizes.items():
+            if about.record:
+                names.setdefault(about.record.name, []).append((name, size))
+                assert set(about.record.bins) <= set(study_.arguments(about))
+                assert len(study_.arguments(about)) >= 1
+    # Two studies have a size for tests.
+    assert {name for name, places in names.items() if len(places) > 1} == {"toy"}
+    assert set(records.names()) <= set(names)
 
 
-def test_every_plan_can_be_planned():
-    for plan_of in language.PLANS.values():
-        for arm in plan_of.arms:
-            assert arm in language.language.ARMS
-        Opt(**{key.partition(".")[2]: value for key, value in plan_of.scale.model.items()})
-
-
-def test_sizes_of_training_sets_are_arms_of_their_own(runs, studied):
-    """A plan with blocks has every arm at every size, and the label says from which to which."""
-    plan_ = replace(language.PLANS["cost"], scale=replace(language.PLANS["toy"].scale, metrics=("perplexity",)))
-    sized = plan_.runs()
-    assert len(sized) == len(plan_.arms) * len(plan_.blocks) == 16
-    assert {run.n for label, run in sized.items() if label.startswith("mixed, ")} == set(plan_.blocks)
+def test_sizes_of_training_sets_are_conditions_of_their_own(runs, studied):
+    """The study of cost has every condition at every size, and the label says from which to which."""
+    cost = studies.find("cost")
+    sized = cost.runs("recorded")
+    assert len(sized) == 4 * 4
+    assert {run.n for label, run in sized.items() if label.startswith("mixed, ")} == {96, 192, 384, 768}
     assert sized["mixed, 96"].regime_args == {"real_fraction": 0.1} and sized["sampled, 768"].regime == "replace"
     larger = {arm: spec.describe(run) | {"n": 24 * (2 if arm == "A" else 1)} for arm, run in runs.items()}
     assert "24 to 48 blocks" in manifest.label(larger, studied[0], "today")

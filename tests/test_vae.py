@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from model_collapse import cli, families, registry, streams
-from model_collapse.companion.studies import images as image_studies
+from model_collapse.companion.studies.vae import STUDY
 from model_collapse.corpora import images
 from model_collapse.data import Data, Rows
 from model_collapse.engine.execute import execute
@@ -409,11 +409,11 @@ def test_with_steps_set_every_generation_takes_as_many(latents: str, regime: Any
 
 
 def test_every_arm_of_the_protocol_takes_the_same_steps(monkeypatch: pytest.MonkeyPatch):
-    scale = replace(image_studies.SCALES["vae"]["smoke"], n=40, generations=1, seeds=1, metrics=("training_loss",))
-    scale = replace(scale, model={**scale.model, "family.steps": 3, "family.epochs": 2})
-    for arm in [arm for arm in image_studies.ARMS if arm != "pretty"]:
+    size = STUDY.at("smoke", n=40, generations=1, seeds=1, metrics=("training_loss",))
+    size = STUDY.at(size, settings={**size.settings, "family.steps": 3, "family.epochs": 2})
+    for arm in [arm for arm in STUDY.conditions if arm != "pretty"]:
         with counted(monkeypatch) as read:
-            execute(image_studies.run("vae", arm, scale))
+            execute(STUDY.runs(size, [arm])[arm])
         assert len(read) == 6, arm
 
 

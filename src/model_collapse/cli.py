@@ -18,6 +18,8 @@ from model_collapse.errors import InputError, OutsideError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from model_collapse.engine.spec import Run
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, without a dump of the usage."""
@@ -115,7 +117,16 @@ def _parser() -> argparse.ArgumentParser:
     unpacking.add_argument("--to", metavar="FOLDER", help="another place than that of chapters")
 
     recording = command("record", _record, "keep runs as a record, take in one made elsewhere, or renew the RO-Crate")
-    recording.add_argument("runs", nargs="*", metavar="CHAPTER|RUN", help="a slug, or FILE.parquet and folders of them")
+    recording.add_argument(
+        "runs",
+        nargs="*",
+        metavar="CHAPTER|RUN|STUDY",
+        help="a slug, FILE.parquet and folders of them; with --size a study",
+    )
+    recording.add_argument("--size", metavar="SIZE", help="run the study at this size, or go on with it, and record it")
+    recording.add_argument("--minutes", metavar="M", help="of a study: stop after so many; the same command goes on")
+    recording.add_argument("--jobs", metavar="N", help="of a study: processes side by side; default 3")
+    recording.add_argument("--work", metavar="FOLDER", help="of a study: unfinished runs; default _build/records")
     recording.add_argument("--add", metavar="FILE.zip|FOLDER", help="check a record made elsewhere, and take it in")
     recording.add_argument("--profile", default="laptop", help="of the chapter's executed copy")
     recording.add_argument("--name", metavar="NAME", help="of the record; default: that of the chapter or file")
@@ -182,15 +193,11 @@ def _jobs(text: str | None) -> int | None:
     return int(text)
 
 
-def _chain(chosen: argparse.Namespace) -> int:
-    from model_collapse import store
-    from model_collapse.engine import card
-    from model_collapse.engine.execute import execute_all, on_stderr
-    from model_collapse.engine.layout import kept_models
+def _planned(chosen: argparse.Namespace) -> Run:
+    """The checked run that `chain` asks for."""
     from model_collapse.engine.plan import plan
 
-    jobs = _jobs(chosen.jobs)
-    planned = plan(
+    return plan(
         chosen.family,
         chosen.regime,
         n=chosen.n,
@@ -209,6 +216,16 @@ def _chain(chosen: argparse.Namespace) -> int:
         real=chosen.real,
         first=chosen.first,
     )
+
+
+def _chain(chosen: argparse.Namespace) -> int:
+    from model_collapse import store
+    from model_collapse.engine import card
+    from model_collapse.engine.execute import execute_all, on_stderr
+    from model_collapse.engine.layout import kept_models
+
+    jobs = _jobs(chosen.jobs)
+    planned = _planned(chosen)
     if chosen.out == "":
         raise InputError("--out: the name of a file is due")
     out = Path(chosen.out) if chosen.out else None
@@ -264,6 +281,10 @@ def _unpack(chosen: argparse.Namespace) -> int:
 
 
 def _record(chosen: argparse.Namespace) -> int:
+    if chosen.size is not None:
+        return _record_study(chosen)
+    if odd := next((name for name in ("minutes", "jobs", "work") if getattr(chosen, name) is not None), None):
+        raise InputError(f"--{odd}: goes with a study and --size")
     from model_collapse.companion import records
     from model_collapse.companion.book import recording
     from model_collapse.companion.records import crate, transfer
@@ -284,6 +305,26 @@ def _record(chosen: argparse.Namespace) -> int:
     else:
         crate.write(records.where(out))
         print(f"{records.where(out) / crate.FILE} renewed")
+    return 0
+
+
+def _record_study(chosen: argparse.Namespace) -> int:
+    from model_collapse.companion import studies
+    from model_collapse.companion.records import run
+
+    if len(chosen.runs) != 1 or chosen.add or chosen.name:
+        raise InputError(f"--size: needs one study beside it: {', '.join(studies.names())}")
+    try:
+        minutes = None if chosen.minutes is None else float(chosen.minutes)
+    except ValueError:
+        minutes = math.nan
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"--minutes {chosen.minutes}: must be a number above 0")
+    out, work = (Path(folder) if folder else None for folder in (chosen.out, chosen.work))
+    found = studies.find(chosen.runs[0])
+    made = run.run(found, chosen.size, out, work, minutes, _jobs(chosen.jobs) or 3)
+    if made:
+        print(f"{made.name}: {made.label}" + " (cut)" * (not made.about["complete"]))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a chapter's notebook needs: settings by profile, figures, sentences and texts, and a place to save.
+"""What a chapter's notebook needs: figures, sentences and texts, and a place to save.
 
 Works in Jupyter, on Colab and under papermill. In the book a small Sphinx extension turns figures into numbered ones.
 Only the standard library is imported at the top, because on Colab this module is what installs the rest.
@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,26 +36,6 @@ DPI = 200
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _ROLE = re.compile(r"\{[a-z:]+\}`([^`]*)`")
-
-
-def choose(profile: str, overrides: Mapping[str, Any], **profiles: Mapping[str, Any]) -> Any:
-    """The settings of a profile as a frozen object, with every override that is not None, plus `.profile`.
-
-        settings = choose(profile, {"n": n}, smoke={"n": 10}, laptop={"n": 1000})
-
-    Every profile has the same settings. InputError for an unknown profile or an override that is no setting.
-    """
-    if profile not in profiles:
-        raise InputError(f"profile {profile}: this chapter has {', '.join(profiles)}")
-    for name, settings in profiles.items():
-        if odd := ", ".join(sorted(set(settings) ^ set(profiles[profile]))):
-            raise ValueError(f"profiles {name} and {profile} must have the same settings; they differ in {odd}")
-    for name in overrides:
-        if name not in profiles[profile]:
-            raise InputError(f"{name}: not a setting of this chapter; it has {', '.join(profiles[profile])}")
-    given = {name: value for name, value in overrides.items() if value is not None}
-    values = {**profiles[profile], **given, "profile": profile}
-    return make_dataclass("Settings", values, frozen=True)(**values)
 
 
 def show(figure: Figure, table: pd.DataFrame, name: str, caption: str, alt: str) -> None:
@@ -167,6 +146,11 @@ def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repea
     # The classes keep MathJax away from what looks like a formula.
     opening = '<table class="written tex2jax_ignore mathjax_ignore" style="text-align: left; white-space: pre-wrap">'
     display(HTML(f"{opening}{title}{head}<tbody>{''.join(rows)}</tbody></table>"))
+
+
+def conditions(table: pd.DataFrame) -> None:
+    """Show what is run, from `Study.table`."""
+    written(table, "What is run; base: only what the model before wrote, settings of the size")
 
 
 def continuations(

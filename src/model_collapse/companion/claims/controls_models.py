@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
+from model_collapse.companion import studies
 from model_collapse.companion.claims import LEVEL, Tables, cost, unsettled
 from model_collapse.companion.claims.controls import (
     ENDLESS,
@@ -26,23 +25,7 @@ from model_collapse.companion.claims.language import cross_entropy
 from model_collapse.companion.claims.minorities import first_rare, group_share
 from model_collapse.companion.claims.provenance import excess, unrecognised
 from model_collapse.companion.claims.remedies import SIZES, of_family
-from model_collapse.companion.studies import images, language
 from model_collapse.companion.studies.curation import labels, verified
-
-TEXT = replace(
-    language.SCALES["laptop"],
-    n=96,
-    generations=3,
-    seeds=16,
-    metrics=("perplexity", "repeated_3", "entropy"),
-)
-"""The control of the language chapters: one run, at a size for minutes."""
-
-IMAGES = {
-    "vae": replace(images.SCALES["vae"]["digits"], generations=3, metrics=("latent_sd",)),
-    "diffusion": replace(images.SCALES["diffusion"]["laptop"], generations=2, seeds=8, metrics=("manifold",)),
-}
-"""And those of the image chapters."""
 
 
 def _minority(tables: Tables) -> Estimate:
@@ -80,11 +63,11 @@ CLAIMS = (
         measured="perplexity on real test text, mean of generations 1 to the last over generation 0",
         band=(0.9, 1.1),
         reason="10 %; the paper's arm A rises by some 60 %",
-        runs={"control": language.arguments("control", TEXT)},
+        runs=studies.find("language_model").arguments("verify-control"),
         check=kept("perplexity", average=True),
         scale="small",
         figure="language-perplexity",
-        larger={"control": language.arguments("control", language.SCALES["paper"])},
+        larger=studies.find("language_model").arguments("paper", ["control"]),
         recorded=("wikitext",),
     ),
     control(
@@ -95,11 +78,11 @@ CLAIMS = (
         measured="share of repeated sequences of three tokens, mean of generations 1 to the last over generation 0",
         band=(0.8, 1.2),
         reason="a fifth, set before any run; what beams repeat by themselves is in both",
-        runs={"control": language.arguments("control", TEXT)},
+        runs=studies.find("language_model").arguments("verify-control"),
         check=kept("repeated_3", average=True),
         scale="small",
         figure="text-repetition",
-        larger={"control": language.arguments("control", language.SCALES["paper"])},
+        larger=studies.find("language_model").arguments("paper", ["control"]),
         recorded=("wikitext",),
     ),
     control(
@@ -110,11 +93,11 @@ CLAIMS = (
         measured="slope of the cross-entropy on real test text, nats per token and generation",
         band=(-0.02, 0.02),
         reason="less than 0.2 nats in nine generations, an eighth of what the paper's arm A rises by in each",
-        runs={"control": language.arguments("control", TEXT)},
+        runs=studies.find("language_model").arguments("verify-control"),
         check=at_the_end(slope, 0),
         scale="small",
         figure="decoding-perplexity",
-        larger={"control": language.arguments("control", language.SCALES["paper"])},
+        larger=studies.find("language_model").arguments("paper", ["control"]),
         recorded=("wikitext",),
     ),
     control(
@@ -126,11 +109,11 @@ CLAIMS = (
         band=(0.85, 1.15),
         reason="15 %, set before any run; the share of different pairs, planned beside it, was left out because it "
         "scatters by more than that in the recorded run",
-        runs={"control": language.arguments("control", TEXT)},
+        runs=studies.find("language_model").arguments("verify-control"),
         check=kept(("entropy", "test"), average=True),
         scale="small",
         figure="diversity-entropy",
-        larger={"control": language.arguments("control", language.SCALES["paper"])},
+        larger=studies.find("language_model").arguments("paper", ["control"]),
         recorded=("wikitext",),
     ),
     control(
@@ -154,11 +137,11 @@ CLAIMS = (
         measured="standard deviation of generation 0's latent means, last generation over generation 1",
         band=(0.9, 1.1),
         reason="10 %; the published loop leaves 62 to 67 %",
-        runs={"control": images.arguments("vae", "control", IMAGES["vae"])},
+        runs=studies.find("vae").arguments("verify-control"),
         check=kept("latent_sd", since=1),
         scale="small",
         figure="vae-pictures-control",
-        larger={"control": images.arguments("vae", "control", images.SCALES["vae"]["paper"])},
+        larger=studies.find("vae").arguments("paper", ["control"]),
         recorded=("digits-vae",),
     ),
     control(
@@ -170,11 +153,11 @@ CLAIMS = (
         band=(0.75, 1.25),
         reason="a quarter, set before any run for the Frechet distance, in whose place recall was put because the "
         "distance scatters by more than that in the recorded run",
-        runs={"control": images.arguments("diffusion", "control", IMAGES["diffusion"])},
+        runs=studies.find("diffusion").arguments("verify-control"),
         check=kept(("manifold", "recall"), average=True),
         scale="small",
         figure="diffusion-loops",
-        larger={"control": images.arguments("diffusion", "control", images.SCALES["diffusion"]["paper"])},
+        larger=studies.find("diffusion").arguments("paper", ["control"]),
         recorded=("digits-diffusion",),
     ),
     control(

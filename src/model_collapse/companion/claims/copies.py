@@ -5,6 +5,7 @@ from __future__ import annotations
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, level, lowest
+from model_collapse.companion.studies.copies import STUDY
 
 
 def lost_per_copy(tables: Tables) -> Estimate:
@@ -25,16 +26,7 @@ CLAIMS = (
         measured="dB of peak signal-to-noise ratio lost from one copy to the next, the least of 19 steps",
         band=(0.0, float("inf")),
         reason="every copy has to be worse than the one before it",
-        runs={
-            "copies of copies": {
-                "family": "scanner",
-                "n": 200,
-                "generations": 19,
-                "replicates": 10,
-                "given": "training",
-                "metrics": ("psnr",),
-            }
-        },
+        runs=STUDY.arguments("verify"),
         check=lost_per_copy,
         chapter="copies",
         figure="copies-digits-psnr",

@@ -17,7 +17,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, farthest, level, rows
 from model_collapse.companion.claims.language import cross_entropy
-from model_collapse.companion.studies.verification import by_size as arms_by_size
+from model_collapse.companion.studies.cost import STUDY
 from model_collapse.theory import cost as theory
 
 Loss = Callable[[pd.DataFrame], pd.DataFrame]
@@ -166,27 +166,6 @@ def _bought(regime: str) -> dict[str, Any]:
     }
 
 
-BLOCKS = (50, 100, 200, 400, 800)
-"""Sizes of the n-gram model's training sets."""
-
-
-OPT_BLOCKS = (96, 384)
-"""The language model's: that twice the rows are not enough shows at one size beyond twice the smallest."""
-
-
-def of_ngram(regime: str, blocks: int, generations: int = 5, replicates: int = 8, **settings: Any) -> dict[str, Any]:
-    """Arguments of `plan` for an n-gram model of order 2 on the embedded corpus, all but the seed."""
-    return {
-        "family": "ngram",
-        "regime": regime,
-        "n": blocks,
-        "generations": generations,
-        "replicates": replicates,
-        "metrics": ["perplexity"],
-        "settings": {"family.order": 2, **settings},
-    }
-
-
 CLAIMS = (
     Claim(
         id="COST-1",
@@ -210,7 +189,7 @@ CLAIMS = (
         measured="rows per generation over real rows for the same cross-entropy, replace, generation 5",
         band=(2, np.inf),
         reason="twice the text; set before its own runs, after a shorter one had shown that the loss rises",
-        runs={f"replace, {n}": of_ngram("replace", n) for n in BLOCKS},
+        runs=STUDY.arguments("verify-words"),
         check=replaced_price,
         chapter="cost",
         figure="cost-ngram-prices",
@@ -224,7 +203,7 @@ CLAIMS = (
         measured="rows per generation over real rows for the same cross-entropy, only what was written, generation 5",
         band=(2, np.inf),
         reason="twice the text, as for the counting model; set after two generations of one seed",
-        runs=arms_by_size("sampled", OPT_BLOCKS, generations=5),
+        runs=STUDY.arguments("verify"),
         recorded=("cost",),
         check=replaced_price,
         chapter="cost",

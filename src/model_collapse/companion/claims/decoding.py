@@ -9,7 +9,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, times
 from model_collapse.companion.claims.language import cross_entropy
-from model_collapse.companion.studies.verification import large, small
+from model_collapse.companion.studies import language_model
 
 
 def slope(table: pd.DataFrame) -> pd.Series:
@@ -40,8 +40,8 @@ CLAIMS = (
         measured="perplexity with the penalty over that without, last generation",
         band=(1.3, np.inf),
         reason="30 % worse, set before any run; generation 0 is the same in both",
-        runs=small("penalty-2", "A"),
-        larger=large("penalty-2", "A"),
+        runs=language_model.STUDY.arguments("verify", ["penalty-2", "A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["penalty-2", "A"]),
         recorded=("wikitext",),
         check=_penalised,
         chapter="decoding",
@@ -59,8 +59,8 @@ CLAIMS = (
         "the smaller",
         band=(0, np.inf),
         reason="both steeper, set before any run",
-        runs=small("cold", "A", "sampled"),
-        larger=large("cold", "A", "sampled"),
+        runs=language_model.STUDY.arguments("verify", ["cold", "A", "sampled"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["cold", "A", "sampled"]),
         recorded=("wikitext",),
         check=_steeper,
         chapter="decoding",

@@ -9,7 +9,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, level, lowest
 from model_collapse.companion.claims.language import to_the_end
-from model_collapse.companion.studies.verification import large, small
+from model_collapse.companion.studies import language_model
 
 
 def decline(table: pd.DataFrame, metric: str, item: str = "") -> pd.Series:
@@ -49,8 +49,8 @@ CLAIMS = (
         "generation 9",
         band=(0, np.inf),
         reason="lower entropy on unsurprising text, set before any run",
-        runs=small("surprising", "unsurprising"),
-        larger=large("surprising", "unsurprising"),
+        runs=language_model.STUDY.arguments("verify", ["surprising", "unsurprising"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["surprising", "unsurprising"]),
         recorded=("wikitext",),
         check=_surer,
         chapter="diversity",
@@ -68,8 +68,8 @@ CLAIMS = (
         band=(0, np.inf),
         reason="all three fall, and by more than meaning does; where text is sampled, so that no search for the "
         "likeliest text, which alone costs variety, takes part",
-        runs=small("sampled"),
-        larger=large("sampled"),
+        runs=language_model.STUDY.arguments("verify", ["sampled"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["sampled"]),
         recorded=("wikitext",),
         check=_order_of_decline,
         chapter="diversity",
@@ -89,7 +89,7 @@ CLAIMS = (
         reason="no less true than at the start and fewer different facts, set before any run; only a gain shows that "
         "there is no loss; where text is sampled, since beams choose what is probable already in generation 0",
         # Only of the embedded corpus true is known from false, so there are no runs on real text.
-        runs=small("sampled"),
+        runs=language_model.STUDY.arguments("verify", ["sampled"]),
         recorded=("curation",),
         check=_true_but_few,
         chapter="diversity",

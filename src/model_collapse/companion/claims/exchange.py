@@ -13,8 +13,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, level, lowest, unsettled
 from model_collapse.companion.claims.language import to_the_end
-from model_collapse.companion.studies import other_ai
-from model_collapse.companion.studies.verification import small
+from model_collapse.companion.studies import language_model, other_ai
 
 DRAW: Mapping[str, Any] = {"family.sampling": "draw"}
 
@@ -149,12 +148,6 @@ _TAIL: Mapping[str, Any] = {
 }
 
 
-def _few(scale: str) -> Mapping[str, Mapping[str, Any]]:
-    """One model, two and four that share its text: eight take as long as all these together."""
-    size = other_ai.SCALES[scale]
-    return {arm: other_ai.arguments(arm, size) for arm in other_ai.MANY if _count(arm) <= 4}
-
-
 CLAIMS = (
     Claim(
         id="XM-1",
@@ -181,8 +174,11 @@ CLAIMS = (
         reason="both in the published direction, and the best number never falls from generation to generation, set "
         "before any run; that it never falls alone would hold as well if one model were always best",
         # A model alone is the arm that other claims read.
-        runs={**_few("verify"), "M1": small("sampled")["sampled"]},
-        larger=_few("paper"),
+        runs={
+            **other_ai.STUDY.arguments("verify"),
+            "M1": language_model.STUDY.arguments("verify", ["sampled"])["sampled"],
+        },
+        larger=other_ai.STUDY.arguments("paper", other_ai.FEW),
         recorded=("exchange",),
         check=_more_models_later,
         chapter="other_ai",

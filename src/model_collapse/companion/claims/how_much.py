@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, level, lowest
 from model_collapse.companion.claims.language import cross_entropy
-from model_collapse.companion.studies import language
-from model_collapse.companion.studies.open_questions import blended, worth_arguments
+from model_collapse.companion.studies.how_much import beside
 
 
 def amounts(table: pd.DataFrame) -> tuple[int, int]:
@@ -90,26 +89,6 @@ def mirrored(estimate: Estimate) -> Estimate:
     return Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.n, estimate.level)
 
 
-def _runs(n: int, synthetic: tuple[int, ...], **common: object) -> Mapping[str, Mapping[str, object]]:
-    return {
-        blended(k, m): worth_arguments("ngram", k, m, n=n, generations=1, **common)
-        for k in (128, n)
-        for m in (0, *synthetic)
-    }
-
-
-def _larger() -> Mapping[str, Mapping[str, object]]:
-    """OPT-125m, fine-tuned on so many blocks of real text: five times as many steps as a pass over the most has."""
-    size = language.SCALES["paper"]
-    settings = {**size.model, **language.SAMPLED, "family.steps": 5 * 12_288 // 128}
-    common = {"n": 12_288, "generations": 1, "replicates": size.seeds, "corpus": size.corpus}
-    return {
-        blended(k, m): worth_arguments("opt", k, m, **common, metrics=("perplexity",), settings=settings)
-        for k in (128, 12_288)
-        for m in (0, 1024, 4096)
-    }
-
-
 CLAIMS = (
     Claim(
         id="MIX-4",
@@ -119,8 +98,8 @@ CLAIMS = (
         band=(0.0, np.inf),
         reason="the sign of the effect has to change with the number of real rows; in the source at 1,024",
         # What is written differs from chain to chain even where all that is read is real; real text has no spread.
-        runs=_runs(12_288, (1024, 4096), replicates=6, metrics=("perplexity", "vocabulary")),
-        larger=_larger(),
+        runs=beside((128, 12_288), (0, 1024, 4096)).arguments("verify"),
+        larger=beside((128, 12_288), (0, 1024, 4096)).arguments("verify-gpu"),
         recorded=("how-much",),
         check=sign_flips,
         chapter="how_much",

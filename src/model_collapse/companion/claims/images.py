@@ -1,25 +1,23 @@
 """Claims about models of images: latents that narrow, classes that merge, and the three loops.
 
-Tables go by arm (`studies.images.ARMS`): a chapter's own runs of any size answer the same questions.
+Tables go by condition of the studies `vae` and `diffusion`: a chapter's own runs of any size answer the same questions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from model_collapse import families, registry
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
+from model_collapse.companion import studies
 from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, times
-from model_collapse.companion.studies import images
-
-READ: Mapping[str, tuple[str, ...]] = {"published": ("training_loss", "confidence", "class_entropy", "latent_sd")}
-"""Metrics of an arm that measures others than those of its scale."""
+from model_collapse.engine.spec import Run
 
 FLAT = 0.05
 """By how much precision may fall and still count as flat."""
@@ -41,8 +39,15 @@ PUBLISHED_LOSS = tuple(batch / 256 for batch in (25_250, 31_514, 34_555, 36_804,
 
 def of_arms(family: str, *arms: str) -> Mapping[str, Mapping[str, Any]]:
     """The runs of a claim: arm -> arguments of `plan`, all but the seed."""
-    scale = images.SCALES[family]["verify"]
-    return {arm: images.arguments(family, arm, replace(scale, metrics=READ.get(arm, scale.metrics))) for arm in arms}
+    return studies.find(family).arguments("verify", arms)
+
+
+def steps(run: Run) -> int:
+    """Steps of the optimiser that a run takes in every generation, where it says how many, or as its epochs say."""
+    settings = run.family_args
+    family = registry.build(families, run.family, settings)
+    rows, epochs = run.n * family.passes, settings["epochs"] // family.passes
+    return settings["steps"] or epochs * -(-rows // family.rows_per_step)
 
 
 def fifth(table: pd.DataFrame) -> float:

@@ -1,7 +1,7 @@
 """Claims about the language experiment: what reading their own text does to models' perplexity on real text.
 
-Tables go by arm (`studies.language.ARMS`): a chapter's own runs of any size answer the same questions. The gap of a
-chain is its mean perplexity in generations 1 to the last, less that of generation 0.
+Tables go by condition of the study `language_model`: a chapter's own runs of any size answer the same questions. The
+gap of a chain is its mean perplexity in generations 1 to the last, less that of generation 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import scipy
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, unsettled
-from model_collapse.companion.studies.verification import large, small
+from model_collapse.companion.studies import language_model
 
 ZERO_SHOT = (100, 130)
 """Where the perplexity of OPT-125m before any fine-tuning has to lie; the paper has 115."""
@@ -131,7 +131,7 @@ CLAIMS = (
         measured="perplexity of generation 0 on real test text",
         band=(31, 38),
         reason="10 % about the published mean; before fine-tuning it has to be 100 to 130",
-        runs=large("zero-shot", "A"),
+        runs=language_model.STUDY.arguments("verify-gpu", ["zero-shot", "A"]),
         check=_learned,
         chapter="language_model",
         published="115 before, 34 after",
@@ -144,8 +144,8 @@ CLAIMS = (
         measured="rise of perplexity over generation 0, A, least of generations 1 to 9",
         band=(0, np.inf),
         reason="worse in every generation, set before any run",
-        runs=small("A"),
-        larger=large("A"),
+        runs=language_model.STUDY.arguments("verify", ["A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=(
             "wikitext",
             "cpu",
@@ -165,7 +165,7 @@ CLAIMS = (
         measured="rise of perplexity over generation 0, A, mean of generations 1 to 9",
         band=(5, 30),
         reason="the published 20 to 28 points, and the 7 to 25 of an independent run with one seed",
-        runs=large("A"),
+        runs=language_model.STUDY.arguments("verify-gpu", ["A"]),
         check=lambda tables: stats.mean(gap(tables["A"]), LEVEL),
         chapter="language_model",
         ends=to_the_end,
@@ -180,7 +180,7 @@ CLAIMS = (
         measured="rise of perplexity from generation 0 to 9, A, in pooled standard deviations of seeds",
         band=(3, np.inf),
         reason="three standard deviations, set before any run",
-        runs=large("A"),
+        runs=language_model.STUDY.arguments("verify-gpu", ["A"]),
         check=_beyond_chance,
         chapter="language_model",
         ends=to_the_end,
@@ -194,8 +194,8 @@ CLAIMS = (
         measured="mean rise of perplexity over generation 0, B over A",
         band=(-np.inf, 0.5),
         reason="less than half, set before any run, where A surely gets worse",
-        runs=small("A", "B"),
-        larger=large("A", "B"),
+        runs=language_model.STUDY.arguments("verify", ["A", "B"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A", "B"]),
         recorded=(
             "wikitext",
             "cpu",
@@ -215,8 +215,8 @@ CLAIMS = (
         measured="main effect of real text on the rise of perplexity less the size of that of epochs, in points",
         band=(0, np.inf),
         reason="the larger effect of the 2 x 2 grid {5, 10} epochs, {0, 10 %} real",
-        runs=small("A", "A10", "B5", "B"),
-        larger=large("A", "A10", "B5", "B"),
+        runs=language_model.STUDY.arguments("verify", ["A", "A10", "B5", "B"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A", "A10", "B5", "B"]),
         recorded=("wikitext",),
         check=_data_over_epochs,
         chapter="language_model",
@@ -232,8 +232,8 @@ CLAIMS = (
         measured="rise of perplexity from generation 0 to 1, A",
         band=(0, np.inf),
         reason="a loss, set before any run",
-        runs=small("A"),
-        larger=large("A"),
+        runs=language_model.STUDY.arguments("verify", ["A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=(
             "wikitext",
             "cpu",
@@ -252,8 +252,8 @@ CLAIMS = (
         measured="turns from rising to falling or back, A, generations 1 to 9, mean over seeds",
         band=(0, np.inf),
         reason="at least one chain turns, and surely so on average; the source only records it, and names no number",
-        runs=small("A"),
-        larger=large("A"),
+        runs=language_model.STUDY.arguments("verify", ["A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=("wikitext", "cpu"),
         check=lambda tables: stats.mean(sign_changes(tables["A"]), LEVEL),
         chapter="language_model",
@@ -269,8 +269,8 @@ CLAIMS = (
         "less the change where it accumulates, the smaller",
         band=(0, np.inf),
         reason="more than 0.1 nats worse and at most 0.02, set before any run; iteration 1 is generation 0",
-        runs=small("sampled", "accumulate"),
-        larger=large("sampled", "accumulate"),
+        runs=language_model.STUDY.arguments("verify", ["sampled", "accumulate"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["sampled", "accumulate"]),
         recorded=("wikitext",),
         check=_kept_or_replaced,
         chapter="language_model",
@@ -287,8 +287,8 @@ CLAIMS = (
         measured="change of cross-entropy up to iteration 4 in nats, replaced by a set that grows less accumulated",
         band=(0, np.inf),
         reason="worse, set before any run; both read (t + 1) n blocks in generation t",
-        runs=small("grow", "accumulate"),
-        larger=large("grow", "accumulate"),
+        runs=language_model.STUDY.arguments("verify", ["grow", "accumulate"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["grow", "accumulate"]),
         recorded=("wikitext",),
         check=_not_the_size,
         chapter="language_model",

@@ -10,7 +10,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, farthest, level, rows, unsettled
 from model_collapse.companion.claims.discrete import law
-from model_collapse.companion.studies import open_questions
+from model_collapse.companion.studies import minorities
 from model_collapse.theory import groups
 
 MINORITY = 0.1
@@ -130,33 +130,6 @@ def minority_spared(tables: Tables) -> Estimate:
     return stats.paired(rise(tables["replace"], item), rise(tables["reweigh"], item), LEVEL)
 
 
-TEN = {
-    "n": 50,
-    "generations": 15,
-    "every": 15,
-    "replicates": 86_016,
-    "metrics": ("share",),
-    "settings": {"family.symbols": 10, "family.zipf": 1.5},
-}
-"""Ten symbols, the four rarest of which have 8 % together."""
-
-WEIGHED = {
-    **TEN,
-    "generations": 20,
-    "every": 5,
-    "replicates": 53_248,
-    "settings": {**TEN["settings"], "family.sampling": "draw", "reweigh.majority": 6},  # type: ignore[dict-item]
-}
-
-PAIRS = {"n": 384, "generations": 6, "every": 3, "replicates": 24, "metrics": ("group_loss",)}
-"""Models of pairs of words, of which there can be more."""
-
-
-def _numbers(arm: str) -> dict:
-    settings = {key: value for key, value in WEIGHED["settings"].items() if arm == "reweigh" or "reweigh" not in key}  # type: ignore[attr-defined]
-    return open_questions.minority_arguments("discrete", arm, **{**WEIGHED, "settings": settings})
-
-
 WYLLIE = "Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857"
 
 CLAIMS = (
@@ -169,7 +142,7 @@ CLAIMS = (
         band=(0.95, 1.05),
         target=1,
         reason="5 % about the exact values, set before any run",
-        runs={"groups": {"family": "discrete", "regime": "replace", **TEN}},
+        runs={"groups": minorities.STUDY.arguments("numbers")["replace"]},
         check=uneven,
         chapter="minorities",
         figure="minorities-average",
@@ -184,7 +157,7 @@ CLAIMS = (
         band=(0.0, np.inf),
         reason="the minority loses more; word models are asked since six seeds of a tiny OPT had settled nothing; the "
         "chapter shows twelve others",
-        runs={"replace": open_questions.minority_arguments("ngram", "replace", **PAIRS)},
+        runs=minorities.STUDY.arguments("laptop", ["replace"]),
         recorded=("minorities",),
         check=minority_pays,
         chapter="minorities",
@@ -201,7 +174,7 @@ CLAIMS = (
         band=(0.95, 1.05),
         target=1,
         reason="5 % about the exact values, set before any run",
-        runs={arm: _numbers(arm) for arm in ("replace", "reweigh")},
+        runs=minorities.STUDY.arguments("weighed"),
         check=repaired,
         chapter="minorities",
         figure="minorities-weights",
@@ -215,7 +188,7 @@ CLAIMS = (
         measured="rise of the nats per token of true articles about the minority, without weights less with them",
         band=(0.0, np.inf),
         reason="weights have to spare something; asked of word models for the reason of FAIR-1b",
-        runs={arm: open_questions.minority_arguments("ngram", arm, **PAIRS) for arm in ("replace", "reweigh")},
+        runs=minorities.STUDY.arguments("laptop", ["replace", "reweigh"]),
         recorded=("minorities",),
         check=minority_spared,
         chapter="minorities",

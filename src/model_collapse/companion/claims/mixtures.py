@@ -9,6 +9,7 @@ import numpy as np
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import NATURE, Claim, Tables, level, lowest
+from model_collapse.companion.studies.mixtures import STUDY
 
 EARLY, LATE = 50, 2000
 """Generations at which the paper shows its mixtures: still like the first one, and nearly a point."""
@@ -16,8 +17,9 @@ EARLY, LATE = 50, 2000
 CLOSE, NARROW, FAR = 0.1, 0.1, 30
 """Bounds of GM-1 for the median chain: L2 below CLOSE early; component sd below NARROW and L2 above FAR late."""
 
-SIZES = (500, 1500, 5000)
-"""Rows per generation of GM-2, a factor of about three apart, within the paper's 500 to 10,000."""
+
+ROWS = STUDY.sizes["verify-sizes"].sizes
+"""Rows per generation of GM-2, within the paper's 500 to 10,000."""
 
 
 def margins(tables: Tables) -> Estimate:
@@ -56,16 +58,7 @@ CLAIMS = (
         band=(1, np.inf),
         reason="bounds: L2 distance to generation 0 below 0.1 at 50 (the first mixture has 1 / (4 pi) = 0.08 itself), "
         "component sd below a tenth of the real one and L2 above 30 at 2000",
-        runs={
-            "blob": {
-                "family": "gmm",
-                "n": 1000,
-                "generations": LATE,
-                "replicates": 128,
-                "metrics": ["l2", "component_sd"],
-                "every": EARLY,
-            }
-        },
+        runs=STUDY.arguments("verify"),
         check=margins,
         published="component sd 0.0100 and 0.0112, L2 536 at the end of one run",
         definition=(4, 6),
@@ -78,20 +71,10 @@ CLAIMS = (
         statement="mixtures collapse more slowly the more rows a generation has",
         source=f"{NATURE}, supplement, figure of L2 distances by sample size",
         measured="least fall of the mean of ln L2 at generation 350 from one size to the next "
-        f"(N = {', '.join(map(str, SIZES))})",
+        f"(N = {', '.join(map(str, ROWS))})",
         band=(0, np.inf),
         reason="decreasing in N: every step to more rows makes the distance smaller",
-        runs={
-            f"N = {n}": {
-                "family": "gmm",
-                "n": n,
-                "generations": 350,
-                "replicates": 24,
-                "metrics": ["l2"],
-                "every": 350,
-            }
-            for n in SIZES
-        },
+        runs={f"N = {n}": STUDY.arguments(STUDY.at("verify-sizes", n=n))["blob"] for n in ROWS},
         check=falls,
         definition=(4,),
         chapter="mixtures",

@@ -9,6 +9,7 @@ from model_collapse import corpora, theory
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, family, farthest, level
+from model_collapse.companion.studies.ngram import STUDY
 
 
 def word_shares(table: pd.DataFrame) -> tuple[np.ndarray, int]:
@@ -52,16 +53,7 @@ CLAIMS = (
         measured="different words written over their expected number, unigrams, farthest of the generations",
         band=(0.97, 1.05),
         reason="the published bounds are a few per cent apart for words that are said a few times",
-        runs={
-            "unigrams": {
-                "family": "ngram",
-                "n": 400,
-                "generations": 9,
-                "replicates": 32,
-                "metrics": ("vocabulary",),
-                "settings": {"family.order": 1},
-            }
-        },
+        runs={"unigrams": STUDY.arguments("verify")["order 1"]},
         check=vocabulary_inside_bounds,
         chapter="ngram",
         figure="ngram-vocabulary",

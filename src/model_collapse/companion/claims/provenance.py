@@ -17,7 +17,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, level, lowest, rows, unsettled
 from model_collapse.companion.claims.language import cross_entropy
-from model_collapse.companion.studies.verification import large, small
+from model_collapse.companion.studies import language_model
 
 FALSE_ALARMS = 0.02
 """Share of real texts that the test of a watermark may accuse, at most."""
@@ -152,8 +152,8 @@ CLAIMS = (
         reason="the register's 95 %, where surely less than 2 % of real texts are accused; set before any run. The six "
         "planned seeds were finished after two had left it open. The invented corpus, which is all that "
         "`verify` has, has too few real texts of that length to bound the share accused: there the claim stays open",
-        runs=small("marked"),
-        larger=large("marked"),
+        runs=language_model.STUDY.arguments("verify", ["marked"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["marked"]),
         recorded=("marks",),
         check=_separates,
         chapter="provenance",
@@ -168,8 +168,8 @@ CLAIMS = (
         "less that of generation 0, the smaller",
         band=(0, np.inf),
         reason="more accused, set before any run",
-        runs=small("A"),
-        larger=large("A"),
+        runs=language_model.STUDY.arguments("verify", ["A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=("provenance",),
         check=_repeats_accuse,
         chapter="provenance",
@@ -184,8 +184,8 @@ CLAIMS = (
         measured="share of marked texts of 200 tokens with z > 4, sampled less five beams",
         band=(0, np.inf),
         reason="fewer found, set before any run",
-        runs=small("marked", "marked-beam"),
-        larger=large("marked", "marked-beam"),
+        runs=language_model.STUDY.arguments("verify", ["marked", "marked-beam"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["marked", "marked-beam"]),
         recorded=("marks",),
         check=_beams_weaken,
         chapter="provenance",
@@ -229,8 +229,8 @@ CLAIMS = (
         "generations 1 to the last",
         band=(0, np.inf),
         reason="a lower cross-entropy, set before any run",
-        runs=small("polluted", "weighed"),
-        larger=large("polluted", "weighed"),
+        runs=language_model.STUDY.arguments("verify", ["polluted", "weighed"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["polluted", "weighed"]),
         recorded=("provenance",),
         check=_nats_saved,
         chapter="provenance",

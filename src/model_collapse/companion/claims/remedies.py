@@ -10,7 +10,7 @@ from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, images, level, lowest
 from model_collapse.companion.claims.language import GERSTGRASSER, to_the_end
 from model_collapse.companion.records.effects import LOSS, Measure
-from model_collapse.companion.studies.verification import large, small
+from model_collapse.companion.studies import language_model
 
 MEASURES: Mapping[str, Measure] = {
     "gaussian": Measure("W2 squared", "w2_squared"),
@@ -66,7 +66,8 @@ def _in_between(tables: Tables) -> Estimate:
 def _networks() -> Mapping[str, Mapping[str, Any]]:
     arms = {"replace": "full", "accumulate": "accumulate"}
     runs: dict[str, Mapping[str, Any]] = {
-        f"opt {regime}": small(arm)[arm] for regime, arm in (arms | {"replace": "sampled"}).items()
+        f"opt {regime}": language_model.STUDY.arguments("verify", [arm])[arm]
+        for regime, arm in (arms | {"replace": "sampled"}).items()
     }
     for family in ("vae", "diffusion"):
         runs |= {f"{family} {regime}": images.of_arms(family, arm)[arm] for regime, arm in arms.items()}
@@ -116,8 +117,8 @@ CLAIMS = (
         band=(0, float("inf")),
         reason="accumulate < subsample < replace, as ACC-3 for models with closed forms; set before these damages were "
         "computed, of runs that were recorded before",
-        runs=small("accumulate", "subsample", "sampled"),
-        larger=large("accumulate", "subsample", "sampled"),
+        runs=language_model.STUDY.arguments("verify", ["accumulate", "subsample", "sampled"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["accumulate", "subsample", "sampled"]),
         recorded=("wikitext",),
         check=_in_between,
         chapter="remedies",

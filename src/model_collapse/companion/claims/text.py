@@ -8,7 +8,7 @@ from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, times
 from model_collapse.companion.claims.language import to_the_end
-from model_collapse.companion.studies.verification import large, small
+from model_collapse.companion.studies import language_model
 
 
 def _more_probable(tables: Tables) -> Estimate:
@@ -44,8 +44,8 @@ CLAIMS = (
         measured="median perplexity of written blocks under generation 0, A, generation 9 over generation 1",
         band=(-np.inf, 1),
         reason="lower, set before any run",
-        runs=small("A"),
-        larger=large("A"),
+        runs=language_model.STUDY.arguments("verify", ["A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=(
             "wikitext",
             "cpu",
@@ -66,8 +66,8 @@ CLAIMS = (
         band=(1, np.inf),
         reason="larger, set before any run, by both readings: over a falling median alone a tail could only seem to "
         "grow",
-        runs=small("A"),
-        larger=large("A"),
+        runs=language_model.STUDY.arguments("verify", ["A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=(
             "wikitext",
             "cpu",
@@ -87,8 +87,8 @@ CLAIMS = (
         "the smaller",
         band=(0, np.inf),
         reason="more in generation 9 than in 1, and there than in real text, set before any run",
-        runs=small("A"),
-        larger=large("A"),
+        runs=language_model.STUDY.arguments("verify", ["A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=(
             "wikitext",
             "cpu",
@@ -107,8 +107,8 @@ CLAIMS = (
         measured="cosine with the real continuation by generation 0's states, A, generation 9 less 0",
         band=(-np.inf, 0),
         reason="less alike, set before any run",
-        runs=small("A"),
-        larger=large("A"),
+        runs=language_model.STUDY.arguments("verify", ["A"]),
+        larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=(
             "wikitext",
             "cpu",

@@ -1,9 +1,30 @@
-"""What is run: conditions and sizes of studies, as arguments of `plan`.
+"""What is run: one file per study, found by its name.
 
-language.py         the paper's experiment on text
-verification.py     its runs as `model-collapse verify` makes them
-images.py           the same experiment on images
-other_ai.py         models that read each other
-curation.py         people who choose what is published
-open_questions.py   how much real data, and what becomes of minorities
+    studies.find("language_model").runs("laptop", ("A", "B", "control"))
+
+`study.py` has the idea: conditions and sizes. A file beside it with a `STUDY` is a study, and its file name is its
+name; chapters, claims, verification and records ask it.
 """
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+from model_collapse.companion.studies.study import Study
+from model_collapse.errors import InputError
+
+
+def names() -> list[str]:
+    """Names of all studies, sorted. Nothing is imported."""
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if name != "study" and not name.startswith("_"))
+
+
+def find(name: str) -> Study[Any]:
+    """The study of that name. InputError lists the known ones."""
+    if name not in names():
+        raise InputError(f"study {name}: known are {', '.join(names())}")
+    found: Study[Any] = importlib.import_module(f"{__name__}.{name}").STUDY
+    return found

@@ -1,8 +1,13 @@
-"""The runs of chapter `curation`, as arguments of `plan`; those of its language model are arms of `language`."""
+"""Curation: people, verifiers and readers who choose what is published.
+
+`STUDY` has the conditions of the language model, in which one of eight texts is chosen. The functions give the
+arguments of `plan` for models of numbers and of words.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +15,80 @@ import pandas as pd
 
 from model_collapse import corpora, streams
 from model_collapse.analysis import stats
+from model_collapse.companion.studies import language_model
+from model_collapse.companion.studies.language_model import SMOKE
+from model_collapse.companion.studies.study import Record, Study
 from model_collapse.data import Rows
 from model_collapse.families.ngram import Ngram
 from model_collapse.filters._judges import miss
 from model_collapse.loop import Reference, step
 from model_collapse.theory import curation as theory
 
-ARMS = ("sampled", "lot", "likely", "curated", "learned-30")
-"""Of the language experiment: no choice, and one of eight by lot, by likelihood, by an oracle, by a learned judge."""
+CONDITIONS = {
+    label: language_model.CONDITIONS[label] for label in ("sampled", "lot", "likely", "curated", "learned-30")
+}
+"""No choice, and one of eight by lot, by likelihood, by an oracle, by a learned judge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(language_model.Size):
+    """What is said of OPT, and of the chapter's other models.
+
+    points      labels in a training set of the classifier
+    replicates  chains of numbers
+    blocks      texts that the word model reads in each generation; it writes eight times as many
+    rounds      last generation of the word model
+    chains      of the word model
+    shares      of the texts that are judged
+    """
+
+    points: int = 40_000
+    replicates: int = 64
+    blocks: int = 2000
+    rounds: int = 9
+    chains: int = 8
+    shares: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
+
+
+PAPER = Size(
+    corpus="embedded",
+    n=192,
+    generations=9,
+    seeds=6,
+    seed=1,
+    settings={**language_model.TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
+    metrics=("perplexity", "facts", "rare_coverage", "unique_sentences", "distinct_3"),
+    labels=("lot", "curated"),
+)
+
+LEAST: Mapping[str, Any] = {
+    **SMOKE.settings,
+    "family.pretrain_blocks": 64,
+    "family.pretrain_epochs": 1,
+    "family.epochs": 1,
+    "family.evaluate": 8,
+}
+
+SIZES: Mapping[str, Size] = {
+    "smoke": replace(
+        PAPER,
+        n=4,
+        generations=1,
+        seeds=1,
+        settings=LEAST,
+        points=500,
+        replicates=2,
+        blocks=10,
+        rounds=2,
+        chains=2,
+        shares=(0.1, 1.0),
+    ),
+    "laptop": replace(PAPER, n=48, generations=2, seeds=2, replicates=20, blocks=80, rounds=5, chains=4),
+    "paper": PAPER,
+    "recorded": replace(PAPER, labels=tuple(CONDITIONS), record=Record("curation")),
+}
+
+STUDY = Study("curation", SIZES, CONDITIONS, "opt")
 
 RATES = ((1.0, 1.0), (0.9, 0.3), (0.7, 0.05))
 """(phi, psi) of the verifiers whose breakdown points are looked for."""

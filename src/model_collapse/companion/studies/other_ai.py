@@ -1,105 +1,107 @@
-"""Arms of the chapter on models that read each other, and the sizes it is run at.
+"""Models that read each other.
 
-    tables, texts = study(other_ai.runs(("M1", "M4"), other_ai.SCALES["laptop"]), folder)
-
-In arms M1, M2, ... so many models share the real text and the work of one: each has 1/M of the blocks, and each
+In M1, M2, ... so many models share the real text and the work of one: each has 1/M of the blocks, and in each
 generation all that was written is put together, shuffled and dealt out (Hodel & West 2025, arXiv:2512.15011). The other
-arms are pairs of models of the size of M2's.
+conditions are pairs of models of the size of M2's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from model_collapse.companion.studies import language
-from model_collapse.companion.studies.language import Scale
-from model_collapse.engine.plan import plan
-from model_collapse.engine.spec import Run
-from model_collapse.errors import InputError
+from model_collapse.companion.studies import language_model
+from model_collapse.companion.studies.language_model import LAPTOP, PAPER, SAMPLED, T4, TINY, VERIFY
+from model_collapse.companion.studies.study import Condition, Record, Study
+from model_collapse.companion.studies.study import Size as Base
 
 MANY = ("M1", "M2", "M4", "M8")
-"""Arms with a growing number of models."""
+"""Conditions with a growing number of models."""
 
-ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    **{f"M{m}": (f"{m} model{'s' * (m > 1)}", {"models": m}) for m in (1, 2, 4, 8, 16)},
+FEW = MANY[:3]
+"""Those of the claim: eight models take as long as all these together."""
+
+CONDITIONS: Mapping[str, Condition] = {
+    "M1": Condition("1 model"),
+    **{f"M{m}": Condition(f"{m} models", models=m, reads="deal") for m in (2, 4, 8, 16)},
     # Half of the first mover's text stays its own real text; what both write is dealt out between them.
-    "first": (
+    "first": Condition(
         "model 1 keeps real text, model 2 does not",
-        {"models": 2, "first": "mix", "settings": {"first.real_fraction": 0.5}},
+        settings={"first.real_fraction": 0.5},
+        models=2,
+        reads="deal",
+        first="mix",
     ),
-    "both": ("both keep real text", {"models": 2, "regime": "mix", "settings": {"regime.real_fraction": 0.5}}),
-    "control": ("both read real text only", {"models": 2, "regime": "mix", "settings": {"regime.real_fraction": 1.0}}),
-}
-"""Title in a legend, and what `plan` is told."""
-
-METRICS = ("perplexity", "facts")
-
-_CHANGES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "n": 6,
-        "generations": 1,
-        "model": {
-            **language.TINY,
-            "family.pretrain_blocks": 64,
-            "family.pretrain_epochs": 1,
-            "family.epochs": 1,
-            "family.evaluate": 4,
-        },
-    },
-    "laptop": {"seeds": 2, "n": 48, "generations": 3, "seed": 0},
-    "t4": {"corpus": "embedded"},
-    "paper": {"corpus": "embedded", "n": 16384},
-    "recorded": {"seeds": 6},
-    "verify": {"metrics": ("perplexity",)},
+    "both": Condition("both keep real text", "mix", {"regime.real_fraction": 0.5}, models=2, reads="deal"),
+    "control": Condition("both read real text only", "mix", {"regime.real_fraction": 1.0}, models=2, reads="deal"),
 }
 
-SCALES: Mapping[str, Scale] = {
-    name: replace(
-        language.SCALES["laptop" if name == "recorded" else name], **{"metrics": METRICS, "seed": 3, **changes}
+
+@dataclass(frozen=True, kw_only=True)
+class Size(Base):
+    """What is said of OPT or of word models, and of the chapter's models of numbers.
+
+    replicates  chains of numbers
+    turns       last generation of theirs
+    start       seed of theirs
+    """
+
+    replicates: int = 300
+    turns: int = 40
+    start: int = 1
+
+
+def _of(base: language_model.Size, **changes: Any) -> Size:
+    """A size of the language model: text of known law, so that what is said can be checked, and sampling."""
+    made = Size(
+        corpus="embedded",
+        n=base.n,
+        generations=base.generations,
+        seeds=base.seeds,
+        seed=3,
+        settings={**base.settings, **SAMPLED},
+        metrics=("perplexity", "facts"),
     )
-    for name, changes in _CHANGES.items()
+    return replace(made, **changes)
+
+
+LEAST = {
+    **TINY,
+    **SAMPLED,
+    "family.pretrain_blocks": 64,
+    "family.pretrain_epochs": 1,
+    "family.epochs": 1,
+    "family.evaluate": 4,
 }
-"""Of text whose law is known, so that what is said can be checked; sampled as it is, without beams.
 
-recorded  heavy; laptop is a small fresh one, and verify what `model-collapse verify` runs
-"""
+SMOKE = _of(LAPTOP, n=6, generations=1, seeds=2, settings=LEAST, labels=("M1", "M2", "first"), replicates=20, turns=4)
 
-WORDS: Mapping[str, Scale] = {
-    name: Scale("embedded", n, generations, seeds, seed=3, metrics=("perplexity",), model={"family.evaluate": 64})
-    for name, (n, generations, seeds) in {"smoke": (16, 1, 2), "laptop": (128, 9, 5), "paper": (4096, 9, 16)}.items()
+WORDS = Size(
+    family="ngram",
+    corpus="embedded",
+    n=128,
+    generations=9,
+    seeds=5,
+    seed=3,
+    settings={"family.evaluate": 64},
+    metrics=("perplexity",),
+    labels=("M1", "M2", "M4", "M16"),
+)
+
+SIZES: Mapping[str, Size] = {
+    "smoke": SMOKE,
+    "laptop": _of(LAPTOP, n=48, generations=3, seeds=2, seed=0, labels=("M1", "M2", "first")),
+    "t4": _of(T4, labels=("M1", "M2", "M4", "first", "control")),
+    "paper": _of(PAPER, n=16384, labels=("M1", "M2", "M4", "first", "control"), replicates=2000, turns=80),
+    "verify": _of(VERIFY, metrics=("perplexity",), labels=FEW),
+    # Heavy; the laptop's is a small fresh one.
+    "recorded": _of(LAPTOP, seeds=6, labels=(*MANY, "first", "both", "control"), record=Record("exchange")),
+    "toy": replace(SMOKE, n=16, record=Record("toy")),
+    # Models of words, which are no network.
+    "words-smoke": replace(WORDS, n=16, generations=1, seeds=2, labels=FEW),
+    "words-laptop": WORDS,
+    "words-paper": replace(WORDS, n=4096, seeds=16),
 }
-"""Of family `ngram`."""
 
-
-def run(arm: str, scale: Scale, family: str = "opt") -> Run:
-    """One arm at a scale of the family, checked. InputError lists the arms."""
-    return plan(**arguments(arm, scale, family), seed=scale.seed)
-
-
-def arguments(arm: str, scale: Scale, family: str = "opt") -> dict[str, Any]:
-    """Arguments of `plan` for one arm, all but the seed."""
-    if arm not in ARMS:
-        raise InputError(f"arm {arm}: known are {', '.join(ARMS)}")
-    told = dict(ARMS[arm][1])
-    models, own = told.pop("models"), told.pop("settings", {})
-    if int(scale.n) < models:
-        raise InputError(f"n must be at least {models}, a block for every model of arm {arm}")
-    drawn = {"family.decoding": "sample"} if family == "opt" else {}
-    return {
-        "family": family,
-        "n": int(scale.n) // models,
-        "generations": scale.generations,
-        "replicates": scale.seeds,
-        "corpus": scale.corpus,
-        "metrics": scale.metrics,
-        "settings": {**scale.model, **drawn, **own},
-        **({"models": models, "reads": "deal"} if models > 1 else {}),
-        **told,
-    }
-
-
-def runs(arms: Iterable[str], scale: Scale, family: str = "opt") -> dict[str, Run]:
-    """Arm -> run, for `study`."""
-    return {arm: run(arm, scale, family) for arm in arms}
+STUDY = Study("other_ai", SIZES, CONDITIONS, "opt")

@@ -1,0 +1,294 @@
+"""The paper's experiment on text (Shumailov et al. 2024, Fig. 1b): conditions and sizes.
+
+In A each generation is trained for five epochs on what the one before wrote, nothing else, with five beams and real
+prompts. Every other condition says only what it does otherwise. What the paper left unsaid is a setting of `opt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from model_collapse.companion.studies import study
+from model_collapse.companion.studies.study import Condition, Record, Study
+from model_collapse.families.opt import SCRATCH_LR, Opt
+from model_collapse.metrics.text import KNOWN_LAW
+
+SAMPLED: Mapping[str, Any] = {"family.decoding": "sample"}
+MARKED: Mapping[str, Any] = {"family.watermark": "green"}
+QUARTER: Mapping[str, Any] = {**SAMPLED, "regime.real_fraction": 0.25}
+
+BEST_OF_8: Mapping[str, Any] = {**SAMPLED, "curate.candidates": 8, "curate.share": 1.0}
+
+CONDITIONS: Mapping[str, Condition] = {
+    "A": Condition("A: only what was written, 5 epochs"),
+    "B": Condition("B: 10 % real, 10 epochs", "mix", {"family.epochs": 10, "regime.real_fraction": 0.1}),
+    "control": Condition("control: real text only", "mix", {"regime.real_fraction": 1.0}),
+    # With A and B the grid of epochs and real share, because the paper changed both at a time.
+    "A10": Condition("only what was written, 10 epochs", settings={"family.epochs": 10}),
+    "B5": Condition("10 % real, 5 epochs", "mix", {"regime.real_fraction": 0.1}),
+    # The paper's text has an ablation at 2; the released code has 3 everywhere.
+    "penalty-2": Condition("repetition penalty 2", settings={"family.repetition_penalty": 2.0}),
+    "penalty-3": Condition("repetition penalty 3", settings={"family.repetition_penalty": 3.0}),
+    "prompts": Condition("prompts from the training set", given="training"),
+    "greedy": Condition("greedy", settings={"family.decoding": "greedy"}),
+    "sampled": Condition("sampled", settings=SAMPLED),
+    "cold": Condition("sampled, temperature 0.3", settings={**SAMPLED, "family.temperature": 0.3}),
+    "top-k": Condition("sampled, top 50", settings={**SAMPLED, "family.top_k": 50}),
+    "top-p": Condition("sampled, top 95 %", settings={**SAMPLED, "family.top_p": 0.95}),
+    # Gerstgrasser et al. 2024 (arXiv:2404.01413) sample; their arms are compared with "sampled".
+    "accumulate": Condition("sampled, accumulate", "accumulate", SAMPLED),
+    "subsample": Condition("sampled, accumulate and subsample", "subsample", SAMPLED),
+    # What B is to A, and nothing else changed.
+    "mixed": Condition("sampled, 10 % real", "mix", {**SAMPLED, "regime.real_fraction": 0.1}),
+    "grow": Condition("sampled, replace with a set that grows", "grow", {**SAMPLED, "regime.power": 1.0}),
+    "last": Condition("last epoch, not the best", settings={"family.checkpoint": "last"}),
+    "continued": Condition("from the previous weights", settings={"family.continued": True}),
+    # The released runner's flags; A at the scales `t4` and `paper` has the defaults of the released script.
+    "runner": Condition("lr 1e-5, batch 16", settings={"family.lr": 1e-5, "family.batch": 16}),
+    # What was there before any fine-tuning: the weights move by less than their precision.
+    "zero-shot": Condition("as pre-trained", settings={"family.lr": 1e-12, "family.steps": 1}),
+    "unsurprising": Condition(
+        "the least surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "low"}
+    ),
+    # What a filter makes of training sets of which a quarter is real, and what it costs to write marked text.
+    "polluted": Condition("a quarter real, unfiltered", "mix", QUARTER),
+    "detected": Condition("dropped by a trained detector", "mix", QUARTER, filters=("detector",)),
+    "weighed": Condition(
+        "weighed by the detector", "mix", {**QUARTER, "detector.mode": "weigh"}, filters=("detector",)
+    ),
+    "unmarked": Condition("dropped by the watermark", "mix", {**QUARTER, **MARKED}, filters=("watermark",)),
+    # As many rows as the record leaves, by lot: what of a filter's effect is the size of what it leaves.
+    "thinned": Condition(
+        "a quarter of the rows, by lot",
+        "mix",
+        {**QUARTER, "provenance.missed": 0.25, "provenance.false_alarms": 0.75},
+        filters=("provenance",),
+    ),
+    "known": Condition("dropped by perfect record", "mix", QUARTER, filters=("provenance",)),
+    "marked": Condition("sampled, green watermark", settings={**SAMPLED, **MARKED}),
+    "marked-beam": Condition("five beams, green watermark", settings=MARKED),
+    "synthid": Condition("sampled, SynthID", settings={**SAMPLED, "family.watermark": "synthid"}),
+    "synthid-beam": Condition("five beams, SynthID", settings={"family.watermark": "synthid"}),
+    "surprising": Condition(
+        "the most surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "high"}
+    ),
+    # Eight continuations of each prompt, of which one is read: as much is read as in "sampled".
+    "curated": Condition("best of 8, by an oracle", filters=("curate",), settings=BEST_OF_8),
+    "learned-30": Condition(
+        "best of 8, by a judge who learned from 30 %",
+        filters=("curate",),
+        settings={**BEST_OF_8, "curate.by": "learned", "curate.judged": 0.3},
+    ),
+    "likely": Condition(
+        "best of 8, by likelihood", filters=("curate",), settings={**BEST_OF_8, "curate.by": "likelihood"}
+    ),
+    "lot": Condition("one of 8, by lot", filters=("curate",), settings={**BEST_OF_8, "curate.by": "random"}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(study.Size):
+    """Of OPTs.
+
+    preset  size or folder of another model; the small ones, which come without weights, are trained as at `laptop`
+    """
+
+    preset: str | None = None
+
+
+WRITER = ("watermark", "detector")
+"""Metrics of who wrote a text, which only runs about it take."""
+
+KNOWN = tuple(name for name in (*Opt.metrics, *Opt.more_metrics) if name not in (*WRITER, "group_loss"))
+"""What is measured of text whose law is known: everything else, but for the error by group."""
+
+TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
+"""And of any other."""
+
+TINY: Mapping[str, Any] = {
+    "family.preset": "tiny",
+    "family.pretrain_epochs": 3,
+    "family.pretrain_lr": 3e-3,
+    "family.lr": 1e-3,
+    "family.dropout": 0.0,
+}
+"""Fine-tuning at a third of the rate of pre-training, as of a model that knows the language."""
+
+PUBLISHED: Mapping[str, Any] = {"family.preset": "opt-125m", "family.start": "pretrained", "family.lr": 2e-5}
+
+SHAPED: Mapping[str, Any] = {
+    "family.preset": "opt-125m",
+    "family.tokenizer": "opt",
+    "family.pretrain_blocks": 720_000,
+    "family.pretrain_epochs": 2,
+    "family.pretrain_lr": 5e-4,
+    "family.warmup": 0.02,
+    "family.lr": 2e-5,
+    "family.batch": 128,
+    "family.precision": "bf16",
+    "family.evaluate": 2048,
+    "family.sample_batch": 256,
+}
+"""OPT-125m's shape and tokenizer, and the released script's rate and batch; not its weights."""
+
+SMALL: Mapping[str, Any] = {
+    "family.preset": "small",
+    "family.vocabulary": 4096,
+    "family.pretrain_blocks": 65536,
+    "family.pretrain_epochs": 1,
+    "family.lr": 3e-4,  # a third of the rate of pre-training, as at the other sizes
+    "family.dropout": 0.0,
+    "family.evaluate": 256,
+    # Half as long as fp32 where the processor has bf16, and what GPUs compute in.
+    "family.precision": "bf16",
+}
+
+PAPERS = ("A", "B", "control")
+"""The paper's two, and the negative control."""
+
+LAPTOP = Size(
+    corpus="embedded",
+    n=192,
+    generations=9,
+    seeds=3,
+    settings={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
+)
+SMOKE = replace(
+    LAPTOP, n=48, generations=2, seeds=2, settings={**TINY, "family.pretrain_blocks": 128, "family.evaluate": 32}
+)
+WIKITEXT = replace(
+    LAPTOP,
+    corpus="wikitext-2-v1",
+    seeds=6,
+    seed=1,
+    settings={**TINY, "family.pretrain_blocks": 8192, "family.evaluate": 256},
+)
+# With six chains from seed 101 half the interval of SH-2 and of SH-6 was 1.05 and 1.5 times the effect; with as much
+# spread eight chains make that 0.6 and 0.9. More chains, or more blocks, take more than twenty minutes of four cores
+# with everything else.
+VERIFY = replace(LAPTOP, n=96, seeds=8, settings={**LAPTOP.settings, "family.evaluate": 64})
+# N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
+# here, and all conditions of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, 6.5e13 a second.
+T4 = Size(
+    corpus="wikitext-2",
+    n=1024,
+    seeds=2,
+    settings={**PUBLISHED, "family.batch": 16, "family.evaluate": 256},
+)
+PAPER = Size(
+    corpus="wikitext-2-raw",
+    n="all",
+    seeds=5,
+    settings={**PUBLISHED, "family.batch": 128, "family.evaluate": 10**6},
+)
+
+BOOKS = Record("gpu", bins=("A", "B"), pretrain=("wikipedia-en-2015", "eltec-eng"))
+GPU = Size(corpus="wikitext-2-v1", n=8192, seeds=2, settings=SHAPED, labels=PAPERS, record=BOOKS)
+
+MARKS = ("marked", "marked-beam")
+"""Conditions whose texts are marked; `verify` reads 200 pairs of tokens, at generation 0 alone."""
+
+READ: Mapping[str, tuple[str, ...]] = {
+    "A": ("perplexity", "written_perplexity", "repeated_3", "real_text", "similarity", "watermark"),
+    "sampled": ("perplexity", "facts", "type_token_ratio", "distinct_2", "skeletons", "state_diversity"),
+    **dict.fromkeys(("surprising", "unsurprising"), ("entropy",)),
+    **dict.fromkeys(MARKS, ("watermark",)),
+}
+"""What claims read of a condition, as far as the corpus allows; of every other one perplexity alone."""
+
+LAST: Mapping[str, int] = {
+    **dict.fromkeys(("penalty-2", "grow", "polluted", "weighed"), 3),
+    **dict.fromkeys(("zero-shot", *MARKS), 0),
+}
+"""The generation that the claims about a condition need; of every other one it is the paper's last."""
+
+
+def _chapter(size: Size) -> Size:
+    """The grid asks for few generations, and its two further conditions cost as much as any."""
+    return replace(size, own={label: {"generations": 3} for label in ("A10", "B5")})
+
+
+def _verified(size: Size, **marked: Any) -> Size:
+    """A size as `model-collapse verify` runs it: each condition is one run, however many claims read it.
+
+    marked  what is otherwise where texts are marked
+    """
+    own = {}
+    for label in CONDITIONS:
+        metrics = (
+            name for name in READ.get(label, ("perplexity",)) if size.corpus == "embedded" or name not in KNOWN_LAW
+        )
+        last = min(LAST.get(label, size.generations), size.generations)
+        own[label] = {"metrics": tuple(metrics), "generations": last, **(marked if label in MARKS else {})}
+    return replace(size, own=own)
+
+
+LONG: Mapping[str, Any] = {"family.block": 201}
+
+SIZES: Mapping[str, Size] = {
+    "smoke": _chapter(SMOKE),
+    "laptop": _chapter(LAPTOP),
+    "t4": _chapter(T4),
+    # A generation of A is 9e13 operations, and all conditions of the chapter 2.4e15: six minutes.
+    "t4-10min": _chapter(
+        replace(T4, n=256, generations=3, seeds=1, settings={**T4.settings, "family.evaluate": 64}),
+    ),
+    "paper": _chapter(PAPER),
+    # What `verify` runs, without data from outside, and for a GPU.
+    "verify": _verified(VERIFY, n=48, settings={**VERIFY.settings, **LONG, "family.pretrain_blocks": 1024}),
+    "verify-gpu": _verified(PAPER, settings={**PAPER.settings, **LONG}),
+    # The negative control of the language chapters: one run, at a size for minutes.
+    "verify-control": replace(
+        LAPTOP, n=96, generations=3, seeds=16, metrics=("perplexity", "repeated_3", "entropy"), labels=("control",)
+    ),
+    # Real text at the size of a laptop: recorded, and claims of scale "small" are judged by it too.
+    "wikitext": replace(
+        WIKITEXT,
+        labels=(
+            *PAPERS,
+            *("A10", "B5", "penalty-2", "greedy", "sampled", "cold", "top-k"),
+            *("accumulate", "subsample", "grow", "surprising", "unsurprising"),
+        ),
+        record=Record("wikitext", bins=("A",)),
+    ),
+    "cpu": Size(
+        corpus="wikitext-2-v1",
+        n=640,
+        seeds=2,
+        settings=SMALL,
+        labels=PAPERS,
+        record=Record("cpu", bins=("A", "B"), pretrain=("wikipedia-en-2015",)),
+    ),
+    "gpu": GPU,
+    "gpu-all": replace(GPU, n="all", record=replace(BOOKS, name="gpu-all")),
+    # For tests.
+    "toy": replace(
+        SMOKE,
+        n=16,
+        settings={**TINY, "family.pretrain_blocks": 32, "family.pretrain_epochs": 1, "family.evaluate": 8},
+        labels=PAPERS,
+        record=Record("toy", bins=("A", "B")),
+    ),
+}
+
+
+def _another_model(size: Size, changed: Mapping[str, Any]) -> Size:
+    """With the settings that a model of another preset is trained with."""
+    preset = changed.get("preset")
+    if preset is None:
+        return size
+    own, trained = (TINY, PUBLISHED) if preset in SCRATCH_LR else (PUBLISHED, TINY)
+    kept = {name: value for name, value in size.settings.items() if name not in trained}
+    return replace(size, settings={**own, **kept, "family.preset": preset})
+
+
+def _measured(size: Size) -> Size:
+    """With all metrics that the corpus allows, where none are asked for."""
+    if size.metrics is not None:
+        return size
+    return replace(size, metrics=KNOWN if size.corpus == "embedded" else TEXT)
+
+
+STUDY = Study("language_model", SIZES, CONDITIONS, "opt", _another_model, _measured)

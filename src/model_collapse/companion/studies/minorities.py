@@ -1,0 +1,100 @@
+"""What becomes of minorities, with weights that give groups their true shares and without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from model_collapse.companion.studies.language_model import SAMPLED, TINY
+from model_collapse.companion.studies.study import Condition, Record, Study
+from model_collapse.companion.studies.study import Size as Base
+
+CONDITIONS: Mapping[str, Condition] = {
+    "replace": Condition("only what was written"),
+    "reweigh": Condition("the same with weights that give groups their shares", filters=("reweigh",)),
+    "control": Condition("real rows only", "mix", {"regime.real_fraction": 1.0}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(Base):
+    """chains  of numbers"""
+
+    chains: int = 40_960
+
+
+PAIRS = Size(n=384, generations=6, every=3, seeds=24, seed=1, given="training", metrics=("group_loss",), chains=24_576)
+"""Models of pairs of words. Text goes on from its own training set: nobody brings new names."""
+
+TEN: Mapping[str, Any] = {"family.symbols": 10, "family.zipf": 1.5}
+"""Ten symbols, the four rarest of which have 8 % together."""
+
+NUMBERS = Size(
+    family="discrete", n=50, generations=15, every=15, seeds=86_016, seed=1, settings=TEN, metrics=("share",)
+)
+
+DRAWN: Mapping[str, Any] = {**TEN, "family.sampling": "draw"}
+
+OPEN: Mapping[str, Any] = {
+    **TINY,
+    **SAMPLED,
+    "family.pretrain_blocks": 3072,
+    "family.evaluate": 128,
+    "family.end": "ordinary",
+}
+"""A tiny OPT that writes as it has learned, without search; articles end, and it chooses whom the next one is about."""
+
+OPT = Size(
+    family="opt",
+    n=48,
+    generations=1,
+    seeds=2,
+    seed=1,
+    given="training",
+    settings={
+        **OPEN,
+        "family.pretrain_blocks": 512,
+        "family.pretrain_epochs": 1,
+        "family.epochs": 5,
+        "family.evaluate": 32,
+    },
+    metrics=("group_loss",),
+    labels=("replace", "control"),
+)
+
+SIZES: Mapping[str, Size] = {
+    "smoke": replace(PAIRS, n=12, generations=2, seeds=2, chains=64),
+    "laptop": PAIRS,
+    "paper": replace(PAIRS, n=3072, generations=9, chains=40_960),
+    "numbers": NUMBERS,
+    "weighed": replace(
+        NUMBERS,
+        generations=20,
+        every=5,
+        seeds=53_248,
+        settings=DRAWN,
+        labels=("replace", "reweigh"),
+        own={"reweigh": {"settings": {**DRAWN, "reweigh.majority": 6}}},
+    ),
+    "opt-smoke": replace(
+        OPT,
+        n=8,
+        seeds=1,
+        settings={**OPT.settings, "family.pretrain_blocks": 64, "family.epochs": 1, "family.evaluate": 8},
+    ),
+    "opt": OPT,
+    "recorded": replace(
+        OPT,
+        n=384,
+        generations=5,
+        seeds=12,
+        seed=2,
+        settings=OPEN,
+        metrics=("perplexity", "groups", "group_loss", "facts"),
+        labels=(),
+        record=Record("minorities"),
+    ),
+}
+
+STUDY = Study("minorities", SIZES, CONDITIONS, "ngram")

@@ -1,0 +1,77 @@
+"""Who wrote it: texts that are marked, detected or known by their record, and what a filter makes of training sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from model_collapse.companion.studies import language_model
+from model_collapse.companion.studies.language_model import LAPTOP, LONG, SMOKE, T4, TINY, WIKITEXT, WRITER, Size
+from model_collapse.companion.studies.study import Record
+
+LOOP = ("polluted", "weighed", "thinned", "unmarked", "known", "control")
+"""Training sets of which a quarter is real, filtered by nothing or by something, and real text only."""
+
+WRITERS = ("A", "marked", "marked-beam", "synthid")
+"""Ways of writing, with a mark and without."""
+
+METRICS = ("perplexity", "repeated_3", *WRITER)
+
+FILTERED: Mapping[str, Mapping[str, Any]] = {label: {"metrics": ("perplexity", "detector")} for label in LOOP}
+
+LEAST: Mapping[str, Any] = {
+    **SMOKE.settings,
+    "family.pretrain_blocks": 64,
+    "family.pretrain_epochs": 1,
+    "family.epochs": 1,
+    "family.block": 32,
+    "family.evaluate": 8,
+}
+
+SIZES: Mapping[str, Size] = {
+    "smoke": replace(
+        SMOKE,
+        n=8,
+        generations=1,
+        seeds=1,
+        settings=LEAST,
+        metrics=METRICS,
+        # How a mark shows needs no chain to try.
+        own={**FILTERED, **{label: {"generations": 0} for label in WRITERS}},
+    ),
+    "laptop": replace(
+        LAPTOP,
+        n=48,
+        generations=2,
+        seeds=2,
+        settings={**LAPTOP.settings, "family.evaluate": 64},
+        metrics=METRICS,
+        own=FILTERED,
+    ),
+    "t4": replace(T4, metrics=METRICS, own=FILTERED),
+    "recorded": replace(
+        WIKITEXT,
+        generations=3,
+        metrics=METRICS,
+        labels=("A", "marked", "polluted", "thinned", "weighed", "unmarked", "known", "control"),
+        record=Record("provenance", bins=("A", "marked")),
+    ),
+    # Texts that are long enough to be found by their mark (T = 200 pairs).
+    "marks": replace(
+        WIKITEXT,
+        n=48,
+        generations=0,
+        settings={**TINY, **LONG, "family.pretrain_blocks": 2600, "family.evaluate": 1024},
+        metrics=METRICS,
+        labels=WRITERS[1:],
+        record=Record("marks", bins=WRITERS[1:]),
+    ),
+}
+
+STUDY = replace(
+    language_model.STUDY,
+    name="provenance",
+    sizes=SIZES,
+    conditions={label: language_model.CONDITIONS[label] for label in (*LOOP, *WRITERS)},
+)
