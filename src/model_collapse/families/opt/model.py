@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import HfApi
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import OPTConfig, OPTForCausalLM
-from transformers.utils import logging
 
-from model_collapse import paths
-from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import SHAPES
+from model_collapse.errors import InputError
+from model_collapse.families.opt import SHAPES, weights
 from model_collapse.hardware import seeded
 
-HUB = "facebook/opt-125m"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
@@ -46,7 +39,7 @@ class OptModel:
 def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
     """The shape of a preset, without weights. All but opt-125m take the vocabulary and positions they are asked for."""
     if preset not in SHAPES:
-        return OptModel(_plain(_read_config(Path(preset))))
+        return OptModel(_opt(weights.config(preset), preset))
     shape: dict[str, Any] = dict(SHAPES[preset])
     shape["ffn_dim"] = 4 * shape["hidden_size"]
     if preset != "opt-125m":
@@ -55,78 +48,15 @@ def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
 
 
 def pretrained(preset: str) -> OptModel:
-    """OPT-125m from $MODEL_COLLAPSE_DATA/opt-125m, hub cache or hub, or the OPT in a folder. Only safetensors are read.
-
-    `config["origin"]` says where it came from, with the hub's revision. OutsideError if the hub cannot be reached.
-    """
-    local = Path(preset)
-    if preset == "opt-125m":
-        named = paths.data()
-        local = named / "opt-125m" if named else Path()
-    if preset != "opt-125m" or (local / WEIGHTS).is_file():
-        try:
-            return _read(str(local), f"folder {local.name}", local_files_only=True)
-        except OSError as error:
-            raise InputError(f"family.preset={preset}: {_first_line(error)}") from None
-    try:
-        return _read(HUB, HUB, local_files_only=True)
-    except OSError:
-        return _download()
+    """The preset's weights, see `weights.read`; `config["origin"]` says where they came from."""
+    config, found = weights.read(preset)
+    return OptModel(_opt(config, preset), found)
 
 
-def _download() -> OptModel:
-    try:
-        # Asked first, because a download tries an unreachable hub again and again for half a minute.
-        HfApi().model_info(HUB, timeout=10)
-        return _read(HUB, HUB)
-    except InputError:
-        raise
-    except Exception as error:  # the hub's client raises errors of several libraries; for the user they mean the same
-        raise OutsideError(
-            f"{HUB} cannot be had from the hub ({_first_line(error)}); give a folder that holds it with "
-            "--set family.preset=FOLDER, or use --set family.start=scratch"
-        ) from None
-
-
-def _read(place: str, origin: str, **options: Any) -> OptModel:
-    """The OPT in a folder or hub repository. A tensor that is missing or of the wrong shape is an InputError, where
-    transformers would go on with random numbers."""
-    try:
-        # Weights that are tied under another name are drawn first and replaced then: not from the caller's generator.
-        with _quiet(), seeded(0, torch.device("cpu")):
-            module, found = OPTForCausalLM.from_pretrained(
-                place,
-                use_safetensors=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **options,
-            )
-    except SafetensorError as error:
-        raise InputError(f"family.preset={place}: {WEIGHTS} is damaged ({_first_line(error)})") from None
-    wrong = sorted(found["missing_keys"]) or sorted(key for key, *_ in found["mismatched_keys"])
-    if wrong:
-        raise InputError(f"family.preset={place}: {WEIGHTS} lacks {wrong[0]}, or has it in another shape")
-    revision = getattr(module.config, "_commit_hash", None)
-    return OptModel(_plain(module.config) | {"origin": f"{origin}@{revision}" if revision else origin}, unbuild(module))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar and no report from transformers: what is wrong is said in one line."""
-    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:160]
+def _opt(config: dict[str, Any], preset: str) -> dict[str, Any]:
+    if config["model_type"] != "opt":
+        raise InputError(f"family.preset={preset}: config.json says {config['model_type']}; only OPT models are read")
+    return config
 
 
 def build(model: OptModel, seed: int, device: torch.device, dropout: float = 0.0) -> OPTForCausalLM:
@@ -163,10 +93,6 @@ def load(folder: Path) -> OptModel:
     """What `save` wrote."""
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     return OptModel(config, load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else None)
-
-
-def _read_config(folder: Path) -> OPTConfig:
-    return OPTConfig.from_pretrained(folder, local_files_only=True)
 
 
 def _plain(config: OPTConfig) -> dict[str, Any]:
