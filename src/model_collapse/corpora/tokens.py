@@ -333,8 +333,10 @@ def _ends(folder: Path, engine: tokenizers.Tokenizer) -> tuple[int, ...]:
             named = json.loads((folder / file).read_text(encoding="utf-8")).get(name)
         except (OSError, ValueError, AttributeError):
             continue
-        named = named.get("content") if isinstance(named, dict) else named
-        ids = [engine.token_to_id(named)] if isinstance(named, str) else named if isinstance(named, list) else [named]
+        if name == "eos_token":
+            spelt = named.get("content") if isinstance(named, dict) else named
+            named = engine.token_to_id(spelt) if isinstance(spelt, str) else None
+        ids = named if isinstance(named, list) else [named]
         if ids and all(isinstance(i, int) and engine.id_to_token(i) is not None for i in ids):
             return tuple(ids)
     raise InputError(f"tokenizer: {folder} names no end token (eos_token_id in config.json) that its tokenizer knows")

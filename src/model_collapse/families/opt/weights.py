@@ -42,6 +42,7 @@ CONFIG, GENERATION, WEIGHTS, INDEX, PICKLE = (
 NAME = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w./-]*))?")
 """A model of the hub: owner/name, or owner/name@revision."""
 
+NO_GGUF = "reading GGUF needs the package gguf; pip install 'model-collapse[gguf]' brings it"
 INSTEAD = "give a folder that holds it with --set family.preset=FOLDER, or use --set family.start=scratch"
 
 
@@ -104,6 +105,7 @@ PINNED = {
             "vocab_size": 50272,
             "max_position_embeddings": 2048,
         },
+        tokenizer=tokens.OPT_FILES,
     ),
     "smollm2-135m": Pinned(
         f"{_SMOLLM2}@{_SMOLLM2_REVISION}",
@@ -267,34 +269,11 @@ def read(preset: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return found | {"origin": origin, "weights_sha256": digest}, tensors
 
 
-@dataclass(frozen=True)
-class Download:
-    """What `model-collapse fetch` is to bring: the files of a model, and how they are made ready afterwards."""
-
-    files: tuple[hub.File, ...]
-    licence: str
-    origin: str
-    finish: Callable[[], object]
-    package: str = ""
-
-
-def download(name: str) -> Download:
-    """The files of one of our models, or of owner/name[@revision] as the hub has it today."""
-    if name in PINNED:
-        known = PINNED[name]
-        own = tokens.OPT_FILES if name == "opt-125m" else known.tokenizer
-        files = () if known.package else (known.weights, *own)
-        return Download(files, known.licence, known.origin, lambda: _ready(name), known.package)
+def on_hub(name: str) -> tuple[hub.Listing, tuple[hub.File, ...]]:
+    """What the hub has today of owner/name[@revision], and the files of it that are read."""
     repository, revision = _repository(name)
     found = hub.listing(repository, revision, instead=INSTEAD, anew=True)
-    wanted = _wanted(found.files, True, f"{repository}@{found.commit}")
-    wanted_files = tuple(found.files[file] for file in wanted)
-    return Download(wanted_files, found.licence, f"{repository}@{found.commit}", lambda: _ready(name))
-
-
-def _ready(name: str) -> None:
-    """Convert what has to be, and see that the weights can be read."""
-    read(name)
+    return found, tuple(found.files[file] for file in _wanted(found.files, True, name))
 
 
 # Where a preset's files are
@@ -672,11 +651,23 @@ def _pinned_gguf(preset: str) -> Path:
     """The folder with what a package's GGUF file was converted to."""
     known = PINNED[preset]
     digest = known.weights.sha256 or ""
-    return _from_gguf(lambda: _in_package(preset), digest, preset)
+
+    def get() -> Path:
+        if path := in_package(preset):
+            return path
+        size = (known.weights.size or 0) / 1e6
+        raise OutsideError(
+            f"family.preset={preset}: {known.weights.name} is not here; `model-collapse fetch {preset}` brings it "
+            f"({size:.0f} MB)"
+        )
+
+    return _from_gguf(get, digest, preset)
 
 
-def _in_package(preset: str) -> Path:
-    """The GGUF file of a package: in $MODEL_COLLAPSE_DATA, where the package is installed, or where `fetch` put it."""
+def in_package(preset: str) -> Path | None:
+    """The GGUF file of a package: in $MODEL_COLLAPSE_DATA, where the package is installed, or where `fetch` put it.
+
+    None where it is not, or is another."""
     known = PINNED[preset]
     file = known.weights
     # Found without being imported: the package would want others that nobody needs here.
@@ -686,10 +677,7 @@ def _in_package(preset: str) -> Path:
         path = folder / file.name if folder else None
         if path and path.is_file() and path.stat().st_size == file.size and store.checksum(path) == file.sha256:
             return path
-    raise OutsideError(
-        f"family.preset={preset}: {file.name} is not here; `model-collapse fetch {preset}` brings it "
-        f"({(file.size or 0) / 1e6:.0f} MB)"
-    )
+    return None
 
 
 def packages() -> Path:
@@ -708,9 +696,7 @@ def _from_gguf(get: Callable[[], Path], digest: str, name: str) -> Path:
     def fill(folder: Path) -> None:
         path = get()
         if importlib.util.find_spec("gguf") is None:
-            raise OutsideError(
-                f"{path.name}: reading GGUF needs the package gguf; pip install 'model-collapse[gguf]' brings it"
-            )
+            raise OutsideError(f"{path.name}: {NO_GGUF}")
         _convert_gguf(path, folder)
 
     return _made(_converted_folder(name, digest), fill, {"origin": name, "sha256": digest})
