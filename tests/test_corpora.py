@@ -376,18 +376,6 @@ def test_more_blocks_than_there_are(tmp_path: Path) -> None:
         corpus.source(most + 1, vocabulary=300)
 
 
-def test_tokenizer_folder_errors(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no vocab\.json"):
-        tokens.read(tmp_path)
-    (tmp_path / "vocab.json").write_text('{"a": 0')
-    (tmp_path / "merges.txt").write_text("a b\n")
-    with pytest.raises(InputError, match="damaged"):
-        tokens.read(tmp_path)
-    (tmp_path / "vocab.json").write_text('{"a": 0}')
-    with pytest.raises(InputError, match="has no </s>"):
-        tokens.read(tmp_path)
-
-
 def test_paths_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path))
     monkeypatch.setenv("MODEL_COLLAPSE_DATA", "")

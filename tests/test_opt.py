@@ -415,7 +415,7 @@ def test_damaged_or_foreign_folders_are_refused_in_one_line(counter, tmp_path, c
     assert capfd.readouterr() == ("", "")
 
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(InputError, match=r"no model\.safetensors"):
+    with pytest.raises(InputError, match="is a pickle"):
         Opt(preset=str(tmp_path), start="pretrained")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "t5", "is_encoder_decoder": True}))
     with pytest.raises(InputError, match="only decoders"):

@@ -182,6 +182,9 @@ def test_one_that_does_not_know_every_character_is_refused(tmp_path: Path) -> No
         ({"tokenizer.json": ""}, "is damaged"),
         ({"vocab.json": "{}"}, "it must hold"),
         ({}, "it must hold"),
+        ({"vocab.json": '{"a": 0', "merges.txt": "a b\n"}, "are damaged"),
+        ({"vocab.json": '{"a": 0}', "merges.txt": "a b c\n"}, "are damaged"),
+        ({"vocab.json": '{"a": 0}', "merges.txt": ""}, "cannot be read|names no end|texts back"),
         ({"tokenizer.model": "x", "config.json": '{"model_type": "llama"}'}, "cannot be read"),
     ],
 )

