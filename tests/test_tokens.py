@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from model_collapse import corpora, paths
 from model_collapse.corpora import tokens
-from model_collapse.errors import InputError
+from model_collapse.errors import InputError, OutsideError
 
 TEXT = ["The church tower was built in 1415, and the choir in 1420.", " = Title = \n", "naïve 漢字 🙂"] * 9
 
@@ -185,7 +185,6 @@ def test_one_that_does_not_know_every_character_is_refused(tmp_path: Path) -> No
         ({"vocab.json": '{"a": 0', "merges.txt": "a b\n"}, "are damaged"),
         ({"vocab.json": '{"a": 0}', "merges.txt": "a b c\n"}, "are damaged"),
         ({"vocab.json": '{"a": 0}', "merges.txt": ""}, "cannot be read|names no end|texts back"),
-        ({"tokenizer.model": "x", "config.json": '{"model_type": "llama"}'}, "cannot be read"),
     ],
 )
 def test_folders_without_a_tokenizer_are_one_line(content: dict[str, str], said: str, tmp_path: Path) -> None:
@@ -194,6 +193,13 @@ def test_folders_without_a_tokenizer_are_one_line(content: dict[str, str], said:
     with pytest.raises(InputError, match=f"tokenizer: .*{said}") as caught:
         tokens.read(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_sentencepiece_that_is_not_here_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tokenizer.model").write_text("x")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *x: None)
+    with pytest.raises(OutsideError, match="needs the package sentencepiece"):
+        tokens.read(tmp_path)
 
 
 @pytest.mark.parametrize("ends", [None, 10**6, "x", [], [0, None]])

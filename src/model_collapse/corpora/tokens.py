@@ -7,6 +7,7 @@ other adds what its model was trained with.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import tempfile
@@ -22,7 +23,7 @@ import numpy as np
 
 from model_collapse import paths
 from model_collapse.corpora import hub
-from model_collapse.errors import InputError
+from model_collapse.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
     import tokenizers
@@ -297,13 +298,23 @@ def _whole(folder: Path) -> tokenizers.Tokenizer:
 
 
 def _by_transformers(folder: Path) -> tokenizers.Tokenizer:
+    if (folder / "tokenizer.model").is_file() and importlib.util.find_spec("sentencepiece") is None:
+        raise OutsideError(
+            f"tokenizer: reading tokenizer.model in {folder} needs the package sentencepiece; pip install it, "
+            f"or give a folder with {OWN}"
+        )
     from transformers import AutoTokenizer
+    from transformers.utils import logging
 
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
     except Exception as error:  # of several libraries; for the user they all mean the same
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise InputError(f"tokenizer: the one in {folder} cannot be read ({said})") from None
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _own(engine: tokenizers.Tokenizer, folder: Path) -> Own:
