@@ -493,6 +493,17 @@ def test_any_model_of_the_hub(models, served: FakeHub, tmp_path: Path, capsys) -
         weights.read("owner/nobody")
 
 
+def test_what_other_programs_left_in_the_hubs_cache(models, served: FakeHub, tmp_path: Path) -> None:
+    """Will do where there is no hub."""
+    top = tmp_path / "theirs" / "models--owner--name"
+    shutil.copytree(models("gpt2"), top / "snapshots" / COMMIT)
+    (top / "refs").mkdir()
+    (top / "refs" / "main").write_text(COMMIT)
+    served.faults = Faults(status=503)
+    assert torch.equal(as_we_read("owner/name"), as_transformers_reads(models("gpt2")))
+    assert weights.read(f"owner/name@{COMMIT}")[0]["origin"] == f"owner/name@{COMMIT}"
+
+
 # GGUF
 
 

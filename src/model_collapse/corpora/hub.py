@@ -135,7 +135,8 @@ def cached(file: File) -> Path | None:
 def listing(repository: str, revision: str = "main", *, instead: str, anew: bool = False) -> Listing:
     """What a model's repository holds. A branch or tag keeps the commit that it had when it was first asked for.
 
-    anew  ask the hub what it is today. OutsideError as of `fetch`.
+    anew  ask the hub what it is today. OutsideError as of `fetch`; without the hub, what other programs left in its
+          cache will do.
     """
     kept = _folder(repository, "model") / f"{quote(revision, safe='')}.json"
     if kept.is_file() and not anew:
@@ -143,13 +144,13 @@ def listing(repository: str, revision: str = "main", *, instead: str, anew: bool
             return _listed(repository, json.loads(kept.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError):
             pass  # damaged: asked for again
-    if not anew and (found := _in_their_cache(repository, revision)):
-        return found
     address = f"{_endpoint()}/api/models/{quote(repository)}/revision/{quote(revision, safe='')}?blobs=true"
     try:
         about = _patiently(lambda: _about(address))
         found = _listed(repository, about)
     except Refused as refused:
+        if not anew and (left := _in_their_cache(repository, revision)):
+            return left
         raise OutsideError(f"{repository}@{revision} cannot be had from the hub: {refused}; {instead}") from None
     with writing(kept.parent):
         part = _beside(kept, f"{os.getpid()}.part")
@@ -225,7 +226,7 @@ def _in_their_cache(repository: str, revision: str) -> Listing | None:
     named = folder / "refs" / revision
     commit = named.read_text(encoding="utf-8").strip() if named.is_file() else revision
     snapshot = folder / "snapshots" / commit
-    if not snapshot.is_dir() or not any(snapshot.glob("*.safetensors*")):
+    if not snapshot.is_dir() or not any(snapshot.glob("*.safetensors")):
         return None
     files = {}
     for path in snapshot.iterdir():
