@@ -512,7 +512,7 @@ needs_gguf = pytest.mark.skipif(importlib.util.find_spec("gguf") is None, reason
 
 def gguf_file(path: Path, module: Any, **more: Any) -> Path:
     """A Llama as llama.cpp writes it, in fp32, with a byte-level tokenizer."""
-    import gguf
+    gguf = pytest.importorskip("gguf")
 
     config, state = module.config, module.state_dict()
     out = gguf.GGUFWriter(path, "llama")

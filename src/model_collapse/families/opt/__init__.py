@@ -160,7 +160,7 @@ class Opt(Text):
     checkpoints: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.preset not in SHAPES:
+        if self.preset not in SCRATCH_LR:
             weights.check(self.preset, weights=self.start == "pretrained")
         if self.start == "pretrained":
             if self.preset in SCRATCH_LR:

@@ -102,12 +102,9 @@ def config(preset: str) -> dict[str, Any]:
 
 def tokenizer(preset: str) -> Path:
     """A folder with a preset's own tokenizer and its configuration, for `tokens.read`."""
-    folder = _folder(preset)
-    if folder and not formats.gguf(_in(folder)):
-        return folder
     found = _find(preset, weights=False)
-    if tokens.OWN in found.files and found.files[tokens.OWN].parent.is_relative_to(paths.cache() / "weights"):
-        return found.files[tokens.OWN].parent
+    if found.folder:
+        return found.folder
 
     def fill(folder: Path) -> None:
         for name in (CONFIG, GENERATION, *TOKENIZER):
@@ -175,12 +172,14 @@ class _Found:
     """Where a preset's files lie.
 
     files   name -> path
+    folder  that holds them all, if one does
     fields  of its configuration, where they stand in for config.json
     sha256  of the weights, where it is known
     """
 
     origin: str
     files: Mapping[str, Path]
+    folder: Path | None = None
     fields: Mapping[str, Any] | None = None
     sha256: str | None = None
 
@@ -191,7 +190,7 @@ def _find(preset: str, weights: bool) -> _Found:
     if folder is None and preset in PINNED:
         return _pinned(preset, weights)
     if folder is not None:
-        found = _Found(f"folder {folder.name}", _in(folder))
+        found = _Found(f"folder {folder.name}", _in(folder), folder)
     else:
         repository, revision = _repository(preset)
         held = hub.listing(repository, revision, instead=INSTEAD)
@@ -200,7 +199,8 @@ def _find(preset: str, weights: bool) -> _Found:
         found = _Found(f"{repository}@{held.commit}", files)
     if path := formats.gguf(found.files):
         sha256 = store.checksum(path)
-        return replace(found, files=_in(formats.from_gguf(lambda: path, sha256, path.stem)), sha256=sha256)
+        made = formats.from_gguf(lambda: path, sha256, path.stem)
+        return _Found(found.origin, _in(made), made, sha256=sha256)
     return found
 
 
@@ -218,14 +218,15 @@ def _pinned(preset: str, weights: bool) -> _Found:
                 f"({(file.size or 0) / 1e6:.0f} MB)"
             )
 
-        return _Found(known.origin, _in(formats.from_gguf(get, sha256, preset)), None, sha256)
+        made = formats.from_gguf(get, sha256, preset)
+        return _Found(known.origin, _in(made), made, sha256=sha256)
     if not weights:
         files = {own.name: hub.fetch(own, instead=INSTEAD) for own in known.tokenizer}
     elif file.name == formats.PICKLE:
         files = _in(formats.unpickled(lambda: hub.fetch(file, instead=INSTEAD), sha256, preset))
     else:
         files = {file.name: hub.fetch(file, instead=INSTEAD)}
-    return _Found(known.origin, files, known.config, sha256)
+    return _Found(known.origin, files, fields=known.config, sha256=sha256)
 
 
 def _folder(preset: str) -> Path | None:
