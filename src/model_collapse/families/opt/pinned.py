@@ -58,7 +58,7 @@ PINNED = {
             250_540_281,
             "2d74da6615135c58cf3cf9ad4cb11e7c613ff9e55fe658a47ab83b6c8d1174a9",
         ),
-        "OPT licence: for research that is not commercial",
+        "its own, for research that is not commercial",
         {
             "model_type": "opt",
             "hidden_size": 768,
