@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from model_collapse import corpora, paths
-from model_collapse.corpora import hub, text, tokens
+from model_collapse.corpora import text, tokens
 from model_collapse.errors import InputError, OutsideError
 
 REAL = os.environ.get("MODEL_COLLAPSE_DATA")
@@ -30,13 +28,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub refuses every connection, at once."""
-
-    def refuse(address: str) -> None:
-        raise ConnectionRefusedError(address)
-
-    monkeypatch.setattr("model_collapse.corpora.hub._reach", refuse)
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: None)
+    """Nothing in a cache, and nobody there who answers."""
+    monkeypatch.setattr("model_collapse.corpora.hub.cached", lambda file: None)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
 
 
 def write_parquet(path: Path, **columns: list) -> None:
@@ -257,53 +251,6 @@ def test_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch, no_hub: N
         assert "\n" not in str(caught.value)
 
 
-def test_hub_files_are_read_from_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tokenizer in the hub's local cache is used without a look at the network, at the pinned revision."""
-    monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
-    snapshot = tmp_path / "models--facebook--opt-125m" / "snapshots" / tokens.OPT_REVISION
-    snapshot.mkdir(parents=True)
-    tokens.trained(["a b c d"] * 9, 300).save(snapshot)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path), raising=False)
-    monkeypatch.setattr("model_collapse.corpora.hub._reach", lambda address: pytest.fail("looked at the network"))
-    assert tokens.opt().folder == snapshot
-
-
-def test_hub_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data set is asked for by name, configuration and pinned revision; its rows are those of the parquet files.
-
-    The hub's part is played by a local folder in the hub's layout, which `datasets` reads by the same code.
-    """
-    import datasets
-
-    load, asked = datasets.load_dataset, []
-
-    def from_folder(repository: str, configuration: str, revision: str) -> object:
-        asked.append((repository, configuration, revision))
-        return load(str(tmp_path / "wikitext" / configuration), cache_dir=str(tmp_path / "cache"))
-
-    wikitext_folder(tmp_path, "wikitext-2-raw-v1")
-    monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
-    monkeypatch.setattr("model_collapse.corpora.hub._reach", lambda address: None)
-    monkeypatch.setattr(datasets, "load_dataset", from_folder)
-    hub_corpus = corpora.load("wikitext-2-raw")
-    assert asked == [("Salesforce/wikitext", "wikitext-2-raw-v1", text.WIKITEXT_REVISION)]
-    assert hub_corpus.revision == text.WIKITEXT_REVISION
-    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
-    assert corpora.load("wikitext-2-raw").fingerprint == hub_corpus.fingerprint
-
-
-def test_hub_is_looked_for_before_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any answer counts as reached, even an error page; no answer at all does not."""
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        threading.Thread(target=server.handle_request).start()
-        hub._reach(f"http://127.0.0.1:{server.server_port}")  # BaseHTTPRequestHandler answers 501 to everything
-    with pytest.raises(OSError, match="refused"):
-        hub._reach(f"http://127.0.0.1:{server.server_port}")
-
-
 @needs_real_data
 def test_real_wikitext() -> None:
     corpus = corpora.load("wikitext-2-v1")
@@ -427,18 +374,6 @@ def test_more_blocks_than_there_are(tmp_path: Path) -> None:
     most = len(corpus.source(vocabulary=300).train)
     with pytest.raises(InputError, match=f"n must be at most {most}, the training blocks"):
         corpus.source(most + 1, vocabulary=300)
-
-
-def test_tokenizer_folder_errors(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no vocab\.json"):
-        tokens.read(tmp_path)
-    (tmp_path / "vocab.json").write_text('{"a": 0')
-    (tmp_path / "merges.txt").write_text("a b\n")
-    with pytest.raises(InputError, match="damaged"):
-        tokens.read(tmp_path)
-    (tmp_path / "vocab.json").write_text('{"a": 0}')
-    with pytest.raises(InputError, match="has no </s>"):
-        tokens.read(tmp_path)
 
 
 def test_paths_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

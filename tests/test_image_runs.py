@@ -457,11 +457,8 @@ def test_a_study_that_was_cut_is_a_record_and_goes_on(tmp_path: Path, monkeypatc
 
 
 def test_a_corpus_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any):
-    def none(address: str) -> None:
-        raise ConnectionRefusedError(address)
-
-    monkeypatch.setattr("model_collapse.corpora.hub._reach", none)
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: None)
+    monkeypatch.setattr("model_collapse.corpora.hub.cached", lambda file: None)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
     images._mnist.cache_clear()
     places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,10 +191,14 @@ def test_mnist_is_read_from_the_hubs_cache_at_the_pinned_revision(tmp_path: Path
     """Without a look at the network."""
     snapshot = tmp_path / "datasets--ylecun--mnist" / "snapshots" / images.MNIST_REVISION
     both(snapshot / "mnist", hub)
+    files = tuple(
+        replace(file, sha256=hashlib.sha256((snapshot / file.name).read_bytes()).hexdigest())
+        for file in images.MNIST_FILES
+    )
+    monkeypatch.setattr(images, "MNIST_FILES", files)
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path), raising=False)
-    monkeypatch.setattr("model_collapse.corpora.hub._reach", lambda address: pytest.fail("looked at the network"))
+    monkeypatch.setattr("model_collapse.corpora.hub._asked", lambda *a: pytest.fail("looked at the network"))
     images._mnist.cache_clear()
     found = images.load("mnist")
     images._mnist.cache_clear()
@@ -201,11 +207,8 @@ def test_mnist_is_read_from_the_hubs_cache_at_the_pinned_revision(tmp_path: Path
 
 
 def test_the_hub_out_of_reach_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    def refuse(address: str) -> None:
-        raise ConnectionRefusedError(address)
-
-    monkeypatch.setattr("model_collapse.corpora.hub._reach", refuse)
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: None)
+    monkeypatch.setattr("model_collapse.corpora.hub.cached", lambda file: None)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
     images._mnist.cache_clear()
     with pytest.raises(OutsideError, match=r"set MODEL_COLLAPSE_DATA .*, or use --corpus digits$"):

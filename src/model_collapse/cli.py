@@ -8,6 +8,7 @@ import math
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -131,6 +132,15 @@ def _parser() -> argparse.ArgumentParser:
     recording.add_argument("--profile", default="laptop", help="of the chapter's executed copy")
     recording.add_argument("--name", metavar="NAME", help="of the record; default: that of the chapter or file")
     recording.add_argument("--out", metavar="FOLDER|FILE.zip", help="another place than the checkout's records/")
+
+    fetching = command("fetch", _fetch, "bring weights, tokenizers and data sets beforehand")
+    fetching.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="opt-125m, smollm2-135m, smollm2-135m-q4, owner/name[@revision] of the hub, opt-125m-tokenizer, "
+        "wikitext-2-raw, wikitext-2-v1 or mnist",
+    )
 
     for name in ("families", "regimes", "filters", "corpora", "claims"):
         listing = command(name, _list, f"list the {name}")
@@ -326,6 +336,34 @@ def _record_study(chosen: argparse.Namespace) -> int:
     if made:
         print(f"{made.name}: {made.label}" + " (cut)" * (not made.about["complete"]))
     return 0
+
+
+def _fetch(chosen: argparse.Namespace) -> int:
+    from model_collapse import fetch
+
+    for name in chosen.names:
+        line = _Progress()
+        try:
+            fetch.fetch(name, print, line)
+        finally:
+            line.end()
+    return 0
+
+
+class _Progress:
+    """One line on stderr that is written again and again on a terminal; elsewhere nothing."""
+
+    def __init__(self) -> None:
+        self.shown = 0.0
+
+    def __call__(self, text: str) -> None:
+        if sys.stderr.isatty() and time.monotonic() > self.shown + 0.2:
+            print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
+            self.shown = time.monotonic()
+
+    def end(self) -> None:
+        if self.shown:
+            print("\r" + " " * 70 + "\r", end="", file=sys.stderr, flush=True)
 
 
 def _count(runs: Sequence[str]) -> str:

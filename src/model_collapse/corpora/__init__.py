@@ -18,7 +18,7 @@ import numpy as np
 from model_collapse.corpora import text, tokens
 from model_collapse.corpora.embedded import World
 from model_collapse.corpora.text import Text
-from model_collapse.corpora.tokens import Tokenizer, Words
+from model_collapse.corpora.tokens import Own, Tokenizer, Words
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 
@@ -51,7 +51,7 @@ class TextSource(Source):
 
     corpus: str
     fingerprint: str
-    tokenizer: Tokenizer | Words
+    tokenizer: Tokenizer | Words | Own
     world: World | None = None
 
 
@@ -177,7 +177,7 @@ class Corpus:
         """Tokenizers made of this text by name and size, kept: to count its words takes longer than a short chain."""
         return {}
 
-    def _tokenizer(self, name: str, vocabulary: int) -> Tokenizer | Words:
+    def _tokenizer(self, name: str, vocabulary: int) -> Tokenizer | Words | Own:
         if name in ("words", "corpus"):
             made = tokens.words if name == "words" else tokens.trained
             if (name, vocabulary) not in self._own:
@@ -188,7 +188,7 @@ class Corpus:
         if Path(name).is_dir():
             return tokens.read(Path(name))
         raise InputError(
-            f"tokenizer must be corpus, words, opt or a folder with vocab.json and merges.txt; got {name!r}"
+            f"tokenizer must be corpus, words, opt or a folder with a model's tokenizer.json; got {name!r}"
         )
 
     def _about(self, document: str) -> str:

@@ -35,7 +35,13 @@ SPLIT_SEED = 3
 
 MNIST = "ylecun/mnist"
 MNIST_REVISION = "77f3279092a1c1579b2250db8eafed0ad422088c"
-MNIST_FILES = tuple(f"mnist/{split}-00000-of-00001.parquet" for split in ("train", "test"))
+MNIST_FILES = tuple(
+    hub.File(MNIST, MNIST_REVISION, f"mnist/{split}-00000-of-00001.parquet", sha256=sha256, kind="dataset")
+    for split, sha256 in (
+        ("train", "f2c01285a9f89399335b00ee4e8d499dc4e46db5e39c74903ce5618d895eb3bf"),
+        ("test", "d49fcf556ce25b002b302e318ce4a11098bbfe5d4499c3f35d7c72297c52374b"),
+    )
+)
 
 MOST_LABELS = 1000
 
@@ -167,14 +173,14 @@ def _mnist(data: Path | None) -> Pictures:
     if data is not None and (data / "mnist").is_dir():
         return _folder(data / "mnist", "mnist")
     instead = "set MODEL_COLLAPSE_DATA to a folder with MNIST's files in mnist/, or use --corpus digits"
-    folder = hub.fetch(MNIST, MNIST_FILES, MNIST_REVISION, instead=instead, kind="dataset")
-    return _folder(folder / "mnist", "mnist", MNIST_REVISION)
+    files = [hub.fetch(file, instead=instead) for file in MNIST_FILES]
+    return _pictures("mnist", MNIST_REVISION, dict(zip(PARTS, map(_parquet, files), strict=True)))
 
 
 # Files -------------------------------------------------------------------------------------------------------------
 
 
-def _folder(folder: Path, name: str, revision: str = "local") -> Pictures:
+def _folder(folder: Path, name: str) -> Pictures:
     """idx files named like MNIST's, packed or not; else parquet files named after the part they hold."""
     parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for part, prefix in PARTS.items():
@@ -196,6 +202,11 @@ def _folder(folder: Path, name: str, revision: str = "local") -> Pictures:
                 f"corpus {name}: no {part} images in the folder; it must hold {prefix}-images-idx3-ubyte.gz and "
                 f"{prefix}-labels-idx1-ubyte.gz, or {part}-*.parquet"
             )
+    return _pictures(name, "local", parts)
+
+
+def _pictures(name: str, revision: str, parts: dict[str, tuple[np.ndarray, np.ndarray]]) -> Pictures:
+    for part in PARTS:
         _check(name, part, *parts[part])
     (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
     if train.shape[1:] != test.shape[1:]:

@@ -7,8 +7,6 @@ block by as many tokens as it has. The stages are in order of use: `model`, `tra
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +19,8 @@ from model_collapse import corpora
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families._text import Text
+from model_collapse.families.opt import weights
+from model_collapse.families.opt.pinned import PINNED
 from model_collapse.interfaces import Workload
 
 if TYPE_CHECKING:
@@ -53,9 +53,13 @@ class Opt(Text):
     tokens, the epoch with the lowest loss on real validation text) and suit `preset=tiny` elsewhere.
     """
 
-    preset: Annotated[str, Field(description="tiny, mini, small, opt-125m, or a folder with an OPT in hub layout")] = (
-        "tiny"
-    )
+    preset: Annotated[
+        str,
+        Field(
+            description="tiny, mini, small; with weights: opt-125m, smollm2-135m, smollm2-135m-q4, "
+            "owner/name[@revision] of the hub, or a folder with a model in the hub's layout"
+        ),
+    ] = "tiny"
     start: Annotated[
         Literal["scratch", "pretrained"], Field(description="random weights, or those that come with the preset")
     ] = "scratch"
@@ -70,7 +74,7 @@ class Opt(Text):
         2048
     )
     tokenizer: Annotated[
-        str, Field(description="auto (corpus for tiny, mini and small, else opt), corpus, opt, or a folder")
+        str, Field(description="auto (corpus for tiny, mini and small, else the model's own), corpus, opt, or a folder")
     ] = "auto"
     vocabulary: Annotated[int, Field(ge=260, le=10**6, description="tokens of a tokenizer trained on the corpus")] = (
         1024
@@ -169,13 +173,13 @@ class Opt(Text):
     has_states: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.preset not in SHAPES:
-            _check_folder(Path(self.preset), weights=self.start == "pretrained")
+        if self.preset not in SCRATCH_LR:
+            weights.check(self.preset, weights=self.start == "pretrained")
         if self.start == "pretrained":
             if self.preset in SCRATCH_LR:
                 raise InputError(
-                    f"family.start=pretrained: preset {self.preset} has no weights; use opt-125m or a folder, "
-                    "or family.start=scratch"
+                    f"family.start=pretrained: preset {self.preset} has no weights; use "
+                    f"{', '.join(PINNED)}, owner/name of the hub or a folder, or family.start=scratch"
                 )
             if self.pretrain not in ("web", "none"):
                 raise InputError(f"family.pretrain={self.pretrain}: only family.start=scratch is pre-trained here")
@@ -187,21 +191,28 @@ class Opt(Text):
 
     def reading(self) -> dict[str, Any]:
         """How a corpus is to be cut for this model: the arguments of `Corpus.source` after n."""
-        own = "opt" if self.preset == "opt-125m" else self.preset
-        fitting = "corpus" if self.preset in SCRATCH_LR else own
         return {
             "block": self.block,
-            "tokenizer": fitting if self.tokenizer == "auto" else self.tokenizer,
+            "tokenizer": self._own_tokenizer() if self.tokenizer == "auto" else self.tokenizer,
             "vocabulary": self.vocabulary,
             "evaluate": self.evaluate,
             "web": "none" if self.start == "pretrained" else self.pretrain,
             "pretrain": self.pretrain_blocks,
         }
 
+    def _own_tokenizer(self) -> str:
+        if self.preset in SCRATCH_LR:
+            return "corpus"
+        return "opt" if self.preset == "opt-125m" else str(weights.tokenizer(self.preset))
+
     def contents(self) -> list[str]:
-        """sha256 of what lies in the folders that settings name, since a path does not say what is there."""
-        named = {setting for setting in (self.preset, self.tokenizer, self.pretrain) if Path(setting).is_dir()}
-        return [_checksum(Path(folder)) for folder in sorted(named)]
+        """What lies behind the settings that only name something: sha256 of folders, and of the preset's weights."""
+        named = {setting for setting in (self.tokenizer, self.pretrain) if Path(setting).is_dir()}
+        found = [weights.checksum(Path(folder)) for folder in sorted(named)]
+        # Of the shapes that we know without a file only the weights can be others.
+        if self.start == "pretrained" or self.preset not in (*SHAPES, *PINNED):
+            found.append(weights.contents(self.preset))
+        return found
 
     def base_settings(self) -> dict[str, Any] | None:
         """The settings that pre-training depends on, or None if there is none to do."""
@@ -238,7 +249,8 @@ class Opt(Text):
         """
         from model_collapse.families.opt import model, training
 
-        size = corpora.as_text(source).tokenizer.size
+        tokenizer = corpora.as_text(source).tokenizer
+        size = tokenizer.size
         if self.start == "pretrained":
             base = model.pretrained(self.preset)
         else:
@@ -247,6 +259,8 @@ class Opt(Text):
             raise InputError(
                 f"family.tokenizer={self.tokenizer}: {size} tokens, but preset {self.preset} knows {base.vocabulary}"
             )
+        if unwritable := sorted(set(range(base.vocabulary)) - set(tokenizer.writable.tolist())):
+            base = replace(base, config={**base.config, "unwritable": unwritable})
         if self.start == "pretrained" or self.pretrain == "none":
             return base
         if source.web is None:
@@ -417,31 +431,3 @@ class Opt(Text):
     @property
     def _scratch_lr(self) -> float:
         return SCRATCH_LR.get(self.preset, 6e-4)
-
-
-def _checksum(folder: Path) -> str:
-    total = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if file.suffix in (".json", ".txt", ".safetensors", ".parquet"):
-            with file.open("rb") as stream:
-                name = file.relative_to(folder)
-                total.update(f"{name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
-def _check_folder(folder: Path, weights: bool) -> None:
-    """InputError unless `folder` holds an OPT in hub layout; weights are asked for only where they will be read."""
-    known = ", ".join(SHAPES)
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"family.preset={folder}: neither a preset ({known}) nor a folder with a model's config.json"
-        ) from None
-    if kind != "opt":
-        raise InputError(f"family.preset={folder}: config.json says {kind}; only OPT models are read")
-    if weights and not any((folder / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
-        raise InputError(
-            f"family.preset={folder}: no model.safetensors in it (pickled weights are not read); "
-            "convert them, or use family.start=scratch"
-        )

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import HfApi
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, OPTConfig, OPTForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, OPTConfig, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-from transformers.utils import logging
 
-from model_collapse import paths
-from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import SHAPES
+from model_collapse.errors import InputError
+from model_collapse.families.opt import SHAPES, weights
+from model_collapse.families.opt.configuration import plain
 from model_collapse.families.opt.shape import Shape
 from model_collapse.hardware import seeded
 
-HUB = "facebook/opt-125m"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
@@ -34,7 +28,8 @@ class OptModel:
     """A causal language model of any architecture that transformers builds from a configuration.
 
     config   fields of transformers' configuration, `model_type` among them, and what this project adds to them:
-             "training" (tokens read, epoch kept), "origin" of the weights, "unwritable" (ids that stand for no token)
+             "training" (tokens read, epoch kept), "origin" and "weights_sha256" of what it started from,
+             "unwritable" (ids that stand for no token)
     weights  name -> fp32 tensor on the CPU, tied ones once; None for a shape only
     """
 
@@ -62,7 +57,7 @@ class OptModel:
         return tuple(self.config.get("unwritable", ()))
 
 
-OWN = ("training", "origin", "unwritable")
+OWN = ("training", "origin", "weights_sha256", "unwritable")
 """Entries of a model's configuration that are this project's and not the library's."""
 
 
@@ -75,7 +70,7 @@ def configuration(config: Mapping[str, Any], **changes: Any) -> PreTrainedConfig
 def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
     """The shape of a preset, without weights. All but opt-125m take the vocabulary and positions they are asked for."""
     if preset not in SHAPES:
-        return OptModel(plain(_read_config(Path(preset))))
+        return OptModel(weights.config(preset))
     shape: dict[str, Any] = dict(SHAPES[preset])
     shape["ffn_dim"] = 4 * shape["hidden_size"]
     if preset != "opt-125m":
@@ -84,78 +79,9 @@ def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
 
 
 def pretrained(preset: str) -> OptModel:
-    """OPT-125m from $MODEL_COLLAPSE_DATA/opt-125m, hub cache or hub, or the OPT in a folder. Only safetensors are read.
-
-    `config["origin"]` says where it came from, with the hub's revision. OutsideError if the hub cannot be reached.
-    """
-    local = Path(preset)
-    if preset == "opt-125m":
-        named = paths.data()
-        local = named / "opt-125m" if named else Path()
-    if preset != "opt-125m" or (local / WEIGHTS).is_file():
-        try:
-            return _read(str(local), f"folder {local.name}", local_files_only=True)
-        except OSError as error:
-            raise InputError(f"family.preset={preset}: {_first_line(error)}") from None
-    try:
-        return _read(HUB, HUB, local_files_only=True)
-    except OSError:
-        return _download()
-
-
-def _download() -> OptModel:
-    try:
-        # Asked first, because a download tries an unreachable hub again and again for half a minute.
-        HfApi().model_info(HUB, timeout=10)
-        return _read(HUB, HUB)
-    except InputError:
-        raise
-    except Exception as error:  # the hub's client raises errors of several libraries; for the user they mean the same
-        raise OutsideError(
-            f"{HUB} cannot be had from the hub ({_first_line(error)}); give a folder that holds it with "
-            "--set family.preset=FOLDER, or use --set family.start=scratch"
-        ) from None
-
-
-def _read(place: str, origin: str, **options: Any) -> OptModel:
-    """The OPT in a folder or hub repository. A tensor that is missing or of the wrong shape is an InputError, where
-    transformers would go on with random numbers."""
-    try:
-        # Weights that are tied under another name are drawn first and replaced then: not from the caller's generator.
-        with _quiet(), seeded(0, torch.device("cpu")):
-            module, found = OPTForCausalLM.from_pretrained(
-                place,
-                use_safetensors=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **options,
-            )
-    except SafetensorError as error:
-        raise InputError(f"family.preset={place}: {WEIGHTS} is damaged ({_first_line(error)})") from None
-    wrong = sorted(found["missing_keys"]) or sorted(key for key, *_ in found["mismatched_keys"])
-    if wrong:
-        raise InputError(f"family.preset={place}: {WEIGHTS} lacks {wrong[0]}, or has it in another shape")
-    revision = getattr(module.config, "_commit_hash", None)
-    return OptModel(plain(module.config) | {"origin": f"{origin}@{revision}" if revision else origin}, unbuild(module))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar and no report from transformers: what is wrong is said in one line."""
-    bar, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:160]
+    """The preset's weights, see `weights.read`; `config["origin"]` says where they came from."""
+    config, found = weights.read(preset)
+    return OptModel(config, found)
 
 
 DROPOUT = ("dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "hidden_dropout")
@@ -211,14 +137,3 @@ def load(folder: Path) -> OptModel:
     """What `save` wrote."""
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     return OptModel(config, load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else None)
-
-
-def _read_config(folder: Path) -> PreTrainedConfig:
-    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-
-
-def plain(config: PreTrainedConfig) -> dict[str, Any]:
-    """A configuration as JSON values, so that a saved and loaded model is equal to the one before."""
-    fields = json.loads(config.to_json_string(use_diff=False))
-    architecture = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]
-    return {**fields, "architectures": [architecture], "dtype": "float32"}

@@ -11,7 +11,7 @@ from model_collapse import streams
 from model_collapse.analysis import stats
 from model_collapse.corpora import as_text, world_of
 from model_collapse.corpora.embedded import World
-from model_collapse.corpora.tokens import Tokenizer, Words
+from model_collapse.corpora.tokens import Own, Tokenizer, Words
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.families._text import Text
@@ -110,8 +110,10 @@ def _articles_by_group(world: World) -> dict[str, list[str]]:
     return drawn
 
 
-def _cut(tokenizer: Tokenizer | Words, block: int, documents: Sequence[str]) -> Cut:
+def _cut(tokenizer: Tokenizer | Words | Own, block: int, documents: Sequence[str]) -> Cut:
     encoded, end = tokenizer.encode(documents), tokenizer.end
+    if any(ids[:1] != [end] for ids in encoded):
+        raise InputError("family.tokenizer: metrics of whole articles need a tokenizer that marks where each begins")
     parts, first, article, last = [], [], [], []
     for number, ids in enumerate(encoded):
         text = [*ids, end]
