@@ -15,16 +15,16 @@ import pytest
 from model_collapse import corpora
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
 
-    from model_collapse.families.opt import compare, decoding, model
+    from model_collapse.families.lm import compare, decoding, model
 
-TRAINED = Opt(block=64, vocabulary=512, pretrain="none", dropout=0.0, epochs=8, lr=3e-3, evaluate=200)
+TRAINED = Lm(block=64, vocabulary=512, pretrain="none", dropout=0.0, epochs=8, lr=3e-3, evaluate=200)
 UNWRITABLE = (512, 514, 519)
 """Rows of the vocabulary that stand for no token."""
 
@@ -59,10 +59,10 @@ def source():
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
-def trained(request, source) -> model.OptModel:
+def trained(request, source) -> model.LmModel:
     """Has learned from the embedded corpus: its chances are those of text, neither flat nor clear."""
     config = transformers.AutoConfig.for_model(request.param, **ARCHITECTURES[request.param])
-    start = model.OptModel({**model.plain(config), "unwritable": list(UNWRITABLE)})
+    start = model.LmModel({**model.plain(config), "unwritable": list(UNWRITABLE)})
     return TRAINED.fit(source.train, np.random.default_rng(0), start=start)
 
 
@@ -113,7 +113,7 @@ def test_what_is_banned_would_be_written_otherwise(trained, source):
     family = dataclasses.replace(TRAINED, block=8)
     usual = family.sample(trained, 20, np.random.default_rng(1), given=given).x
     banned = np.unique(usual)[:6].tolist()
-    other = model.OptModel({**trained.config, "unwritable": banned}, trained.weights)
+    other = model.LmModel({**trained.config, "unwritable": banned}, trained.weights)
     for engine in ("fast", "reference"):
         way = dataclasses.replace(family, engine=engine)
         assert not np.isin(way.sample(other, 20, np.random.default_rng(1), given=given).x, banned).any()
@@ -132,7 +132,7 @@ def test_dropout_is_refused_where_there_is_none(trained, source):
 def test_local_layers_are_the_librarys_business(source):
     """Beyond a window the engine is not asked."""
     config = transformers.AutoConfig.for_model("mistral", **ARCHITECTURES["mistral"])
-    writer = decoding._Writer(model.OptModel(model.plain(config)), dataclasses.replace(TRAINED, block=24))
+    writer = decoding._Writer(model.LmModel(model.plain(config)), dataclasses.replace(TRAINED, block=24))
     assert writer._fast(56) and not writer._fast(57)
 
 
@@ -140,7 +140,7 @@ def test_an_architecture_that_attends_by_itself_is_left_to_the_library(source):
     config = transformers.AutoConfig.for_model(
         "bloom", hidden_size=32, n_layer=1, n_head=2, vocab_size=520, eos_token_id=2
     )
-    start = model.OptModel(model.plain(config) | {"max_position_embeddings": 128})
+    start = model.LmModel(model.plain(config) | {"max_position_embeddings": 128})
     fitted = dataclasses.replace(TRAINED, epochs=1).fit(source.train, np.random.default_rng(0), start=start)
     given = Rows(source.test.rows.x[:4])
     one, two = (

@@ -72,7 +72,7 @@ def truths(values: Mapping[str, list[float]]) -> Tables:
         ]
         for arm, found in values.items()
     }
-    about = {"family": "opt", "family_args": "{}", "corpus": "embedded", "n_train": 192}
+    about = {"family": "lm", "family_args": "{}", "corpus": "embedded", "n_train": 192}
     return {
         arm: pd.concat([pd.DataFrame(found), pd.DataFrame(found).assign(generation=0, value=0.2)]).assign(**about)
         for arm, found in rows.items()

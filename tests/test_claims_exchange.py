@@ -99,7 +99,7 @@ def curves(levels: Mapping[str, list[float]], spread: float = 0.01, seeds: int =
             for k in range(m)
             for g, v in enumerate(np.exp(np.array(nats) + spread * rng.standard_normal(len(nats))))
         ]
-        tables[arm] = pd.DataFrame(made).assign(family="opt", family_args="{}", corpus="embedded", n_train=8)
+        tables[arm] = pd.DataFrame(made).assign(family="lm", family_args="{}", corpus="embedded", n_train=8)
     return tables
 
 

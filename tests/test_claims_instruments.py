@@ -32,7 +32,7 @@ def table(values: Mapping[tuple[str, str], Any], settings: Mapping[str, Any] | N
                 }
             )
         )
-    named_columns = {"family": "opt", "corpus": "embedded", "n_train": 10, "share_real": 1.0} | columns
+    named_columns = {"family": "lm", "corpus": "embedded", "n_train": 10, "share_real": 1.0} | columns
     return pd.concat(parts, ignore_index=True).assign(family_args=json.dumps(dict(settings or {})), **named_columns)
 
 

@@ -94,14 +94,14 @@ FAMILY = {name: "vae" for name in TRUE if name.startswith("VA")} | {"FR-1": "vae
 """Of the models, where it is not opt."""
 
 PUBLISHED: Mapping[str, Mapping[str, Any]] = {
-    "opt": {"start": "pretrained"},
+    "lm": {"start": "pretrained"},
     "vae": {"preset": "paper", "latents": "fresh", "epochs": 30, "steps": 0},
     "diffusion": {"preset": "large"},
 }
 """Settings of a run of the source's size."""
 
 
-def table(curve: Curve, start: str, seed: int, replicates: int = 6, family: str = "opt") -> pd.DataFrame:
+def table(curve: Curve, start: str, seed: int, replicates: int = 6, family: str = "lm") -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = []
     for name, values in curve.items():
@@ -111,7 +111,7 @@ def table(curve: Curve, start: str, seed: int, replicates: int = 6, family: str 
     made = pd.DataFrame(rows, columns=["replicate", "generation", "metric", "item", "value"])
     settings, size, corpus = {**PUBLISHED[family], "start": start}, 192, "embedded"
     if start == "pretrained":
-        size, corpus = (37_000, "wikitext-2-raw") if family == "opt" else (1_800_000, "mnist")
+        size, corpus = (37_000, "wikitext-2-raw") if family == "lm" else (1_800_000, "mnist")
     return made.assign(family=family, family_args=json.dumps(settings), n_train=size, corpus=corpus)
 
 
@@ -119,7 +119,7 @@ def tables(name: str, changes: Mapping[str, Curve] | None = None, start: str = "
     """Those of a true claim, with some curves exchanged."""
     start = start or ("pretrained" if name in FULL else "scratch")
     arms = {arm: {**curve, **(changes or {}).get(arm, {})} for arm, curve in TRUE[name].items()}
-    family = FAMILY.get(name, "opt")
+    family = FAMILY.get(name, "lm")
     return {arm: table(curve, start, i, replicates, family) for i, (arm, curve) in enumerate(arms.items())}
 
 

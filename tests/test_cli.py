@@ -100,7 +100,7 @@ REFUSALS = {
     "no command": ([], "COMMAND"),
     "unknown command": (["chains"], "chains", "chain"),
     "no family": (["chain"], "FAMILY"),
-    "unknown family": (["chain", "gausian", "--out", "c.parquet"], "'gausian'", "gaussian", "opt"),
+    "unknown family": (["chain", "gausian", "--out", "c.parquet"], "'gausian'", "gaussian", "lm"),
     "unknown regime": (
         ["chain", "gaussian", "keep", "--out", "c.parquet"],
         "'keep'",
@@ -109,11 +109,11 @@ REFUSALS = {
     "path as family": (["chain", "../gaussian"], "'../gaussian'", "known: "),
     "private name": (["chain", "__init__"], "'__init__'", "known: "),
     "a setting of two types": (
-        ["chain", "opt", "--set", "family.lr=-1"],
+        ["chain", "lm", "--set", "family.lr=-1"],
         "family.lr=-1",
         "'auto' or input should be greater",
     ),
-    "no such text": (["chain", "opt", "--set", "family.pretrain=nowhere"], "family.pretrain=nowhere", "wikitext-2-raw"),
+    "no such text": (["chain", "lm", "--set", "family.pretrain=nowhere"], "family.pretrain=nowhere", "wikitext-2-raw"),
     "unknown filter": (chain("--filter", "nice", "--out", "c.parquet"), "'nice'", "filters"),
     "unknown metric": (chain("--metrics", "mean,loss", "--out", "c.parquet"), "--metrics", "'loss'", "w2_squared"),
     "no metric": (chain("--metrics", ""), "--metrics", "w2_squared"),
@@ -138,7 +138,7 @@ REFUSALS = {
     ),
     "results over a run": (["pack", ".", "--out", "c.parquet"], "--out c.parquet", "a .zip file"),
     "a folder that is not there": (chain("--out", "no/where/c.parquet"), "--out", "no/where", "does not exist"),
-    "unknown corpus": (["chain", "opt", "--corpus", "wikitex", "--out", "c.parquet"], "wikitex", "embedded"),
+    "unknown corpus": (["chain", "lm", "--corpus", "wikitex", "--out", "c.parquet"], "wikitex", "embedded"),
     "unknown kind of list": (["family"], "family"),
     "words for a list": (["families", "gaussian"], "gaussian"),
 }
@@ -162,7 +162,7 @@ def test_a_corpus_without_text_is_refused_before_anything_else(case, capsys, els
     elif case == "file":
         folder.rmdir()
         folder.write_text("I am no folder")
-    refused(capsys, ["chain", "opt", "replace", "--corpus", str(folder), "--out", "c.parquet"], "texts")
+    refused(capsys, ["chain", "lm", "replace", "--corpus", str(folder), "--out", "c.parquet"], "texts")
 
 
 @pytest.mark.parametrize("kind", ["text", "empty", "foreign parquet", "truncated", "another run", "folder"])
@@ -226,7 +226,7 @@ def test_what_is_missing_before_anything_is_finished_leaves_no_state(error, caps
 def test_a_package_that_is_not_installed_is_status_3(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     # A size of its own: other tests in this process may have made the tokenizer of the usual one.
-    ask = ["chain", "opt", "-n", "2", "-g", "0", "--set", "family.vocabulary=333"]
+    ask = ["chain", "lm", "-n", "2", "-g", "0", "--set", "family.vocabulary=333"]
     refused(capsys, ask, "tokenizers", "model-collapse[lm", status=3)
 
 
@@ -334,7 +334,7 @@ def test_options_reach_the_run(capsys, elsewhere):
 @pytest.mark.parametrize(
     ("kind", "known"),
     [
-        ("families", {"gaussian", "opt"}),
+        ("families", {"gaussian", "lm"}),
         ("regimes", {"replace", "accumulate", "mix"}),
         ("filters", set()),
         ("corpora", {"embedded", "wikitext-2", "wikitext-2-raw", "wikitext-2-v1"}),
@@ -355,7 +355,7 @@ def test_lists_name_everything_with_its_settings(kind, known, capsys):
             assert setting["type"] and "[" not in setting["type"]
     if kind == "families":
         types = {
-            setting["name"]: setting["type"] for name in ("gaussian", "opt") for setting in listed[name]["settings"]
+            setting["name"]: setting["type"] for name in ("gaussian", "lm") for setting in listed[name]["settings"]
         }
         assert types["dim"] == "int" and types["lr"] == "auto or float" and types["continued"] == "bool"
         assert types["estimator"] == "one of mle, unbiased"

@@ -65,9 +65,9 @@ def frozen(data: Any) -> None:
 
 def test_the_scan_finds_those_known_by_name():
     """Without this, a scan that finds nothing would pass every test below."""
-    assert {"gaussian", "discrete", "ngram", "opt"} <= set(FAMILIES)
+    assert {"gaussian", "discrete", "ngram", "lm"} <= set(FAMILIES)
     assert {"accumulate", "fixed", "fresh", "grow", "mix", "replace", "subsample", "weigh"} <= set(REGIMES)
-    assert "gaussian" in NUMERIC and "opt" not in NUMERIC
+    assert "gaussian" in NUMERIC and "lm" not in NUMERIC
     assert {"diffusion", "scanner", "vae"} <= set(OF_IMAGES)
     for package, known in ((families, FAMILIES), (regimes, REGIMES), (filters, FILTERS)):
         files = {path.stem for folder in package.__path__ for path in _modules(folder)}
@@ -372,7 +372,7 @@ def test_models_of_images_are_saved_bit_for_bit(name: str, tmp_path: Path):
 # Filters -----------------------------------------------------------------------------------------------------------
 
 TOY: dict[str, dict[str, Any]] = {
-    "opt": {"family.pretrain": "none", "family.epochs": 1, "family.block": 16, "family.evaluate": 16},
+    "lm": {"family.pretrain": "none", "family.epochs": 1, "family.block": 16, "family.evaluate": 16},
     "ngram": {"family.block": 16, "family.evaluate": 16},
     "vae": {"family.steps": 2},
     "diffusion": {"family.steps": 1, "family.timesteps": 10, "family.sampling_steps": 1},
@@ -390,7 +390,7 @@ def judged(name: str, family: str) -> Run:
     settings = dict(TOY.get(family, {}))
     if draws(family):
         settings["family.sampling"] = "draw"
-    if (name, family) == ("watermark", "opt"):
+    if (name, family) == ("watermark", "lm"):
         settings["family.watermark"] = "green"
     replicates = 2 if family in NUMERIC else 1
     asked = {"regime": "accumulate", "n": 24, "generations": 1, "seed": 3, "filter": [name], "settings": settings}
@@ -555,4 +555,4 @@ theory.expected_variance(3, 10)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert all(name in done.stdout for name in ("gaussian", "opt", "vae", "diffusion", "scanner", "digits", "mnist"))
+    assert all(name in done.stdout for name in ("gaussian", "lm", "vae", "diffusion", "scanner", "digits", "mnist"))

@@ -22,7 +22,7 @@ from model_collapse.errors import OutOfMemory, OutsideError
 def opt(regime: str = "replace", **changes: object) -> Run:
     named = {"n": 48, "generations": 3, "replicates": 2, **changes}
     settings = {"family.pretrain_blocks": 64, "family.evaluate": 16} | named.pop("settings", {})  # type: ignore[operator]
-    return plan("opt", regime, settings=settings, **named)  # type: ignore[arg-type]
+    return plan("lm", regime, settings=settings, **named)  # type: ignore[arg-type]
 
 
 def flat(seconds: float = 1.0, **changes: object) -> Speed:

@@ -16,7 +16,7 @@ from toy_comparisons import Comparisons
 from model_collapse import corpora, hardware
 from model_collapse.companion import bench
 from model_collapse.data import Rows
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 
 with warnings.catch_warnings():
     # Importing transformers is not what these tests are about.
@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from transformers.generation import logits_process as library
 
     from model_collapse import hardware
-    from model_collapse.families.opt import compare, decoding, engine, model
+    from model_collapse.families.lm import compare, decoding, engine, model
 
 compared = Comparisons(most=4)
 
@@ -35,7 +35,7 @@ NONE = torch.zeros(0, dtype=torch.long)
 """No banned ids."""
 
 NEW, WORDS = 12, 200
-TRAINED = Opt(block=64, vocabulary=512, pretrain="none", dropout=0.0, epochs=4, evaluate=200)
+TRAINED = Lm(block=64, vocabulary=512, pretrain="none", dropout=0.0, epochs=4, evaluate=200)
 WIDE = {"vocab_size": WORDS, "max_position_embeddings": 40, "hidden_size": 64, "num_attention_heads": 4}
 SHAPES = {
     "norm first": WIDE | {"num_hidden_layers": 2, "ffn_dim": 256, "word_embed_proj_dim": 64},
@@ -66,12 +66,12 @@ SETTINGS = [
 
 
 @pytest.fixture(scope="module", params=SHAPES)
-def fitted(request) -> model.OptModel:
+def fitted(request) -> model.LmModel:
     """Random weights, scaled until its choices are clear, so that no two beams tie."""
     shape = model.plain(transformers.OPTConfig(**SHAPES[request.param]))
-    weights = model.unbuild(model.build(model.OptModel(shape), 3, torch.device("cpu")))
+    weights = model.unbuild(model.build(model.LmModel(shape), 3, torch.device("cpu")))
     scaled = {name: weight * (4 if weight.ndim == 2 else 1) for name, weight in weights.items()}
-    return model.OptModel(shape, scaled)
+    return model.LmModel(shape, scaled)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def source():
 
 
 @pytest.fixture(scope="module")
-def trained(source) -> model.OptModel:
+def trained(source) -> model.LmModel:
     """Has learned from the embedded corpus: its chances are those of text, neither flat nor clear."""
     start = model.blank("tiny", TRAINED.vocabulary, 2 * TRAINED.block)
     return TRAINED.fit(source.train, np.random.default_rng(0), start=start)
@@ -90,7 +90,7 @@ def test_it_is_trained(trained, source):
     assert TRAINED.score(trained, source.test.rows).mean() < 0.5 * np.log(TRAINED.vocabulary)
 
 
-def agreement(fitted: model.OptModel, given: np.ndarray, family: Opt, other: Opt) -> compare.Agreement:
+def agreement(fitted: model.LmModel, given: np.ndarray, family: Lm, other: Lm) -> compare.Agreement:
     """How far two settings agree on what follows the given blocks."""
     one, two = (
         torch.from_numpy(way.sample(fitted, len(given), np.random.default_rng(1), given=Rows(given)).x).long()
@@ -138,7 +138,7 @@ def test_tokens_that_a_model_cannot_tell_apart_tie(trained, source, beams):
     given = source.test.rows.x[:20]
     family = dataclasses.replace(TRAINED, block=8, beams=beams)
 
-    def written(by: model.OptModel) -> np.ndarray:
+    def written(by: model.LmModel) -> np.ndarray:
         return family.sample(by, 20, np.random.default_rng(1), given=Rows(given)).x
 
     # A second token like it takes some of a token's places among the beams, so that the commonest last token may go:
@@ -148,7 +148,7 @@ def test_tokens_that_a_model_cannot_tell_apart_tie(trained, source, beams):
         embedding = trained.weights[name].clone()
         twin = (usual + 1) % TRAINED.vocabulary
         embedding[twin] = embedding[usual]
-        twins = model.OptModel(trained.config, trained.weights | {name: embedding})
+        twins = model.LmModel(trained.config, trained.weights | {name: embedding})
         one = written(twins)
         if np.isin(one[:, -1], [usual, twin]).any():
             break
@@ -193,7 +193,7 @@ def test_every_token_is_drawn_from_the_law_of_the_library(trained, source, setti
     assert stats.kstest(uniform.ravel(), "uniform").pvalue > compared.level
 
 
-def warped(logits: torch.Tensor, past: torch.Tensor, family: Opt, end: int) -> torch.Tensor:
+def warped(logits: torch.Tensor, past: torch.Tensor, family: Lm, end: int) -> torch.Tensor:
     """Logits (n, V) after what `generate` does to them before it draws."""
     if family.repetition_penalty != 1:
         logits = library.RepetitionPenaltyLogitsProcessor(family.repetition_penalty)(past, logits)
@@ -209,8 +209,8 @@ def prompts(n: int, length: int = 16, seed: int = 0) -> Rows:
     return Rows(np.random.default_rng(seed).integers(0, WORDS, (n, length)).astype(np.int32))
 
 
-def both(fitted: model.OptModel, n: int, **settings) -> list[np.ndarray]:
-    family = Opt(block=NEW, **settings)
+def both(fitted: model.LmModel, n: int, **settings) -> list[np.ndarray]:
+    family = Lm(block=NEW, **settings)
     return [
         dataclasses.replace(family, engine=name).sample(fitted, n, np.random.default_rng(1), given=prompts(n)).x
         for name in ("fast", "reference")
@@ -233,7 +233,7 @@ def test_the_penalty_and_the_beams_matter_here(fitted):
 @pytest.mark.parametrize("settings", [{}, {"decoding": "greedy"}, {"decoding": "sample"}, {"beams": 3}])
 def test_a_row_does_not_depend_on_its_batch(fitted, settings):
     one, all_ = (
-        Opt(block=NEW, sample_batch=batch, **settings).sample(fitted, 20, np.random.default_rng(1), given=prompts(20))
+        Lm(block=NEW, sample_batch=batch, **settings).sample(fitted, 20, np.random.default_rng(1), given=prompts(20))
         for batch in (3, 64)
     )
     assert np.array_equal(one.x, all_.x)
@@ -244,7 +244,7 @@ def test_a_row_does_not_depend_on_its_batch(fitted, settings):
 def test_half_precision_writes_much_the_same(fitted, precision, decoding):
     """8 or 11 bits: first tokens mostly agree with fp32."""
     full, half = (
-        Opt(block=NEW, decoding=decoding, precision=p).sample(fitted, 64, np.random.default_rng(1), given=prompts(64))
+        Lm(block=NEW, decoding=decoding, precision=p).sample(fitted, 64, np.random.default_rng(1), given=prompts(64))
         for p in ("fp32", precision)
     )
     assert (full.x[:, 0] == half.x[:, 0]).mean() > 0.8
@@ -257,7 +257,7 @@ def test_half_precision_writes_much_the_same(fitted, precision, decoding):
 def test_the_law_of_one_draw_is_that_of_the_library(settings):
     """Chances by a fine grid of uniform numbers against the library's own warpers, exactly up to the grid."""
     logits = 3 * torch.randn((1, 30), generator=torch.Generator().manual_seed(2))
-    family = Opt(decoding="sample", end="ordinary", **settings)
+    family = Lm(decoding="sample", end="ordinary", **settings)
     law = warped(logits.clone(), logits, family, 0)
     grid = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     past = torch.zeros((len(grid), 1), dtype=torch.int64)
@@ -269,7 +269,7 @@ def test_the_law_of_one_draw_is_that_of_the_library(settings):
 
 def written_in(settings: dict, n: int):
     """Work that writes after n prompts in one batch, its model laid out already."""
-    family = Opt(block=32, sample_batch=n, **settings)
+    family = Lm(block=32, sample_batch=n, **settings)
     writer = decoding._Writer(large(family), family)
     _ = writer.engine
     given, draws = np.ones((n, family.block)), torch.full((n, family.block), 0.5, dtype=torch.float64)
@@ -278,9 +278,9 @@ def written_in(settings: dict, n: int):
     return lambda: writer.write(given, draws, 0)
 
 
-def large(family: Opt) -> model.OptModel:
+def large(family: Lm) -> model.LmModel:
     shape = model.blank("tiny", 4096, 2 * family.block)
-    return model.OptModel(shape.config, model.unbuild(model.build(shape, 0, torch.device("cpu"))))
+    return model.LmModel(shape.config, model.unbuild(model.build(shape, 0, torch.device("cpu"))))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def large(family: Opt) -> model.OptModel:
 def test_the_memory_of_writing_is_what_is_reckoned(settings):
     """Resident memory of a fresh process grows by no more than reckoned, and by no less than half of that."""
     n = 512  # what the libraries themselves take weighs less
-    family = Opt(block=32, **settings)
+    family = Lm(block=32, **settings)
     dtype = hardware.precision(family.precision, torch.device("cpu"))
     reckoned = n * engine.bytes_per_prompt(large(family).shape, family, dtype)
     grown = bench.extra_memory(written_in, settings, n)
@@ -302,7 +302,7 @@ def test_the_memory_of_writing_is_what_is_reckoned(settings):
 
 
 def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch):
-    family = Opt(block=32)
+    family = Lm(block=32)
     fitted = large(family)
     need = engine.bytes_per_prompt(fitted.shape, family, torch.float32)
     for has, size in ((1e18, 64), (float("inf"), 64), (2 * 63 * need, 32), (2 * 8 * need, 8), (1, 1)):
@@ -313,7 +313,7 @@ def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch):
 
 def test_on_a_gpu_the_batch_is_chosen_by_what_a_trial_takes(monkeypatch):
     """The GPU is stood in for: its memory, and the most that was allocated in a trial."""
-    family = Opt(block=32, precision="fp32")
+    family = Lm(block=32, precision="fp32")
     fitted = large(family)
     need = engine.bytes_per_prompt(fitted.shape, family, torch.float32)
     cpu = torch.device("cpu")

@@ -277,7 +277,7 @@ def test_language_models_read_each_other(tmp_path):
     """A tiny OPT: items by model, texts of all models, filters and prompts of each its own."""
     pytest.importorskip("torch")
     quick = {"family.pretrain": "none", "family.epochs": 1, "family.evaluate": 4, "family.decoding": "greedy"}
-    run = plan("opt", n=6, generations=1, models=2, filter=["surprise"], settings=quick, metrics=["perplexity"])
+    run = plan("lm", n=6, generations=1, models=2, filter=["surprise"], settings=quick, metrics=["perplexity"])
     table, texts = execute(run, tmp_path / "o.parquet")
     assert sorted(set(table["item"])) == ["model 1", "model 2"]
     assert sorted(texts[texts["generation"] == 1]["row"]) == list(range(12))

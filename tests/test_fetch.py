@@ -18,7 +18,7 @@ from test_weights import byte_tokenizer, in_pickle, needs_gguf, pinned
 
 from model_collapse import cli
 from model_collapse.corpora import hub, images, text, tokens
-from model_collapse.families.opt import weights
+from model_collapse.families.lm import weights
 
 COMMIT = "3" * 40
 

@@ -17,7 +17,7 @@ import pytest
 
 from model_collapse import store
 
-CHAIN = """chain opt mix -n 8 -g 3 --seed 5 --replicates 2 --jobs 1 --resume --set regime.real_fraction=0.25
+CHAIN = """chain lm mix -n 8 -g 3 --seed 5 --replicates 2 --jobs 1 --resume --set regime.real_fraction=0.25
 --set family.block=16 --set family.epochs=1 --set family.evaluate=8
 --set family.pretrain_epochs=1 --set family.pretrain_blocks=16 --metrics perplexity""".split()
 
@@ -26,15 +26,15 @@ CHAIN = """chain opt mix -n 8 -g 3 --seed 5 --replicates 2 --jobs 1 --resume --s
 ATTEMPTS = """
 import json, os, signal, sys, warnings
 import numpy as np
-from model_collapse.families.opt import decoding, scoring, training
+from model_collapse.families.lm import decoding, scoring, training
 from model_collapse import cli, corpora
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 arguments, folder, kills, touched = json.loads(sys.argv[1])
 warnings.simplefilter("ignore", DeprecationWarning)
 rng, landed = np.random.default_rng([kills, touched]), {"pretraining": 0, "generations": 0}
 target, bases = f"{folder}/run.parquet", f"{folder}/cache/bases"
 os.environ["MODEL_COLLAPSE_CACHE"] = f"{folder}/cache"
-corpora.load("embedded").source(8, **Opt(block=16, pretrain_blocks=16).reading())
+corpora.load("embedded").source(8, **Lm(block=16, pretrain_blocks=16).reading())
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}
 

@@ -88,7 +88,7 @@ def test_the_papers_settings_with_another_opt(
 ) -> None:
     """Profile `paper` runs unchanged on an OPT in hub layout: a tiny random one with a tokenizer of its own."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    folder = tmp_path / "opt"
+    folder = tmp_path / "lm"
     tokenizer = tokens.trained(["one two three four five six seven"] * 20, 300)
     folder.mkdir()
     tokenizer.save(folder)

@@ -10,7 +10,7 @@ import pytest
 
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -18,9 +18,9 @@ with warnings.catch_warnings():
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("peft")
 
-    from model_collapse.families.opt import model
+    from model_collapse.families.lm import model
 
-SETTINGS = Opt(block=16, epochs=12, batch=8, lr=1e-2, dropout=0.0, lora=2, checkpoint="last")
+SETTINGS = Lm(block=16, epochs=12, batch=8, lr=1e-2, dropout=0.0, lora=2, checkpoint="last")
 SIZES = {"vocab_size": 60, "eos_token_id": 2, "bos_token_id": 0, "pad_token_id": 1}
 STARTS = {
     "opt": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 64, **SIZES},
@@ -42,13 +42,13 @@ def counting(n: int) -> Rows:
 
 
 @pytest.fixture(scope="module", params=STARTS)
-def start(request) -> model.OptModel:
-    shape = model.OptModel(model.plain(transformers.AutoConfig.for_model(request.param, **STARTS[request.param])))
-    return model.OptModel(shape.config, model.unbuild(model.build(shape, 1, torch.device("cpu"))))
+def start(request) -> model.LmModel:
+    shape = model.LmModel(model.plain(transformers.AutoConfig.for_model(request.param, **STARTS[request.param])))
+    return model.LmModel(shape.config, model.unbuild(model.build(shape, 1, torch.device("cpu"))))
 
 
 @pytest.fixture(scope="module")
-def fitted(start) -> model.OptModel:
+def fitted(start) -> model.LmModel:
     return SETTINGS.fit(Data.real(counting(64)), np.random.default_rng(0), start=start)
 
 

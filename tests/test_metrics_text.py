@@ -13,8 +13,8 @@ from model_collapse.data import Data, Rows
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
+from model_collapse.families.lm import Lm
 from model_collapse.families.ngram import Ngram
-from model_collapse.families.opt import Opt
 from model_collapse.metrics.leaks import leaks
 from model_collapse.metrics.text import KNOWN_LAW, facts, perplexity
 
@@ -165,7 +165,7 @@ def test_groups_are_those_that_statements_are_about(embedded):
 # Metrics on request
 
 
-@pytest.mark.parametrize("family", [Ngram, Opt])
+@pytest.mark.parametrize("family", [Ngram, Lm])
 def test_a_run_takes_the_cheap_ones_and_others_on_request(family, capsys):
     name = family.__name__.lower()
     assert plan(name).metrics == family.metrics
@@ -188,14 +188,14 @@ def test_what_needs_a_known_law_is_refused_before_the_run(name, tmp_path):
 
 SHORT = {
     "ngram": {},
-    "opt": {"pretrain": "none", "block": 16, "vocabulary": 300, "epochs": 1, "evaluate": 8, "decoding": "sample"},
+    "lm": {"pretrain": "none", "block": 16, "vocabulary": 300, "epochs": 1, "evaluate": 8, "decoding": "sample"},
 }
 
 
 @pytest.mark.parametrize("name", SHORT)
 def test_every_metric_is_taken_in_a_run(name):
     """Numbers, or nan where nothing whole was written; what a law bounds is inside its bounds."""
-    family = {"ngram": Ngram, "opt": Opt}[name]
+    family = {"ngram": Ngram, "lm": Lm}[name]
     every = (*family.metrics, *family.more_metrics)
     settings = {f"family.{key}": value for key, value in SHORT[name].items()}
     table, _ = execute(plan(name, n=48, generations=1, settings=settings, metrics=every), jobs=1)
@@ -206,7 +206,7 @@ def test_every_metric_is_taken_in_a_run(name):
             assert values[metric].between(0, 1).all(), metric
     assert values["zipf"].gt(0).all() and values["entropy"].gt(0).all()
     assert (values["kl", "low"] < values["kl", "mean"]).all() and (values["kl", "mean"] < values["kl", "high"]).all()
-    assert ("similarity", "states", 0) in values.index if name == "opt" else ("states" not in set(table["item"]))
+    assert ("similarity", "states", 0) in values.index if name == "lm" else ("states" not in set(table["item"]))
     assert set(table[table["metric"] == "rare_coverage"]["item"]) == {"rare", "medium", "common"}
 
 

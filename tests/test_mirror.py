@@ -20,7 +20,7 @@ from model_collapse.engine.execute import execute, study
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 
 LAST = 2
 
@@ -35,7 +35,7 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def chain() -> Run:
     settings = {"family.pretrain_blocks": 32, "family.pretrain_epochs": 1, "family.epochs": 1, "family.evaluate": 8}
-    return plan("opt", n=8, generations=LAST, seed=3, settings=settings)
+    return plan("lm", n=8, generations=LAST, seed=3, settings=settings)
 
 
 def without_base() -> None:
@@ -55,16 +55,16 @@ def new_machine(tmp_path: Path) -> Path:
 
 def cut(monkeypatch: pytest.MonkeyPatch, folder: Path, planned: Run, fits: int) -> None:
     """A session that ends without a word in the fit after so many."""
-    fit, done = Opt.fit, []
+    fit, done = Lm.fit, []
 
-    def ending(self: Opt, *args: object, **named: object) -> object:
+    def ending(self: Lm, *args: object, **named: object) -> object:
         if len(done) == fits:
             raise KeyboardInterrupt
         done.append(1)
         return fit(self, *args, **named)  # type: ignore[arg-type]
 
     with monkeypatch.context() as inside, pytest.raises(KeyboardInterrupt):
-        inside.setattr(Opt, "fit", ending)
+        inside.setattr(Lm, "fit", ending)
         study({"a": planned}, folder)
 
 
@@ -72,8 +72,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes every pre-training and every fit from now on."""
     did: list[str] = []
     for name in ("base", "fit"):
-        work = getattr(Opt, name)
-        monkeypatch.setattr(Opt, name, lambda *args, _n=name, _w=work, **named: (did.append(_n), _w(*args, **named))[1])
+        work = getattr(Lm, name)
+        monkeypatch.setattr(Lm, name, lambda *args, _n=name, _w=work, **named: (did.append(_n), _w(*args, **named))[1])
     return did
 
 

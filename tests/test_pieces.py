@@ -262,10 +262,10 @@ def test_a_lock_is_free_again_when_its_owner_is_gone(tmp_path, monkeypatch):
 def test_shards_of_opt_are_its_sample(monkeypatch):
     """Any shard size, in any order: the same tokens."""
     pytest.importorskip("torch")
-    from model_collapse.families.opt import Opt, decoding, model
+    from model_collapse.families.lm import Lm, decoding, model
 
-    family = Opt(block=8, decoding="sample", vocabulary=260, sample_batch=3)
-    fitted = model.OptModel(
+    family = Lm(block=8, decoding="sample", vocabulary=260, sample_batch=3)
+    fitted = model.LmModel(
         (blank := model.blank("tiny", 260, 16)).config, model.unbuild(model.build(blank, 0, decoding.hardware.device()))
     )
     given = checkpoint.Rows(np.random.default_rng(0).integers(4, 260, (11, 8)).astype(np.int32))
@@ -276,4 +276,4 @@ def test_shards_of_opt_are_its_sample(monkeypatch):
     written = {i: shards[i]().x for i in (2, 0, 1)}
     np.testing.assert_array_equal(np.concatenate([written[i] for i in range(3)]), whole)
     assert family.choose(fitted) == {"sample_batch": 3} and family.halved("sample") == {"sample_batch": 1}
-    assert Opt(batch=1).halved("fit") is None and Opt(batch=16).halved("fit") == {"chunk": 8}
+    assert Lm(batch=1).halved("fit") is None and Lm(batch=16).halved("fit") == {"chunk": 8}

@@ -11,7 +11,7 @@ with warnings.catch_warnings():
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers")
 
-    from model_collapse.families.opt import model, products
+    from model_collapse.families.lm import model, products
 
 
 def gradients(fast: bool, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -216,7 +216,7 @@ def test_roc_of_weighed_scores_is_that_of_as_many_rows():
 
 
 REFUSED = {
-    "nothing is marked": ("opt mix --filter watermark", "--filter watermark: nothing is marked; use opt with --set"),
+    "nothing is marked": ("lm mix --filter watermark", "--filter watermark: nothing is marked; use lm with --set"),
     "no opt": ("ngram mix --filter watermark", "--filter watermark: nothing is marked"),
     "numbers": (
         "gaussian mix --set family.sampling=draw --filter detector",
@@ -327,7 +327,7 @@ def by_hand(values: Mapping[str, Any], metric: str = "watermark", last: int = 2)
     rows = [
         {
             "run_id": "x",
-            "family": "opt",
+            "family": "lm",
             "family_args": "{}",
             "corpus": "wikitext-2-v1",
             "replicate": r,

@@ -24,7 +24,7 @@ from model_collapse.engine import spec
 from model_collapse.engine.execute import study
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 300_000
@@ -332,7 +332,7 @@ SMALLEST = Size(
 def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
     out = data / "out"
     out.mkdir()
-    fit, calls = Opt.fit, []
+    fit, calls = Lm.fit, []
 
     def cut(self, *given, **named):
         calls.append(self)
@@ -341,9 +341,9 @@ def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
             raise recording.TimeUp
         return fit(self, *given, **named)
 
-    monkeypatch.setattr(Opt, "fit", cut)
+    monkeypatch.setattr(Lm, "fit", cut)
     part = recording.make(TEXT, SMALLEST, "a command", out, data / "work", None, jobs=1)
-    monkeypatch.setattr(Opt, "fit", fit)
+    monkeypatch.setattr(Lm, "fit", fit)
     assert part is not None and not part.about["complete"]
     assert {(t["generation"].max(), t["replicate"].max()) for t in part.tables.values()} == {(0, 0)}
     assert part.about["tokens_trained"] == 8 * 16 * (5 + 10 + 5)
@@ -373,7 +373,7 @@ def test_nothing_finished_is_no_record(data, monkeypatch):
     def cut(self, *given, **named):
         raise recording.TimeUp
 
-    monkeypatch.setattr(Opt, "fit", cut)
+    monkeypatch.setattr(Lm, "fit", cut)
     alone = replace(SMALLEST, labels=("A",))
     assert recording.make(TEXT, alone, "a command", data, data / "work", None, jobs=1) is None
     assert not (data / "toy.json").exists()

@@ -164,7 +164,7 @@ def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     assert len(set(alone[(alone["metric"] == "mean") & (alone["generation"] == 4)]["value"])) == 600
 
 
-@pytest.mark.parametrize("family", [name for name in registry.names(families) if name not in ("ngram", "opt")])
+@pytest.mark.parametrize("family", [name for name in registry.names(families) if name not in ("ngram", "lm")])
 def test_every_family_of_numbers_gives_the_same_bits_in_two_processes(family, tmp_path):
     """Two blocks of chains, one of them with a single chain; language models have tests of their own."""
     block = registry.build(families, family, {}).block_size
@@ -539,9 +539,9 @@ def test_what_is_large_but_fits_is_not_refused(planned, eight_gigabytes):
 
 
 def test_more_text_than_fits_is_refused(eight_gigabytes):
-    memory.check(plan("opt", n=10**7), processes=1)
+    memory.check(plan("lm", n=10**7), processes=1)
     with pytest.raises(OutsideError, match=r"^-n 999999999: 1e\+09 rows in one chain needs? about 768 GB of memory"):
-        memory.check(plan("opt", n=999_999_999), processes=1)
+        memory.check(plan("lm", n=999_999_999), processes=1)
 
 
 def test_every_process_needs_its_own_memory(eight_gigabytes):

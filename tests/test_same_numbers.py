@@ -264,49 +264,49 @@ SCANNER: dict[str, dict[str, Any]] = {
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "opt-beams-pre-trained": dict(
-        family="opt", regime="mix", n=8, generations=2, replicates=2, settings=PRETRAINED | {
+        family="lm", regime="mix", n=8, generations=2, replicates=2, settings=PRETRAINED | {
             "family.beams": 3, "regime.real_fraction": 0.25,
         },
     ),
     "opt-sampled-continued": dict(
-        family="opt", regime="accumulate", n=6, generations=2, given="training", settings=PRETRAINED | {
+        family="lm", regime="accumulate", n=6, generations=2, given="training", settings=PRETRAINED | {
             "family.continued": True, "family.decoding": "sample", "family.temperature": 0.8, "family.top_k": 50,
             "family.top_p": 0.9,
         },
     ),
     "opt-from-scratch-greedy": dict(
-        family="opt", regime="fresh", n=6, generations=2, given="fresh", every=2,
+        family="lm", regime="fresh", n=6, generations=2, given="fresh", every=2,
         settings=OPT | {"family.decoding": "greedy", "family.repetition_penalty": 2.0, "family.schedule": "cosine",
                         "family.epochs": 2, "family.warmup": 0.2, "regime.real_fraction": 0.5},
         metrics=["perplexity", "entropy", "training", "state_diversity", "kl", "facts"],
     ),
     "opt-beams-reference-engine": dict(
-        family="opt", regime="replace", n=4, generations=1,
+        family="lm", regime="replace", n=4, generations=1,
         settings=OPT | {"family.engine": "reference", "family.beams": 3, "family.steps": 2},
     ),
     "opt-sampled-reference-engine": dict(
-        family="opt", regime="replace", n=4, generations=1,
+        family="lm", regime="replace", n=4, generations=1,
         settings=SAMPLED | {"family.engine": "reference", "family.end": "ordinary", "family.chunk": 2},
     ),
     "opt-green-watermark": dict(
-        family="opt", regime="accumulate", n=8, generations=1, filter=["watermark"],
+        family="lm", regime="accumulate", n=8, generations=1, filter=["watermark"],
         settings=SAMPLED | {"family.watermark": "green", "family.watermark_bias": 1.5, "watermark.threshold": 2.2,
                             "family.evaluate": 8},
         metrics=["perplexity", "watermark", "detector"],
     ),
     "opt-synthid-watermark": dict(
-        family="opt", regime="fixed", n=6, generations=1, filter=["watermark"], metrics=["perplexity", "watermark"],
+        family="lm", regime="fixed", n=6, generations=1, filter=["watermark"], metrics=["perplexity", "watermark"],
         settings=SAMPLED | {"family.watermark": "synthid", "watermark.threshold": 4.8, "watermark.top_up": True},
     ),
     "opt-two-models-all-surprise": dict(
-        family="opt", regime="replace", n=6, generations=1, models=2, reads="all", filter=["surprise"], settings=OPT
+        family="lm", regime="replace", n=6, generations=1, models=2, reads="all", filter=["surprise"], settings=OPT
     ),
     "opt-two-models-ring-another-first": dict(
-        family="opt", regime="replace", n=4, generations=1, models=2, reads="ring", real="same", first="fixed",
+        family="lm", regime="replace", n=4, generations=1, models=2, reads="ring", real="same", first="fixed",
         settings=SAMPLED | {"first.synthetic": 1.0},
     ),
     "opt-by-likelihood": dict(
-        family="opt", regime="replace", n=5, generations=1, filter=["curate"],
+        family="lm", regime="replace", n=5, generations=1, filter=["curate"],
         settings=SAMPLED | {"curate.by": "likelihood", "curate.candidates": 2, "curate.share": 1.0},
     ),
     "vae": dict(

@@ -19,10 +19,10 @@ from transformers.generation import logits_process as library  # noqa: E402
 from model_collapse import corpora  # noqa: E402
 from model_collapse.data import Rows  # noqa: E402
 from model_collapse.errors import InputError  # noqa: E402
-from model_collapse.families.opt import Opt, model, watermark  # noqa: E402
+from model_collapse.families.lm import Lm, model, watermark  # noqa: E402
 
 compared = Comparisons(12)
-OWN = Opt(preset="tiny", pretrain="none", vocabulary=512, epochs=6, evaluate=120, dropout=0.0)
+OWN = Lm(preset="tiny", pretrain="none", vocabulary=512, epochs=6, evaluate=120, dropout=0.0)
 CPU = torch.device("cpu")
 
 
@@ -32,7 +32,7 @@ def source():
 
 
 @pytest.fixture(scope="module")
-def trained(source) -> model.OptModel:
+def trained(source) -> model.LmModel:
     start = model.blank("tiny", OWN.vocabulary, 2 * OWN.block)
     return OWN.fit(source.train, np.random.default_rng(0), start=start)
 

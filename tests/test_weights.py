@@ -24,8 +24,8 @@ from toy_models import KINDS, Tensors, change_config, change_weights, shard
 from model_collapse import paths
 from model_collapse.corpora import tokens
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import Opt, weights
-from model_collapse.families.opt.pinned import PINNED
+from model_collapse.families.lm import Lm, weights
+from model_collapse.families.lm.pinned import PINNED
 
 COMMIT = "2" * 40
 
@@ -324,7 +324,7 @@ def test_a_folder_that_does_not_fit_is_one_line(case: str, edited, capfd) -> Non
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
     with pytest.raises((InputError, OutsideError)):
-        Opt(preset=str(folder), start="pretrained").base(
+        Lm(preset=str(folder), start="pretrained").base(
             SimpleNamespace(tokenizer=SimpleNamespace(size=24)),
             None,  # type: ignore[arg-type]
         )
@@ -337,7 +337,7 @@ def test_there_are_enough_odd_folders() -> None:
 @pytest.mark.parametrize("preset", ["nothing", "", "a/b/c", "../there", "tiny2"])
 def test_what_names_nothing_is_one_line(preset: str) -> None:
     with pytest.raises(InputError, match="neither a preset"):
-        Opt(preset=preset)
+        Lm(preset=preset)
 
 
 # Models with a name of our own
@@ -428,15 +428,15 @@ def test_without_the_hub_opt_125m_says_what_to_do(opt) -> None:
 
 def test_a_folder_named_like_a_preset_comes_first(opt, models, tmp_path, monkeypatch) -> None:
     """And its weights are others: the run's name has to change with them."""
-    before = Opt(preset="opt-125m", start="pretrained").contents()
+    before = Lm(preset="opt-125m", start="pretrained").contents()
     shutil.copytree(models("opt"), tmp_path / "data" / "opt-125m")
     monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path / "data"))
     config, _ = weights.read("opt-125m")
     assert config["origin"] == "folder opt-125m"
-    here = Opt(preset="opt-125m", start="pretrained").contents()
+    here = Lm(preset="opt-125m", start="pretrained").contents()
     change_weights(tmp_path / "data" / "opt-125m", lambda found: {name: 2 * x for name, x in found.items()})
-    assert len({*map(tuple, (before, here, Opt(preset="opt-125m", start="pretrained").contents()))}) == 3
-    assert Opt(preset="opt-125m").contents() == []
+    assert len({*map(tuple, (before, here, Lm(preset="opt-125m", start="pretrained").contents()))}) == 3
+    assert Lm(preset="opt-125m").contents() == []
 
 
 def byte_tokenizer(folder: Path) -> bytes:
@@ -461,7 +461,7 @@ def test_smollm2_from_the_hub(models, served: FakeHub, tmp_path: Path, monkeypat
         }
     }
     assert torch.equal(as_we_read("smollm2-135m"), as_transformers_reads(folder))
-    family = Opt(preset="smollm2-135m", start="pretrained")
+    family = Lm(preset="smollm2-135m", start="pretrained")
     read = tokens.read(Path(family.reading()["tokenizer"]))
     assert isinstance(read, tokens.Own) and read.ends == (2,) and read.first == ()
     served.faults = Faults(status=503)
@@ -569,7 +569,7 @@ def test_gguf_in_a_folder(tmp_path: Path, capfd) -> None:
     assert said.out == "" and said.err.count("\n") == 1 and "converted once" in said.err
     read = tokens.read(weights.tokenizer(str(tmp_path / "q")))
     assert read.ends == (2,) and read.decode(read.encode(["the tower"])) == ["the tower"]
-    Opt(preset=str(tmp_path / "q"), start="pretrained")
+    Lm(preset=str(tmp_path / "q"), start="pretrained")
     (tmp_path / "q" / "model.gguf").write_bytes((tmp_path / "q" / "model.gguf").read_bytes()[:9000])
     with pytest.raises(InputError, match=r"model\.gguf: this GGUF file cannot be read"):
         weights.read(str(tmp_path / "q"))

@@ -14,8 +14,8 @@ from pathlib import Path
 from model_collapse import store
 from model_collapse.corpora import hub, images, text, tokens
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import formats, weights
-from model_collapse.families.opt.pinned import PINNED
+from model_collapse.families.lm import formats, weights
+from model_collapse.families.lm.pinned import PINNED
 
 WIKIPEDIA = "CC BY-SA 3.0 and GFDL"
 

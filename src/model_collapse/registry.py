@@ -14,6 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from model_collapse.errors import InputError
 
+RENAMED = {"opt": "lm"}
+"""Names that members had, and have now: commands and records of earlier versions go on working."""
+
 
 def names(package: ModuleType) -> list[str]:
     """Names of all members, sorted. Nothing is imported, so a family that needs torch is listed without it."""
@@ -21,7 +24,8 @@ def names(package: ModuleType) -> list[str]:
 
 
 def member(package: ModuleType, name: str) -> Any:
-    """The class of that name: `regimes/mix.py` defines `Mix`. InputError lists the known names."""
+    """The class of that name, or of one it had: `regimes/mix.py` defines `Mix`. InputError lists the known names."""
+    name = RENAMED.get(name, name)
     kind = package.__name__.rpartition(".")[2]
     if name not in names(package):
         known = ", ".join(names(package)) or "none yet"

@@ -117,7 +117,7 @@ def _watermark(run: dict[str, Any]) -> str:
         return "none; nothing in an entry tells that a model wrote it."
     library = "`WatermarkDetector`" if mark == "green" else "`SynthIDTextWatermarkLogitsProcessor.compute_g_values`"
     return (
-        f"{mark}, key {run['family.watermark_key']}. Test with transformers' {library}, or `Opt(...).marks` of this "
+        f"{mark}, key {run['family.watermark_key']}. Test with transformers' {library}, or `Lm(...).marks` of this "
         "package, on token ids of the text without its prompt; z > 4 says marked."
     )
 

@@ -70,12 +70,13 @@ def plan(
     parts: dict[str, dict[str, Any]] = {name: {} for name in roles}
     for key, value in (settings or {}).items():
         owner, dot, name = key.partition(".")
-        # The member's own name works as well as its role: opt.epochs is family.epochs.
+        # The member's own name works as well as its role: lm.epochs is family.epochs.
         owner = {family: "family", regime: "regime"}.get(owner, owner)
         if not dot or owner not in parts:
             raise InputError(f"--set {key}: write family.KEY, regime.KEY or the name of a filter in use, then =VALUE")
         parts[owner][name] = value
     kind: Family = registry.build(families, family, parts["family"], "family")
+    family = registry.RENAMED.get(family, family)
     how: Regime = registry.build(regimes, regime, parts["regime"], "regime")
     judges: tuple[Filter, ...] = tuple(registry.build(filters, name, parts[name]) for name in filter)
     opening: Regime | None = registry.build(regimes, first, parts["first"], "first") if first else None

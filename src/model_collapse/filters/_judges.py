@@ -67,7 +67,7 @@ SCORES: Mapping[str, Score] = {
 }
 """What `curate.by` may be; "learned" is what a judge sees of the rows that it may look at."""
 
-_USE = {"likelihood": "opt or ngram", "certainty": "classifier", "reward": "discrete"}
+_USE = {"likelihood": "lm or ngram", "certainty": "classifier", "reward": "discrete"}
 """Families whose rows have such a score."""
 
 
@@ -80,7 +80,7 @@ def check(setting: str, by: str, family: Family, corpus: Corpus | None) -> None:
             "classifier or regression"
         )
     if by == "learned" and not known:
-        raise InputError(f"--filter {setting}: only a judge of text learns; use opt or ngram")
+        raise InputError(f"--filter {setting}: only a judge of text learns; use lm or ngram")
     if by in _USE and by not in family.scores:
         raise InputError(f"--filter {setting}: this family's rows have no such score; use {_USE[by]}")
 

@@ -31,7 +31,7 @@ class Surprise(Filter):
     def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless the family scores text."""
         if "likelihood" not in family.scores:
-            raise InputError("--filter surprise: only a family that scores text has surprises; use opt or ngram")
+            raise InputError("--filter surprise: only a family that scores text has surprises; use lm or ngram")
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         nats = _judges.surprise(data.drawn, reference)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Watermark(Filter):
     """Drops rows whose test for the family's own watermark exceeds a threshold, whoever wrote them.
 
-    z is that of `Opt.marks`: the library's detectors, on what was written and not on what it continues. At z = 4 three
+    z is that of `Lm.marks`: the library's detectors, on what was written and not on what it continues. At z = 4 three
     texts in 100,000 would be accused wrongly if n-grams never came twice.
     """
 
@@ -32,7 +32,7 @@ class Watermark(Filter):
         """InputError unless the family marks what it writes."""
         if family.watermark == "none":
             raise InputError(
-                "--filter watermark: nothing is marked; use opt with --set family.watermark=green or synthid"
+                "--filter watermark: nothing is marked; use lm with --set family.watermark=green or synthid"
             )
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:

@@ -85,7 +85,7 @@ def product_rate(precision: str) -> float:
     import torch
 
     from model_collapse import hardware
-    from model_collapse.families.opt import products
+    from model_collapse.families.lm import products
 
     dtype, n = hardware.dtypes()[precision], 2048
     a, b = torch.randn(n, n, dtype=dtype), torch.randn(n, n, dtype=dtype)

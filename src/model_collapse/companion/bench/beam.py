@@ -15,7 +15,7 @@ import numpy as np
 
 from model_collapse.companion import bench
 from model_collapse.companion.bench import Benchmark, Pairs, Result, result
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ class Beam:
         import torch
 
         from model_collapse import hardware
-        from model_collapse.families.opt import compare
+        from model_collapse.families.lm import compare
 
         module = self.module()
         other = self.writer(module, published)
@@ -140,9 +140,9 @@ class Beam:
         """Of repetition."""
         return self.penalties[pair % len(self.penalties)]
 
-    def settings(self, pair: int) -> Opt:
+    def settings(self, pair: int) -> Lm:
         """How a pair is written."""
-        return Opt(repetition_penalty=self.penalty(pair))
+        return Lm(repetition_penalty=self.penalty(pair))
 
     def given(self, pair: int) -> torch.Tensor:
         """Its prompts."""
@@ -158,7 +158,7 @@ class Beam:
         import torch
 
         from model_collapse import hardware
-        from model_collapse.families.opt import engine
+        from model_collapse.families.lm import engine
 
         none = torch.zeros((self.prompts, self.new), dtype=torch.float64)
         laid_out = engine.Engine(module, hardware.dtypes()[self.precision])

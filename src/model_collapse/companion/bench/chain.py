@@ -14,7 +14,7 @@ from model_collapse import corpora, paths
 from model_collapse.companion.bench import Benchmark, Pairs, Result, result
 from model_collapse.data import Rows
 from model_collapse.errors import OutsideError
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Chain:
         from transformers import OPTConfig
 
         from model_collapse import hardware
-        from model_collapse.families.opt import model
+        from model_collapse.families.lm import model
 
-        family = Opt(
+        family = Lm(
             preset=self.preset,
             pretrain="none",
             vocabulary=self.vocabulary,

@@ -149,7 +149,7 @@ def _as_published(table: pd.DataFrame) -> bool:
         # Half a batch more or less in each of 30 passes; with steps of their own all arms of a study have as many.
         return published and rows(table) >= 30 * 60_000 and not 0 < settings["steps"] < 7000
     large = rows(table) >= PUBLISHED_BLOCKS and corpus.startswith("wikitext-2")
-    return kind == "opt" and large and settings.get("start") == "pretrained"
+    return kind == "lm" and large and settings.get("start") == "pretrained"
 
 
 def _all_the_same(table: pd.DataFrame) -> bool:

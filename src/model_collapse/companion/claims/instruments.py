@@ -179,7 +179,7 @@ def _words(
 ) -> dict[str, Any]:
     """A tiny language model from scratch, trained for a second at most."""
     given = {"pretrain": "none", "block": 32, "evaluate": 32, "decoding": "sample", "epochs": 1} | settings
-    return {"family": "opt", "n": n, "generations": 0, "replicates": replicates, "metrics": metrics} | {
+    return {"family": "lm", "n": n, "generations": 0, "replicates": replicates, "metrics": metrics} | {
         "settings": {f"family.{name}": value for name, value in given.items()}
     }
 

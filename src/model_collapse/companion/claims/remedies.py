@@ -18,7 +18,7 @@ MEASURES: Mapping[str, Measure] = {
     "regression": Measure("excess risk", "test_error"),
     "kde": Measure("KL, nats", "kl_density"),
     "ngram": LOSS,
-    "opt": LOSS,
+    "lm": LOSS,
     "vae": Measure("Fréchet distance", "frechet"),
     "diffusion": Measure("Fréchet distance", "frechet"),
 }
@@ -104,7 +104,7 @@ CLAIMS = (
         check=kept_over_replaced,
         chapter="remedies",
         figure="remedies-families",
-        ends=lambda table: {"opt": 9, "vae": 5}.get(str(table["family"].iloc[0]), 4),
+        ends=lambda table: {"lm": 9, "vae": 5}.get(str(table["family"].iloc[0]), 4),
         definition=(2,),
         scale="small",
     ),

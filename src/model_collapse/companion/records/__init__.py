@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from model_collapse import hardware, paths, store
+from model_collapse import hardware, paths, registry, store
 from model_collapse.companion.records import code, manifest
 from model_collapse.engine import spec
 from model_collapse.engine.spec import Run
@@ -225,6 +225,8 @@ def _table(file: Path, columns: list[str]) -> pd.DataFrame:
     frame = store.read(file)
     if list(frame.columns) != columns:
         raise InputError(f"{file.name}: not a table of a recorded run (its columns are others)")
+    if "family" in frame:
+        frame["family"] = frame["family"].astype(str).replace(registry.RENAMED)
     return frame
 
 

@@ -16,7 +16,7 @@ from model_collapse.companion.records import code
 from model_collapse.engine.merge import dtype
 from model_collapse.engine.usage import spent
 from model_collapse.errors import InputError
-from model_collapse.families.opt import SHAPES
+from model_collapse.families.lm import SHAPES
 
 FORMAT = 2
 """Version of the manifest. Format 1 lacks some of FIELDS; they read as None."""
@@ -112,7 +112,10 @@ def read(file: Path, name: str) -> dict[str, Any]:
         about = json.loads(file.read_text(encoding="utf-8"))
         arms = [(str(arm["run_id"]), arm["run"]) for arm in about["arms"].values()]
         well = about["name"] == name and bool(_LABEL.fullmatch(about["label"])) and isinstance(about["schema"], str)
-        well &= all(isinstance(run, dict) for _, run in arms) and f"{name}.parquet" in about["files"]
+        well &= (
+            all(isinstance(run, dict) and isinstance(run["family"], str) for _, run in arms)
+            and f"{name}.parquet" in about["files"]
+        )
         well &= all(isinstance(total, str) for total in about["files"].values())
         version = about.get("format", 1)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -127,6 +130,8 @@ def read(file: Path, name: str) -> dict[str, Any]:
         raise InputError(f"recorded run {name}: {file.name} lacks {', '.join(lacking[:3])}")
     if len({run_id for run_id, _ in arms}) < len(arms):
         raise InputError(f"recorded run {name}: two arms are the same run")
+    for _, run in arms:
+        run["family"] = registry.RENAMED.get(run["family"], run["family"])
     return dict.fromkeys(FIELDS) | about
 
 
@@ -152,7 +157,7 @@ def label(
     run = next(iter(runs.values()))
     preset, family = run.get("family.preset"), run["family"]
     model = ", ".join(sorted({own["family"] for own in runs.values()}))
-    if family == "opt" and preset in SHAPES:
+    if family == "lm" and preset in SHAPES:
         shape = SHAPES[preset]
         model = f"{preset} OPT ({shape['hidden_size']} wide, {shape['num_hidden_layers']} layers)"
     elif preset:

@@ -133,7 +133,7 @@ def counted(runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict
         images = fits * (settings["steps"] * batch or one.n * settings["epochs"])
         return {"images_trained": images, "images_per_second": round(images / seconds, 1)}
     tokens = [manifest.tokens(spec.describe(runs[label]), each) for label, each in turns.items()]
-    if one.family != "opt" or None in tokens:
+    if one.family != "lm" or None in tokens:
         return {"models_trained": fits, "seconds_per_model": round(seconds / fits, 2)}
     return {
         "tokens_pretrained": settings["pretrain_blocks"] * settings["pretrain_epochs"] * settings["block"],

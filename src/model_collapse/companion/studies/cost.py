@@ -77,7 +77,7 @@ SIZES: Mapping[str, Size] = {
     "verify-words": replace(LAPTOP, seeds=8, labels=tuple(f"replace, {n}" for n in LAPTOP.blocks)),
     # At its own size the condition is the run that other claims read.
     "verify": Size(
-        family="opt",
+        family="lm",
         corpus=VERIFY.corpus,
         seeds=VERIFY.seeds,
         settings=VERIFY.settings,
@@ -86,7 +86,7 @@ SIZES: Mapping[str, Size] = {
         own={"sampled, 96": {"metrics": READ["sampled"]}, "sampled, 384": {"generations": 5}},
     ),
     "recorded": Size(
-        family="opt",
+        family="lm",
         corpus=TEXT.corpus,
         generations=5,
         seeds=6,

@@ -88,7 +88,7 @@ SIZES: Mapping[str, Size] = {
     "recorded": replace(PAPER, labels=tuple(CONDITIONS), record=Record("curation")),
 }
 
-STUDY = Study("curation", SIZES, CONDITIONS, "opt")
+STUDY = Study("curation", SIZES, CONDITIONS, "lm")
 
 RATES = ((1.0, 1.0), (0.9, 0.3), (0.7, 0.05))
 """(phi, psi) of the verifiers whose breakdown points are looked for."""

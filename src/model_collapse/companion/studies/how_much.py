@@ -38,7 +38,7 @@ whatever there is to read, so that more rows are not more training."""
 WORDS = Size(corpus="wikitext-2", n=12_288, generations=1, seeds=6, seed=1, metrics=("perplexity", "vocabulary"))
 
 OPT = Size(
-    family="opt",
+    family="lm",
     n=96,
     generations=1,
     seeds=2,
@@ -78,7 +78,7 @@ SIZES: Mapping[str, Size] = {
     # OPT-125m, fine-tuned on these blocks of real text: five times as many steps as a pass over the most has.
     "verify-gpu": replace(
         WORDS,
-        family="opt",
+        family="lm",
         corpus=PAPER.corpus,
         seeds=PAPER.seeds,
         settings={**PAPER.settings, **SAMPLED, "family.steps": 5 * 12_288 // 128},

@@ -1,7 +1,7 @@
 """The paper's experiment on text (Shumailov et al. 2024, Fig. 1b): conditions and sizes.
 
 In A each generation is trained for five epochs on what the one before wrote, nothing else, with five beams and real
-prompts. Every other condition says only what it does otherwise. What the paper left unsaid is a setting of `opt`.
+prompts. Every other condition says only what it does otherwise. What the paper left unsaid is a setting of `lm`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from model_collapse.companion.studies import study
 from model_collapse.companion.studies.study import Condition, Record, Study
-from model_collapse.families.opt import SCRATCH_LR, Opt
+from model_collapse.families.lm import SCRATCH_LR, Lm
 from model_collapse.metrics.text import KNOWN_LAW
 
 SAMPLED: Mapping[str, Any] = {"family.decoding": "sample"}
@@ -101,7 +101,7 @@ class Size(study.Size):
 WRITER = ("watermark", "detector")
 """Metrics of who wrote a text, which only runs about it take."""
 
-KNOWN = tuple(name for name in (*Opt.metrics, *Opt.more_metrics) if name not in (*WRITER, "group_loss"))
+KNOWN = tuple(name for name in (*Lm.metrics, *Lm.more_metrics) if name not in (*WRITER, "group_loss"))
 """What is measured of text whose law is known: everything else, but for the error by group."""
 
 TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
@@ -291,4 +291,4 @@ def _measured(size: Size) -> Size:
     return replace(size, metrics=KNOWN if size.corpus == "embedded" else TEXT)
 
 
-STUDY = Study("language_model", SIZES, CONDITIONS, "opt", _another_model, _measured)
+STUDY = Study("language_model", SIZES, CONDITIONS, "lm", _another_model, _measured)

@@ -46,7 +46,7 @@ OPEN: Mapping[str, Any] = {
 """A tiny OPT that writes as it has learned, without search; articles end, and it chooses whom the next one is about."""
 
 OPT = Size(
-    family="opt",
+    family="lm",
     n=48,
     generations=1,
     seeds=2,

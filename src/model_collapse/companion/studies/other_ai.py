@@ -104,4 +104,4 @@ SIZES: Mapping[str, Size] = {
     "words-paper": replace(WORDS, n=4096, seeds=16),
 }
 
-STUDY = Study("other_ai", SIZES, CONDITIONS, "opt")
+STUDY = Study("other_ai", SIZES, CONDITIONS, "lm")

@@ -44,4 +44,4 @@ SIZES: Mapping[str, Size] = {
     "paper": replace(LAPTOP, seeds=4, chains=4.0, blocks=800),
 }
 
-STUDY = Study("remedies", SIZES, {label: language_model.CONDITIONS[label] for label in LAPTOP.labels}, "opt")
+STUDY = Study("remedies", SIZES, {label: language_model.CONDITIONS[label] for label in LAPTOP.labels}, "lm")

@@ -38,7 +38,7 @@ def kl(m: Measurement[Text]) -> dict[str, float]:
 
     Items "mean", "low" and "high": Student's 95 % interval over the articles, which are the same for every generation.
     Item "end": how much of the mean is -ln q(</s>), large for a model that learned from text without it
-    (opt with end=forbidden, from generation 1 on).
+    (lm with end=forbidden, from generation 1 on).
     """
     cut, truth = m.reference.once(_articles)
     nats = np.asarray(m.family.score(m.model, cut.windows), float)

@@ -143,34 +143,34 @@ def shorter_contexts_forgotten() -> Iterator[Patch]:
     yield Ngram, "_next", lambda self, *args: original(replace(self, back=0.0), *args)
 
 
-@fault(family="opt")
+@fault(family="lm")
 def beams_are_greedy() -> Iterator[Patch]:
     """Beam search keeps one beam."""
-    from model_collapse.families.opt import Opt
+    from model_collapse.families.lm import Lm
 
-    original = Opt.shards
+    original = Lm.shards
 
-    def shards(self: Opt, *args: Any, **at: Any) -> Any:
+    def shards(self: Lm, *args: Any, **at: Any) -> Any:
         return original(replace(self, decoding="greedy") if self.decoding == "beam" else self, *args, **at)
 
-    yield Opt, "shards", shards
+    yield Lm, "shards", shards
 
 
-@fault(family="opt")
+@fault(family="lm")
 def temperature_ignored() -> Iterator[Patch]:
     """Tokens are drawn at temperature 1 whatever is asked for."""
-    from model_collapse.families.opt import Opt
+    from model_collapse.families.lm import Lm
 
-    original = Opt.shards
-    yield Opt, "shards", lambda self, *args, **at: original(replace(self, temperature=1.0), *args, **at)
+    original = Lm.shards
+    yield Lm, "shards", lambda self, *args, **at: original(replace(self, temperature=1.0), *args, **at)
 
 
-@fault(family="opt")
+@fault(family="lm")
 def labels_one_token_early() -> Iterator[Patch]:
     """Training asks for the token that was just read, not for the next one."""
     from torch.nn import functional
 
-    from model_collapse.families.opt import training
+    from model_collapse.families.lm import training
 
     original = functional.cross_entropy
 
@@ -180,10 +180,10 @@ def labels_one_token_early() -> Iterator[Patch]:
     yield training, "functional", SimpleNamespace(cross_entropy=early)
 
 
-@fault(family="opt")
+@fault(family="lm")
 def scores_one_token_early() -> Iterator[Patch]:
     """The loss on text is that of the token that was just read, not of the next one."""
-    from model_collapse.families.opt import scoring
+    from model_collapse.families.lm import scoring
 
     original = scoring._by_token
 
@@ -196,19 +196,19 @@ def scores_one_token_early() -> Iterator[Patch]:
     yield scoring, "_by_token", by_token
 
 
-@fault(family="opt")
+@fault(family="lm")
 def green_share_of_one_half() -> Iterator[Patch]:
     """The test for a watermark takes half the vocabulary to be green, whatever share the writer marked."""
-    from model_collapse.families.opt import watermark
+    from model_collapse.families.lm import watermark
 
     original = watermark.z
     yield watermark, "z", lambda at, *args, **how: original(replace(at, watermark_share=0.5), *args, **how)
 
 
-@fault(family="opt")
+@fault(family="lm")
 def watermark_of_another_key() -> Iterator[Patch]:
     """The test for a watermark has another key than the writer."""
-    from model_collapse.families.opt import watermark
+    from model_collapse.families.lm import watermark
 
     original = watermark.z
     yield watermark, "z", lambda at, *args, **how: original(replace(at, watermark_key=1), *args, **how)

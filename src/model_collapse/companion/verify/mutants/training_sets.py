@@ -131,7 +131,7 @@ def _splits(change: Any) -> Iterator[Patch]:
         yield owner, "source", source
 
 
-@fault(family=("opt", "vae"))
+@fault(family=("lm", "vae"))
 def test_rows_in_training() -> Iterator[Patch]:
     """Some of the test rows stand in the real training set."""
 
@@ -144,7 +144,7 @@ def test_rows_in_training() -> Iterator[Patch]:
     yield from _splits(mixed)
 
 
-@fault(family=("opt", "vae"))
+@fault(family=("lm", "vae"))
 def validation_is_training() -> Iterator[Patch]:
     """The checkpoint is chosen by rows that were trained on."""
     yield from _splits(lambda source: replace(source, validation=source.train))

@@ -19,12 +19,12 @@ from model_collapse import corpora
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families._text import Text
-from model_collapse.families.opt import weights
-from model_collapse.families.opt.pinned import PINNED
+from model_collapse.families.lm import weights
+from model_collapse.families.lm.pinned import PINNED
 from model_collapse.interfaces import Workload
 
 if TYPE_CHECKING:
-    from model_collapse.families.opt.model import OptModel
+    from model_collapse.families.lm.model import LmModel
 
 SHAPES = {
     "tiny": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
@@ -46,7 +46,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Opt(Text):
+class Lm(Text):
     """A causal language model, fitted by next-token cross-entropy with AdamW.
 
     Defaults follow the paper where it says something (five epochs, five beams, no repetition penalty, blocks of 64
@@ -161,7 +161,7 @@ class Opt(Text):
     ] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024, description="CPU threads; more than one may change the last bits")] = 1
 
-    name: ClassVar[str] = "opt"
+    name: ClassVar[str] = "lm"
     more_metrics: ClassVar[tuple[str, ...]] = (
         *Text.more_metrics,
         "vocabulary",
@@ -238,7 +238,7 @@ class Opt(Text):
 
         return hardware.name()
 
-    def base(self, source: Source, rng: np.random.Generator, progress: Callable[[str], None] | None = None) -> OptModel:
+    def base(self, source: Source, rng: np.random.Generator, progress: Callable[[str], None] | None = None) -> LmModel:
         """What every generation starts from.
 
         start=pretrained: the preset's weights. start=scratch: one model pre-trained on `source.web` at a learning rate
@@ -247,7 +247,7 @@ class Opt(Text):
         Pre-training reads neighbouring blocks in pairs, which are as long as a prompt and its continuation together,
         half as many at a step.
         """
-        from model_collapse.families.opt import model, training
+        from model_collapse.families.lm import model, training
 
         tokenizer = corpora.as_text(source).tokenizer
         size = tokenizer.size
@@ -280,16 +280,16 @@ class Opt(Text):
         data: Data,
         rng: np.random.Generator,
         *,
-        start: OptModel | None = None,
+        start: LmModel | None = None,
         validation: Data | None = None,
-    ) -> OptModel:
+    ) -> LmModel:
         """A new model, trained from `start` on rows (n, block) of token ids; `start` stays as it is.
 
         Without a start, or with one that is only a shape, the weights are drawn from `rng`. With checkpoint=best the
         epoch with the lowest mean loss on `validation` is returned, with checkpoint=any perhaps the start itself, as it
         was; without validation rows, the last epoch.
         """
-        from model_collapse.families.opt import model, training
+        from model_collapse.families.lm import model, training
 
         start = start or model.blank(self.preset, self.vocabulary, positions=2 * self.block)
         chosen_by = None if self.checkpoint == "last" else validation
@@ -304,7 +304,7 @@ class Opt(Text):
             validation=chosen_by,
         )
 
-    def sample(self, model: OptModel, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows:
+    def sample(self, model: LmModel, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows:
         """The next `block` tokens after each of the n given blocks (n, any length): Rows (n, block) of int32.
 
         The prompts are not part of the result. Every prompt token is attended to, </s> inside a block included.
@@ -312,20 +312,20 @@ class Opt(Text):
         return Rows(np.concatenate([shard().x for shard in self.shards(model, n, rng, given=given)]))
 
     def shards(
-        self, model: OptModel, n: int, rng: np.random.Generator, *, given: Rows | None = None
+        self, model: LmModel, n: int, rng: np.random.Generator, *, given: Rows | None = None
     ) -> Iterator[Callable[[], Rows]]:
         """What `sample` writes, as calls that each write the next `decoding.SHARD` rows and depend on no other."""
-        from model_collapse.families.opt import decoding
+        from model_collapse.families.lm import decoding
 
         if given is None or len(given) != n:
             raise InputError(
-                f"opt continues prompts: it needs {n} given blocks, not {0 if given is None else len(given)}"
+                f"lm continues prompts: it needs {n} given blocks, not {0 if given is None else len(given)}"
             )
         return decoding.shards(model, given.x, rng, self)
 
-    def choose(self, model: OptModel) -> dict[str, Any]:
+    def choose(self, model: LmModel) -> dict[str, Any]:
         """Settings that are chosen for the machine and change no result but ties: for models like this one."""
-        from model_collapse.families.opt import decoding
+        from model_collapse.families.lm import decoding
 
         return {"sample_batch": decoding.batch(model, self)}
 
@@ -337,24 +337,24 @@ class Opt(Text):
         now = 1 if self.sample_batch == "auto" else self.sample_batch
         return {"sample_batch": now // 2} if now > 1 else None
 
-    def score(self, model: OptModel, rows: Rows) -> np.ndarray:
+    def score(self, model: LmModel, rows: Rows) -> np.ndarray:
         """Negative log-likelihood in nats of every token but the first of each row, given those before it in the row.
 
         rows (n, m) of token ids; result (n, m - 1), float32. Computed in fp32 whatever the training precision.
         """
-        from model_collapse.families.opt import scoring
+        from model_collapse.families.lm import scoring
 
         return scoring.score(model, rows.x, self.threads)
 
-    def entropy(self, model: OptModel, rows: Rows) -> np.ndarray:
+    def entropy(self, model: LmModel, rows: Rows) -> np.ndarray:
         """Entropy in nats of the law of every token but the first of each row, given those before it: as `score`."""
-        from model_collapse.families.opt import scoring
+        from model_collapse.families.lm import scoring
 
         return scoring.entropy(model, rows.x, self.threads)
 
-    def states(self, model: OptModel, rows: Rows) -> np.ndarray:
+    def states(self, model: LmModel, rows: Rows) -> np.ndarray:
         """Mean over each row's tokens of the last layer's hidden state: rows (n, m) -> (n, width), float32."""
-        from model_collapse.families.opt import scoring
+        from model_collapse.families.lm import scoring
 
         return scoring.states(model, rows.x, self.threads)
 
@@ -364,19 +364,19 @@ class Opt(Text):
         vocabulary  token ids that the model that wrote knows
         repeats     count n-grams as often as they come; else once
         """
-        from model_collapse.families.opt import watermark
+        from model_collapse.families.lm import watermark
 
         return watermark.z(self, vocabulary, rows.x, repeats=repeats)
 
-    def save(self, model: OptModel, folder: Path) -> None:
+    def save(self, model: LmModel, folder: Path) -> None:
         """Write the model into an existing folder in hub layout (config.json, model.safetensors)."""
-        from model_collapse.families.opt.model import save
+        from model_collapse.families.lm.model import save
 
         save(model, folder)
 
-    def load(self, folder: Path) -> OptModel:
+    def load(self, folder: Path) -> LmModel:
         """The model that `save` wrote, bit for bit."""
-        from model_collapse.families.opt.model import load
+        from model_collapse.families.lm.model import load
 
         return load(folder)
 
@@ -410,13 +410,13 @@ class Opt(Text):
             bytes=2 * 4 * self.block,
         )
 
-    def quick(self, batch: int | None = None, source: Source | None = None) -> Opt:
+    def quick(self, batch: int | None = None, source: Source | None = None) -> Lm:
         """One epoch, of which the last is kept."""
         more: dict[str, Any] = {} if batch is None else {"batch": batch}
         more |= {} if source is None else {"vocabulary": corpora.as_text(source).tokenizer.size}
         return replace(self, epochs=1, steps=0, checkpoint="last", **more)
 
-    def model_bytes(self, model: OptModel) -> int:
+    def model_bytes(self, model: LmModel) -> int:
         """Of all weights."""
         return sum(w.nbytes for w in (model.weights or {}).values())
 

@@ -25,7 +25,7 @@ from transformers import (
 from model_collapse.errors import InputError
 
 if TYPE_CHECKING:
-    from model_collapse.families.opt import Opt
+    from model_collapse.families.lm import Lm
 
 LAYERS, GRAM = 30, 5
 """Layers of a SynthID tournament and tokens of the n-grams that decide it, as its authors use them."""
@@ -34,7 +34,7 @@ BATCH = 64
 """Rows whose SynthID values are computed at a time."""
 
 
-def config(settings: Opt) -> WatermarkingConfig | SynthIDTextWatermarkingConfig | None:
+def config(settings: Lm) -> WatermarkingConfig | SynthIDTextWatermarkingConfig | None:
     """The library's description of the watermark that these settings ask for; None for none."""
     if settings.watermark == "none":
         return None
@@ -44,14 +44,14 @@ def config(settings: Opt) -> WatermarkingConfig | SynthIDTextWatermarkingConfig 
     return _green(settings)
 
 
-def processor(settings: Opt, vocabulary: int, device: torch.device) -> LogitsProcessor | None:
+def processor(settings: Lm, vocabulary: int, device: torch.device) -> LogitsProcessor | None:
     """What changes the scores (n, V) of the next token after texts (n, m), or None. A SynthID one knows what it saw
     before, so that each batch of texts needs one of its own."""
     described = config(settings)
     return None if described is None else described.construct_processor(vocabulary, device)
 
 
-def z(settings: Opt, vocabulary: int, x: np.ndarray, *, repeats: bool = False) -> np.ndarray:
+def z(settings: Lm, vocabulary: int, x: np.ndarray, *, repeats: bool = False) -> np.ndarray:
     """How surely rows x (n, m) of token ids carry the settings' watermark, (n,): about standard normal if they do not.
 
     green    (G - gamma T) / sqrt(T gamma (1 - gamma)), G green among T tokens: the library's `WatermarkDetector`
@@ -72,7 +72,7 @@ def z(settings: Opt, vocabulary: int, x: np.ndarray, *, repeats: bool = False) -
     return detector(rows, return_dict=True).z_score
 
 
-def _green(settings: Opt) -> WatermarkingConfig:
+def _green(settings: Lm) -> WatermarkingConfig:
     return WatermarkingConfig(
         greenlist_ratio=settings.watermark_share,
         bias=settings.watermark_bias,
@@ -80,7 +80,7 @@ def _green(settings: Opt) -> WatermarkingConfig:
     )
 
 
-def _tournament(settings: Opt, vocabulary: int, rows: torch.Tensor, repeats: bool) -> np.ndarray:
+def _tournament(settings: Lm, vocabulary: int, rows: torch.Tensor, repeats: bool) -> np.ndarray:
     made: Any = processor(settings, vocabulary, torch.device("cpu"))
     values = made.compute_g_values(rows).double()
     counted = torch.ones_like(values[..., 0]) if repeats else made.compute_context_repetition_mask(rows).double()

@@ -14,20 +14,20 @@ from transformers import PreTrainedModel
 from model_collapse import hardware
 from model_collapse.data import Data
 from model_collapse.errors import InputError
-from model_collapse.families.opt.lora import adapted, merged
-from model_collapse.families.opt.model import OptModel, build, unbuild
-from model_collapse.families.opt.products import OneDNN
-from model_collapse.families.opt.scoring import checked, token_losses
+from model_collapse.families.lm.lora import adapted, merged
+from model_collapse.families.lm.model import LmModel, build, unbuild
+from model_collapse.families.lm.products import OneDNN
+from model_collapse.families.lm.scoring import checked, token_losses
 
 if TYPE_CHECKING:
-    from model_collapse.families.opt import Opt
+    from model_collapse.families.lm import Lm
 
 
 def train(
-    start: OptModel,
+    start: LmModel,
     data: Data,
     rng: np.random.Generator,
-    settings: Opt,
+    settings: Lm,
     *,
     epochs: int,
     lr: float,
@@ -35,7 +35,7 @@ def train(
     steps: int = 0,
     validation: Data | None = None,
     progress: Callable[[str], None] | None = None,
-) -> OptModel:
+) -> LmModel:
     """`start` after `epochs` passes over rows (n, block), or after the one of them with the lowest validation loss.
 
     A weighted row counts weight / (mean weight) times. With `steps` so many steps are taken, in as many passes as that
@@ -89,7 +89,7 @@ def train(
     # The last batch of a pass is what is left of the rows.
     rows = min(read, kept * len(blocks))
     told = {"tokens_seen": before + rows * blocks.shape[1], "epoch": kept}
-    return OptModel(start.config | {"training": told}, weights)
+    return LmModel(start.config | {"training": told}, weights)
 
 
 def _trained(module: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -100,7 +100,7 @@ def _trained(module: PreTrainedModel) -> dict[str, torch.Tensor]:
 class _Step:
     """One step of AdamW. The optimiser and the loss scaling live as long as one training."""
 
-    def __init__(self, module: PreTrainedModel, settings: Opt, lr: float) -> None:
+    def __init__(self, module: PreTrainedModel, settings: Lm, lr: float) -> None:
         self.module, self.clip = module, settings.clip
         self.chunk = settings.chunk or settings.blocks_per_step
         self.device = module.device

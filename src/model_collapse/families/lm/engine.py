@@ -24,12 +24,12 @@ from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from model_collapse.families.opt import watermark
-from model_collapse.families.opt.products import Product
-from model_collapse.families.opt.shape import Shape
+from model_collapse.families.lm import watermark
+from model_collapse.families.lm.products import Product
+from model_collapse.families.lm.shape import Shape
 
 if TYPE_CHECKING:
-    from model_collapse.families.opt import Opt
+    from model_collapse.families.lm import Lm
 
 Mark = Callable[[Tensor, Tensor], Tensor]
 """A watermark: texts (n, length) and scores (n, V) of the next token -> new scores."""
@@ -56,7 +56,7 @@ class Engine:
         self.dtype, self.shape = dtype, Shape.of(config)
         self.unwritable = unwritable
 
-    def write(self, prompts: Tensor, new: int, settings: Opt, draws: Tensor) -> Tensor:
+    def write(self, prompts: Tensor, new: int, settings: Lm, draws: Tensor) -> Tensor:
         """`new` tokens after each prompt (n, m): (n, new).
 
         draws  (n, new) uniform numbers in [0, 1), one per token, for decoding=sample
@@ -249,9 +249,7 @@ def _expand(
     return parent, token, score
 
 
-def _pick(
-    logits: Tensor, past: Tensor, settings: Opt, banned: Tensor, draw: Tensor, mark: Mark | None = None
-) -> Tensor:
+def _pick(logits: Tensor, past: Tensor, settings: Lm, banned: Tensor, draw: Tensor, mark: Mark | None = None) -> Tensor:
     """One token for each row of logits (n, V): the likeliest, or the one a uniform number `draw` (n,) falls on.
 
     Outside beam search the penalty acts on the logits themselves.
@@ -288,7 +286,7 @@ def _penalise(values: Tensor, past: Tensor, penalty: float) -> None:
         values.scatter_(-1, past, torch.where(seen < 0, seen * penalty, seen / penalty))
 
 
-def bytes_per_prompt(shape: Shape, settings: Opt, dtype: torch.dtype) -> int:
+def bytes_per_prompt(shape: Shape, settings: Lm, dtype: torch.dtype) -> int:
     """Memory that writing takes for each prompt at its peak, in bytes; weights not counted. A prompt has as many tokens
     as are written after it, `settings.block`."""
     beams = settings.beams if settings.decoding == "beam" else 1

@@ -13,7 +13,7 @@ from scipy import stats
 from model_collapse import families, paths, registry
 from model_collapse.data import Data, Rows
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import Opt
+from model_collapse.families.lm import Lm
 
 with warnings.catch_warnings():
     # Importing transformers is not what these tests are about.
@@ -23,10 +23,10 @@ with warnings.catch_warnings():
     from safetensors.torch import load_file, save_file
 
     from model_collapse import hardware
-    from model_collapse.families.opt import engine, model, scoring, training
+    from model_collapse.families.lm import engine, model, scoring, training
 
 BLOCK = 8
-SMALL = Opt(block=BLOCK, pretrain="none", dropout=0.0)
+SMALL = Lm(block=BLOCK, pretrain="none", dropout=0.0)
 BLANK = model.blank("tiny", vocabulary=24, positions=2 * BLOCK)
 
 
@@ -43,24 +43,24 @@ def noise(seed: int, n: int = 32) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 24, (n, BLOCK)).astype(np.int32)
 
 
-def equal(a: model.OptModel, b: model.OptModel) -> bool:
+def equal(a: model.LmModel, b: model.LmModel) -> bool:
     return all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights) and a.config == b.config
 
 
 @pytest.fixture(scope="module")
-def counter() -> model.OptModel:
+def counter() -> model.LmModel:
     """A model that has learned to count modulo 24."""
     family = dataclasses.replace(SMALL, epochs=60)
     return family.fit(rows(counting(96)), np.random.default_rng(0), start=BLANK)
 
 
 @pytest.fixture(scope="module")
-def random_model() -> model.OptModel:
+def random_model() -> model.LmModel:
     """Random weights over 6 tokens, scaled up until its distributions are far from uniform."""
     shape = model.blank("tiny", vocabulary=6, positions=8)
     weights = model.unbuild(model.build(shape, 5, torch.device("cpu")))
     name = "model.decoder.embed_tokens.weight"
-    return model.OptModel(shape.config, weights | {name: weights[name] * 15})
+    return model.LmModel(shape.config, weights | {name: weights[name] * 15})
 
 
 # Scoring
@@ -86,7 +86,7 @@ def test_score_does_not_depend_on_how_rows_are_batched(counter, monkeypatch):
 
 def test_a_model_without_preferences_has_the_loss_ln_v():
     weights = model.unbuild(model.build(BLANK, 0, torch.device("cpu")))
-    uniform = model.OptModel(BLANK.config, {name: 0 * w for name, w in weights.items()})
+    uniform = model.LmModel(BLANK.config, {name: 0 * w for name, w in weights.items()})
     np.testing.assert_allclose(SMALL.score(uniform, Rows(noise(3))), np.log(24), rtol=1e-6)
     np.testing.assert_allclose(SMALL.entropy(uniform, Rows(noise(3))), np.log(24), rtol=1e-6)
 
@@ -121,7 +121,7 @@ def test_same_generator_same_bits_whatever_happens_between():
     family = dataclasses.replace(SMALL, dropout=0.2)
     prompts, draw = Rows(counting(4)), dataclasses.replace(family, decoding="sample")
 
-    def run() -> tuple[model.OptModel, np.ndarray]:
+    def run() -> tuple[model.LmModel, np.ndarray]:
         fitted = family.fit(rows(noise(5)), np.random.default_rng(3), start=BLANK, validation=rows(noise(6)))
         return fitted, draw.sample(fitted, 4, np.random.default_rng(4), given=prompts).x
 
@@ -213,7 +213,7 @@ def test_learning_rate_by_step():
     cosine = training._rates(1001, 1e-3, 0.0, "cosine")
     assert cosine[0] == 1e-3 and np.isclose(cosine[500], (1e-3 + 1e-6) / 2, rtol=2e-3)
     assert np.all(np.diff(cosine) < 0) and 1e-6 < cosine[-1] < 1.1e-6
-    published = Opt(preset="opt-125m", start="pretrained")
+    published = Lm(preset="opt-125m", start="pretrained")
     assert (published.learning_rate, published.blocks_per_step) == (2e-5, 128)
 
 
@@ -223,7 +223,7 @@ def test_operations_are_two_for_each_weight(preset):
     built = model.build(model.blank(preset, 1024, 2 * BLOCK), 0, torch.device("cpu"))
     weights = sum(weight.numel() for weight in built.parameters())
     positions = built.model.decoder.embed_positions.weight.numel()
-    assert Opt(preset=preset, vocabulary=1024).operations == pytest.approx(2 * (weights - positions), rel=0.02)
+    assert Lm(preset=preset, vocabulary=1024).operations == pytest.approx(2 * (weights - positions), rel=0.02)
 
 
 def test_gradients_of_parts_add_up_to_the_batch():
@@ -373,7 +373,7 @@ def test_saved_and_loaded_models_are_equal(counter, tmp_path):
     assert torch.equal(auto.lm_head.weight, counter.weights["model.decoder.embed_tokens.weight"])
 
 
-def folder_model(folder, drop=(), add=None) -> Opt:
+def folder_model(folder, drop=(), add=None) -> Lm:
     """A family that starts from the weights in `folder`, after some were dropped and others added."""
     weights = load_file(folder / "model.safetensors")
     kept = {name: w for name, w in weights.items() if name not in drop} | (add(weights) if add else {})
@@ -416,10 +416,10 @@ def test_damaged_or_foreign_folders_are_refused_in_one_line(counter, tmp_path, c
 
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(InputError, match="is a pickle"):
-        Opt(preset=str(tmp_path), start="pretrained")
+        Lm(preset=str(tmp_path), start="pretrained")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "t5", "is_encoder_decoder": True}))
     with pytest.raises(InputError, match="only decoders"):
-        Opt(preset=str(tmp_path))
+        Lm(preset=str(tmp_path))
 
 
 def test_the_published_shape_needs_no_hub():
@@ -441,14 +441,14 @@ def test_a_local_opt_beside_the_real_tokenizer(tmp_path):
         if file.name != "config.json":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     config = transformers.OPTConfig(hidden_size=16, num_hidden_layers=1, ffn_dim=32, num_attention_heads=2)
-    weights = model.unbuild(model.build(model.OptModel(model.plain(config)), 0, torch.device("cpu")))
-    Opt().save(model.OptModel(model.plain(config), weights), tmp_path)
+    weights = model.unbuild(model.build(model.LmModel(model.plain(config)), 0, torch.device("cpu")))
+    Lm().save(model.LmModel(model.plain(config), weights), tmp_path)
 
     tokenizer = tokens.read(tmp_path)
     text = ["The church tower was built in 1415 and restored in the nineteenth century. " * 40]
     data = rows(tokens.blocks(tokenizer, text, 64))
     assert 4 <= len(data) <= 16
-    family = Opt(preset=str(tmp_path), start="pretrained", lr=1e-2, epochs=2)
+    family = Lm(preset=str(tmp_path), start="pretrained", lr=1e-2, epochs=2)
     base = family.base(SimpleNamespace(tokenizer=tokenizer), np.random.default_rng(0))
     fitted = family.fit(data, np.random.default_rng(1), start=base, validation=data)
     assert family.score(fitted, data.rows).mean() < family.score(base, data.rows).mean()
@@ -491,7 +491,7 @@ def test_an_exhausted_gpu_names_the_setting(monkeypatch):
     monkeypatch.setattr(transformers.OPTForCausalLM, "forward", exhausted)
     with pytest.raises(OutsideError, match=r"family\.batch=8"):
         SMALL.fit(rows(noise(1)), np.random.default_rng(1), start=BLANK)
-    some = model.OptModel(BLANK.config, model.unbuild(model.build(BLANK, 0, torch.device("cpu"))))
+    some = model.LmModel(BLANK.config, model.unbuild(model.build(BLANK, 0, torch.device("cpu"))))
     monkeypatch.setattr(engine.Engine, "_logits", exhausted)
     with pytest.raises(OutsideError, match=r"family\.sample_batch=32"):
         SMALL.sample(some, 2, np.random.default_rng(1), given=Rows(counting(2)))
@@ -519,12 +519,12 @@ def test_an_exhausted_gpu_names_the_setting(monkeypatch):
 )
 def test_bad_settings_are_one_line(settings):
     with pytest.raises(InputError) as caught:
-        registry.build(families, "opt", settings, "family")
+        registry.build(families, "lm", settings, "family")
     assert str(caught.value).startswith("family") and "\n" not in str(caught.value)
 
 
 def test_settings_are_read_from_text():
-    built = registry.build(families, "opt", {"lr": "0.001", "batch": "auto", "epochs": "10"}, "family")
+    built = registry.build(families, "lm", {"lr": "0.001", "batch": "auto", "epochs": "10"}, "family")
     assert (built.learning_rate, built.blocks_per_step, built.epochs) == (1e-3, 16, 10)
 
 

@@ -15,16 +15,16 @@ from transformers import AutoConfig, AutoModelForCausalLM, OPTConfig, PreTrained
 from transformers.initialization import no_init_weights
 
 from model_collapse.errors import InputError
-from model_collapse.families.opt import SHAPES, weights
-from model_collapse.families.opt.configuration import plain
-from model_collapse.families.opt.shape import Shape
+from model_collapse.families.lm import SHAPES, weights
+from model_collapse.families.lm.configuration import plain
+from model_collapse.families.lm.shape import Shape
 from model_collapse.hardware import seeded
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 @dataclass(frozen=True, eq=False)
-class OptModel:
+class LmModel:
     """A causal language model of any architecture that transformers builds from a configuration.
 
     config   fields of transformers' configuration, `model_type` among them, and what this project adds to them:
@@ -67,28 +67,28 @@ def configuration(config: Mapping[str, Any], **changes: Any) -> PreTrainedConfig
     return AutoConfig.for_model(config["model_type"], **{**fields, **changes})
 
 
-def blank(preset: str, vocabulary: int, positions: int) -> OptModel:
+def blank(preset: str, vocabulary: int, positions: int) -> LmModel:
     """The shape of a preset, without weights. All but opt-125m take the vocabulary and positions they are asked for."""
     if preset not in SHAPES:
-        return OptModel(weights.config(preset))
+        return LmModel(weights.config(preset))
     shape: dict[str, Any] = dict(SHAPES[preset])
     shape["ffn_dim"] = 4 * shape["hidden_size"]
     if preset != "opt-125m":
         shape |= {"vocab_size": vocabulary, "max_position_embeddings": positions}
-    return OptModel(plain(OPTConfig(**shape)))
+    return LmModel(plain(OPTConfig(**shape)))
 
 
-def pretrained(preset: str) -> OptModel:
+def pretrained(preset: str) -> LmModel:
     """The preset's weights, see `weights.read`; `config["origin"]` says where they came from."""
     config, found = weights.read(preset)
-    return OptModel(config, found)
+    return LmModel(config, found)
 
 
 DROPOUT = ("dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "hidden_dropout")
 """What architectures call the share of activations that are dropped in training; Llama and its like have none."""
 
 
-def build(model: OptModel, seed: int, device: torch.device, dropout: float | None = 0.0) -> PreTrainedModel:
+def build(model: LmModel, seed: int, device: torch.device, dropout: float | None = 0.0) -> PreTrainedModel:
     """A module with a copy of the model's weights, or with new ones drawn from `seed` if it has none.
 
     dropout  share of activations dropped in training; None: as the model's configuration says
@@ -126,14 +126,14 @@ def _tied(module: PreTrainedModel) -> set[str]:
     return set(module.all_tied_weights_keys) if module.config.tie_word_embeddings else set()
 
 
-def save(model: OptModel, folder: Path) -> None:
+def save(model: LmModel, folder: Path) -> None:
     """Write config.json and, if the model has weights, model.safetensors, as transformers reads them."""
     (folder / CONFIG).write_text(json.dumps(model.config, indent=1, sort_keys=True), encoding="utf-8")
     if model.weights is not None:
         save_file(model.weights, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def load(folder: Path) -> OptModel:
+def load(folder: Path) -> LmModel:
     """What `save` wrote."""
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    return OptModel(config, load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else None)
+    return LmModel(config, load_file(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else None)

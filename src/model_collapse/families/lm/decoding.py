@@ -14,13 +14,13 @@ from transformers import GenerationConfig, PreTrainedModel
 from model_collapse import hardware
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
-from model_collapse.families.opt import engine, watermark
-from model_collapse.families.opt.model import OptModel, build
-from model_collapse.families.opt.scoring import checked
-from model_collapse.families.opt.shape import Shape
+from model_collapse.families.lm import engine, watermark
+from model_collapse.families.lm.model import LmModel, build
+from model_collapse.families.lm.scoring import checked
+from model_collapse.families.lm.shape import Shape
 
 if TYPE_CHECKING:
-    from model_collapse.families.opt import Opt
+    from model_collapse.families.lm import Lm
 
 
 SHARD = 512
@@ -33,7 +33,7 @@ TRIAL = 8
 """Prompts that are written on a GPU to see how much memory they take."""
 
 
-def batch(model: OptModel, settings: Opt) -> int:
+def batch(model: LmModel, settings: Lm) -> int:
     """How many prompts are continued at a time: the setting, or the largest power of two that suits the device and
     takes no more than half of its memory. Without a GPU it depends on nothing but the machine's memory."""
     if settings.sample_batch != "auto":
@@ -50,7 +50,7 @@ def batch(model: OptModel, settings: Opt) -> int:
     return 2 ** (fitting.bit_length() - 1)
 
 
-def _measured(model: OptModel, settings: Opt, device: torch.device) -> int:
+def _measured(model: LmModel, settings: Lm, device: torch.device) -> int:
     """Bytes that writing after TRIAL prompts takes at its peak on a GPU, weights not counted."""
     writer = _Writer(model, replace(settings, sample_batch=TRIAL, engine="fast"))
     prompts, draws = np.ones((TRIAL, settings.block)), torch.zeros((TRIAL, settings.block), dtype=torch.float64)
@@ -62,8 +62,8 @@ def _measured(model: OptModel, settings: Opt, device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device) - before
 
 
-def shards(model: OptModel, x: np.ndarray, rng: np.random.Generator, settings: Opt) -> Iterator[Callable[[], Rows]]:
-    """Calls that continue SHARD of the prompts x (n, m) each, by `settings.block` tokens. See `Opt.sample`."""
+def shards(model: LmModel, x: np.ndarray, rng: np.random.Generator, settings: Lm) -> Iterator[Callable[[], Rows]]:
+    """Calls that continue SHARD of the prompts x (n, m) each, by `settings.block` tokens. See `Lm.sample`."""
     if x.shape[1] + settings.block > model.positions:
         raise InputError(
             f"family.block={settings.block}: a prompt of {x.shape[1]} tokens and {settings.block} new ones are more "
@@ -82,7 +82,7 @@ def shards(model: OptModel, x: np.ndarray, rng: np.random.Generator, settings: O
 class _Writer:
     """A model's weights laid out for writing, once for all shards."""
 
-    def __init__(self, model: OptModel, settings: Opt) -> None:
+    def __init__(self, model: LmModel, settings: Lm) -> None:
         self.model, self.settings = model, settings
         self.device = hardware.device()
 
@@ -132,7 +132,7 @@ def reference(
     module: PreTrainedModel,
     prompts: torch.Tensor,
     new_tokens: int,
-    settings: Opt,
+    settings: Lm,
     unwritable: tuple[int, ...] = (),
 ) -> torch.Tensor:
     """`new_tokens` tokens after each prompt (n, m) by transformers' `generate`: (n, new_tokens), on their device.

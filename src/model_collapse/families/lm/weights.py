@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any
 from model_collapse import paths, store
 from model_collapse.corpora import hub, tokens
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import configuration, formats
-from model_collapse.families.opt.configuration import CONFIG, GENERATION
-from model_collapse.families.opt.pinned import PINNED
+from model_collapse.families.lm import configuration, formats
+from model_collapse.families.lm.configuration import CONFIG, GENERATION
+from model_collapse.families.lm.pinned import PINNED
 
 if TYPE_CHECKING:
     import torch

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, RepetitionPenaltyLogitsProcessor
 
-from model_collapse.families.opt.shape import Shape
+from model_collapse.families.lm.shape import Shape
 
 if TYPE_CHECKING:
-    from model_collapse.families.opt import Opt
+    from model_collapse.families.lm import Lm
 
 SLACK = 4
 """A choice is a tie within so many rounding errors: each of two scores may be off by one, and twice that to be sure,
@@ -49,7 +49,7 @@ def compare(
     prompts: Tensor,
     one: Tensor,
     other: Tensor,
-    settings: Opt,
+    settings: Lm,
     unwritable: Sequence[int] = (),
 ) -> Agreement:
     """Compares what two ways wrote, `one` and `other` (n, new), after prompts (n, m) by decoding=beam or greedy.
@@ -81,7 +81,7 @@ def compare(
 class _Search:
     """What a search looks for, and the ids that it may not choose."""
 
-    settings: Opt
+    settings: Lm
     banned: tuple[int, ...]
 
     @property

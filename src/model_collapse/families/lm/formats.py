@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from model_collapse import paths, store
 from model_collapse.corpora import hub, tokens
 from model_collapse.errors import InputError, OutsideError
-from model_collapse.families.opt import configuration
-from model_collapse.families.opt.configuration import CONFIG
-from model_collapse.families.opt.pinned import PINNED
+from model_collapse.families.lm import configuration
+from model_collapse.families.lm.configuration import CONFIG
+from model_collapse.families.lm.pinned import PINNED
 
 if TYPE_CHECKING:
     import torch

@@ -16,10 +16,10 @@ from transformers.pytorch_utils import Conv1D
 from model_collapse.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
-    from model_collapse.families.opt import Opt
+    from model_collapse.families.lm import Lm
 
 
-def adapted(module: PreTrainedModel, settings: Opt) -> PreTrainedModel:
+def adapted(module: PreTrainedModel, settings: Lm) -> PreTrainedModel:
     """The module with adapters of rank `settings.lora` in its linear layers, and nothing else left to train.
 
     A is drawn from torch's generator, B is 0: before the first step nothing is changed. With rank 0 the module itself.
@@ -54,6 +54,6 @@ def adapted(module: PreTrainedModel, settings: Opt) -> PreTrainedModel:
         ) from error
 
 
-def merged(module: PreTrainedModel, settings: Opt) -> PreTrainedModel:
+def merged(module: PreTrainedModel, settings: Lm) -> PreTrainedModel:
     """The model without adapters, what they learned added to its weights."""
     return module.merge_and_unload() if settings.lora else module

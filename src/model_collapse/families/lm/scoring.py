@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 
 from model_collapse import hardware
 from model_collapse.errors import InputError
-from model_collapse.families.opt.model import OptModel, build
-from model_collapse.families.opt.products import OneDNN
+from model_collapse.families.lm.model import LmModel, build
+from model_collapse.families.lm.products import OneDNN
 
 LOGITS = 2**25
 """Largest number of logits at a time (128 MiB in fp32)."""
@@ -21,23 +21,23 @@ LOGITS = 2**25
 BUSY = "other programs use it; end them, or use a smaller preset"
 
 
-def score(model: OptModel, x: np.ndarray, threads: int) -> np.ndarray:
-    """Nats per token: x (n, m) of token ids -> (n, m - 1), float32. See `Opt.score`."""
+def score(model: LmModel, x: np.ndarray, threads: int) -> np.ndarray:
+    """Nats per token: x (n, m) of token ids -> (n, m - 1), float32. See `Lm.score`."""
     return _read(model, x, threads, token_losses)
 
 
-def entropy(model: OptModel, x: np.ndarray, threads: int) -> np.ndarray:
+def entropy(model: LmModel, x: np.ndarray, threads: int) -> np.ndarray:
     """Entropy of the law of each token but the first: x (n, m) of token ids -> (n, m - 1), float32."""
     return _read(model, x, threads, lambda module, blocks: _by_token(module, blocks, _entropies))
 
 
-def states(model: OptModel, x: np.ndarray, threads: int) -> np.ndarray:
-    """Mean last hidden state of each row: x (n, m) of token ids -> (n, width), float32. See `Opt.states`."""
+def states(model: LmModel, x: np.ndarray, threads: int) -> np.ndarray:
+    """Mean last hidden state of each row: x (n, m) of token ids -> (n, width), float32. See `Lm.states`."""
     return _read(model, x, threads, _mean_states)
 
 
 def _read(
-    model: OptModel, x: np.ndarray, threads: int, what: Callable[[PreTrainedModel, torch.Tensor], torch.Tensor]
+    model: LmModel, x: np.ndarray, threads: int, what: Callable[[PreTrainedModel, torch.Tensor], torch.Tensor]
 ) -> np.ndarray:
     device = hardware.device()
     with hardware.threads(threads), hardware.memory(BUSY), OneDNN():
@@ -77,7 +77,7 @@ def _mean_states(module: PreTrainedModel, blocks: torch.Tensor) -> torch.Tensor:
         return torch.cat([states.mean(dim=1) for states in read])
 
 
-def checked(model: OptModel, x: np.ndarray, device: torch.device) -> torch.Tensor:
+def checked(model: LmModel, x: np.ndarray, device: torch.device) -> torch.Tensor:
     """x (n, m) as int64 on the device. InputError for no rows, rows the model is too short for, or unknown tokens."""
     if x.ndim != 2 or len(x) == 0 or x.shape[1] < 2:
         raise InputError(
