@@ -25,6 +25,7 @@ from model_collapse.errors import InputError
 NAMES = {
     "embedded": "articles about a small invented world, written by this package; every probability is known",
     "wikitext-2-raw": "WikiText-2 as Wikipedia spells it, the paper's data",
+    "wikitext-2-raw-held-out": "its validation articles, all but six to train on, and its test articles",
     "wikitext-2-v1": "WikiText-2 with rare words as <unk>; its perplexities do not compare with those of raw",
     "wikitext-2": "wikitext-2-raw where all its splits can be had, else wikitext-2-v1; says which",
     "FOLDER": "a folder of parquet files with a column `text`, or of .txt files",
@@ -109,6 +110,8 @@ class Corpus:
         web: str = "web",
         pretrain: int | None = None,
         topics: Collection[str] | None = None,
+        articles: int | None = None,
+        order: np.random.Generator | None = None,
     ) -> TextSource:
         """The corpus as blocks of tokens.
 
@@ -122,6 +125,9 @@ class Corpus:
                     part set aside is trained on like the rest
         pretrain    at most so many blocks of it; None: all
         topics      only training documents about these, `fresh` ones included, where the law is known; None: about any
+        articles    training blocks are from articles in an order drawn from `order`, at most so many of each (0: all),
+                    `fresh` ones from those that are left; blocks of validation and test are spread over theirs. None:
+                    the first blocks of each part
         """
         _at_least(1, n=n, evaluate=evaluate, pretrain=pretrain)
         _at_least(2, block=block)
@@ -131,22 +137,28 @@ class Corpus:
         apart = self.web if web == "web" else [] if web == "none" else self._another(web)
         bpe = self._tokenizer(tokenizer, vocabulary)
 
-        train = tokens.blocks(bpe, self._endless(rows, topics) if n is not None else rows, block, n)
+        if articles is None:
+            train = tokens.blocks(bpe, self._endless(rows, topics) if n is not None else rows, block, n)
+        else:
+            train, left = self._drawn(bpe, rows, block, n, articles, cast(np.random.Generator, order))
         if n is not None and len(train) < n:
             raise InputError(f"n must be at most {len(train)}, the training blocks corpus {self.name} has; got {n}")
 
         def part(name: str, texts: list[str], most: int | None = None) -> Data:
-            ids = tokens.blocks(bpe, texts, block, most)
+            spread = articles is not None and most is not None
+            ids = self._spread(bpe, texts, block, most or 0) if spread else tokens.blocks(bpe, texts, block, most)
             if not len(ids):
                 raise InputError(f"corpus {self.name}: its {name} part is too short for one block of {block} tokens")
             return Data.real(Rows(ids))
 
         @cache
         def unused() -> np.ndarray:
+            if articles is not None:
+                return left
             return tokens.blocks(bpe, rows if n is not None else [], block)[len(train) :]
 
         def fresh(m: int, rng: np.random.Generator) -> Rows:
-            if self.world is not None:
+            if self.world is not None and articles is None:
                 return Rows(tokens.blocks(bpe, self._written(rng, topics), block, m))
             if m > len(unused()):
                 raise InputError(f"corpus {self.name} has only {len(unused())} unused blocks; {m} were asked for")
@@ -165,6 +177,36 @@ class Corpus:
             tokenizer=bpe,
             world=self.world,
         )
+
+    def _documents(self, rows: list[str]) -> list[list[str]]:
+        """Rows by article: WikiText's, or each row is one."""
+        return text.articles(rows) if self.name in text.WIKITEXT else [[row] for row in rows]
+
+    def _drawn(
+        self,
+        bpe: Tokenizer | Words | Own,
+        rows: list[str],
+        block: int,
+        n: int | None,
+        most: int,
+        order: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """n blocks, at most so many of an article, articles in a drawn order; and the blocks of the articles left."""
+        documents = self._documents(rows)
+        parts = [np.zeros((0, block), np.int32)]
+        drawn = order.permutation(len(documents)).tolist()
+        for place, i in enumerate(drawn):
+            if n is not None and sum(map(len, parts)) >= n:
+                left = [tokens.blocks(bpe, documents[j], block, most or None) for j in drawn[place:]]
+                return np.concatenate(parts)[:n], np.concatenate(left)
+            parts.append(tokens.blocks(bpe, documents[i], block, most or None))
+        return np.concatenate(parts)[:n], parts[0]
+
+    def _spread(self, bpe: Tokenizer | Words | Own, rows: list[str], block: int, most: int) -> np.ndarray:
+        """At most so many blocks, evenly from all articles: the first ones of each, then the second ones and so on."""
+        each = [tokens.blocks(bpe, document, block) for document in self._documents(rows)]
+        turns = [part[i] for i in range(max(map(len, each), default=0)) for part in each if len(part) > i]
+        return np.array(turns[:most], np.int32).reshape(-1, block)
 
     def _another(self, name: str) -> list[str]:
         other = load(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -17,8 +18,15 @@ from model_collapse.errors import InputError, OutsideError
 
 SPLITS = ("train", "validation", "test")
 
-WIKITEXT = {"wikitext-2-v1": "wikitext-2-v1", "wikitext-2-raw": "wikitext-2-raw-v1"}
+WIKITEXT = {
+    "wikitext-2-v1": "wikitext-2-v1",
+    "wikitext-2-raw": "wikitext-2-raw-v1",
+    "wikitext-2-raw-held-out": "wikitext-2-raw-v1",
+}
 """Our name -> the hub's configuration."""
+
+CHOSEN_BY = 6
+"""Articles of the validation part that choose a checkpoint where its other 54 are trained on."""
 
 WIKITEXT_REPOSITORY = "Salesforce/wikitext"
 WIKITEXT_REVISION = "b08601e04326c79dfdd32d625aee71d232d685c3"
@@ -78,19 +86,30 @@ def wikitext(name: str) -> Text:
 
 
 def _wikitext(name: str) -> Text:
-    configuration, data = WIKITEXT[name], paths.data()
+    if name == "wikitext-2-raw-held-out":
+        rows, revision = _parts(WIKITEXT[name], SPLITS[1:])
+        documents = articles(rows["validation"])
+        chosen_by = set(np.random.default_rng(SPLIT_SEED).permutation(len(documents))[:CHOSEN_BY].tolist())
+        train = [document for i, document in enumerate(documents) if i not in chosen_by]
+        validation = [row for i in sorted(chosen_by) for row in documents[i]]
+        return Text(name, revision, train, validation, rows["test"])
+    rows, revision = _parts(WIKITEXT[name], SPLITS)
+    return Text(name, revision, articles(rows["train"]), rows["validation"], rows["test"])
+
+
+def _parts(configuration: str, splits: Sequence[str]) -> tuple[dict[str, list[str]], str]:
+    """Rows of these splits, and the revision they are of."""
+    data = paths.data()
     local = data / "wikitext" / configuration if data else None
     # A local folder that lacks a split does not count.
-    if local and all(_shards(local, split) for split in SPLITS):
-        rows = {split: [row for path in _shards(local, split) for row in read_parquet(path)] for split in SPLITS}
-        revision = "local"
-    else:
-        instead = f"set MODEL_COLLAPSE_DATA to a folder with wikitext/{configuration}/*.parquet, or use corpus embedded"
-        # Read directly: the library `datasets` gives the same rows, and takes three seconds to be imported.
-        files = WIKITEXT_FILES[configuration]
-        rows = {split: read_parquet(hub.fetch(files[split], instead=instead)) for split in SPLITS}
-        revision = WIKITEXT_REVISION
-    return Text(name, revision, articles(rows["train"]), rows["validation"], rows["test"])
+    if local and all(_shards(local, split) for split in splits):
+        return {
+            split: [row for path in _shards(local, split) for row in read_parquet(path)] for split in splits
+        }, "local"
+    instead = f"set MODEL_COLLAPSE_DATA to a folder with wikitext/{configuration}/*.parquet, or use corpus embedded"
+    # Read directly: the library `datasets` gives the same rows, and takes three seconds to be imported.
+    files = WIKITEXT_FILES[configuration]
+    return {split: read_parquet(hub.fetch(files[split], instead=instead)) for split in splits}, WIKITEXT_REVISION
 
 
 def _shards(folder: Path, split: str) -> list[Path]:

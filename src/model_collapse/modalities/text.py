@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import numpy as np
 import pyarrow as pa
 
-from model_collapse import corpora
+from model_collapse import corpora, streams
 from model_collapse.corpora import as_text
 from model_collapse.data import Rows, Source
 from model_collapse.errors import InputError
@@ -41,7 +41,8 @@ class Text(Modality):
 
     def most(self, family: Family, corpus: Corpus) -> int:
         # The text to pre-train on is no part of n.
-        return len(cast(corpora.Corpus, corpus).source(None, **{**family.reading(), "pretrain": 1}).train)
+        reading = {**family.reading(), "pretrain": 1, "order": np.random.default_rng(0)}
+        return len(cast(corpora.Corpus, corpus).source(None, **reading).train)
 
     def kinds(self, family: Family, corpus: Corpus | None) -> np.ndarray | None:
         if corpus is None or corpus.world is None:
@@ -52,6 +53,8 @@ class Text(Modality):
         text, part, reading = self.load(wanted.corpus), wanted.part, family.reading()
         if not wanted.pretraining:
             reading["pretrain"] = 1
+        if reading.get("articles") is not None:
+            reading["order"] = wanted.stream(-1, streams.SOURCE)
         if part.split and text.world is not None:
             reading["topics"] = [topic for i, topic in enumerate(text.world.topic_shares) if not part.lacks(i)]
         return part.take(text.source(wanted.n * part.of, **reading))

@@ -83,6 +83,13 @@ class Lm(Text):
         int, Field(ge=2, le=10**5, description="tokens in a block, in a prompt, and in what is written")
     ] = 64
     evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
+    draw: Annotated[
+        Literal["first", "articles"],
+        Field(description="training blocks: the first ones of the corpus, or of articles drawn for each chain"),
+    ] = "first"
+    article_blocks: Annotated[
+        int, Field(ge=0, description="at most so many blocks of an article with draw=articles; 0: all")
+    ] = 0
     dropout: Annotated[
         Auto | Annotated[float, Field(ge=0, lt=1)],
         Field(description="dropped share of activations in training; auto: as the model's configuration says, OPT 0.1"),
@@ -198,6 +205,7 @@ class Lm(Text):
             "evaluate": self.evaluate,
             "web": "none" if self.start == "pretrained" else self.pretrain,
             "pretrain": self.pretrain_blocks,
+            "articles": self.article_blocks if self.draw == "articles" else None,
         }
 
     def _own_tokenizer(self) -> str:
