@@ -30,6 +30,11 @@ SMALL = Lm(block=BLOCK, pretrain="none", dropout=0.0)
 BLANK = model.blank("tiny", vocabulary=24, positions=2 * BLOCK)
 
 
+def tokenizer(size: int) -> SimpleNamespace:
+    """As much of one as `base` asks for."""
+    return SimpleNamespace(size=size, writable=np.arange(size))
+
+
 def counting(n: int, first: int = 0) -> np.ndarray:
     """Blocks in which every token is its predecessor plus one, modulo 24: (n, BLOCK)."""
     return ((np.arange(first, first + n)[:, None] + np.arange(BLOCK)) % 24).astype(np.int32)
@@ -163,7 +168,7 @@ def test_without_pre_training_every_generation_draws_its_own_weights():
 @pytest.mark.parametrize("pretrain", ["web", "none"])
 def test_what_it_writes_is_as_good_as_what_it_read(pretrain):
     """Rows are read at positions 0 to 7 and written at 8 to 15, which a naive training leaves untrained."""
-    source = SimpleNamespace(tokenizer=SimpleNamespace(size=24), web=rows(counting(96 * BLOCK)[::BLOCK]))
+    source = SimpleNamespace(tokenizer=tokenizer(24), web=rows(counting(96 * BLOCK)[::BLOCK]))
     family = dataclasses.replace(SMALL, pretrain=pretrain, pretrain_epochs=20, epochs=20, end="ordinary")
     base = family.base(source, np.random.default_rng(0))
     fitted = family.fit(rows(counting(96)), np.random.default_rng(1), start=base)
@@ -173,7 +178,7 @@ def test_what_it_writes_is_as_good_as_what_it_read(pretrain):
 
 
 def test_base_pre_trains_on_the_web_part():
-    source = SimpleNamespace(tokenizer=SimpleNamespace(size=24), web=rows(counting(96)))
+    source = SimpleNamespace(tokenizer=tokenizer(24), web=rows(counting(96)))
     family = dataclasses.replace(SMALL, pretrain="web", pretrain_epochs=10)
     lines: list[str] = []
     base = family.base(source, np.random.default_rng(0), lines.append)
@@ -384,7 +389,7 @@ def folder_model(folder, drop=(), add=None) -> Lm:
 def test_a_folder_gives_its_weights_under_either_name_of_the_tied_layer(counter, tmp_path):
     """Some conversions of OPT-125m keep the tied matrix under the name of the output layer only."""
     SMALL.save(counter, tmp_path)
-    source = SimpleNamespace(tokenizer=SimpleNamespace(size=24))
+    source = SimpleNamespace(tokenizer=tokenizer(24))
     tied = "model.decoder.embed_tokens.weight"
     for family in (
         folder_model(tmp_path),
@@ -400,7 +405,7 @@ def test_a_folder_gives_its_weights_under_either_name_of_the_tied_layer(counter,
 
 def test_damaged_or_foreign_folders_are_refused_in_one_line(counter, tmp_path, capfd):
     SMALL.save(counter, tmp_path)
-    source = SimpleNamespace(tokenizer=SimpleNamespace(size=24))
+    source = SimpleNamespace(tokenizer=tokenizer(24))
     name = "model.decoder.layers.0.fc1.weight"
     for family in (
         folder_model(tmp_path, add=lambda w: {name: w[name][:3].clone()}),
@@ -549,5 +554,5 @@ def test_bad_rows_are_one_line(counter, call, names):
 
 
 def _too_many() -> None:
-    source = SimpleNamespace(tokenizer=SimpleNamespace(size=60_000))
+    source = SimpleNamespace(tokenizer=tokenizer(60_000))
     dataclasses.replace(SMALL, preset="opt-125m").base(source, np.random.default_rng(0))

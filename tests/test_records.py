@@ -299,6 +299,14 @@ def test_rectangle(arms, last, replicates, complete):
         assert table["generation"].max() == last and table["replicate"].nunique() == replicates
 
 
+def test_a_condition_that_ends_early_does_not_hold_up_the_others():
+    size = Size(n=8, generations=9, seeds=2, own={"short": {"generations": 0}})
+    cut, whole = recording.rectangle({"short": _reached(0, 0), "long": _reached(9, 9)}, size)
+    assert whole and len(cut["short"]) == 2 and len(cut["long"]) == 20
+    cut, whole = recording.rectangle({"short": _reached(0, -1), "long": _reached(5, 5)}, size)
+    assert not whole and len(cut["short"]) == 1 and len(cut["long"]) == 6
+
+
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """Two folders to pre-train on, and no `datasets` library."""

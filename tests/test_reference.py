@@ -45,7 +45,10 @@ def test_signatures_are_shown_without_annotations():
 
 def test_the_record_of_speed_has_every_benchmark():
     record = json.loads((ROOT / "records" / "bench.json").read_text(encoding="utf-8"))
-    assert [r["name"] for r in record["results"]] == list(bench.benchmarks())
+    # CTranslate2 is installed for a benchmark only.
+    known = [name for name, benchmark in bench.benchmarks().items() if benchmark.published != "ctranslate"]
+    assert sorted([*(r["name"] for r in record["results"]), *record["missing"]]) == sorted(known)
+    assert all(reason in speed.table(record) for reason in record["missing"].values())
     page = speed.table(record)
     for r in record["results"]:
         assert f"| `{r['name']}` |" in page and r["note"] in page

@@ -40,6 +40,7 @@ def table(record: dict[str, Any]) -> str:
             f"| `{r['name']}` | {_short(r['ratio'])} | {span} | {_short(r['goal'])} | {reached} | {r['threads']} |"
         )
     notes = [f"`{r['name']}`\n: {r['note']}." for r in record["results"]]
+    notes += [f"`{name}`\n: not measured: {why}." for name, why in record.get("missing", {}).items()]
     made = record["made"]
     versions = ", ".join(f"{name} {made['versions'][name]}" for name in ("python", "numpy", "scipy"))
     where = f"Measured on {made['machine']}, {made['created_at'][:10]}; {versions}."

@@ -33,6 +33,7 @@ class Text(Family):
     more_metrics: ClassVar[tuple[str, ...]] = (
         "entropy",
         "written_loss",
+        "test_loss",
         "leaks",
         "distinct_2",
         "type_token_ratio",

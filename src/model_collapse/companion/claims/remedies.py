@@ -66,7 +66,7 @@ def _in_between(tables: Tables) -> Estimate:
 def _networks() -> Mapping[str, Mapping[str, Any]]:
     arms = {"replace": "full", "accumulate": "accumulate"}
     runs: dict[str, Mapping[str, Any]] = {
-        f"opt {regime}": language_model.STUDY.arguments("verify", [arm])[arm]
+        f"lm {regime}": language_model.STUDY.arguments("verify", [arm])[arm]
         for regime, arm in (arms | {"replace": "sampled"}).items()
     }
     for family in ("vae", "diffusion"):

@@ -101,8 +101,15 @@ def make(
 
 def rectangle(tables: Mapping[str, pd.DataFrame], size: Size) -> tuple[dict[str, pd.DataFrame], bool]:
     """What can be compared: the generations that every condition's first replicate has finished, of the replicates that
-    are as far in every condition. And whether that is all of the study. Empty if there is no such generation."""
-    reached = [table.groupby("replicate")["generation"].max() for table in tables.values()]
+    are as far in every condition. A condition that ends before the others is as far as any once it is at its end. And
+    whether that is all of the study. Empty if there is no such generation."""
+    ends = {label: size.own.get(label, {}).get("generations", size.generations) for label in tables}
+    reached = [
+        table.groupby("replicate")["generation"]
+        .max()
+        .map(lambda g, end=ends[label]: size.generations if g >= end else g)
+        for label, table in tables.items()
+    ]
     if any(0 not in each.index for each in reached):
         return {}, False
     last = min(each[0] for each in reached)

@@ -101,8 +101,8 @@ class Size(study.Size):
 WRITER = ("watermark", "detector")
 """Metrics of who wrote a text, which only runs about it take."""
 
-KNOWN = tuple(name for name in (*Lm.metrics, *Lm.more_metrics) if name not in (*WRITER, "group_loss"))
-"""What is measured of text whose law is known: everything else, but for the error by group."""
+KNOWN = tuple(name for name in (*Lm.metrics, *Lm.more_metrics) if name not in (*WRITER, "group_loss", "test_loss"))
+"""What is measured of text whose law is known: everything else, but for the error by group and another unit of loss."""
 
 TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
 """And of any other."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from model_collapse.corpora import as_text
 from model_collapse.data import Rows
 from model_collapse.families._text import Text
 from model_collapse.metrics import Measurement
@@ -67,6 +68,22 @@ def written_loss(m: Measurement[Text]) -> float:
     x = m.sample.x
     read = Rows(np.concatenate([m.given.x, x], axis=1))
     return float(m.family.score(m.model, read)[:, -x.shape[1] :].mean(dtype=np.float64))
+
+
+def test_loss(m: Measurement[Text]) -> dict[str, float]:
+    """-ln p of the real test text in nats: items "token", "word" (between white space) and "byte" (of UTF-8).
+
+    The sum over all predicted tokens, divided by how many tokens, words or bytes they spell. Only the last two compare
+    across tokenizers.
+    """
+    x = m.test.x[:, 1:]
+    total = float(m.once(test_losses).sum(dtype=np.float64))
+    spelt = as_text(m.source).tokenizer.decode(x)
+    return {
+        "token": total / x.size,
+        "word": total / max(1, sum(len(text.split()) for text in spelt)),
+        "byte": total / max(1, sum(len(text.encode()) for text in spelt)),
+    }
 
 
 def test_losses(m: Measurement[Text]) -> np.ndarray:

@@ -1,0 +1,103 @@
+"""The study of a really pre-trained model, at toy size; and on the real one where it is at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model_collapse.companion import records, studies
+from model_collapse.companion.records import run
+from model_collapse.companion.studies import pretrained
+from model_collapse.engine.unit import Unit
+
+pytest.importorskip("torch")
+
+STUDY = studies.find("pretrained")
+
+
+def test_all_conditions_take_the_same_steps_and_rows():
+    """Equal optimiser steps: no condition is trained more than another, whatever it reads."""
+    for size in ("recorded", "smoke", "gpu", "gpu-opt", "gpu-1b"):
+        given = STUDY.arguments(size)
+        steps = {label: each["settings"]["family.steps"] for label, each in given.items()}
+        assert len({each["n"] for each in given.values()}) == 1
+        assert set(steps) == set(pretrained.ARMS) and steps.pop("zero-shot") == 1 and len(set(steps.values())) == 1
+        assert all(each["settings"]["family.checkpoint"] == "any" for each in given.values())
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory) -> records.Recorded:
+    """The study by its command, tiny: from the plan to the record."""
+    place = tmp_path_factory.mktemp("pretrained")
+    made = run.run(STUDY, "smoke", place / "out", place / "work", jobs=1)
+    assert made is not None
+    return made
+
+
+def test_the_record_has_all_conditions_and_the_untouched_model(recorded):
+    assert set(recorded.tables) == set(pretrained.ARMS) and recorded.about["complete"]
+    zero = recorded.tables["zero-shot"]
+    assert set(zero["generation"]) == {0}
+    trained = recorded.tables["A"].query("metric == 'training' and item == 'tokens_seen'")["value"]
+    before = zero.query("metric == 'training' and item == 'tokens_seen'")["value"]
+    assert trained.min() >= before.min(), "a checkpoint may be the start itself"
+    assert (recorded.tables["A"].query("metric == 'training' and item == 'epoch'")["value"] >= 0).all()
+
+
+def test_control_and_placebo_read_real_text_in_every_generation(recorded):
+    last = {label: recorded.tables[label].query("generation == 2")["share_real"] for label in ("A", "S", "B", "C", "P")}
+    shares = {label: set(found.round(3)) for label, found in last.items()}
+    assert shares["C"] == shares["P"] == {1.0} and shares["A"] == shares["S"] == {0.0}
+    assert len(shares["B"]) == 1 and 0 < min(shares["B"]) < 0.2
+
+
+def test_the_gate_is_the_gain_of_generation_0_by_seed(recorded):
+    found = pretrained.gate(recorded.tables)
+    assert list(found.index) == [0, 1] and np.isfinite(found).all()
+    loss = {
+        label: recorded.tables[label].query("generation == 0 and metric == 'test_loss' and item == 'token'")["value"]
+        for label in ("zero-shot", "A")
+    }
+    assert np.allclose(found, loss["zero-shot"].to_numpy() - loss["A"].to_numpy(), atol=1e-6)
+
+
+def test_the_gate_by_hand():
+    def table(*perplexities: float) -> pd.DataFrame:
+        rows = [(r, 0, "perplexity", value) for r, value in enumerate(perplexities)] + [(0, 1, "perplexity", 1.0)]
+        return pd.DataFrame(rows, columns=["replicate", "generation", "metric", "value"])
+
+    found = pretrained.gate({"zero-shot": table(np.e, np.e), "A": table(1.0, np.e**0.95)})
+    assert np.allclose(found, [1.0, 0.05]) and (found >= pretrained.GATE).tolist() == [True, False]
+
+
+def test_losses_per_token_word_and_byte_are_of_one_total(recorded):
+    """Units of one sum: there are more bytes than tokens than words here, so losses are ordered the other way."""
+    table = recorded.tables["A"].query("metric == 'test_loss' and generation == 0 and replicate == 0")
+    loss = table.set_index("item")["value"]
+    assert 0 < loss["byte"] < loss["token"] < loss["word"]
+    perplexity = recorded.tables["A"].query("metric == 'perplexity' and generation == 0 and replicate == 0")["value"]
+    assert np.isclose(np.exp(loss["token"]), perplexity.iloc[0], rtol=1e-6)
+
+
+def test_the_real_model_is_read_and_its_blocks_are_its_own_tokens(monkeypatch):
+    """SmolLM2 where it was fetched: perplexity 60 to 110 on the first test blocks, before any fine-tuning."""
+    from model_collapse.corpora import text
+    from model_collapse.errors import InputError, OutsideError
+    from model_collapse.families.lm import weights
+
+    try:
+        text.wikitext("wikitext-2-raw-held-out")
+        if weights.in_package("smollm2-135m-q4") is None:
+            pytest.skip("smollm2-135m-q4 is not at hand: model-collapse fetch smollm2-135m-q4")
+        unit = Unit(STUDY.runs("laptop", ("A",))["A"], Path("unused"), 0)
+        source = unit.source()
+    except (InputError, OutsideError) as error:
+        pytest.skip(str(error))
+    family = unit.run.members.family
+    model = family.base(source, np.random.default_rng(0))
+    assert model.config["model_type"] == "llama" and model.vocabulary == 49152
+    loss = family.score(model, source.test.take(np.arange(16)).drawn).mean()
+    assert 60 < np.exp(loss) < 110
