@@ -10,7 +10,7 @@ from toy_bench import agreed
 
 from model_collapse.companion import bench
 from model_collapse.companion.bench.chain import BENCHMARKS, Chain
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -41,5 +41,5 @@ def test_the_real_one_asks_for_what_the_table_of_goals_says():
 
 def test_without_the_trainers_library_it_says_so(monkeypatch):
     monkeypatch.setattr("model_collapse.companion.bench.chain.find_spec", lambda name: None)
-    with pytest.raises(OutsideError, match=r"^bench chain: accelerate is missing"):
+    with pytest.raises(ExternalError, match=r"^bench chain: accelerate is missing"):
         bench.run(known=SMALL)

@@ -13,7 +13,7 @@ from toy_bench import agreed
 from model_collapse.companion import bench
 from model_collapse.companion.bench.vae import BENCHMARKS, Generations
 from model_collapse.corpora import images
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -92,8 +92,8 @@ def test_the_real_ones_ask_for_what_the_table_of_goals_says():
 
 def test_without_mnist_it_says_so(monkeypatch):
     def none(name):
-        raise OutsideError("cannot be had; do this")
+        raise ExternalError("cannot be had; do this")
 
     monkeypatch.setattr(images, "load", none)
-    with pytest.raises(OutsideError, match=r"^bench vae: cannot be had; do this$"):
+    with pytest.raises(ExternalError, match=r"^bench vae: cannot be had; do this$"):
         bench.run(known={"vae": Generations()})

@@ -313,7 +313,7 @@ def test_overrides_lie_apart(tmp_path: Path) -> None:
     assert executed.problem(find(tmp_path)[0], "smoke") == "has not been run"
 
 
-@pytest.mark.parametrize(("raised", "status"), [("InputError", 2), ("OutsideError", 3)])
+@pytest.mark.parametrize(("raised", "status"), [("InputError", 2), ("ExternalError", 3)])
 def test_errors_for_the_user_keep_their_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], raised: str, status: int
 ) -> None:

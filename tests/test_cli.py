@@ -16,7 +16,7 @@ import pytest
 
 from model_collapse import cli, store
 from model_collapse.engine.plan import plan
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 from model_collapse.families.gaussian import Gaussian
 
 
@@ -214,7 +214,7 @@ def test_texts_that_are_not_this_runs_are_never_overwritten(capsys, elsewhere):
     refused(capsys, chain("--out", "out.parquet"), "out.parquet.texts.parquet")
 
 
-@pytest.mark.parametrize("error", [OutsideError("the hub"), MemoryError("1 TiB")])
+@pytest.mark.parametrize("error", [ExternalError("the hub"), MemoryError("1 TiB")])
 def test_what_is_missing_before_anything_is_finished_leaves_no_state(error, capsys, monkeypatch):
     def missing(self, *arguments, **options):
         raise error

@@ -14,7 +14,7 @@ import pytest
 
 from model_collapse import corpora, paths
 from model_collapse.corpora import text, tokens
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 REAL = os.environ.get("MODEL_COLLAPSE_DATA")
 needs_real_data = pytest.mark.skipif(not REAL, reason="MODEL_COLLAPSE_DATA is not set: no real data here")
@@ -237,7 +237,7 @@ def test_wikitext_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub:
     monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
     assert corpora.load("wikitext-2").name == corpora.load("wikitext-2").name == "wikitext-2-v1"
     assert capsys.readouterr().err == "corpus wikitext-2: using wikitext-2-v1\n"
-    with pytest.raises(OutsideError, match="set MODEL_COLLAPSE_DATA"):
+    with pytest.raises(ExternalError, match="set MODEL_COLLAPSE_DATA"):
         corpora.load("wikitext-2-raw")
     wikitext_folder(tmp_path, "wikitext-2-raw-v1")
     assert corpora.load("wikitext-2").name == "wikitext-2-raw"
@@ -246,7 +246,7 @@ def test_wikitext_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub:
 def test_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
     for call in (lambda: corpora.load("wikitext-2"), tokens.opt):
-        with pytest.raises(OutsideError, match="MODEL_COLLAPSE_DATA") as caught:
+        with pytest.raises(ExternalError, match="MODEL_COLLAPSE_DATA") as caught:
             call()
         assert "\n" not in str(caught.value)
 

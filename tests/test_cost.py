@@ -16,7 +16,7 @@ from model_collapse.engine.plan import plan
 from model_collapse.engine.processes import Progress
 from model_collapse.engine.spec import Run
 from model_collapse.engine.speed import Line, Speed
-from model_collapse.errors import OutOfMemory, OutsideError
+from model_collapse.errors import ExternalError, OutOfMemory
 
 
 def opt(regime: str = "replace", **changes: object) -> Run:
@@ -151,12 +151,14 @@ def test_too_little_memory_or_disk_is_one_line_before_any_work(monkeypatch: pyte
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("model_collapse.engine.execute.make_base", lambda unit: pytest.fail("worked"))
     monkeypatch.setattr(cost, "measure", lambda *_: flat(room=1e8))
-    with pytest.raises(OutsideError, match=r"^the chains need about 0\.2 GB of memory, and there are 0\.1 GB on cpu; "):
+    with pytest.raises(
+        ExternalError, match=r"^the chains need about 0\.2 GB of memory, and there are 0\.1 GB on cpu; "
+    ):
         execute(opt(), tmp_path / "run.parquet")
     monkeypatch.setattr(cost, "measure", lambda *_: flat())
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**5))
-    with pytest.raises(OutsideError, match=r"^the run needs about 2\.\d MB of disk, and 0\.1 MB are free in "):
+    with pytest.raises(ExternalError, match=r"^the run needs about 2\.\d MB of disk, and 0\.1 MB are free in "):
         execute(opt(), tmp_path / "run.parquet")
     assert not list(tmp_path.glob("run.parquet*"))
 

@@ -12,7 +12,7 @@ from toy_text import TextSource
 from model_collapse import cli
 from model_collapse.analysis import stats
 from model_collapse.corpora.embedded import World
-from model_collapse.data import PEOPLE, Data, Rows
+from model_collapse.data import REAL, Data, Rows
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
@@ -74,7 +74,7 @@ def test_real_rows_stay_whatever_they_are_worth():
         assert kept[:3].all() and 0 < kept[3:].sum() < 4
     each = Data(written(np.zeros((4, 2))).rows, np.array([[0, 1], [1, 0], [1, 1], [1, 1]]), np.ones((4, 2), int))
     kept = Curate(by="random", share=0.34)(each, RNG(0), REFERENCE)
-    assert np.all(kept[each.born == PEOPLE]) and np.array_equal(kept.sum(axis=0), [2, 2])
+    assert np.all(kept[each.born == REAL]) and np.array_equal(kept.sum(axis=0), [2, 2])
 
 
 def test_lots_among_equals_are_fair_and_a_lot_keeps_as_many():

@@ -19,7 +19,7 @@ from model_collapse.engine.execute import execute, so_far
 from model_collapse.engine.layout import finished_generations, kept_models, state_folder
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
-from model_collapse.exchange import Party, Reads, exchange
+from model_collapse.exchange import Agent, Reads, exchange
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.filters.surprise import Surprise
 from model_collapse.loop import generations
@@ -41,13 +41,13 @@ def samples(models: int = 3, n: int = N, chains: int | None = CHAINS) -> list[Da
     return made
 
 
-def parties(models: int, seed: int = 5, regime=None, chains: int = CHAINS) -> list[Party]:
+def agents(models: int, seed: int = 5, regime=None, chains: int = CHAINS) -> list[Agent]:
     family = Gaussian(sampling="draw")
     made = []
     for k in range(models):
         stream = streams.stream(seed, 0, k)
         source = family.source(N, stream(-1, streams.SOURCE), chains)
-        made.append(Party(source, family, regime or Replace(), stream))
+        made.append(Agent(source, family, regime or Replace(), stream))
     return made
 
 
@@ -100,9 +100,9 @@ def test_models_may_write_unequally_much_unless_others_need_more():
 @pytest.mark.parametrize("who", WHO)
 def test_one_party_is_the_plain_chain(regime: str, who: str):
     how = registry.build(regimes, regime, {})
-    (party,) = parties(1, regime=how)
-    alone = list(generations(party.source, party.family, how, N, party.stream, last=4))
-    for (one,), other in zip(exchange([party], Reads(who), N, last=4), alone, strict=True):
+    (agent,) = agents(1, regime=how)
+    alone = list(generations(agent.source, agent.family, how, N, agent.stream, last=4))
+    for (one,), other in zip(exchange([agent], Reads(who), N, last=4), alone, strict=True):
         np.testing.assert_array_equal(one.train.rows.x, other.train.rows.x)
         np.testing.assert_array_equal(one.sample.rows.x, other.sample.rows.x)
         np.testing.assert_array_equal(one.sample.author, other.sample.author)
@@ -112,7 +112,7 @@ def test_one_party_is_the_plain_chain(regime: str, who: str):
 @pytest.mark.parametrize("regime", [Replace(), Accumulate(), Mix(0.5)], ids=["replace", "accumulate", "mix"])
 def test_training_sets_are_made_of_what_the_others_wrote(who: str, regime):
     before = None
-    for turn in exchange(parties(3, regime=regime), Reads(who, 0.5), N, last=3):
+    for turn in exchange(agents(3, regime=regime), Reads(who, 0.5), N, last=3):
         if before is not None:
             written = {x: k + 1 for k, generation in enumerate(before) for x in generation.sample.rows.x.ravel()}
             for generation in turn:
@@ -130,13 +130,13 @@ def test_training_sets_are_made_of_what_the_others_wrote(who: str, regime):
 
 
 def test_a_pool_grows_by_what_was_read():
-    sizes = [[len(g.train) for g in turn] for turn in exchange(parties(2, regime=Accumulate()), Reads(), N, last=3)]
+    sizes = [[len(g.train) for g in turn] for turn in exchange(agents(2, regime=Accumulate()), Reads(), N, last=3)]
     assert sizes == [[10, 10], [20, 20], [30, 30], [40, 40]]
 
 
 def test_a_model_that_reads_its_own_does_not_know_of_the_others():
     """And the first draws the same numbers as if it were alone: arms with one seed are paired."""
-    few, many = (list(exchange(parties(k), Reads("own"), N, last=3)) for k in (1, 3))
+    few, many = (list(exchange(agents(k), Reads("own"), N, last=3)) for k in (1, 3))
     for one, other in zip(few, many, strict=True):
         np.testing.assert_array_equal(one[0].sample.rows.x, other[0].sample.rows.x)
     assert not np.array_equal(many[0][0].train.rows.x, many[0][1].train.rows.x)
@@ -145,9 +145,9 @@ def test_a_model_that_reads_its_own_does_not_know_of_the_others():
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("done", [{0: [0, 1], 1: [0], 2: []}, {0: [0, 1, 2], 1: [0, 1, 2], 2: [0, 1]}, {1: [1, 3]}])
 def test_an_exchange_goes_on_from_any_cut_with_the_same_bits(who: str, done: dict[int, list[int]]):
-    straight = list(exchange(parties(3), Reads(who), N, last=4))
+    straight = list(exchange(agents(3), Reads(who), N, last=4))
     kept = [Kept({t: straight[t][k] for t in done.get(k, [])}) for k in range(3)]
-    going = [Party(p.source, p.family, p.regime, p.stream, keep=keep) for p, keep in zip(parties(3), kept, strict=True)]
+    going = [Agent(p.source, p.family, p.regime, p.stream, keep=keep) for p, keep in zip(agents(3), kept, strict=True)]
     for one, other in zip(straight, exchange(going, Reads(who), N, last=4), strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a.train.rows.x, b.train.rows.x)
@@ -228,7 +228,7 @@ def test_text_is_dealt_in_parts_and_by_topic():
 
     def sources(**options) -> list[Source]:
         run = plan("ngram", n=20, models=2, **options)
-        return [unit.source() for unit in Unit(run, Path("unused"), 0).parties]
+        return [unit.source() for unit in Unit(run, Path("unused"), 0).agents]
 
     one, two = sources()
     (alone,) = [Unit(plan("ngram", n=40), Path("unused"), 0).source()]

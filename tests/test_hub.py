@@ -15,7 +15,7 @@ from fake_hub import FakeHub, Faults
 
 from model_collapse import corpora, paths
 from model_collapse.corpora import hub, images, text, tokens
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 COMMIT = "1" * 40
 LARGE = bytes(range(256)) * 400
@@ -104,7 +104,7 @@ def test_what_comes_damaged_comes_once_more_and_then_is_one_line(served: FakeHub
     assert hub.fetch(file(name), instead=INSTEAD).is_file()
     hub.fetch(file(name), instead=INSTEAD).unlink()
     served.faults = Faults(wrong=True, only=where)
-    with pytest.raises(OutsideError, match=rf"{name} of a/b .*not what was published, twice.*; use another$"):
+    with pytest.raises(ExternalError, match=rf"{name} of a/b .*not what was published, twice.*; use another$"):
         hub.fetch(file(name), instead=INSTEAD)
     served.faults = Faults()
     assert hub.fetch(file(name), instead=INSTEAD).is_file()
@@ -112,7 +112,7 @@ def test_what_comes_damaged_comes_once_more_and_then_is_one_line(served: FakeHub
 
 def test_another_content_than_the_pinned_one_is_refused(served: FakeHub) -> None:
     for known in ({"sha256": "0" * 64}, {"size": 3}):
-        with pytest.raises(OutsideError, match="not what was published"):
+        with pytest.raises(ExternalError, match="not what was published"):
             hub.fetch(file(**known), instead=INSTEAD)
 
 
@@ -140,7 +140,7 @@ def test_a_later_process_goes_on_with_what_came(served: FakeHub) -> None:
 
 def test_a_download_that_brings_nothing_more_is_one_line(served: FakeHub) -> None:
     served.faults = Faults(cut=0, only="/large/")
-    with pytest.raises(OutsideError, match=r"x\.bin of a/b .* broke off.*MB that came are kept"):
+    with pytest.raises(ExternalError, match=r"x\.bin of a/b .* broke off.*MB that came are kept"):
         hub.fetch(file(), instead=INSTEAD)
 
 
@@ -170,7 +170,9 @@ def test_the_line_says_the_reason(served: FakeHub, case: str, monkeypatch: pytes
         lambda: hub.fetch(file(), instead=INSTEAD),
         lambda: hub.listing("a/b", instead=INSTEAD),
     ):
-        with pytest.raises(OutsideError, match=f"a/b.* cannot be had from the hub: .*{said}.*; use another$") as caught:
+        with pytest.raises(
+            ExternalError, match=f"a/b.* cannot be had from the hub: .*{said}.*; use another$"
+        ) as caught:
             call()
         assert "\n" not in str(caught.value)
 
@@ -183,17 +185,17 @@ def test_what_passes_is_tried_again(served: FakeHub, status: int) -> None:
 
 def test_no_hub_at_all(served: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(OutsideError, match="cannot be reached"):
+    with pytest.raises(ExternalError, match="cannot be reached"):
         hub.fetch(file(), instead=INSTEAD)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(OutsideError, match="HF_HUB_OFFLINE is set"):
+    with pytest.raises(ExternalError, match="HF_HUB_OFFLINE is set"):
         hub.fetch(file(), instead=INSTEAD)
 
 
 def test_a_token_goes_to_the_hub_and_nowhere_else(served: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     served.token = "good"
     monkeypatch.setenv("HF_TOKEN", "stale")
-    with pytest.raises(OutsideError, match=r"does not know the token .*: renew HF_TOKEN, or unset it"):
+    with pytest.raises(ExternalError, match=r"does not know the token .*: renew HF_TOKEN, or unset it"):
         hub.fetch(file(), instead=INSTEAD)
     monkeypatch.setenv("HF_TOKEN", "good")
     served.log.clear()
@@ -217,7 +219,7 @@ def test_a_proxy(served: FakeHub, lets: bool, monkeypatch: pytest.MonkeyPatch) -
             assert hub.fetch(file("x.json"), instead=INSTEAD).read_bytes() == SMALL
             assert served.log == [f"/a/b/resolve/{COMMIT}/x.json 200"]
         else:
-            with pytest.raises(OutsideError, match="the proxy wants a name and a password"):
+            with pytest.raises(ExternalError, match="the proxy wants a name and a password"):
                 hub.fetch(file("x.json"), instead=INSTEAD)
     finally:
         huggingface_hub.close_session()
@@ -228,7 +230,7 @@ def test_a_full_disk_says_so(served: FakeHub, number: int, monkeypatch: pytest.M
     def full(*x: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    with pytest.raises(OutsideError, match=r"no space left in .*MODEL_COLLAPSE_CACHE"):
+    with pytest.raises(ExternalError, match=r"no space left in .*MODEL_COLLAPSE_CACHE"):
         hub.fetch(file(), instead=INSTEAD, progress=full)
 
 
@@ -253,7 +255,7 @@ def test_another_revision_is_never_taken(served: FakeHub, monkeypatch: pytest.Mo
     """Whatever else is in a cache."""
     hub.fetch(file(), instead=INSTEAD)
     served.faults = Faults(status=503)
-    with pytest.raises(OutsideError):
+    with pytest.raises(ExternalError):
         hub.fetch(hub.File("a/b", "3" * 40, "x.bin"), instead=INSTEAD)
 
 

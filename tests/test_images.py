@@ -20,7 +20,7 @@ from PIL import Image
 
 from model_collapse import cli
 from model_collapse.corpora import images
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 REAL = os.environ.get("MODEL_COLLAPSE_DATA")
 needs_mnist = pytest.mark.skipif(
@@ -211,7 +211,7 @@ def test_the_hub_out_of_reach_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
     images._mnist.cache_clear()
-    with pytest.raises(OutsideError, match=r"set MODEL_COLLAPSE_DATA .*, or use --corpus digits$"):
+    with pytest.raises(ExternalError, match=r"set MODEL_COLLAPSE_DATA .*, or use --corpus digits$"):
         images.load("mnist")
     assert cli.main(["chain", "vae", "--corpus", "mnist"]) == 3
     assert capsys.readouterr().err.count("\n") == 1

@@ -12,7 +12,7 @@ from scipy import stats
 
 from model_collapse import families, paths, registry
 from model_collapse.data import Data, Rows
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.lm import Lm
 
 with warnings.catch_warnings():
@@ -494,11 +494,11 @@ def test_an_exhausted_gpu_names_the_setting(monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(transformers.OPTForCausalLM, "forward", exhausted)
-    with pytest.raises(OutsideError, match=r"family\.batch=8"):
+    with pytest.raises(ExternalError, match=r"family\.batch=8"):
         SMALL.fit(rows(noise(1)), np.random.default_rng(1), start=BLANK)
     some = model.LmModel(BLANK.config, model.unbuild(model.build(BLANK, 0, torch.device("cpu"))))
     monkeypatch.setattr(engine.Engine, "_logits", exhausted)
-    with pytest.raises(OutsideError, match=r"family\.sample_batch=32"):
+    with pytest.raises(ExternalError, match=r"family\.sample_batch=32"):
         SMALL.sample(some, 2, np.random.default_rng(1), given=Rows(counting(2)))
 
 

@@ -19,7 +19,7 @@ from model_collapse.engine.execute import execute
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.locks import locked
 from model_collapse.engine.plan import plan
-from model_collapse.errors import OutOfMemory, OutsideError
+from model_collapse.errors import ExternalError, OutOfMemory
 
 SHARDED = '''
 """A toy that writes in shards of two rows and whose memory can be full."""
@@ -140,7 +140,9 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(toy, tmp_path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        with pytest.raises(OutsideError, match=r"^no space left for [^\n]*: free some and run the same command again$"):
+        with pytest.raises(
+            ExternalError, match=r"^no space left for [^\n]*: free some and run the same command again$"
+        ):
             execute(planned, out)
     before = [name for name in os.listdir(state_folder(out) / "block-0000") if name.startswith("generation")]
     toy.made.clear()

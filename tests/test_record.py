@@ -18,7 +18,7 @@ from model_collapse import paths, store
 from model_collapse.engine import spec
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 RUN = Run(
     family="gaussian",
@@ -280,7 +280,7 @@ def test_a_full_disk_says_what_to_do(code, tmp_path):
     out = tmp_path / "file"
     out.write_text("old")
     said = r"^no space left .*: free some and run the same command again$"
-    with pytest.raises(OutsideError, match=said), store.whole_file(out) as temporary:
+    with pytest.raises(ExternalError, match=said), store.whole_file(out) as temporary:
         raise OSError(code, os.strerror(code), str(temporary))
     assert out.read_text() == "old"
 

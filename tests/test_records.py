@@ -23,7 +23,7 @@ from model_collapse.companion.studies.study import Record
 from model_collapse.engine import spec
 from model_collapse.engine.execute import study
 from model_collapse.engine.plan import plan
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.lm import Lm
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -231,7 +231,7 @@ def test_arms_that_are_one_run_are_refused(runs, studied, tmp_path):
 
 def test_without_a_checkout(monkeypatch):
     monkeypatch.setattr(paths, "project", lambda: None)
-    with pytest.raises(OutsideError, match="repository"):
+    with pytest.raises(ExternalError, match="repository"):
         records.names()
 
 

@@ -31,7 +31,7 @@ from model_collapse.engine.layout import state_folder
 from model_collapse.engine.plan import blocks, plan
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.loop import generations
 from model_collapse.metrics import gaussian as measures
@@ -451,7 +451,7 @@ def test_a_worker_ended_from_outside_is_one_line(monkeypatch, tmp_path):
     killer = threading.Thread(target=end_a_worker)
     killer.start()
     try:
-        with pytest.raises(OutsideError, match="a worker process was ended from outside"):
+        with pytest.raises(ExternalError, match="a worker process was ended from outside"):
             execute(gaussian(generations=20_000, every=20_000), tmp_path / "c.parquet", jobs=2)
     finally:
         killer.join()
@@ -468,7 +468,7 @@ def test_a_worker_that_ends_while_the_next_one_starts_is_the_same_line(monkeypat
         start(executor)
 
     monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", start_after_a_death)
-    with pytest.raises(OutsideError, match="a worker process was ended from outside"):
+    with pytest.raises(ExternalError, match="a worker process was ended from outside"):
         execute(gaussian(generations=20_000, every=20_000), tmp_path / "c.parquet", jobs=2)
 
 
@@ -515,7 +515,7 @@ def eight_gigabytes(monkeypatch) -> None:
 )
 def test_what_cannot_fit_into_memory_is_refused_before_any_work(planned, said, eight_gigabytes, tmp_path):
     """One line that names the argument, what it needs and what there is; no state is left."""
-    with pytest.raises(OutsideError, match=said) as refused:
+    with pytest.raises(ExternalError, match=said) as refused:
         execute(plan(**{"family": "gaussian", **planned}), tmp_path / "c.parquet")
     assert "\n" not in str(refused.value) and not os.listdir(tmp_path)
 
@@ -540,14 +540,14 @@ def test_what_is_large_but_fits_is_not_refused(planned, eight_gigabytes):
 
 def test_more_text_than_fits_is_refused(eight_gigabytes):
     memory.check(plan("lm", n=10**7), processes=1)
-    with pytest.raises(OutsideError, match=r"^-n 999999999: 1e\+09 rows in one chain needs? about 768 GB of memory"):
+    with pytest.raises(ExternalError, match=r"^-n 999999999: 1e\+09 rows in one chain needs? about 768 GB of memory"):
         memory.check(plan("lm", n=999_999_999), processes=1)
 
 
 def test_every_process_needs_its_own_memory(eight_gigabytes):
     planned = gaussian(n=200_000, replicates=2000, settings=DRAW)
     memory.check(planned, processes=2)
-    with pytest.raises(OutsideError, match=r"in each of 1024 chains at a time .* lower -n or --jobs; "):
+    with pytest.raises(ExternalError, match=r"in each of 1024 chains at a time .* lower -n or --jobs; "):
         memory.check(planned, processes=4)
 
 
@@ -555,7 +555,7 @@ def test_a_finished_run_is_not_asked_for_memory(tmp_path, monkeypatch):
     execute(gaussian(), tmp_path / "c.parquet")
     monkeypatch.setattr(memory, "machine", lambda: 1.0)
     execute(gaussian(), tmp_path / "c.parquet")
-    with pytest.raises(OutsideError):
+    with pytest.raises(ExternalError):
         execute(gaussian(seed=4), tmp_path / "d.parquet")
 
 

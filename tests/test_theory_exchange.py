@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from model_collapse import streams, theory
-from model_collapse.exchange import Party, Reads, exchange
+from model_collapse.exchange import Agent, Reads, exchange
 from model_collapse.families.discrete import Discrete
 from model_collapse.families.gaussian import Gaussian
 from model_collapse.regimes.fresh import Fresh
@@ -25,7 +25,7 @@ def turns(family, models: int, who: str, share: float, chains: int, regime):
     made = []
     for k in range(models):
         stream = streams.stream(7, 0, k)
-        made.append(Party(family.source(N, stream(-1, streams.SOURCE), chains), family, regime, stream))
+        made.append(Agent(family.source(N, stream(-1, streams.SOURCE), chains), family, regime, stream))
     return exchange(made, Reads(who, share), N, last=LAST)
 
 

@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from model_collapse import corpora, paths
 from model_collapse.corpora import tokens
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 TEXT = ["The church tower was built in 1415, and the choir in 1420.", " = Title = \n", "naïve 漢字 🙂"] * 9
 
@@ -198,7 +198,7 @@ def test_folders_without_a_tokenizer_are_one_line(content: dict[str, str], said:
 def test_sentencepiece_that_is_not_here_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tokenizer.model").write_text("x")
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *x: None)
-    with pytest.raises(OutsideError, match="needs the package sentencepiece"):
+    with pytest.raises(ExternalError, match="needs the package sentencepiece"):
         tokens.read(tmp_path)
 
 

@@ -19,7 +19,7 @@ from model_collapse.corpora import images
 from model_collapse.data import Data, Rows
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.vae import Vae
 from model_collapse.loop import Generation, generations
 from model_collapse.regimes.accumulate import Accumulate
@@ -534,7 +534,7 @@ def test_what_cannot_fit_into_memory_is_refused_before_any_work(
 ):
     monkeypatch.setattr("model_collapse.engine.memory.machine", lambda: 8e9)
     monkeypatch.setattr("model_collapse.engine.execute._complete", lambda *a: pytest.fail("worked"))
-    with pytest.raises(OutsideError, match=said) as refused:
+    with pytest.raises(ExternalError, match=said) as refused:
         execute(plan("vae", **more))
     assert "\n" not in str(refused.value)
 

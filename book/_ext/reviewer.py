@@ -48,7 +48,7 @@ class Sabotage(Recorded):
     """Faults, what is wrong, and the claims that fall."""
 
     record = "sabotage.json"
-    command = "model-collapse verify --sabotage"
+    command = "model-collapse verify --mutants"
 
     @staticmethod
     def table(record: Record) -> str:
@@ -72,7 +72,7 @@ class Alarms(Recorded):
     """Claims, from how many seeds they were judged, and what went wrong."""
 
     record = "alarms.json"
-    command = "model-collapse verify --alarms 30"
+    command = "model-collapse verify --false-alarms 30"
 
     @staticmethod
     def table(record: Record) -> str:

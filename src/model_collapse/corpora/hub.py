@@ -24,7 +24,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from model_collapse import paths
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 PATIENCE = 10.0
 """Seconds to wait for an answer, and for each further piece of it."""
@@ -90,7 +90,7 @@ class Refused(Exception):
 def fetch(file: File, *, instead: str, progress: Progress | None = None) -> Path:
     """The local path of a file whose content is right.
 
-    OutsideError in one line with the reason if it cannot be had; `instead` says what the user can do without it.
+    ExternalError in one line with the reason if it cannot be had; `instead` says what the user can do without it.
     InputError if our cache cannot be written.
     """
     found = cached(file)
@@ -113,7 +113,7 @@ def fetch(file: File, *, instead: str, progress: Progress | None = None) -> Path
                 _beside(place, "part").unlink()
             raise Refused("what came is not what was published, twice: another size or checksum")
         except Refused as refused:
-            raise OutsideError(f"{file} cannot be had from the hub: {refused}; {instead}") from None
+            raise ExternalError(f"{file} cannot be had from the hub: {refused}; {instead}") from None
 
 
 def cached(file: File) -> Path | None:
@@ -135,7 +135,7 @@ def cached(file: File) -> Path | None:
 def listing(repository: str, revision: str = "main", *, instead: str, anew: bool = False) -> Listing:
     """What a model's repository holds. A branch or tag keeps the commit that it had when it was first asked for.
 
-    anew  ask the hub what it is today. OutsideError as of `fetch`; without the hub, what other programs left in its
+    anew  ask the hub what it is today. ExternalError as of `fetch`; without the hub, what other programs left in its
           cache will do.
     """
     kept = _folder(repository, "model") / f"{quote(revision, safe='')}.json"
@@ -151,7 +151,7 @@ def listing(repository: str, revision: str = "main", *, instead: str, anew: bool
     except Refused as refused:
         if not anew and (left := _in_their_cache(repository, revision)):
             return left
-        raise OutsideError(f"{repository}@{revision} cannot be had from the hub: {refused}; {instead}") from None
+        raise ExternalError(f"{repository}@{revision} cannot be had from the hub: {refused}; {instead}") from None
     with writing(kept.parent):
         part = _beside(kept, f"{os.getpid()}.part")
         part.write_text(json.dumps(about), encoding="utf-8")
@@ -161,7 +161,7 @@ def listing(repository: str, revision: str = "main", *, instead: str, anew: bool
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Makes a folder of our cache to write into; a full disk is an OutsideError, a forbidden place an InputError."""
+    """Makes a folder of our cache to write into; a full disk is an ExternalError, a forbidden place an InputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
@@ -169,7 +169,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OutsideError(
+            raise ExternalError(
                 f"no space left in {folder}: free some, or name another folder with MODEL_COLLAPSE_CACHE; the same "
                 "command then goes on"
             ) from None

@@ -141,7 +141,7 @@ class Pictures:
 def load(name: str) -> Pictures:
     """Labelled images by name (`NAMES`) or folder.
 
-    InputError lists the names, or says in one line what is wrong with a file; OutsideError if the hub is needed and
+    InputError lists the names, or says in one line what is wrong with a file; ExternalError if the hub is needed and
     cannot be reached.
     """
     if name == "digits":

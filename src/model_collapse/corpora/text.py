@@ -14,7 +14,7 @@ import numpy as np
 
 from model_collapse import paths
 from model_collapse.corpora import hub
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 SPLITS = ("train", "validation", "test")
 
@@ -79,7 +79,7 @@ def wikitext(name: str) -> Text:
         return _wikitext(name)
     try:
         text = _wikitext("wikitext-2-raw")
-    except OutsideError:
+    except ExternalError:
         text = _wikitext("wikitext-2-v1")
     _say(f"corpus wikitext-2: using {text.name}")
     return text

@@ -23,7 +23,7 @@ import numpy as np
 
 from model_collapse import paths
 from model_collapse.corpora import hub
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
     import tokenizers
@@ -299,7 +299,7 @@ def _whole(folder: Path) -> tokenizers.Tokenizer:
 
 def _by_transformers(folder: Path) -> tokenizers.Tokenizer:
     if (folder / "tokenizer.model").is_file() and importlib.util.find_spec("sentencepiece") is None:
-        raise OutsideError(
+        raise ExternalError(
             f"tokenizer: reading tokenizer.model in {folder} needs the package sentencepiece; pip install it, "
             f"or give a folder with {OWN}"
         )

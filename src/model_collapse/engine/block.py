@@ -16,7 +16,7 @@ from model_collapse.engine.locks import locked
 from model_collapse.engine.recorder import Named, Recorder
 from model_collapse.engine.unit import Unit
 from model_collapse.errors import InputError, OutOfMemory
-from model_collapse.exchange import Party, Reads, exchange
+from model_collapse.exchange import Agent, Reads, exchange
 from model_collapse.interfaces import NOTHING
 from model_collapse.loop import Given
 
@@ -62,10 +62,10 @@ def work(unit: Unit) -> None:
 def _chains(unit: Unit) -> list[Named]:
     """Every generation of the block's models, recorded: parts of their tables."""
     run = unit.run
-    parties, recorders = zip(*(_party(one) for one in unit.parties), strict=True)
+    agents, recorders = zip(*(_agent(one) for one in unit.agents), strict=True)
     exchanged = run.exchange or {"reads": "own"}
     turns = exchange(
-        parties,
+        agents,
         Reads(exchanged["reads"], exchanged.get("share") or 0.0),
         run.n * unit.family.passes,
         last=run.generations,
@@ -78,7 +78,7 @@ def _chains(unit: Unit) -> list[Named]:
     return [part for recorder in recorders for part in recorder.tables()]
 
 
-def _party(unit: Unit) -> tuple[Party, Recorder]:
+def _agent(unit: Unit) -> tuple[Agent, Recorder]:
     """One model of a block, ready to begin or to go on, and who records its generations."""
     family, source = unit.family, unit.source()
     if unit.base_key is None:
@@ -90,7 +90,7 @@ def _party(unit: Unit) -> tuple[Party, Recorder]:
         family = unit.choices.freeze(family, start)
         checkpoint = Checkpoint(unit, family)
     recorder = Recorder(unit, family, source, checkpoint)
-    return Party(source, family, unit.regime, unit.stream, start, checkpoint or NOTHING), recorder
+    return Agent(source, family, unit.regime, unit.stream, start, checkpoint or NOTHING), recorder
 
 
 def finished(unit: Unit) -> list[Named]:
@@ -100,7 +100,7 @@ def finished(unit: Unit) -> list[Named]:
         return [(name, store.read_parquet(file)) for name, file in files if file.exists()]
     if not unit.place.exists():
         return []
-    recorders = [_so_far(one) for one in unit.parties]
+    recorders = [_so_far(one) for one in unit.agents]
     # Of models that read each other no more than all have.
     turns = min(recorder.turns for recorder in recorders)
     return [part for recorder in recorders for part in recorder.tables(turns)]

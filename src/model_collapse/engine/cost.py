@@ -25,7 +25,7 @@ from model_collapse.engine.processes import lost_workers, pool
 from model_collapse.engine.spec import Run
 from model_collapse.engine.speed import Speed, measure
 from model_collapse.engine.unit import Unit
-from model_collapse.errors import OutOfMemory, OutsideError
+from model_collapse.errors import ExternalError, OutOfMemory
 from model_collapse.interfaces import Family, Model, Workload
 from model_collapse.loop import generations
 
@@ -53,14 +53,14 @@ class Cost:
         return f"about {clock(self.seconds)} on {self.device}, {size(self.memory)} of memory, {size(self.disk)} of disk"
 
     def check(self, folder: Path) -> None:
-        """OutsideError if the device has less memory than this, or the disk of `folder` less room."""
+        """ExternalError if the device has less memory than this, or the disk of `folder` less room."""
         if self.memory > self.room:
-            raise OutsideError(
+            raise ExternalError(
                 f"the chains need about {size(self.memory)} of memory, and there are {size(self.room)} on "
                 f"{self.device}; lower --jobs, family.batch or family.sample_batch, or use a smaller family.preset"
             )
         if self.disk > (free := shutil.disk_usage(folder).free):
-            raise OutsideError(
+            raise ExternalError(
                 f"the run needs about {size(self.disk)} of disk, and {size(free)} are free in {folder}; free some, or "
                 "keep results elsewhere"
             )

@@ -28,7 +28,7 @@ from model_collapse.engine.plan import blocks
 from model_collapse.engine.processes import Progress, each, pool
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def execute_all(
     A finished run is left alone, an unfinished one continued (InputError unless `resume`), a file of another run is
     refused; what another process works on is waited for. Models are dropped as soon as nothing reads them again, or
     with `keep_models` all of them left in FILE.parquet.models/. State lies in FILE.parquet.state/ until FILE.parquet is
-    there, whole. OutsideError for a run that is known beforehand not to fit into memory.
+    there, whole. ExternalError for a run that is known beforehand not to fit into memory.
     """
     with store.disk_errors():
         for run in (run for out, run in runs.items() if not out.exists()):
@@ -99,7 +99,7 @@ def _bring_to_end(
         try:
             with clock.ticking():
                 _complete(waiting, jobs, keep_models, progress)
-        except (InputError, OutsideError, MemoryError) as error:
+        except (InputError, ExternalError, MemoryError) as error:
             # A combination that only the work itself could refuse, or nothing finished before something outside was
             # missing: leave no state behind that would ask for --resume, or stand in the way of a smaller run.
             for out in begun:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model_collapse.engine.spec import Run
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 from model_collapse.hardware import total_memory as machine
 
 ROW_OF_TABLE = 300
@@ -11,14 +11,14 @@ ROW_OF_TABLE = 300
 
 
 def check(run: Run, processes: int) -> None:
-    """OutsideError, if the run needs more than the machine has: its blocks of chains side by side, or its table."""
+    """ExternalError, if the run needs more than the machine has: its blocks of chains side by side, or its table."""
     has = machine()
     _check_chains(run, processes, has)
     taken = run.generations // run.every + 1 + (run.generations % run.every > 0)
     rows = run.replicates * run.models * taken * sum(run.members.family.items(metric) for metric in run.metrics)
     if rows * ROW_OF_TABLE > has:
         name = f"--replicates {run.replicates}" if run.replicates >= taken else f"-g {run.generations}"
-        raise OutsideError(
+        raise ExternalError(
             f"{name}: a table of {rows:.3g} rows needs {_size(rows * ROW_OF_TABLE, has)}; "
             "lower --replicates or -g, raise --every or ask for fewer --metrics"
         )
@@ -38,11 +38,11 @@ def _check_chains(run: Run, processes: int, has: float) -> None:
     fewer += " or --jobs" if processes > 1 else ""
     if family.width and family.chain_bytes(1) * chains > has:
         width = f"family.{family.width}={run.family_args[family.width]}"
-        raise OutsideError(f"{width}: a model of that size {where} needs {_size(need, has)}; lower it{fewer}")
+        raise ExternalError(f"{width}: a model of that size {where} needs {_size(need, has)}; lower it{fewer}")
     growing = rows > max(run.n, first)
     name = f"-g {run.generations}: {run.regime} with" if growing else f"-n {run.n}:"
     exact = "; family.sampling=exact draws no rows" if family.can_summarise and family.draws_rows else ""
-    raise OutsideError(
+    raise ExternalError(
         f"{name} {rows:.3g} rows {where} needs {_size(need, has)}; lower -n{' or -g' if growing else ''}{fewer}{exact}"
     )
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from model_collapse.engine.layout import finished_generations
 from model_collapse.engine.unit import Unit
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def lost_workers() -> Iterator[None]:
     try:
         yield
     except BrokenProcessPool:
-        raise OutsideError(
+        raise ExternalError(
             "a worker process was ended from outside (out of memory?); run the same command with fewer --jobs"
         ) from None
 

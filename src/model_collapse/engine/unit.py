@@ -26,7 +26,7 @@ class Unit:
     model: int = 0
 
     @property
-    def parties(self) -> list[Unit]:
+    def agents(self) -> list[Unit]:
         """The unit for each of the models that read each other, or this one alone."""
         return [replace(self, model=model) for model in range(self.run.models)]
 

@@ -15,7 +15,7 @@ from typing import Any
 from model_collapse import store
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.processes import every
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 Session = dict[str, Any]
 """started_at, ended_at (UTC), seconds (wall clock), peak_memory_gb (of the largest process). None: not known."""
@@ -53,7 +53,7 @@ class Clock:
         now = self.session()
         for out, earlier in self.earlier.items():
             if state_folder(out).is_dir():
-                with suppress(InputError, OutsideError), store.whole_file(_file(out)) as temporary:
+                with suppress(InputError, ExternalError), store.whole_file(_file(out)) as temporary:
                     temporary.write_text(json.dumps([*earlier, now]), encoding="utf-8")
 
     def session(self) -> Session:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import PEOPLE, Data, Rows
+from model_collapse.data import REAL, Data, Rows
 from model_collapse.filters import _judges
 from model_collapse.interfaces import Family, Filter, Reference
 
@@ -59,7 +59,7 @@ class Curate(Filter):
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         rows = data.drawn
         shape = rows.x.shape[: 2 if rows.stacked else 1]
-        written = (data.born != PEOPLE).reshape(len(data), -1)
+        written = (data.born != REAL).reshape(len(data), -1)
         wrote = np.broadcast_to(written, (len(data), rows.chains or 1))
         looked = _first(self.judged, wrote, rng.random(wrote.shape)) if self.judged < 1 else wrote
         score = self._scores(rows, looked, reference)
@@ -85,7 +85,7 @@ class Curate(Filter):
         # Only regimes that train on all that was written have candidates, and these have one birth for all chains.
         assert born.ndim == 1
         best = np.zeros(score.shape, bool)
-        for birth in np.unique(born[born != PEOPLE]):
+        for birth in np.unique(born[born != REAL]):
             place = np.flatnonzero(born == birth).reshape(self.candidates, -1)
             top = np.lexsort((lot[place], score[place]), axis=0)[-1]
             best[place[top, np.arange(place.shape[1])[:, None]], np.arange(score.shape[1])] = True

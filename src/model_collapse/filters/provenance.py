@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import PEOPLE, Data, Rows
+from model_collapse.data import REAL, Data, Rows
 from model_collapse.interfaces import Filter, Reference
 from model_collapse.theory.provenance import unrecognised
 
@@ -30,5 +30,5 @@ class Provenance(Filter):
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         chains = data.rows.chains if isinstance(data.rows, Rows) else None
         born = data.born if chains is None or data.born.ndim == 2 else np.repeat(data.born[:, None], chains, axis=1)
-        stays = np.where(born == PEOPLE, 1 - self.false_alarms, unrecognised(self.missed, self.adoption))
+        stays = np.where(born == REAL, 1 - self.false_alarms, unrecognised(self.missed, self.adoption))
         return rng.random(born.shape) < stays

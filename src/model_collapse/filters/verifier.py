@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from model_collapse.data import PEOPLE, Data
+from model_collapse.data import REAL, Data
 from model_collapse.filters import _judges
 from model_collapse.interfaces import Family, Filter, Reference
 
@@ -41,5 +41,5 @@ class Verifier(Filter):
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         right = _judges.miss(data.drawn, reference, self.bias) <= self.radius
         kept = rng.random(right.shape) < np.where(right, self.right, self.wrong)
-        real = (data.born == PEOPLE).reshape(len(data), -1)
+        real = (data.born == REAL).reshape(len(data), -1)
         return kept | (real[:, 0] if kept.ndim == 1 else real)

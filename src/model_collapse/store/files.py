@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def disk_errors() -> Iterator[None]:
     except OSError as error:
         where = error.filename or "the disk"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutsideError(f"no space left for {where}: free some and run the same command again") from None
+            raise ExternalError(f"no space left for {where}: free some and run the same command again") from None
         raise InputError(f"--out: cannot write {where} ({error.strerror})") from None
 
 

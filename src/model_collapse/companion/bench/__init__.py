@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from model_collapse import paths
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,11 @@ def _resident(name: str) -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Libraries of linear algebra use one thread inside. OutsideError without threadpoolctl."""
+    """Libraries of linear algebra use one thread inside. ExternalError without threadpoolctl."""
     try:
         from threadpoolctl import threadpool_limits
     except ModuleNotFoundError:
-        raise OutsideError("bench: threadpoolctl is missing; pip install 'model-collapse[dev,images]'") from None
+        raise ExternalError("bench: threadpoolctl is missing; pip install 'model-collapse[dev,images]'") from None
     with threadpool_limits(1):
         yield
 

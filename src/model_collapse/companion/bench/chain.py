@@ -13,7 +13,7 @@ import numpy as np
 from model_collapse import corpora, paths
 from model_collapse.companion.bench import Benchmark, Pairs, Result, result
 from model_collapse.data import Rows
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 from model_collapse.families.lm import Lm
 
 
@@ -39,10 +39,10 @@ class Chain:
     def measure(self, name: str, published: ModuleType) -> Result:
         """Times per generation. Met only if the median perplexities of both differ by less than a tenth.
 
-        OutsideError without accelerate, which transformers' Trainer needs.
+        ExternalError without accelerate, which transformers' Trainer needs.
         """
         if find_spec("accelerate") is None:
-            raise OutsideError("bench chain: accelerate is missing; pip install 'model-collapse[dev]'")
+            raise ExternalError("bench chain: accelerate is missing; pip install 'model-collapse[dev]'")
         from transformers import OPTConfig
 
         from model_collapse import hardware

@@ -12,7 +12,7 @@ from model_collapse.companion import bench
 from model_collapse.companion.bench import Benchmark, Pairs, Result, result
 from model_collapse.corpora import images
 from model_collapse.data import Data
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 from model_collapse.families.vae import Vae
 
 
@@ -36,7 +36,7 @@ class Generations:
         they start from the same weights and see the same batches and noise, to 1e-5 of the loss in fp32 and 1e-2 in
         bf16; on written ones, where weights and latents differ, to 5e-2.
 
-        OutsideError without MNIST.
+        ExternalError without MNIST.
         """
         import torch
         from torch.utils.flop_counter import FlopCounterMode
@@ -46,8 +46,8 @@ class Generations:
         family = Vae(preset="paper", epochs=1, precision=self.precision, threads=self.threads)
         try:
             pictures = images.load(self.corpus)
-        except OutsideError as error:
-            raise OutsideError(f"bench {name}: {error}") from None
+        except ExternalError as error:
+            raise ExternalError(f"bench {name}: {error}") from None
         data = pictures.source(self.rows, **family.reading()).train
         losses: dict[str, list[tuple[float, float]]] = {"ours": [], "theirs": []}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from model_collapse.companion.book import chapter, executed
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 COLAB = """\
 # On Google Colab: installs the package beside the torch and numpy that are there. Does nothing anywhere else.
@@ -54,7 +54,7 @@ def build(profile: str = "laptop", *, root: Path | None = None, out: Path | None
             encoding="utf-8",
         )
     except OSError as error:
-        raise OutsideError(f"jupyter-book cannot be started ({error}); install the extra `book`") from None
+        raise ExternalError(f"jupyter-book cannot be started ({error}); install the extra `book`") from None
     said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     log = out / "_build" / "book.log"
     log.parent.mkdir(parents=True, exist_ok=True)

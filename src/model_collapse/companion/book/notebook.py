@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_collapse import paths
 from model_collapse.companion.book.markup import escaped, marked
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -261,7 +261,7 @@ def recorded(name: str) -> Recorded | None:
     try:
         if records.begun(name):
             found = records.read(name)
-    except OutsideError as error:
+    except ExternalError as error:
         wrong = f"not here ({error})"
     except InputError as error:
         say(f"*Recorded run* `{name}`: not shown ({error}).")

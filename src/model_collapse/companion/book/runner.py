@@ -81,7 +81,7 @@ def run(
     succeeded and its code, parameters, the package source, the lock, the data and the records that it read are the
     same, unless `force`.
 
-    0 all ran; 1 a chapter failed; 2 or 3 a chapter raised InputError or OutsideError; what is wrong with the arguments
+    0 all ran; 1 a chapter failed; 2 or 3 a chapter raised InputError or ExternalError; what is wrong with the arguments
     is raised before anything runs.
     """
     if jobs is not None and jobs < 1:

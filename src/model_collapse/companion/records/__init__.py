@@ -27,7 +27,7 @@ from model_collapse import hardware, paths, registry, store
 from model_collapse.companion.records import code, manifest
 from model_collapse.engine import spec
 from model_collapse.engine.spec import Run
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 FIRST_ROWS = {"texts": 8, "images": 10}
 """Of what was written so many rows of the first replicate are kept, the first ones: chosen before anybody looked."""
@@ -96,7 +96,7 @@ def read(name: str, folder: Path | None = None) -> Recorded:
     """A recorded run, from the repository unless another folder is named.
 
     InputError in one line if there is none of that name, or anything in it is missing, damaged, of another run or of
-    a newer version; OutsideError where the package is installed without the repository.
+    a newer version; ExternalError where the package is installed without the repository.
     """
     folder = where(folder)
     if not begun(name, folder):
@@ -195,7 +195,7 @@ def where(named: Path | None = None) -> Path:
     """Where records lie: the repository's records/ unless another folder is named."""
     found = named or paths.records()
     if found is None:
-        raise OutsideError("recorded runs lie in the repository's folder records/; get a copy of the repository")
+        raise ExternalError("recorded runs lie in the repository's folder records/; get a copy of the repository")
     return found
 
 

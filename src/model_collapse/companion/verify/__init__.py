@@ -1,7 +1,7 @@
 """The claims checked afresh: their runs made again from a seed, judged, and compared with what was found before.
 
     found = verify(scale="simulation", seed=1)     every claim of that scale; a result for every claim of the register
-    lines = fallen(found, before())                claims that stood when they were last recorded, and do not now
+    lines = regressions(found, before())                claims that stood when they were last recorded, and do not now
 
 Nothing that was stored is reused: finished runs lie in a scratch folder until all claims are judged, so that a run that
 was cut goes on, and are removed with it. Needs no torch but for claims whose families do.
@@ -22,23 +22,23 @@ from model_collapse import hardware, paths, store
 from model_collapse.companion import claims
 from model_collapse.companion.claims import Claim, Verdict
 from model_collapse.companion.records import code
-from model_collapse.companion.verify.baseline import STOOD, before, differences, fallen, read
+from model_collapse.companion.verify.baseline import PASSING, before, differences, read, regressions
 from model_collapse.companion.verify.pricing import price
 from model_collapse.companion.verify.reporting import report
 from model_collapse.engine.execute import execute_all
 from model_collapse.engine.spec import Run
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 __all__ = [
+    "PASSING",
     "SCALES",
-    "STOOD",
     "about",
     "before",
     "chosen",
     "differences",
-    "fallen",
     "price",
     "read",
+    "regressions",
     "report",
     "verify",
 ]
@@ -91,7 +91,7 @@ def verify(
 
     The result is plain JSON: seed, scale, who made it, and for every claim of the register, or of the named ones, its
     estimate, interval, band, verdict, seconds of computing and command. Equal but for times if called again.
-    OutsideError where a GPU is asked for and there is none.
+    ExternalError where a GPU is asked for and there is none.
     """
     wanted = chosen(names, scale)
     if scale == "gpu":
@@ -181,7 +181,7 @@ def _require_gpu() -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise OutsideError(
+        raise ExternalError(
             "--scale gpu: there is no GPU here; on a machine with one, the same command runs what needs it"
         )
 

@@ -10,12 +10,12 @@ from typing import Any
 from model_collapse import paths
 from model_collapse.errors import InputError
 
-STOOD = ("reproduced", "reproduced_small")
+PASSING = ("reproduced", "reproduced_small")
 """Verdicts of a claim that stands."""
 
 _NUMBERS = ("estimate", "low", "high", "seconds")
 
-_VERDICTS = (*STOOD, "not_reproduced", "not_run")
+_VERDICTS = (*PASSING, "not_reproduced", "not_run")
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -47,12 +47,12 @@ def before(folder: Path | None = None) -> dict[str, dict[str, Any]]:
     return {file.stem.removeprefix("verify-"): read(file) for file in files}
 
 
-def fallen(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def regressions(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Ids of claims that stood in an earlier verification of the same scale, and do not in this one."""
     fell = []
     for entry in found["claims"]:
         scale = found["scale"] or entry["scale"]
-        stood = {old["id"]: old["verdict"] in STOOD for old in earlier.get(scale, {"claims": []})["claims"]}
+        stood = {old["id"]: old["verdict"] in PASSING for old in earlier.get(scale, {"claims": []})["claims"]}
         if entry["verdict"] == "not_reproduced" and stood.get(entry["id"]):
             fell.append(entry["id"])
     return fell

@@ -12,19 +12,19 @@ from typing import Any
 from model_collapse import paths
 from model_collapse.companion import claims
 from model_collapse.companion.verify import SCALES, at
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 
 
 def codecheck() -> str:
     """The file's text. Its manifest has an entry per scale: the file that `verify` writes, and the claims in it.
 
-    OutsideError where the package is installed without the repository, whose CITATION.cff says what the paper is.
+    ExternalError where the package is installed without the repository, whose CITATION.cff says what the paper is.
     """
     import yaml
 
     root = paths.project()
     if root is None:
-        raise OutsideError("--codecheck: CITATION.cff lies in the repository; get a copy of it")
+        raise ExternalError("--codecheck: CITATION.cff lies in the repository; get a copy of it")
     paper = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))["references"][0]
     config: dict[str, Any] = {
         "version": "https://codecheck.org.uk/spec/config/1.0/",

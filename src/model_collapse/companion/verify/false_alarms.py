@@ -24,7 +24,7 @@ LEAST, LARGEST = 10, 1000
 """Seeds that every claim is judged from at least, and at most."""
 
 
-def alarms(
+def count(
     names: Sequence[str] = (),
     *,
     seconds: float = 30,
@@ -61,7 +61,7 @@ def _judged(names: Sequence[str], seed: int) -> list[dict[str, Any]]:
 def _row(name: str, found: Sequence[tuple[int, Any]]) -> dict[str, Any]:
     """Seeds at which the claim fell, or its interval missed the exact value; None where that is not known."""
     target = claims.named(name).target
-    fell = [seed for seed, entry in found if entry["verdict"] not in verifying.STOOD]
+    fell = [seed for seed, entry in found if entry["verdict"] not in verifying.PASSING]
     missed = None
     if target is not None:
         missed = [seed for seed, entry in found if not _holds(entry, target)]

@@ -30,7 +30,7 @@ GOAL = 0.95
 """Share of the faults that a verification has to catch."""
 
 
-def sabotage(
+def inject(
     names: Sequence[str] = (),
     *,
     seed: int = 1,
@@ -83,7 +83,7 @@ def through(one: Fault, seed: int, baseline: Found) -> dict[str, Any]:
         try:
             with mutants.injected(one):
                 found = verifying.verify(asked, seed=seed, jobs=1, folder=Path(scratch))
-            fell = verifying.fallen(found, dict.fromkeys(verifying.SCALES, baseline))
+            fell = verifying.regressions(found, dict.fromkeys(verifying.SCALES, baseline))
             how = "a claim that stands without the fault falls" if fell else ""
         except Exception as error:  # Whatever it is, it ends the verification.
             how = f"the verification ends with {type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_collapse.companion import claims
-from model_collapse.companion.verify.baseline import fallen
+from model_collapse.companion.verify.baseline import regressions
 from model_collapse.engine.cost import clock
 
 WORDS = {
@@ -18,7 +18,7 @@ WORDS = {
 
 
 def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *, every: bool = False) -> int:
-    """Print a verification, and give the exit status: 1 if a claim that stood before has fallen, else 0.
+    """Print a verification, and give the exit status: 1 if a claim that stood before has regressions, else 0.
 
     every  also a line for each claim that was not run; else they are counted
     """
@@ -32,7 +32,7 @@ def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *
         print("model-collapse claims lists what was not run, with its command and cost")
     if unknown := without_baseline(found, earlier):
         print(f"{unknown} of them were never recorded at this scale: the exit status does not cover them")
-    fell = fallen(found, earlier)
+    fell = regressions(found, earlier)
     for name in fell:
         print(f"{name} stood when it was last recorded, and does not now")
     return 1 if fell else 0

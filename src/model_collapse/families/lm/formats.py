@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_collapse import paths, store
 from model_collapse.corpora import hub, tokens
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.lm import configuration
 from model_collapse.families.lm.configuration import CONFIG
 from model_collapse.families.lm.pinned import PINNED
@@ -144,7 +144,7 @@ def from_gguf(get: Callable[[], Path], sha256: str, name: str) -> Path:
     def fill(folder: Path) -> None:
         path = get()
         if importlib.util.find_spec("gguf") is None:
-            raise OutsideError(f"{path.name}: {NO_GGUF}")
+            raise ExternalError(f"{path.name}: {NO_GGUF}")
         _convert_gguf(path, folder)
 
     return made(_converted(name, sha256), fill, {"origin": name, "sha256": sha256})

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
     from model_collapse.families.lm import Lm
@@ -29,7 +29,7 @@ def adapted(module: PreTrainedModel, settings: Lm) -> PreTrainedModel:
     try:
         import peft
     except ImportError:
-        raise OutsideError("family.lora needs the package peft; install it with: pip install peft") from None
+        raise ExternalError("family.lora needs the package peft; install it with: pip install peft") from None
     targets = settings.lora_targets
     linear = {
         name.rpartition(".")[2]: part for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)

@@ -43,7 +43,7 @@ def train(
     row at a random place among the model's positions: writing goes on after a prompt, at positions that rows read from
     the first one on would leave untrained.
 
-    InputError if the loss stops being a number; OutsideError if the GPU has too little memory.
+    InputError if the loss stops being a number; ExternalError if the GPU has too little memory.
     """
     device = hardware.device()
     initial, dropout = (int(seed) for seed in rng.integers(2**63, size=2))

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_collapse import paths, store
 from model_collapse.corpora import hub, tokens
-from model_collapse.errors import InputError, OutsideError
+from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.lm import configuration, formats
 from model_collapse.families.lm.configuration import CONFIG, GENERATION
 from model_collapse.families.lm.pinned import PINNED
@@ -123,7 +123,7 @@ def read(preset: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
     The configuration says besides where the weights came from (`origin`: repository@revision, package@version or the
     folder's name) and the sha256 of their file (`weights_sha256`; of several files, of the list of their checksums).
-    InputError in one line for weights that are damaged or do not fit, OutsideError for what cannot be had.
+    InputError in one line for weights that are damaged or do not fit, ExternalError for what cannot be had.
     """
     where = _where(preset)
     found = _find(preset, weights=True)
@@ -213,7 +213,7 @@ def _pinned(preset: str, weights: bool) -> _Found:
         def get() -> Path:
             if path := in_package(preset):
                 return path
-            raise OutsideError(
+            raise ExternalError(
                 f"{_where(preset)}: {file.name} is not here; `model-collapse fetch {preset}` brings it "
                 f"({(file.size or 0) / 1e6:.0f} MB)"
             )

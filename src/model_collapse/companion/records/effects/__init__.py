@@ -29,7 +29,7 @@ from model_collapse.companion.records.effects.remedies import (
     Measure,
     Remedy,
 )
-from model_collapse.errors import OutsideError
+from model_collapse.errors import ExternalError
 
 __all__ = [
     "FACTS",
@@ -93,7 +93,7 @@ def measured(remedies: Iterable[Remedy] | None = None) -> tuple[list[Effect], li
                 continue
             if remedy.record not in read:
                 read[remedy.record] = records.read(remedy.record)
-        except OutsideError as error:
+        except ExternalError as error:
             return [], [str(error)]
         recorded = read[remedy.record]
         absent = [arm for arm in (remedy.arm, remedy.baseline) if arm not in recorded.tables]

@@ -83,7 +83,7 @@ def named(name: str) -> Fault:
     """The fault of this name. InputError lists the known ones."""
     faults = known()
     if name not in faults:
-        raise InputError(f"--sabotage {name}: no such fault; known: {', '.join(faults)}")
+        raise InputError(f"--mutants {name}: no such mutant; known: {', '.join(faults)}")
     return faults[name]
 
 
