@@ -99,7 +99,7 @@ def test_a_judge_looks_at_as_many_rows_as_his_budget_allows(judged, monkeypatch)
     x = RNG(1).permutation(1000)
     kept = Curate(by="reward", judged=judged, share=0.5)(written(x), RNG(2), REFERENCE)
     assert kept.sum() == 500 and sum(looked) == round(1000 * judged)
-    # E of a kept one's rank: those seen (a share j) are the upper half, about 750; the others are drawn by lot.
+    # E of a kept one's rank: those seen (a share j) are the upper half, about 750; the others are drawn at random.
     expected = judged * 749.5 + (1 - judged) * 499.5
     assert abs(x[kept].mean() - expected) < 4 * 289 / np.sqrt(500)
 

@@ -66,7 +66,7 @@ def test_all_real_rows_and_as_many_written_ones_are_the_regime_fixed():
 def test_no_rows_and_more_real_rows_than_there_are_are_refused_in_one_line():
     with pytest.raises(InputError, match=r"^regime.real=0 with regime.synthetic=0 .*; set one of them$"):
         Blend(0, 0)
-    with pytest.raises(InputError, match=r"^regime.real=11: there are 10 real rows; set it to at most -n$"):
+    with pytest.raises(InputError, match=r"^regime.real=11: only 10 real rows are known; it must be at most -n$"):
         chain(Gaussian(sampling="draw"), Blend(11, 5), 10, 2, 1, seed=1)
 
 

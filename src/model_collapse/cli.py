@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     chain.add_argument("--corpus", metavar="NAME|FOLDER")
     chain.add_argument("--metrics", metavar="A,B")
     chain.add_argument("--every", default=1, metavar="K", help="take metrics at every K-th generation")
-    chain.add_argument("--models", default=1, metavar="K", help="so many models that read each other")
+    chain.add_argument("--models", default=1, metavar="K", help="number of models that read each other")
     chain.add_argument("--reads", metavar="WHO", help="who reads whom: all, ring, deal or own")
     chain.add_argument("--share", metavar="S", help="share of the rows that are others', for all and ring")
     chain.add_argument("--real", metavar="WHOSE", help="real data: own, same, or split by what they are about")
@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a slug, FILE.parquet and folders of them; with --size a study",
     )
     recording.add_argument("--size", metavar="SIZE", help="run the study at this size, or go on with it, and record it")
-    recording.add_argument("--minutes", metavar="M", help="of a study: stop after so many; the same command goes on")
+    recording.add_argument("--minutes", metavar="M", help="minutes after which a study stops; the same command goes on")
     recording.add_argument("--jobs", metavar="N", help="of a study: processes side by side; default 3")
     recording.add_argument("--work", metavar="FOLDER", help="of a study: unfinished runs; default _build/records")
     recording.add_argument("--add", metavar="FILE.zip|FOLDER", help="check a record made elsewhere, and take it in")
@@ -168,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
         "--alarms",
         dest="alarms",
         metavar="SECONDS",
-        help="from many seeds, for so many seconds each claim: which fails by chance?",
+        help="from many seeds, this many seconds for each claim: which fails by chance?",
     )
 
     bench = command("bench", _bench, "time our way against the published one")
@@ -247,7 +247,7 @@ def _chain(chosen: argparse.Namespace) -> int:
     jobs = _jobs(chosen.jobs)
     planned = _planned(chosen)
     if chosen.out == "":
-        raise InputError("--out: the name of a file is due")
+        raise InputError("--out needs the name of a file")
     out = Path(chosen.out) if chosen.out else None
     if chosen.keep_models and out is None:
         raise InputError("--keep-models: needs --out, beside which they are left")

@@ -62,7 +62,7 @@ class Ngram(Text):
     block: Annotated[
         int, Field(ge=4, le=10**5, description="tokens in a block, in a prompt, and in what is written")
     ] = 64
-    evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
+    evaluate: Annotated[int, Field(ge=1, description="largest number of blocks each of validation and test")] = 256
 
     metrics: ClassVar[tuple[str, ...]] = (*Text.metrics, "vocabulary")
 

@@ -39,7 +39,7 @@ class Scanner(Images):
     ] = 4.0
     levels: Annotated[int, Field(ge=2, le=256, description="grey levels kept, evenly from 0 to 255")] = 52
     jpeg: Annotated[int, Field(ge=0, le=95, description="quality of a JPEG file in between; 0: none")] = 0
-    evaluate: Annotated[int, Field(ge=1, description="at most so many pictures are measured")] = 360
+    evaluate: Annotated[int, Field(ge=1, description="largest number of pictures that are measured")] = 360
 
     conditional: ClassVar[bool] = True
     checkpoints: ClassVar[bool] = False

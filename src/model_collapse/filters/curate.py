@@ -21,8 +21,9 @@ class Curate(Filter):
     """Keeps the best of the `candidates` written for each prompt, and of these the best `share`; all real rows stay.
 
     A judge who may look at some rows only takes every other one for as good as the average of those, or predicts its
-    score from its words (by=learned). Equals are drawn by lot. With `noise` b a Gumbel variate times b is added to each
-    score, so that a candidate is chosen with probability ~ exp(score / b), the Bradley-Terry (Plackett-Luce) choice.
+    score from its words (by=learned). Equals are drawn at random. With `noise` b a Gumbel variate times b is added to
+    each score, so that a candidate is chosen with probability ~ exp(score / b): the choice of Bradley and Terry, for
+    several that of Plackett and Luce.
 
     oracle      minus the miss: the false share of what a text states, or what a row of numbers misses the truth by
     learned     as oracle where the judge looked, predicted elsewhere (kernel ridge regression on pairs of words)

@@ -32,7 +32,11 @@ class Reweigh(Filter):
 
     majority: Annotated[
         int,
-        Field(ge=0, le=10**7, description="numbers: so many commonest kinds are one group, the rest another; 0: each"),
+        Field(
+            ge=0,
+            le=10**7,
+            description="numbers: how many commonest kinds are one group, the rest another; 0: each",
+        ),
     ] = 0
 
     def check(self, family: Family, corpus: Corpus | None) -> None:

@@ -35,7 +35,7 @@ class Blend(Regime):
     def size(self, t: int, n: int) -> int:
         """The written rows that the next training set reads; n for the control."""
         if self.real > n:
-            raise InputError(f"regime.real={self.real}: there are {n} real rows; set it to at most -n")
+            raise InputError(f"regime.real={self.real}: only {n} real rows are known; it must be at most -n")
         return self.synthetic or n
 
     def __call__(self, source: Source, history: History, n: int, rng: np.random.Generator) -> Data:

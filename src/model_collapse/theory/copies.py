@@ -81,7 +81,7 @@ def psnr(error: ArrayLike) -> np.ndarray:
 
 
 def depth_law(n: int) -> np.ndarray:
-    """P(depth = d), d = 0 .. n, of the n-th copy if each is made from any picture there is, original or copy, by lot.
+    """P(depth = d), d = 0 .. n, of the n-th copy if each is made from a picture drawn at random, original or copy.
 
     q_t(d + 1) = mean_(i<t) q_i(d), q_0 = 1 at d = 0 (the original). The mean is 1 + 1/2 + ... + 1/n, about ln n: the
     copies form a random recursive tree. Derived; sum_d P(d) MSE_d is the expected error of the n-th copy.

@@ -49,13 +49,13 @@ def _turned(tables: Tables) -> Estimate:
 
 
 def _better_than_chance(tables: Tables) -> Estimate:
-    """Share of true statements at the last generation, chosen by the oracle less chosen by lot."""
+    """Share of true statements at the last generation, chosen by the oracle less chosen at random."""
     last = min(int(tables[arm]["generation"].max()) for arm in ("curated", "lot"))
     return stats.paired(truthfulness(tables["curated"], last), truthfulness(tables["lot"], last), LEVEL)
 
 
 def _skill(tables: Tables) -> Estimate:
-    """Mean accuracy after the selection by the skilled judge, or by lot: the higher.
+    """Mean accuracy after the selection by the skilled judge, or at random: the higher.
 
     No interval unless the less skilled judge, who checks labels, surely leads to more than 3/4.
     """
@@ -128,7 +128,7 @@ CLAIMS = (
     ),
     Claim(
         id="VER-2",
-        statement="the eighth of the text that an oracle chooses makes models more truthful than an eighth by lot",
+        statement="the eighth of the text that an oracle chooses makes models more truthful than an eighth at random",
         source="Feng et al. 2025, arXiv:2406.07515",
         measured="share of true statements at the last generation, oracle less lot",
         band=(0, np.inf),
@@ -144,7 +144,7 @@ CLAIMS = (
         chapter="curation",
         figure="curation-budget-truth",
         ends=lambda table: 5,
-        published="news summaries: the oracle's 12.5 % beat all human labels, 12.5 % by lot are worse than the writer",
+        published="news summaries: the oracle's 12.5 % beat all human labels, a random 12.5 % is worse than the writer",
         definition=(2,),
         scale="small",
     ),
@@ -152,7 +152,7 @@ CLAIMS = (
         id="VER-3",
         statement="a judge who is better at the task but does not look at the labels is worth no more than a lot",
         source="Feng et al. 2025, arXiv:2406.07515",
-        measured="accuracy after half of the labels are chosen by a judge's certainty, or by lot, the higher",
+        measured="accuracy after half of the labels are chosen by a judge's certainty, or at random, the higher",
         band=(0.0, 0.25),
         reason="with 53 % of the labels wrong whoever keeps right and wrong alike is beyond his breakdown point, 1/2: "
         "below 1/4 as in VER-1, while a judge with an own accuracy of 0.80 instead of 0.97 who rejects what "

@@ -27,7 +27,7 @@ from model_collapse.theory import curation as theory
 CONDITIONS = {
     label: language_model.CONDITIONS[label] for label in ("sampled", "lot", "likely", "curated", "learned-30")
 }
-"""No choice, and one of eight by lot, by likelihood, by an oracle, by a learned judge."""
+"""No choice, and one of eight at random, by likelihood, by an oracle, by a learned judge."""
 
 
 @dataclass(frozen=True, kw_only=True)

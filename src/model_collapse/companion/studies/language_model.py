@@ -59,9 +59,9 @@ CONDITIONS: Mapping[str, Condition] = {
         "weighed by the detector", "mix", {**QUARTER, "detector.mode": "weigh"}, filters=("detector",)
     ),
     "unmarked": Condition("dropped by the watermark", "mix", {**QUARTER, **MARKED}, filters=("watermark",)),
-    # As many rows as the record leaves, by lot: what of a filter's effect is the size of what it leaves.
+    # As many rows as the record leaves, at random: what of a filter's effect is the size of what it leaves.
     "thinned": Condition(
-        "a quarter of the rows, by lot",
+        "a random quarter of the rows",
         "mix",
         {**QUARTER, "provenance.missed": 0.25, "provenance.false_alarms": 0.75},
         filters=("provenance",),
@@ -84,7 +84,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "likely": Condition(
         "best of 8, by likelihood", filters=("curate",), settings={**BEST_OF_8, "curate.by": "likelihood"}
     ),
-    "lot": Condition("one of 8, by lot", filters=("curate",), settings={**BEST_OF_8, "curate.by": "random"}),
+    "lot": Condition("one of 8, at random", filters=("curate",), settings={**BEST_OF_8, "curate.by": "random"}),
 }
 
 

@@ -80,7 +80,7 @@ class Diffusion(Trained):
     ] = "auto"
     batch: Annotated[Auto | Count, Field(description="images per step; auto: 32 of small, 64 of large")] = "auto"
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="Adam's L2 penalty")] = 0.0
-    evaluate: Annotated[int, Field(ge=2, description="at most so many images are measured, and test images")] = 1000
+    evaluate: Annotated[int, Field(ge=2, description="largest number of images measured, and of test images")] = 1000
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
         Field(description="of training and writing; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),

@@ -70,7 +70,7 @@ class Lm(Text):
     pretrain_lr: Annotated[
         Auto | Rate, Field(description="peak learning rate of pre-training, falling to 0; auto: by size")
     ] = "auto"
-    pretrain_blocks: Annotated[int, Field(ge=1, le=10**9, description="at most so many blocks are pre-trained on")] = (
+    pretrain_blocks: Annotated[int, Field(ge=1, le=10**9, description="largest number of blocks to pre-train on")] = (
         2048
     )
     tokenizer: Annotated[
@@ -82,13 +82,13 @@ class Lm(Text):
     block: Annotated[
         int, Field(ge=2, le=10**5, description="tokens in a block, in a prompt, and in what is written")
     ] = 64
-    evaluate: Annotated[int, Field(ge=1, description="at most so many blocks each of validation and test")] = 256
+    evaluate: Annotated[int, Field(ge=1, description="largest number of blocks each of validation and test")] = 256
     draw: Annotated[
         Literal["first", "articles"],
         Field(description="training blocks: the first ones of the corpus, or of articles drawn for each chain"),
     ] = "first"
     article_blocks: Annotated[
-        int, Field(ge=0, description="at most so many blocks of an article with draw=articles; 0: all")
+        int, Field(ge=0, description="with draw=articles, largest number of blocks of one article; 0: all")
     ] = 0
     dropout: Annotated[
         Auto | Annotated[float, Field(ge=0, lt=1)],
@@ -275,7 +275,7 @@ class Lm(Text):
             raise InputError("family.pretrain: this corpus has no text to pre-train on; use family.pretrain=none")
         x = source.web.x
         if len(x) < 2:
-            raise InputError("family.pretrain: two blocks of text to pre-train on are the least; this corpus has 1")
+            raise InputError("family.pretrain: needs two blocks of text to pre-train on; this corpus has 1")
         pairs = Data.real(Rows(x[: len(x) // 2 * 2].reshape(-1, 2 * x.shape[1])))
         lr = self._scratch_lr if self.pretrain_lr == "auto" else self.pretrain_lr
         halved = replace(self, batch=max(1, self.blocks_per_step // 2), lora=0)

@@ -63,7 +63,7 @@ class Vae(Trained):
     lr: Annotated[Auto | Rate, Field(description="Adam's learning rate; auto: 3e-3 of small, 1e-3 of paper")] = "auto"
     batch: Annotated[Auto | Count, Field(description="images per step; auto: 32 of small, 256 of paper")] = "auto"
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, description="Adam's L2 penalty")] = 1e-5
-    evaluate: Annotated[int, Field(ge=2, description="at most so many images are measured, and test images")] = 1000
+    evaluate: Annotated[int, Field(ge=2, description="largest number of images measured, and of test images")] = 1000
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
         Field(description="of training and writing; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),

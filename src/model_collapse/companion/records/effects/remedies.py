@@ -214,7 +214,7 @@ REMEDIES = (
         "is only as good as the detector",
     ),
     _filtered(
-        "a quarter of the rows, by lot",
+        "a random quarter of the rows",
         "thinned",
         "trains on fewer rows, whoever wrote them: fewer steps away from the first model",
         "leaves three written rows in four",
@@ -223,13 +223,13 @@ REMEDIES = (
         "a watermark",
         "unmarked",
         "drops rows that carry the writer's watermark",
-        "needs a writer who marks all it writes; as small a set by lot does much of this",
+        "needs a writer who marks all it writes; as small a set at random does much of this",
     ),
     _filtered(
         "perfect record of who wrote",
         "known",
         "drops all that is not by people",
-        "nobody has such a record; as small a set by lot does much of this",
+        "nobody has such a record; as small a set at random does much of this",
     ),
     Remedy(
         "weights by group",
