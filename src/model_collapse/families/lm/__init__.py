@@ -1,8 +1,15 @@
-"""OPT, the decoder-only transformer of the paper's language experiment (Zhang et al. 2022, arXiv:2205.01068).
+"""Causal language models: every decoder-only transformer that the library transformers builds without code of others.
 
-Any size: a tiny one that learns on one CPU thread in seconds, the published OPT-125m, or any OPT in a local folder. One
-fit reads blocks of tokens and predicts each token from those before it in the block; one sample continues every given
-block by as many tokens as it has. The stages are in order of use: `model`, `training`, `scoring`, `decoding`.
+Among them OPT, the model of the paper's experiment (Zhang et al. 2022, arXiv:2205.01068): a tiny one that learns on one
+CPU thread in seconds, or the published OPT-125m. One fit reads blocks of tokens and predicts each token from those
+before it in the block; one sample continues every given block by as many tokens as it has.
+
+weights.py    where a preset's weights are, and how they are read (pinned.py, configuration.py, formats.py)
+model.py      a model as a value, and modules made of it; shape.py its sizes
+training.py   fitting; lora.py low-rank adapters
+scoring.py    how probable a model finds text
+decoding.py   writing: engine.py, watermark.py, and compare.py, which holds the engine to transformers' `generate`
+products.py   matrix products that suit the processor
 """
 
 from __future__ import annotations
@@ -141,7 +148,9 @@ class Lm(Text):
     top_p: Annotated[float, Field(gt=0, le=1, description="probability mass kept in decoding=sample; 1: all")] = 1.0
     end: Annotated[
         Literal["forbidden", "ordinary"],
-        Field(description="</s>: never written (published: as many new tokens at least as at most), or like any token"),
+        Field(
+            description="end tokens: never written (published: as many new tokens at least as at most), or like any other"
+        ),
     ] = "forbidden"
     watermark: Annotated[
         Literal["none", "green", "synthid"], Field(description="mark in what is written, by transformers' processors")
@@ -156,7 +165,8 @@ class Lm(Text):
     engine: Annotated[
         Literal["fast", "reference"],
         Field(
-            description="own decoder, or transformers' generate: the same tokens; beams with synthid take the latter"
+            description="own decoder, or transformers' generate: the same tokens; beams with synthid, and "
+            "architectures that the decoder does not fit, take the latter"
         ),
     ] = "fast"
     sample_batch: Annotated[
