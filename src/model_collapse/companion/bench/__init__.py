@@ -80,6 +80,10 @@ def seconds(work: Callable[[int], object], seed: int) -> float:
     return time.perf_counter() - begun
 
 
+PRODUCT = 2048
+"""Rows and columns of the matrices whose product gives the rate that a processor reaches."""
+
+
 def product_rate(precision: str) -> float:
     """Operations per second of a large matrix product on the CPU, with the caller's threads."""
     import torch
@@ -87,7 +91,7 @@ def product_rate(precision: str) -> float:
     from model_collapse import hardware
     from model_collapse.families.lm import products
 
-    dtype, n = hardware.dtypes()[precision], 2048
+    dtype, n = hardware.dtypes()[precision], PRODUCT
     a, b = torch.randn(n, n, dtype=dtype), torch.randn(n, n, dtype=dtype)
     product = products.Product(b, None, dtype)
     return 2 * n**3 / min(seconds(lambda _: product(a), i) for i in range(5))
