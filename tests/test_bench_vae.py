@@ -35,10 +35,10 @@ def corpus(tmp_path):
 def test_both_ways_have_the_same_losses_and_the_table_has_the_agreed_columns(corpus):
     toy = {"corpus": corpus, "rows": 300, "pairs": 2, "threads": 1}
     # A goal that any machine reaches: so `met` says whether the losses agree.
-    small: dict[str, bench.Benchmark] = {
-        "vae": Generations(goal=0, **toy),
-        "vae-bf16": Generations(precision="bf16", goal=0, **toy),
-    }
+    small: dict[str, bench.Benchmark] = {"vae": Generations(goal=0, **toy)}
+    # Without units for it a processor takes a minute for what is over in a second.
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        small["vae-bf16"] = Generations(precision="bf16", goal=0, **toy)
     found = bench.run(known=small)
     agreed(found, small, threads=1)
     for result in found["results"]:

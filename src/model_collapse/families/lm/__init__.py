@@ -148,9 +148,7 @@ class Lm(Text):
     top_p: Annotated[float, Field(gt=0, le=1, description="probability mass kept in decoding=sample; 1: all")] = 1.0
     end: Annotated[
         Literal["forbidden", "ordinary"],
-        Field(
-            description="end tokens: never written (published: as many new tokens at least as at most), or like any other"
-        ),
+        Field(description="end tokens: never written (published: all texts are as long as can be), or like any token"),
     ] = "forbidden"
     watermark: Annotated[
         Literal["none", "green", "synthid"], Field(description="mark in what is written, by transformers' processors")
