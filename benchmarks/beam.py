@@ -12,7 +12,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 
 def writer(module: PreTrainedModel, threads: int) -> Callable[[torch.Tensor, int, float], torch.Tensor]:
-    """What writes so many new tokens after each of n prompts (n, m), with a repetition penalty: (n, new)."""
+    """A function that writes `new` tokens after each of n prompts (n, m), with a repetition penalty: (n, new)."""
     end = module.config.eos_token_id
 
     def write(prompts: torch.Tensor, new: int, penalty: float) -> torch.Tensor:

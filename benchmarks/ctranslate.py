@@ -24,7 +24,7 @@ WEIGHTS = {"fp32": "float32", "int8": "int8"}
 def writer(
     module: PreTrainedModel, threads: int, precision: str = "fp32"
 ) -> Callable[[torch.Tensor, int, float], torch.Tensor]:
-    """What writes so many new tokens after each of n prompts (n, m), with a repetition penalty: (n, new)."""
+    """A function that writes `new` tokens after each of n prompts (n, m), with a repetition penalty: (n, new)."""
     names = [str(i) for i in range(module.config.vocab_size)]
     end = names[module.config.eos_token_id]
     words = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=end))

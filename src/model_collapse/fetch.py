@@ -58,8 +58,8 @@ def wanted(name: str) -> Wanted:
 def fetch(name: str, say: Callable[[str], None], progress: Callable[[str], None]) -> None:
     """Bring what a name stands for, checked and ready; what is here already is not brought again.
 
-    say       is told size and licence first, and where things are afterwards
-    progress  is told again and again how far it is
+    say       called with the size and licence first, and with the location afterwards
+    progress  called repeatedly with the progress
     """
     what = wanted(name)
     sizes = [file.size or 0 for file in what.files]
@@ -75,10 +75,10 @@ def fetch(name: str, say: Callable[[str], None], progress: Callable[[str], None]
         say(f"{name}: {what.origin}, {size}{' and small files' * (0 in sizes and any(sizes))}, {about}")
         for file in what.files:
 
-            def told(done: int, total: int | None, file: hub.File = file) -> None:
+            def report(done: int, total: int | None, file: hub.File = file) -> None:
                 progress(f"{file.name}: {_mb(done)}" + (f" of {_mb(total)}" if total else ""))
 
-            hub.fetch(file, instead="run the same command again later, it goes on where it stopped", progress=told)
+            hub.fetch(file, instead="run the same command again later, it goes on where it stopped", progress=report)
     what.finish()
     say(f"{name}: ready")
 

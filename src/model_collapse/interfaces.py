@@ -151,7 +151,7 @@ class Workload:
     bytes: int
 
     def fit(self, rows: int) -> tuple[int, int]:
-        """Rows that a fit to so many reads, and in how many passes."""
+        """Rows that a fit to this number of rows reads, and in how many passes."""
         batch = min(self.batch, rows)
         passes = math.ceil(self.steps / math.ceil(rows / batch)) if self.steps else self.epochs
         return (self.steps * batch if self.steps else self.epochs * rows), passes
@@ -279,7 +279,7 @@ class Family(Member, ABC):
         return 0
 
     def chain_bytes(self, rows: float) -> float:
-        """Memory of one chain with training sets of so many rows, about; 0 where it is small."""
+        """Memory of one chain whose training sets have this number of rows, about; 0 where it is small."""
         return 0
 
     def items(self, metric: str) -> int:

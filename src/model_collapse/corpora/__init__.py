@@ -123,11 +123,11 @@ class Corpus:
         evaluate    largest number of blocks each of validation and test; None: all
         web         text to pre-train on: "web" (the part set aside), another corpus, or "none"; unless "web", the
                     part set aside is trained on like the rest
-        pretrain    at most so many blocks of it; None: all
+        pretrain    maximum number of its blocks; None: all
         topics      only training documents about these, `fresh` ones included, where the law is known; None: about any
-        articles    training blocks are from articles in an order drawn from `order`, at most so many of each (0: all),
-                    `fresh` ones from those that are left; blocks of validation and test are spread over theirs. None:
-                    the first blocks of each part
+        articles    maximum number of training blocks per article (0: all), with articles in a random order drawn from
+                    `order`; `fresh` takes the remaining articles, and validation and test blocks are spread over all
+                    of theirs. None: the first blocks of each part
         """
         _at_least(1, n=n, evaluate=evaluate, pretrain=pretrain)
         _at_least(2, block=block)
@@ -191,7 +191,7 @@ class Corpus:
         most: int,
         order: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """n blocks, at most so many of an article, articles in a drawn order; and the blocks of the articles left."""
+        """n blocks, at most `most` per article, with articles in random order; and the blocks of the other articles."""
         documents = self._documents(rows)
         parts = [np.zeros((0, block), np.int32)]
         drawn = order.permutation(len(documents)).tolist()
@@ -203,7 +203,7 @@ class Corpus:
         return np.concatenate(parts)[:n], parts[0]
 
     def _spread(self, bpe: Tokenizer | Words | Own, rows: list[str], block: int, most: int) -> np.ndarray:
-        """At most so many blocks, evenly from all articles: the first ones of each, then the second ones and so on."""
+        """At most `most` blocks, evenly from all articles: the first block of each, then the second, and so on."""
         each = [tokens.blocks(bpe, document, block) for document in self._documents(rows)]
         turns = [part[i] for i in range(max(map(len, each), default=0)) for part in each if len(part) > i]
         return np.array(turns[:most], np.int32).reshape(-1, block)

@@ -39,7 +39,7 @@ HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 """What the hub calls the content of a file: sha256 of a large one, git's sha1 of a small one."""
 
 Progress = Callable[[int, int | None], None]
-"""What is told of a download: bytes that are there, bytes in all if the hub says so."""
+"""Called with the progress of a download: bytes received, bytes in total if the hub says so."""
 
 
 @dataclass(frozen=True)

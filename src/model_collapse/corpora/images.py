@@ -110,7 +110,7 @@ class Pictures:
 
         n         training images, the first ones; None: all there are. The others are what `fresh` draws from
         side      pixels that an edge must have; None: any
-        evaluate  at most so many test images; None: all
+        evaluate  maximum number of test images; None: all
         passes    how often each training image is there
         """
         if side is not None and side != self.side:

@@ -57,7 +57,7 @@ class Recorder:
         return len(self.recorded)
 
     def tables(self, turns: int | None = None) -> list[Named]:
-        """Parts of the model's tables, of all generations or of the first so many."""
+        """Parts of the model's tables, of all generations or of the first few."""
         return sorted((part for parts in self.recorded[:turns] for part in parts), key=lambda part: part[0] != "table")
 
     def _measured(self, m: Measurement) -> pa.Table:

@@ -15,7 +15,7 @@ class Numbers(Family):
     reads: ClassVar[Literal["numbers"]] = "numbers"
 
     def chain_bytes(self, rows: float) -> float:
-        """Memory of one chain with training sets of so many rows, about: eight copies of them, as measured.
+        """Memory of one chain with training sets of this number of rows, about: eight copies of them, as measured.
 
         Where no rows are drawn (`sampling=exact`), a dozen matrices of width by width instead.
         """

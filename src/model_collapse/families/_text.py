@@ -52,5 +52,5 @@ class Text(Family):
     evaluate: int
 
     def chain_bytes(self, rows: float) -> float:
-        """Memory of a chain whose training sets have so many blocks."""
+        """Memory of a chain whose training sets have this number of blocks."""
         return rows * self.block * TOKEN

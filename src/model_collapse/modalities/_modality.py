@@ -35,7 +35,7 @@ class Part:
         return self.split & (kind % (self.of + 1) == self.model)
 
     def take(self, source: Source, copies: int = 1) -> Source:
-        """The model's equal part of the training rows, which are there so many times over."""
+        """The model's equal part of the training rows, of which there are `copies` copies."""
         if self.of == 1:
             return source
         index = np.arange(len(source.train)).reshape(copies, self.of, -1)[:, self.model].ravel()

@@ -30,7 +30,7 @@ from model_collapse.engine.spec import Run
 from model_collapse.errors import ExternalError, InputError
 
 FIRST_ROWS = {"texts": 8, "images": 10}
-"""Of what was written so many rows of the first replicate are kept, the first ones: chosen before anybody looked."""
+"""Number of written rows of the first replicate that are kept, the first ones: chosen before anybody looked."""
 
 BINS = "bin "
 """Items of histograms begin with it. They are most of a table, and kept only of the arms that ask for them."""

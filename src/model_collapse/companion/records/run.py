@@ -1,4 +1,4 @@
-"""A study at a size that is recorded: run for so many minutes, gone on with by the same command, recorded so far."""
+"""Record a study: run it for a number of minutes, resume it with the same command, and keep what is finished."""
 
 from __future__ import annotations
 

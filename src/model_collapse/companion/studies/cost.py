@@ -43,7 +43,7 @@ def curves(conditions: Mapping[str, Condition], blocks: Iterable[int]) -> dict[s
 
 
 def _words(blocks: Iterable[int]) -> dict[str, Condition]:
-    """Those of models of words. What real text only costs is told by the two smallest sizes."""
+    """Those of models of words. The two smallest sizes also give the cost of real text alone."""
     blocks = sorted(blocks)
     real = {"real only": WORDS["real only"]}
     others = {label: condition for label, condition in WORDS.items() if label not in real}

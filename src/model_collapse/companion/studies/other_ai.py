@@ -1,6 +1,6 @@
 """Models that read each other.
 
-In M1, M2, ... so many models share the real text and the work of one: each has 1/M of the blocks, and in each
+In M1, M2, ..., M models share the real text and the work of one: each has 1/M of the blocks, and in each
 generation all that was written is put together, shuffled and dealt out (Hodel & West 2025, arXiv:2512.15011). The other
 conditions are pairs of models of the size of M2's.
 """

@@ -34,7 +34,7 @@ class Condition:
     settings  of family, regime and filters ("regime.real_fraction"), over those of the size
     given     what a conditional model continues: original, training or fresh; None: as the size says
     n         rows per generation; None: as the size says
-    models    so many models share the n rows and read each other
+    models    number of models that share the n rows and read each other
     reads     who reads whom, see `exchange.Reads`
     first     regime of the first of them
     """

@@ -99,7 +99,7 @@ class _Writer:
         return engine.Engine(self.module, self.dtype, self.model.unwritable)
 
     def _fast(self, prompt: int) -> bool:
-        """Whether the engine writes what the library would after prompts of so many tokens."""
+        """Whether the engine writes what the library would after prompts of this length, in tokens."""
         # A tournament keeps what it saw of every beam, and the library's does not follow beams that are dropped or
         # doubled: only its own search can write what it writes.
         if self.settings.watermark == "synthid" and self.settings.decoding == "beam":

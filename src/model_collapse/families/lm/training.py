@@ -88,8 +88,8 @@ def train(
     read = min(kept * per_epoch, steps) * settings.blocks_per_step
     # The last batch of a pass is what is left of the rows.
     rows = min(read, kept * len(blocks))
-    told = {"tokens_seen": before + rows * blocks.shape[1], "epoch": kept}
-    return LmModel(start.config | {"training": told}, weights)
+    seen = {"tokens_seen": before + rows * blocks.shape[1], "epoch": kept}
+    return LmModel(start.config | {"training": seen}, weights)
 
 
 def _trained(module: PreTrainedModel) -> dict[str, torch.Tensor]:
