@@ -139,21 +139,37 @@ def test_families_share_their_signatures(name: str):
         assert [parameter for parameter, _, _ in parameters(getattr(cls, method))] == ["self", "model", "rows"], method
     assert isinstance(cls.conditional, bool) and isinstance(cls.checkpoints, bool)
     assert cls.rows >= 1 and cls.block_size >= 1 and cls.metrics
-    needed = ["base", "base_settings", "device"] + (["save", "load"] if cls.checkpoints else [])
-    for method in [*needed, "source" if cls.reads == "numbers" else "reading"]:
-        assert callable(getattr(cls, method)) and getattr(cls, method).__doc__, method
+    for method in ("base", "base_settings", "device", "save", "load", "source", "reading"):
+        assert getattr(cls, method).__doc__, method
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_families_say_what_their_rows_can_be_judged_by(name: str):
-    """`scores`, `has_states` and `law` name the methods that a family has of its own, no more and no less."""
+def test_families_have_the_optional_methods_that_they_declare(name: str):
+    """A family has of its own exactly the methods that its declarations ask for; the others refuse to be called."""
     cls, plain = registry.member(families, name), interfaces.Family
+
+    def own(method: str) -> bool:
+        return getattr(cls, method) is not getattr(plain, method)
+
     methods = {"likelihood": "score", "truth": "miss", "certainty": "certainty", "reward": "reward"}
-    for score, method in methods.items():
-        assert (score in cls.scores) == (getattr(cls, method) is not getattr(plain, method)), method
+    declared = {method: score in cls.scores for score, method in methods.items()} | {
+        "entropy": "likelihood" in cls.scores,
+        "states": cls.has_states,
+        "kinds": own("law"),
+        "marks": any(field.name == "watermark" for field in fields(cls)),
+        "save": cls.checkpoints,
+        "load": cls.checkpoints,
+        "source": cls.reads == "numbers",
+        "reading": cls.reads != "numbers",
+    }
+    assert declared == {method: own(method) for method in declared}
     assert cls.scores <= set(methods)
-    assert cls.has_states == (cls.states is not plain.states)
-    assert (cls.law is plain.law) == (cls.kinds is plain.kinds)
+
+
+def test_a_method_that_is_not_declared_says_so():
+    rows = Rows(np.zeros((1, 1)))
+    with pytest.raises(NotImplementedError, match=r"^family Gaussian: it does not declare what `kinds` is for$"):
+        registry.build(families, "gaussian", {}).kinds(rows)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -218,11 +218,17 @@ class Family(Member, ABC):
         """What `sample` writes, as calls that each write the next rows and depend on no other."""
         yield lambda: self.sample(model, n, rng, given=given)
 
+    # What follows is optional. Some of it belongs to a declaration above; without that it is refused.
+
+    def _undeclared(self, method: str) -> NotImplementedError:
+        """For a call that the family's declarations say nobody makes."""
+        return NotImplementedError(f"family {type(self).__name__}: it does not declare what `{method}` is for")
+
     # Where models come from
 
     def source(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
         """n real rows for each of the replicate chains, of a family of numbers."""
-        raise NotImplementedError
+        raise self._undeclared("source")
 
     def reading(self) -> dict[str, Any]:
         """How a corpus is to be read: arguments of its `source` after n."""
@@ -242,11 +248,11 @@ class Family(Member, ABC):
 
     def save(self, model: Model, folder: Path) -> None:
         """Write the model into an existing folder, without pickle."""
-        raise NotImplementedError
+        raise self._undeclared("save")
 
     def load(self, folder: Path) -> Model:
         """The model that `save` wrote, bit for bit."""
-        raise NotImplementedError
+        raise self._undeclared("load")
 
     # The machine
 
@@ -305,35 +311,35 @@ class Family(Member, ABC):
 
     def kinds(self, rows: Rows) -> np.ndarray:
         """What kind each row is of, from 0, where there is a `law`."""
-        raise NotImplementedError
+        raise self._undeclared("kinds")
 
     def miss(self, rows: Rows, bias: float = 0.0) -> np.ndarray:
         """How far each row is from right, 0 for right, to a judge whose belief is `bias` off: scores has "truth"."""
-        raise NotImplementedError
+        raise self._undeclared("miss")
 
     def certainty(self, rows: Rows, bias: float = 0.0) -> np.ndarray:
         """How sure that judge is of its own answer, whatever the row's is: scores has "certainty"."""
-        raise NotImplementedError
+        raise self._undeclared("certainty")
 
     def reward(self, rows: Rows) -> np.ndarray:
         """How much readers like each row: scores has "reward"."""
-        raise NotImplementedError
+        raise self._undeclared("reward")
 
     def score(self, model: Model, rows: Rows) -> np.ndarray:
         """Nats of every token but the first, rows (n, m) -> (n, m - 1): scores has "likelihood"."""
-        raise NotImplementedError
+        raise self._undeclared("score")
 
     def entropy(self, model: Model, rows: Rows) -> np.ndarray:
         """Entropy in nats of the distribution of every token but the first: as `score`."""
-        raise NotImplementedError
+        raise self._undeclared("entropy")
 
     def states(self, model: Model, rows: Rows) -> np.ndarray:
         """Mean hidden state of each row, (n, width), where the family has_states."""
-        raise NotImplementedError
+        raise self._undeclared("states")
 
     def marks(self, rows: Rows, vocabulary: int, *, repeats: bool = False) -> np.ndarray:
         """z of the test for the family's watermark in each row."""
-        raise NotImplementedError
+        raise self._undeclared("marks")
 
 
 class Regime(Member, ABC):

@@ -120,7 +120,7 @@ class Corpus:
         tokenizer   "corpus" (a byte-level BPE trained on this corpus), "words" (cut at white space), "opt", or a
                     folder with its tokenizer files
         vocabulary  size of the corpus' own tokenizer, or how many different words are kept
-        evaluate    largest number of blocks each of validation and test; None: all
+        evaluate    maximum number of blocks of validation and of test; None: all
         web         text to pre-train on: "web" (the part set aside), another corpus, or "none"; unless "web", the
                     part set aside is trained on like the rest
         pretrain    maximum number of its blocks; None: all
