@@ -154,7 +154,8 @@ class Corpus:
         @cache
         def unused() -> np.ndarray:
             if articles is not None:
-                return left
+                parts = (tokens.blocks(bpe, document, block, articles or None) for document in left)
+                return np.concatenate([np.zeros((0, block), np.int32), *parts])
             return tokens.blocks(bpe, rows if n is not None else [], block)[len(train) :]
 
         def fresh(m: int, rng: np.random.Generator) -> Rows:
@@ -190,17 +191,15 @@ class Corpus:
         n: int | None,
         most: int,
         order: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """n blocks, at most `most` per article, with articles in random order; and the blocks of the other articles."""
+    ) -> tuple[np.ndarray, list[list[str]]]:
+        """n blocks, at most `most` per article, with articles in random order; and the other articles."""
         documents = self._documents(rows)
-        parts = [np.zeros((0, block), np.int32)]
-        drawn = order.permutation(len(documents)).tolist()
-        for place, i in enumerate(drawn):
-            if n is not None and sum(map(len, parts)) >= n:
-                left = [tokens.blocks(bpe, documents[j], block, most or None) for j in drawn[place:]]
-                return np.concatenate(parts)[:n], np.concatenate(left)
-            parts.append(tokens.blocks(bpe, documents[i], block, most or None))
-        return np.concatenate(parts)[:n], parts[0]
+        drawn = [documents[i] for i in order.permutation(len(documents))]
+        parts, have = [np.zeros((0, block), np.int32)], 0
+        while drawn and (n is None or have < n):
+            parts.append(tokens.blocks(bpe, drawn.pop(0), block, most or None))
+            have += len(parts[-1])
+        return np.concatenate(parts)[:n], drawn
 
     def _spread(self, bpe: Tokenizer | Words | Own, rows: list[str], block: int, most: int) -> np.ndarray:
         """At most `most` blocks, evenly from all articles: the first block of each, then the second, and so on."""
