@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, OPTConfig, PreTrained
 from transformers.initialization import no_init_weights
 
 from model_collapse.errors import InputError
-from model_collapse.families.lm import SHAPES, weights
+from model_collapse.families.lm import SHAPES, formats, weights
 from model_collapse.families.lm.configuration import plain
 from model_collapse.families.lm.shape import Shape
 from model_collapse.hardware import seeded
@@ -106,24 +106,14 @@ def build(model: LmModel, seed: int, device: torch.device, dropout: float | None
         {name: weight.clone() for name, weight in model.weights.items()}, strict=False, assign=True
     )
     module.tie_weights()
-    if wrong := [*unexpected, *(set(missing) - _tied(module))]:
+    if wrong := [*unexpected, *(set(missing) - formats.tied(module))]:
         raise InputError(f"family.preset: a {config.model_type} has no weight {min(wrong)}, or it is missing")
     return module.to(device)
 
 
 def unbuild(module: PreTrainedModel) -> dict[str, torch.Tensor]:
     """Copies of a module's weights on the CPU; tied ones once."""
-    tied = _tied(module)
-    return {
-        name: weight.detach().to("cpu", torch.float32, copy=True)
-        for name, weight in module.state_dict().items()
-        if name not in tied
-    }
-
-
-def _tied(module: PreTrainedModel) -> set[str]:
-    """Names of weights that are another one's."""
-    return set(module.all_tied_weights_keys) if module.config.tie_word_embeddings else set()
+    return {name: weight.to("cpu", torch.float32, copy=True) for name, weight in formats.once(module).items()}
 
 
 def save(model: LmModel, folder: Path) -> None:
