@@ -60,7 +60,7 @@ def self_bleu(m: Measurement) -> float:
     1 where all are the same (Zhu et al. 2018, doi:10.1145/3209978.3210080); by sacrebleu, with its exponential
     smoothing. nan for a single block.
     """
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     blocks = [" ".join(map(str, row)) for row in m.sample.x[:BLOCKS].tolist()]
     if len(blocks) < 2:

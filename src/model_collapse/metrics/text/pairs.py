@@ -52,7 +52,7 @@ def _loss(m: Measurement[Text], texts: Sequence[Rows]) -> np.ndarray:
     lengths = np.array([text.x.shape[1] for text in texts])
     loss = np.empty(len(texts))
     for length in np.unique(lengths):
-        (places,) = np.nonzero(lengths == length)
+        places = np.flatnonzero(lengths == length).tolist()
         together = Rows(np.concatenate([texts[i].x for i in places]))
         loss[places] = m.family.score(m.model, together).sum(axis=1, dtype=np.float64)
     return loss
