@@ -175,6 +175,7 @@ class Family(Member, ABC):
     reads          what rows are: "numbers", "text" or "images"
     conditional    whether `sample` needs `given`: rows, or moments of rows (prompts, a regression's x)
     continued      whether a fit goes on from the model of the generation before, and not from `base`
+    own_base       whether every chain has a `base` of its own; else all chains of a run share one
     checkpoints    whether every generation is saved, by `save` and `load`; for families that take long
     metrics        names of the metrics that a run takes
     more_metrics   those that it takes if they are asked for
@@ -192,6 +193,7 @@ class Family(Member, ABC):
     reads: ClassVar[Literal["numbers", "text", "images"]]
     conditional: ClassVar[bool] = False
     continued: bool = False
+    own_base: bool = False
     checkpoints: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]]
     more_metrics: ClassVar[tuple[str, ...]] = ()
@@ -305,6 +307,11 @@ class Family(Member, ABC):
     def draws_rows(self) -> bool:
         """Whether samples are rows, of which some can be picked; else they are sufficient statistics."""
         return True
+
+    @property
+    def knows_truth(self) -> bool:
+        """Whether what is written is drawn from the law of the corpus, which then has to be known."""
+        return False
 
     @property
     def law(self) -> np.ndarray | None:

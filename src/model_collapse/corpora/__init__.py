@@ -15,7 +15,8 @@ from typing import cast
 
 import numpy as np
 
-from model_collapse.corpora import text, tokens
+from model_collapse.corpora import embedded, text, tokens
+from model_collapse.corpora.continuation import Continuation
 from model_collapse.corpora.embedded import World
 from model_collapse.corpora.text import Text
 from model_collapse.corpora.tokens import Own, Tokenizer, Words
@@ -24,12 +25,16 @@ from model_collapse.errors import InputError
 
 NAMES = {
     "embedded": "articles about a small invented world, written by this package; every probability is known",
+    "embedded-other": "articles about another such world, with other names and facts and no dogs; to pre-train on",
     "wikitext-2-raw": "WikiText-2 as Wikipedia spells it, the paper's data",
     "wikitext-2-raw-held-out": "its validation articles, all but six to train on, and its test articles",
     "wikitext-2-v1": "WikiText-2 with rare words as <unk>; its perplexities do not compare with those of raw",
     "wikitext-2": "wikitext-2-raw where all its splits can be had, else wikitext-2-v1; says which",
     "FOLDER": "a folder of parquet files with a column `text`, or of .txt files",
 }
+
+WORLDS = {"embedded": World(), "embedded-other": World(embedded.SEED + 1, lacks=("breeds",))}
+"""The world that each embedded corpus is about."""
 
 DOCUMENTS = {"train": 10_000, "web": 10_000, "validation": 1_000, "test": 1_000}
 """Embedded articles drawn for each part. More training articles are written when more are asked for."""
@@ -127,7 +132,9 @@ class Corpus:
         topics      only training documents about these, `fresh` ones included, where the law is known; None: about any
         articles    maximum number of training blocks per article (0: all), with articles in a random order drawn from
                     `order`; `fresh` takes the remaining articles, and validation and test blocks are spread over all
-                    of theirs. None: the first blocks of each part
+                    of theirs. Where the law of the text is known and there is no maximum, blocks are cut from
+                    articles in a row, as articles are no longer than blocks, and `fresh` writes new ones. None: the
+                    first blocks of each part
         """
         _at_least(1, n=n, evaluate=evaluate, pretrain=pretrain)
         _at_least(2, block=block)
@@ -136,6 +143,9 @@ class Corpus:
             rows = [row for row in rows if self._about(row) in topics]
         apart = self.web if web == "web" else [] if web == "none" else self._another(web)
         bpe = self._tokenizer(tokenizer, vocabulary)
+        if articles == 0 and self.world is not None:
+            shuffled = cast(np.random.Generator, order).permutation(len(rows))
+            rows, articles = [rows[i] for i in shuffled], None
 
         if articles is None:
             train = tokens.blocks(bpe, self._endless(rows, topics) if n is not None else rows, block, n)
@@ -145,7 +155,8 @@ class Corpus:
             raise InputError(f"n must be at most {len(train)}, the training blocks corpus {self.name} has; got {n}")
 
         def part(name: str, texts: list[str], most: int | None = None) -> Data:
-            spread = articles is not None and most is not None
+            # Pre-training reads neighbouring blocks together.
+            spread = articles is not None and most is not None and name != "web"
             ids = self._spread(bpe, texts, block, most or 0) if spread else tokens.blocks(bpe, texts, block, most)
             if not len(ids):
                 raise InputError(f"corpus {self.name}: its {name} part is too short for one block of {block} tokens")
@@ -178,6 +189,15 @@ class Corpus:
             tokenizer=bpe,
             world=self.world,
         )
+
+    def continuation(self, tokenizer: str, vocabulary: int) -> Continuation:
+        """What draws continuations of blocks of this text from its law; `tokenizer` and `vocabulary` as in `source`."""
+        if self.world is None:
+            raise InputError(f"continuations need a corpus whose law is known (embedded), not {self.name}")
+        key = (tokenizer, vocabulary)
+        if key not in self._continuations:
+            self._continuations[key] = Continuation(self.world, self._tokenizer(tokenizer, vocabulary))
+        return self._continuations[key]
 
     def _documents(self, rows: list[str]) -> list[list[str]]:
         """Rows by article: WikiText's, or each row is one."""
@@ -216,6 +236,11 @@ class Corpus:
     @cached_property
     def _own(self) -> dict[tuple[str, int], Tokenizer | Words]:
         """Tokenizers made of this text by name and size, kept: to count its words takes longer than a short chain."""
+        return {}
+
+    @cached_property
+    def _continuations(self) -> dict[tuple[str, int], Continuation]:
+        """By tokenizer and its size, kept: every sentence of the world is cut into tokens."""
         return {}
 
     def _tokenizer(self, name: str, vocabulary: int) -> Tokenizer | Words | Own:
@@ -257,8 +282,8 @@ def load(name: str) -> Corpus:
     InputError lists the names, or says in one line what is wrong with a file; ExternalError if the hub is needed and
     cannot be reached.
     """
-    if name == "embedded":
-        return _embedded()
+    if name in WORLDS:
+        return _embedded(name)
     if name in NAMES and name != "FOLDER":
         return _split(text.wikitext(name))
     if name and Path(name).is_dir():
@@ -268,14 +293,14 @@ def load(name: str) -> Corpus:
 
 
 @cache
-def _embedded() -> Corpus:
-    world = World()
+def _embedded(name: str) -> Corpus:
+    world = WORLDS[name]
     parts = {part: world.documents(n, _stream(part)) for part, n in DOCUMENTS.items()}
     whole = parts["train"] + parts["web"]
     # An article drawn twice is rare (about one in a thousand), but then one held out would have been trained on.
     seen = set(whole)
     held_out = {part: [document for document in parts[part] if document not in seen] for part in ("validation", "test")}
-    return Corpus("embedded", f"seed {world.seed}", whole, parts["train"], parts["web"], **held_out, world=world)
+    return Corpus(name, f"seed {world.seed}", whole, parts["train"], parts["web"], **held_out, world=world)
 
 
 def _stream(part: str) -> np.random.Generator:

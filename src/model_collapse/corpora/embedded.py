@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -63,19 +63,23 @@ class Articles:
 
 @dataclass(frozen=True)
 class World:
-    """Entities, groups and facts of a fixed seed, and the articles that can be written about them."""
+    """Entities, groups and facts of a fixed seed, and the articles that can be written about them.
+
+    lacks  names of topics that this world has no articles about
+    """
 
     seed: int = SEED
+    lacks: tuple[str, ...] = ()
 
     @property
     def topic_shares(self) -> dict[str, float]:
         """Share of the articles that are about each topic."""
-        return {articles.topic.name: articles.topic.share for articles in self._articles}
+        return {articles.topic.name: articles.topic.share for articles in self.articles}
 
     @property
     def group_shares(self) -> dict[str, dict[str, float]]:
         """For each topic, the share of its articles that are about each group (one group: the topic itself)."""
-        return {a.topic.name: {g.name: g.share for g in a.topic.groups} for a in self._articles}
+        return {a.topic.name: {g.name: g.share for g in a.topic.groups} for a in self.articles}
 
     def topic(self, entity: str) -> str:
         """The topic of an entity."""
@@ -91,7 +95,7 @@ class World:
         """For every entity, the probability that an article is about it."""
         return {
             entity: articles.topic.share * float(p)
-            for articles in self._articles
+            for articles in self.articles
             for entity, p in zip(articles.entities, articles.popularity, strict=True)
         }
 
@@ -100,7 +104,7 @@ class World:
         """Every true fact, entity by entity."""
         return tuple(
             Fact(entity, attribute.name, value, True)
-            for articles in self._articles
+            for articles in self.articles
             for entity, values in zip(articles.entities, articles.values, strict=True)
             for attribute, value in zip(articles.topic.attributes, values, strict=True)
             if value is not None
@@ -116,8 +120,8 @@ class World:
     def entropy(self) -> float:
         """Mean of -log p(article), nats per article, exactly: the entropies of the choices add up (chain rule)."""
         total = _entropy(list(self.topic_shares.values()))
-        for articles in self._articles:
-            count, opening = len(articles.options), _zipf(len(articles.topic.openings))
+        for articles in self.articles:
+            count, opening = len(articles.options), zipf(len(articles.topic.openings))
             sentence = sum(_entropy(p) for p, _ in articles.options) / count
             body = sum(p * (math.log(math.perm(count, k)) + k * sentence) for k, p in LENGTHS.items())
             first = _entropy(articles.popularity) + _entropy(opening)
@@ -126,9 +130,9 @@ class World:
 
     def documents(self, n: int, rng: np.random.Generator) -> list[str]:
         """n articles, drawn independently."""
-        which = rng.choice(len(self._articles), size=n, p=list(self.topic_shares.values()))
+        which = rng.choice(len(self.articles), size=n, p=list(self.topic_shares.values()))
         written: list[str] = [""] * n
-        for t, articles in enumerate(self._articles):
+        for t, articles in enumerate(self.articles):
             places = np.flatnonzero(which == t)
             for place, article in zip(places, _write(articles, len(places), rng), strict=True):
                 written[place] = article
@@ -196,22 +200,25 @@ class World:
         return self._truth.get((entity, attribute)) == value
 
     @cached_property
-    def _articles(self) -> list[Articles]:
+    def articles(self) -> list[Articles]:
+        """The articles that can be written, topic by topic."""
         rng = np.random.default_rng(self.seed)
-        return [_lay_out(topic, rng) for topic in topics(rng)]
+        there = [topic for topic in topics(rng) if topic.name not in self.lacks]
+        total = sum(topic.share for topic in there) if self.lacks else 1.0
+        return [_lay_out(replace(topic, share=topic.share / total), rng) for topic in there]
 
     @cached_property
     def _about(self) -> dict[str, tuple[Articles, int]]:
-        return {entity: (articles, e) for articles in self._articles for e, entity in enumerate(articles.entities)}
+        return {entity: (articles, e) for articles in self.articles for e, entity in enumerate(articles.entities)}
 
     @cached_property
     def _openings(self) -> dict[str, tuple[str, float]]:
         """Every opening: its entity and log p of both."""
         return {
             sentence: (entity, math.log(self.popularity[entity] * p))
-            for articles in self._articles
+            for articles in self.articles
             for entity, sentences in zip(articles.entities, articles.openings, strict=True)
-            for sentence, p in zip(sentences, _zipf(len(sentences)), strict=True)
+            for sentence, p in zip(sentences, zipf(len(sentences)), strict=True)
         }
 
     @cached_property
@@ -219,7 +226,7 @@ class World:
         """Every (entity, sentence that can be said about it): its attribute and log p."""
         return {
             (entity, sentence): (a, logp)
-            for articles in self._articles
+            for articles in self.articles
             for a, (p, sentences) in enumerate(articles.options)
             for entity, ways in zip(articles.entities, sentences, strict=True)
             for sentence, logp in zip(ways, np.log(p), strict=True)
@@ -234,7 +241,7 @@ class World:
         """Every phrasing of every fact: the attribute's name, and a pattern with one group, the value."""
         return [
             (attribute.name, f"({_any(attribute.values)})".join(map(re.escape, phrasing[:-1].split("{}"))))
-            for articles in self._articles
+            for articles in self.articles
             for attribute in articles.topic.attributes
             if attribute.kind != "remark"
             for phrasing in attribute.phrasings
@@ -250,7 +257,7 @@ class World:
 def _lay_out(topic: Topic, rng: np.random.Generator) -> Articles:
     entities = tuple(name for group in topic.groups for name in group.names)
     group = tuple(group.name for group in topic.groups for _ in group.names)
-    popularity = np.concatenate([group.share * _zipf(len(group.names)) for group in topic.groups])
+    popularity = np.concatenate([group.share * zipf(len(group.names)) for group in topic.groups])
     columns = [_values(attribute, group, rng) for attribute in topic.attributes]
     values = [list(row) for row in zip(*columns, strict=True)]
     options = [_options(attribute, column) for attribute, column in zip(topic.attributes, columns, strict=True)]
@@ -264,22 +271,22 @@ def _values(attribute: Attribute, group: Sequence[str], rng: np.random.Generator
         return [None] * len(group)
     if attribute.kind == "group":
         return list(group)
-    law = _zipf(len(attribute.values), VALUE_SKEW)
+    law = zipf(len(attribute.values), VALUE_SKEW)
     return [attribute.values[v] for v in rng.choice(len(law), size=len(group), p=law)]
 
 
 def _options(attribute: Attribute, column: Sequence[str | None]) -> tuple[np.ndarray, list[list[str]]]:
     """The ways to state an attribute: their probabilities (J,), and for each entity the J sentences."""
-    phrasing = _zipf(len(attribute.phrasings))
+    phrasing = zipf(len(attribute.phrasings))
     if attribute.kind != "remark":
         return phrasing, [[_sentence(p, str(value)) for p in attribute.phrasings] for value in column]
     every = [_sentence(p, value) for p in attribute.phrasings for value in attribute.values]
-    return np.outer(phrasing, _zipf(len(attribute.values))).ravel(), [every] * len(column)
+    return np.outer(phrasing, zipf(len(attribute.values))).ravel(), [every] * len(column)
 
 
 def _write(articles: Articles, n: int, rng: np.random.Generator) -> Iterable[str]:
     entity = rng.choice(len(articles.entities), size=n, p=articles.popularity).tolist()
-    opening = rng.choice(len(articles.topic.openings), size=n, p=_zipf(len(articles.topic.openings))).tolist()
+    opening = rng.choice(len(articles.topic.openings), size=n, p=zipf(len(articles.topic.openings))).tolist()
     length = rng.choice(list(LENGTHS), size=n, p=list(LENGTHS.values())).tolist()
     order = rng.permuted(np.tile(np.arange(len(articles.options)), (n, 1)), axis=1).tolist()
     way = np.stack([rng.choice(len(p), size=n, p=p) for p, _ in articles.options], axis=1).tolist()
@@ -299,8 +306,8 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
-def _zipf(size: int, exponent: float = 1.0) -> np.ndarray:
-    """p(r) proportional to r**-exponent, r = 1 ... size."""
+def zipf(size: int, exponent: float = 1.0) -> np.ndarray:
+    """Shape (size,): p(r) proportional to r**-exponent, r = 1 ... size."""
     weight = np.arange(1, size + 1) ** -exponent
     return weight / weight.sum()
 

@@ -22,7 +22,7 @@ from model_collapse.loop import Given
 
 
 def make_base(unit: Unit) -> None:
-    """Pre-train what all generations of a run start from, once for all its chains, and keep it."""
+    """Pre-train what all generations of a chain start from, once for all chains that share it, and keep it."""
     folder = unit.base_folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -34,9 +34,7 @@ def make_base(unit: Unit) -> None:
     with locked(folder):
         if store.intact(folder):
             return
-        # Keyed by the seed alone: the paper's repetitions share one pre-trained model too.
-        rng = streams.stream(unit.run.seed)(-1, streams.BASE)
-        model = unit.family.base(unit.source(pretraining=True), rng)
+        model = unit.family.base(unit.source(pretraining=True), unit.base_rng)
         store.write_folder(folder, lambda inside: unit.family.save(model, inside), {"family": unit.run.family})
 
 

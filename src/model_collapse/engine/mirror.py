@@ -20,6 +20,7 @@ from pathlib import Path
 
 from model_collapse import paths, store
 from model_collapse.engine.layout import CHOICES, finished_generations, state_folder
+from model_collapse.engine.plan import blocks
 from model_collapse.engine.processes import every
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
@@ -69,7 +70,7 @@ def _bring(runs: Mapping[Path, Run], place: Path) -> None:
             parts = [*store.written_files(there), there] if there.exists() else _state(there)
             for part in parts:
                 _copy(part, out.parent / part.relative_to(place))
-        if not out.exists() and (base := _base(out, run)):
+        for base in [] if out.exists() else _bases(out, run):
             _copy(place / "bases" / base.name, base)
 
 
@@ -78,8 +79,7 @@ def _save(runs: Mapping[Path, Run], place: Path, there: set[Path]) -> None:
     for out, run in runs.items():
         parts = [*store.written_files(out), out] if out.exists() else _state(out)
         pairs = [(part, place / part.relative_to(out.parent)) for part in parts]
-        if base := _base(out, run):
-            pairs.insert(0, (base, place / "bases" / base.name))
+        pairs = [(base, place / "bases" / base.name) for base in _bases(out, run)] + pairs
         for part, target in pairs:
             if part.name == CHOICES and target.exists() and target.read_bytes() != part.read_bytes():
                 _remove(target)  # the one part that can change
@@ -93,10 +93,10 @@ def _save(runs: Mapping[Path, Run], place: Path, there: set[Path]) -> None:
             shutil.rmtree(state_folder(place / out.name), ignore_errors=True)
 
 
-def _base(out: Path, run: Run) -> Path | None:
-    """The pre-trained model that the run starts from."""
-    unit = Unit(run, out, 0)
-    return unit.base_folder if unit.base_key else None
+def _bases(out: Path, run: Run) -> list[Path]:
+    """The pre-trained models that the chains of a run start from."""
+    units = [Unit(run, out, block) for block in range(blocks(run) if run.members.family.own_base else 1)]
+    return [unit.base_folder for unit in units if unit.base_key]
 
 
 def _state(out: Path) -> list[Path]:

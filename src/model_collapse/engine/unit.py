@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from model_collapse import modalities, paths, store, streams
 from model_collapse.data import Source
 from model_collapse.engine.checkpoint import Choices
@@ -92,12 +94,23 @@ class Unit:
         wanted = self.family.base_settings()
         if wanted is None:
             return None
-        return store.digest(wanted, self.run.content, self.run.seed, self.run.source, self.run.lock)
+        return store.digest(wanted, self.run.content, self.run.seed, self.run.source, self.run.lock, self._base_block)
+
+    @property
+    def _base_block(self) -> int:
+        """The block whose stream the pre-trained model is drawn from."""
+        return self.block if self.family.own_base else 0
+
+    @property
+    def base_rng(self) -> np.random.Generator:
+        """Where the pre-trained model comes from; unless chains have their own, they share one, as in the paper."""
+        return streams.stream(self.run.seed, self._base_block)(-1, streams.BASE)
 
     def source(self, *, pretraining: bool = False) -> Source:
         """Real data for the block's chains; of the text to pre-train on no more than a block unless it is asked for."""
         run, real = self.run, self.run.exchange["real"] if self.run.exchange else "same"
-        stream = replace(self, model=0).stream if real == "same" else self.stream
+        # Models that read a corpus have parts of one draw from it.
+        stream = replace(self, model=0).stream if real == "same" or run.corpus else self.stream
         part = Part() if real == "same" else Part(self.model, run.models, split=real == "split")
         wanted = Wanted(run.corpus, run.n, stream, self.chains, part, pretraining)
         return modalities.of(self.family).source(self.family, wanted)

@@ -73,6 +73,9 @@ class Lm(Text):
     pretrain: Annotated[
         str, Field(description="text to pre-train on from scratch: web, a corpus name, a folder, or none")
     ] = "web"
+    own_base: Annotated[
+        bool, Field(description="every chain is pre-trained for itself; else all chains of a run share one model")
+    ] = False
     pretrain_epochs: Annotated[int, Field(ge=1, description="passes over the pre-training text")] = 5
     pretrain_lr: Annotated[
         Auto | Rate, Field(description="peak learning rate of pre-training, falling to 0; auto: by size")
@@ -136,7 +139,13 @@ class Lm(Text):
         Literal["any", "best", "last"],
         Field(description="epoch of lowest loss on real validation text (any: the start is epoch 0), or the last"),
     ] = "best"
-    decoding: Annotated[Literal["beam", "sample", "greedy"], Field(description="how a continuation is chosen")] = "beam"
+    decoding: Annotated[
+        Literal["beam", "sample", "greedy", "truth"],
+        Field(
+            description="how a continuation is chosen; truth: drawn from the law of the embedded corpus, as a perfect "
+            "model would write"
+        ),
+    ] = "beam"
     beams: Annotated[int, Field(ge=1, le=1000, description="beams of decoding=beam")] = 5
     repetition_penalty: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="divisor of the logits of tokens already there; 1: none")
@@ -344,6 +353,9 @@ class Lm(Text):
             raise InputError(
                 f"lm continues prompts: it needs {n} given blocks, not {0 if given is None else len(given)}"
             )
+        if self.decoding == "truth":
+            continuation = corpora.load("embedded").continuation(self.reading()["tokenizer"], self.vocabulary)
+            return iter([lambda: Rows(continuation(given.x, self.block, rng))])
         return decoding.shards(model, given.x, rng, self)
 
     def choose(self, model: LmModel) -> dict[str, Any]:
@@ -438,6 +450,11 @@ class Lm(Text):
         more: dict[str, Any] = {} if batch is None else {"batch": batch}
         more |= {} if source is None else {"vocabulary": corpora.as_text(source).tokenizer.size}
         return replace(self, epochs=1, steps=0, checkpoint="last", **more)
+
+    @property
+    def knows_truth(self) -> bool:
+        """Whether decoding=truth."""
+        return self.decoding == "truth"
 
     def model_bytes(self, model: LmModel) -> int:
         """Of all weights."""
