@@ -292,7 +292,7 @@ def _reached(*last: int) -> pd.DataFrame:
 )
 def test_rectangle(arms, last, replicates, complete):
     tables = {str(i): _reached(*reached) for i, reached in enumerate(arms)}
-    cut, whole = recording.rectangle(tables, Size(n=8, generations=9, seeds=2))
+    cut, whole = recording.rectangle(tables, dict.fromkeys(tables, 9), 2)
     assert whole == complete and bool(cut) == (last is not None)
     for table in cut.values():
         assert len(table) == (last + 1) * replicates
@@ -300,10 +300,10 @@ def test_rectangle(arms, last, replicates, complete):
 
 
 def test_a_condition_that_ends_early_does_not_hold_up_the_others():
-    size = Size(n=8, generations=9, seeds=2, own={"short": {"generations": 0}})
-    cut, whole = recording.rectangle({"short": _reached(0, 0), "long": _reached(9, 9)}, size)
+    ends = {"short": 0, "long": 9}
+    cut, whole = recording.rectangle({"short": _reached(0, 0), "long": _reached(9, 9)}, ends, 2)
     assert whole and len(cut["short"]) == 2 and len(cut["long"]) == 20
-    cut, whole = recording.rectangle({"short": _reached(0, -1), "long": _reached(5, 5)}, size)
+    cut, whole = recording.rectangle({"short": _reached(0, -1), "long": _reached(5, 5)}, ends, 2)
     assert not whole and len(cut["short"]) == 1 and len(cut["long"]) == 6
 
 

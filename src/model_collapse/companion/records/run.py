@@ -78,7 +78,8 @@ def make(
             on_stderr("time is up; the same command goes on from here")
         took = usage.together(usage.of(file) for file in files.values())
         found = {label: so_far(run, files[label]) for label, run in runs.items()}
-    tables, complete = rectangle({label: table for label, (table, _) in found.items()}, size)
+    ends = {label: run.generations for label, run in runs.items()}
+    tables, complete = rectangle({label: table for label, (table, _) in found.items()}, ends, size.seeds)
     if not tables:
         on_stderr("no generation is finished in all conditions yet; nothing recorded")
         return None
@@ -99,23 +100,28 @@ def make(
     )
 
 
-def rectangle(tables: Mapping[str, pd.DataFrame], size: Size) -> tuple[dict[str, pd.DataFrame], bool]:
+def rectangle(
+    tables: Mapping[str, pd.DataFrame], ends: Mapping[str, int], seeds: int
+) -> tuple[dict[str, pd.DataFrame], bool]:
     """What can be compared: the generations that every condition's first replicate has finished, of the replicates that
     are as far in every condition. A condition that ends before the others is as far as any once it is at its end. And
-    whether that is all of the study. Empty if there is no such generation."""
-    ends = {label: size.own.get(label, {}).get("generations", size.generations) for label in tables}
+    whether that is all of the study. Empty if there is no such generation.
+
+    ends  label -> last generation
+    """
+    end = max(ends.values())
     reached = [
         table.groupby("replicate")["generation"]
         .max()
-        .map(lambda g, end=ends[label]: size.generations if g >= end else g)
+        .map(lambda g, own=ends[label]: end if g >= own else g)
         for label, table in tables.items()
     ]
     if any(0 not in each.index for each in reached):
         return {}, False
     last = min(each[0] for each in reached)
-    kept = [r for r in range(size.seeds) if all(r in each.index and each[r] >= last for each in reached)]
+    kept = [r for r in range(seeds) if all(r in each.index and each[r] >= last for each in reached)]
     cut = {label: t[(t["generation"] <= last) & t["replicate"].isin(kept)] for label, t in tables.items()}
-    return cut, bool(last == size.generations and len(kept) == size.seeds)
+    return cut, bool(last == end and len(kept) == seeds)
 
 
 def counted(runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 class Condition:
     """What is done otherwise than in the base: a chain that replaces, with the settings of the size.
 
-    title     in a legend or a table
-    settings  of family, regime and filters ("regime.real_fraction"), over those of the size
-    given     what a conditional model continues: original, training or fresh; None: as the size says
-    n         rows per generation; None: as the size says
-    models    number of models that share the n rows and read each other
-    reads     who reads whom, see `exchange.Reads`
-    first     regime of the first of them
+    title        in a legend or a table
+    settings     of family, regime and filters ("regime.real_fraction"), over those of the size
+    given        what a conditional model continues: original, training or fresh; None: as the size says
+    n            rows per generation; None: as the size says
+    generations  the last one, where the condition needs no more; None: as the size says
+    models       number of models that share the n rows and read each other
+    reads        who reads whom, see `exchange.Reads`
+    first        regime of the first of them
     """
 
     title: str
@@ -45,6 +46,7 @@ class Condition:
     given: str | None = None
     filters: tuple[str, ...] = ()
     n: int | None = None
+    generations: int | None = None
     models: int = 1
     reads: str | None = None
     first: str | None = None
@@ -191,7 +193,8 @@ class Study(Generic[S]):
         """Arguments of `plan` for one condition."""
         condition = self.condition(label)
         own = dict(size.own.get(label, {}))
-        own["generations"] = min(own.get("generations", size.generations), size.generations)
+        lasts = (size.generations, own.get("generations"), condition.generations)
+        own["generations"] = min(last for last in lasts if last is not None)
         size = self.complete(replace(size, **own))
         n = size.n if condition.n is None else condition.n
         if condition.models > 1:
