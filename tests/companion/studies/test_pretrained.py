@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from model_collapse.companion import records, studies
 from model_collapse.companion.book import real_model
 from model_collapse.companion.records import run
 from model_collapse.companion.studies import pretrained
+from model_collapse.companion.studies.gate import gate
 from model_collapse.engine.unit import Unit
 
 pytest.importorskip("torch")
@@ -59,22 +59,13 @@ def test_control_and_placebo_read_real_text_in_every_generation(recorded):
 
 
 def test_the_gate_is_the_gain_of_generation_0_by_seed(recorded):
-    found = pretrained.gate(recorded.tables)
+    found = gate(recorded.tables)
     assert list(found.index) == [0, 1] and np.isfinite(found).all()
     loss = {
         label: recorded.tables[label].query("generation == 0 and metric == 'test_loss' and item == 'token'")["value"]
         for label in ("zero-shot", "A")
     }
     assert np.allclose(found, loss["zero-shot"].to_numpy() - loss["A"].to_numpy(), atol=1e-6)
-
-
-def test_the_gate_by_hand():
-    def table(*perplexities: float) -> pd.DataFrame:
-        rows = [(r, 0, "perplexity", value) for r, value in enumerate(perplexities)] + [(0, 1, "perplexity", 1.0)]
-        return pd.DataFrame(rows, columns=["replicate", "generation", "metric", "value"])
-
-    found = pretrained.gate({"zero-shot": table(np.e, np.e), "A": table(1.0, np.e**0.95)})
-    assert np.allclose(found, [1.0, 0.05]) and (found >= pretrained.GATE).tolist() == [True, False]
 
 
 def test_losses_per_token_word_and_byte_are_of_one_total(recorded):

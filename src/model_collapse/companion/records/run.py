@@ -14,6 +14,7 @@ import pandas as pd
 from model_collapse import families, paths, registry, store
 from model_collapse.companion import records
 from model_collapse.companion.records import manifest
+from model_collapse.companion.studies.gate import UNTOUCHED, gate, said
 from model_collapse.companion.studies.study import Size, Study
 from model_collapse.engine import spec, usage
 from model_collapse.engine.execute import execute_all, on_stderr, so_far
@@ -83,6 +84,8 @@ def make(
     if not tables:
         on_stderr("no generation is finished in all conditions yet; nothing recorded")
         return None
+    if UNTOUCHED in tables:
+        on_stderr(said(gate(tables, next(label for label in tables if label != UNTOUCHED))))
     last = max(table["generation"].max() for table in tables.values())
     written = {label: kept[kept["generation"] <= last] for label, (_, kept) in found.items() if kept is not None}
     return records.write(
@@ -111,9 +114,7 @@ def rectangle(
     """
     end = max(ends.values())
     reached = [
-        table.groupby("replicate")["generation"]
-        .max()
-        .map(lambda g, own=ends[label]: end if g >= own else g)
+        table.groupby("replicate")["generation"].max().map(lambda g, own=ends[label]: end if g >= own else g)
         for label, table in tables.items()
     ]
     if any(0 not in each.index for each in reached):

@@ -2,8 +2,8 @@
 
     studies.find("language_model").runs("laptop", ("A", "B", "control"))
 
-`study.py` has the idea: conditions and sizes. A file beside it with a `STUDY` is a study, and its file name is its
-name; chapters, claims, verification and records ask it.
+`study.py` has the idea: conditions and sizes; `gate.py` asks whether there was anything to lose. A file beside them with
+a `STUDY` is a study, and its file name is its name; chapters, claims, verification and records ask it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from model_collapse.errors import InputError
 def names() -> list[str]:
     """Names of all studies, sorted. Nothing is imported."""
     found = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in found if name != "study" and not name.startswith("_"))
+    return sorted(name for name in found if name not in ("study", "gate") and not name.startswith("_"))
 
 
 def find(name: str) -> Study[Any]:

@@ -68,7 +68,10 @@ def _labelled(size: Size, changed: Mapping[str, Any]) -> Size:
 
 LAPTOP = _chapter()
 
-RECORDED, VERIFIED = curves(OPT, (96, 192, 384, 768)), ("sampled, 96", "sampled, 384")
+RECORDED, VERIFIED = (
+    {**curves(OPT, (96, 192, 384, 768)), "zero-shot": language_model.UNTOUCHED},
+    ("sampled, 96", "sampled, 384", "zero-shot"),
+)
 
 SIZES: Mapping[str, Size] = {
     "smoke": replace(_chapter(blocks=(20, 40), chains=512), generations=2, seeds=2),

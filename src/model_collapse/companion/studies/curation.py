@@ -25,9 +25,10 @@ from model_collapse.loop import Reference, step
 from model_collapse.theory import curation as theory
 
 CONDITIONS = {
-    label: language_model.CONDITIONS[label] for label in ("sampled", "lot", "likely", "curated", "learned-30")
+    label: language_model.CONDITIONS[label]
+    for label in ("sampled", "lot", "likely", "curated", "learned-30", "zero-shot")
 }
-"""No choice, and one of eight at random, by likelihood, by an oracle, by a learned judge."""
+"""No choice, and one of eight at random, by likelihood, by an oracle, by a learned judge; and no fine-tuning at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +59,14 @@ PAPER = Size(
     seed=1,
     settings={**language_model.TINY, "family.pretrain_blocks": 3072, "family.evaluate": 128},
     metrics=("perplexity", "facts", "rare_coverage", "unique_sentences", "distinct_3"),
-    labels=("lot", "curated"),
+    labels=("lot", "curated", "zero-shot"),
 )
 
 LEAST: Mapping[str, Any] = {
     **SMOKE.settings,
     "family.pretrain_blocks": 64,
     "family.pretrain_epochs": 1,
-    "family.epochs": 1,
+    "family.steps": 1,
     "family.evaluate": 8,
 }
 

@@ -30,10 +30,12 @@ FRESH: Mapping[str, Any] = {
     "family.lr": 3e-3,
     "family.dropout": 0.0,
     "family.steps": 160,
+    "family.draw": "articles",
     "family.evaluate": 64,
 }
 """An OPT from random weights, for a model that has read such text before is short of none; and equally many steps
-whatever there is to read, so that more rows are not more training."""
+whatever there is to read, so that more rows are not more training. There is no untouched model to compare with but the
+uniform distribution over all tokens."""
 
 WORDS = Size(corpus="wikitext-2", n=12_288, generations=1, seeds=6, seed=1, metrics=("perplexity", "vocabulary"))
 

@@ -27,6 +27,9 @@ QUARTER: Mapping[str, Any] = {**SAMPLED, "regime.real_fraction": 0.25}
 
 BEST_OF_8: Mapping[str, Any] = {**SAMPLED, "curate.candidates": 8, "curate.share": 1.0}
 
+UNTOUCHED = Condition("as pre-trained", settings={**SAMPLED, "family.lr": 1e-12, "family.steps": 1}, generations=0)
+"""What was there before any fine-tuning: the weights move by less than their precision. Sampled, as that is quicker."""
+
 CONDITIONS: Mapping[str, Condition] = {
     "A": Condition("A: only what was written"),
     "B": Condition("B: 10 % real", "mix", {"family.epochs": 10, "regime.real_fraction": 0.1}),
@@ -61,8 +64,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "continued": Condition("from the previous weights", settings={"family.continued": True}),
     # The released runner's flags; A at the scales `t4` and `paper` has the defaults of the released script.
     "runner": Condition("lr 1e-5, batch 16", settings={"family.lr": 1e-5, "family.batch": 16}),
-    # What was there before any fine-tuning: the weights move by less than their precision.
-    "zero-shot": Condition("as pre-trained", settings={"family.lr": 1e-12, "family.steps": 1}, generations=0),
+    "zero-shot": UNTOUCHED,
     "unsurprising": Condition(
         "the least surprising half", filters=("surprise",), settings={**SAMPLED, "surprise.keep": "low"}
     ),
@@ -136,7 +138,7 @@ TINY: Mapping[str, Any] = {
     "family.checkpoint": "any",
     "family.dropout": 0.0,
 }
-"""Every seed has a base of its own, which knows another world, and articles of its own; a checkpoint may be the base."""
+"""Every seed has a base of its own, which knows another world, and its own articles; a checkpoint may be the base."""
 
 PUBLISHED: Mapping[str, Any] = {"family.preset": "opt-125m", "family.start": "pretrained", "family.lr": 2e-5}
 
@@ -186,7 +188,11 @@ LAPTOP = Size(
     settings={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 512},
 )
 SMOKE = replace(
-    LAPTOP, n=48, generations=2, seeds=2, settings={**TINY, "family.pretrain_blocks": 128, "family.evaluate": 32}
+    LAPTOP,
+    n=48,
+    generations=2,
+    seeds=2,
+    settings={**TINY, "family.steps": 15, "family.pretrain_blocks": 128, "family.evaluate": 32},
 )
 WIKITEXT = replace(
     LAPTOP,
@@ -306,7 +312,13 @@ SIZES: Mapping[str, Size] = {
     "toy": replace(
         SMOKE,
         n=16,
-        settings={**TINY, "family.pretrain_blocks": 32, "family.pretrain_epochs": 1, "family.evaluate": 8},
+        settings={
+            **TINY,
+            "family.pretrain_blocks": 32,
+            "family.pretrain_epochs": 1,
+            "family.steps": 5,
+            "family.evaluate": 8,
+        },
         labels=STARTED,
         record=Record("toy", bins=("A", "B")),
     ),

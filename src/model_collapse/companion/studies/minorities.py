@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model_collapse.companion.studies.language_model import SAMPLED, TINY
+from model_collapse.companion.studies.language_model import SAMPLED, TINY, UNTOUCHED
 from model_collapse.companion.studies.study import Condition, Record, Study
 from model_collapse.companion.studies.study import Size as Base
 
@@ -14,7 +14,11 @@ CONDITIONS: Mapping[str, Condition] = {
     "replace": Condition("only what was written"),
     "reweigh": Condition("the same with weights that give groups their shares", filters=("reweigh",)),
     "control": Condition("real rows only", "mix", {"regime.real_fraction": 1.0}),
+    "zero-shot": UNTOUCHED,
 }
+
+COUNTED = ("replace", "reweigh", "control")
+"""Conditions of models that are not pre-trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +28,32 @@ class Size(Base):
     chains: int = 40_960
 
 
-PAIRS = Size(n=384, generations=6, every=3, seeds=24, seed=1, given="training", metrics=("group_loss",), chains=24_576)
+PAIRS = Size(
+    n=384,
+    generations=6,
+    every=3,
+    seeds=24,
+    seed=1,
+    given="training",
+    metrics=("group_loss",),
+    labels=COUNTED,
+    chains=24_576,
+)
 """Models of pairs of words. Text goes on from its own training set: nobody brings new names."""
 
 TEN: Mapping[str, Any] = {"family.symbols": 10, "family.zipf": 1.5}
 """Ten symbols, the four rarest of which have 8 % together."""
 
 NUMBERS = Size(
-    family="discrete", n=50, generations=15, every=15, seeds=86_016, seed=1, settings=TEN, metrics=("share",)
+    family="discrete",
+    n=50,
+    generations=15,
+    every=15,
+    seeds=86_016,
+    seed=1,
+    settings=TEN,
+    metrics=("share",),
+    labels=COUNTED,
 )
 
 DRAWN: Mapping[str, Any] = {**TEN, "family.sampling": "draw"}
@@ -56,11 +78,11 @@ OPT = Size(
         **OPEN,
         "family.pretrain_blocks": 512,
         "family.pretrain_epochs": 1,
-        "family.epochs": 5,
+        "family.steps": 15,
         "family.evaluate": 32,
     },
-    metrics=("group_loss",),
-    labels=("replace", "control"),
+    metrics=("perplexity", "group_loss"),
+    labels=("replace", "control", "zero-shot"),
 )
 
 SIZES: Mapping[str, Size] = {
@@ -81,7 +103,7 @@ SIZES: Mapping[str, Size] = {
         OPT,
         n=8,
         seeds=1,
-        settings={**OPT.settings, "family.pretrain_blocks": 64, "family.epochs": 1, "family.evaluate": 8},
+        settings={**OPT.settings, "family.pretrain_blocks": 64, "family.steps": 1, "family.evaluate": 8},
     ),
     "opt": OPT,
     "recorded": replace(

@@ -35,6 +35,7 @@ CONDITIONS: Mapping[str, Condition] = {
     ),
     "both": Condition("both keep real text", "mix", {"regime.real_fraction": 0.5}, models=2, reads="deal"),
     "control": Condition("both read real text only", "mix", {"regime.real_fraction": 1.0}, models=2, reads="deal"),
+    "zero-shot": language_model.UNTOUCHED,
 }
 
 
@@ -71,11 +72,20 @@ LEAST = {
     **SAMPLED,
     "family.pretrain_blocks": 64,
     "family.pretrain_epochs": 1,
-    "family.epochs": 1,
+    "family.steps": 1,
     "family.evaluate": 4,
 }
 
-SMOKE = _of(LAPTOP, n=6, generations=1, seeds=2, settings=LEAST, labels=("M1", "M2", "first"), replicates=20, turns=4)
+SMOKE = _of(
+    LAPTOP,
+    n=6,
+    generations=1,
+    seeds=2,
+    settings=LEAST,
+    labels=("M1", "M2", "first", "zero-shot"),
+    replicates=20,
+    turns=4,
+)
 
 WORDS = Size(
     family="ngram",
@@ -91,12 +101,14 @@ WORDS = Size(
 
 SIZES: Mapping[str, Size] = {
     "smoke": SMOKE,
-    "laptop": _of(LAPTOP, n=48, generations=3, seeds=2, seed=0, labels=("M1", "M2", "first")),
-    "t4": _of(T4, labels=("M1", "M2", "M4", "first", "control")),
-    "paper": _of(PAPER, n=16384, labels=("M1", "M2", "M4", "first", "control"), replicates=2000, turns=80),
-    "verify": _of(VERIFY, metrics=("perplexity",), labels=FEW),
+    "laptop": _of(LAPTOP, n=48, generations=3, seeds=2, seed=0, labels=("M1", "M2", "first", "zero-shot")),
+    "t4": _of(T4, labels=("M1", "M2", "M4", "first", "control", "zero-shot")),
+    "paper": _of(PAPER, n=16384, labels=("M1", "M2", "M4", "first", "control", "zero-shot"), replicates=2000, turns=80),
+    "verify": _of(VERIFY, metrics=("perplexity",), labels=(*FEW, "zero-shot")),
     # Heavy; the laptop's is a small fresh one.
-    "recorded": _of(LAPTOP, seeds=6, labels=(*MANY, "first", "both", "control"), record=Record("exchange")),
+    "recorded": _of(
+        LAPTOP, seeds=6, labels=(*MANY, "first", "both", "control", "zero-shot"), record=Record("exchange")
+    ),
     "toy": replace(SMOKE, n=16, record=Record("toy")),
     # Models of words, which are no network.
     "words-smoke": replace(WORDS, n=16, generations=1, seeds=2, labels=FEW),

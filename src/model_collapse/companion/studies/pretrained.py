@@ -1,7 +1,5 @@
 """The paper's experiment on a model that is really pre-trained: SmolLM2-135M, from a package that everybody can have.
 
-    gate(study.runs("recorded", ("zero-shot", "A")) as tables)   has generation 0 learned what it was trained on?
-
 Every condition has n training blocks and the same steps of the optimiser in every generation. Blocks are of articles
 drawn for each seed, at most four of an article; the test blocks are spread over all test articles and are the same
 for all. A checkpoint may be the start itself. What is asked of these runs, and in which order, is written down in
@@ -14,14 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from model_collapse.companion.studies.language_model import SAMPLED
+from model_collapse.companion.studies.language_model import SAMPLED, UNTOUCHED
 from model_collapse.companion.studies.study import Condition, Record, Size, Study
-
-GATE = 0.1
-"""Nats per token by which generation 0 has to be better than the untouched model, in every seed."""
 
 CONDITIONS: Mapping[str, Condition] = {
     "A": Condition("A: only what was written, five beams"),
@@ -30,8 +22,7 @@ CONDITIONS: Mapping[str, Condition] = {
     # Nobody reads what these two write; it is sampled because that is quicker.
     "C": Condition("C: the same real text every time", "mix", {**SAMPLED, "regime.real_fraction": 1.0}),
     "P": Condition("P: other real text every time", "fresh", {**SAMPLED, "regime.real_fraction": 1.0}),
-    # What was there before any fine-tuning: the weights move by less than their precision.
-    "zero-shot": Condition("as pre-trained", settings={**SAMPLED, "family.lr": 1e-12, "family.steps": 1}),
+    "zero-shot": UNTOUCHED,
     # The dose of fine-tuning: what adapters of a rank can learn at a rate (LoRA).
     **{
         f"S-lora-{rank}": Condition(
@@ -75,7 +66,7 @@ MODEL: Mapping[str, Any] = {
 }
 
 # Real text does not change from one generation to the next, so that more of them would repeat the first.
-ENDS = {"zero-shot": {"generations": 0}, "C": {"generations": 1}, "P": {"generations": 1}}
+ENDS = {"C": {"generations": 1}, "P": {"generations": 1}}
 
 RECORDED = Size(
     corpus="wikitext-2-raw-held-out",
@@ -167,17 +158,6 @@ SIZES: Mapping[str, Size] = {
         record=Record("pretrained-gpu-1b", bins=("A", "S")),
     ),
 }
-
-
-def gate(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
-    """By seed, nats per token by which generation 0 of A beats the untouched model on the test text; see `GATE`."""
-
-    def first(label: str) -> pd.Series:
-        table = tables[label]
-        chosen = table[(table["generation"] == 0) & (table["metric"] == "perplexity")]
-        return chosen.set_index("replicate")["value"].map(np.log)
-
-    return (first("zero-shot") - first("A")).rename("nats")
 
 
 STUDY = Study("pretrained", SIZES, CONDITIONS, "lm")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from model_collapse.companion.studies import language_model
-from model_collapse.companion.studies.language_model import LAPTOP, LONG, SMOKE, T4, TINY, WIKITEXT, WRITER, Size
+from model_collapse.companion.studies.language_model import LAPTOP, LONG, NOVELS, SMOKE, T4, WIKITEXT, WRITER, Size
 from model_collapse.companion.studies.study import Record
 
 LOOP = ("polluted", "weighed", "thinned", "unmarked", "known", "control")
@@ -24,7 +24,7 @@ LEAST: Mapping[str, Any] = {
     **SMOKE.settings,
     "family.pretrain_blocks": 64,
     "family.pretrain_epochs": 1,
-    "family.epochs": 1,
+    "family.steps": 1,
     "family.block": 32,
     "family.evaluate": 8,
 }
@@ -54,18 +54,18 @@ SIZES: Mapping[str, Size] = {
         WIKITEXT,
         generations=3,
         metrics=METRICS,
-        labels=("A", "marked", "polluted", "thinned", "weighed", "unmarked", "known", "control"),
-        record=Record("provenance", bins=("A", "marked")),
+        labels=("A", "marked", "polluted", "thinned", "weighed", "unmarked", "known", "control", "zero-shot"),
+        record=Record("provenance", bins=("A", "marked"), pretrain=NOVELS.pretrain),
     ),
     # Texts that are long enough to be found by their mark (T = 200 pairs).
     "marks": replace(
         WIKITEXT,
         n=48,
         generations=0,
-        settings={**TINY, **LONG, "family.pretrain_blocks": 2600, "family.evaluate": 1024},
+        settings={**WIKITEXT.settings, **LONG, "family.pretrain_blocks": 2600},
         metrics=METRICS,
-        labels=WRITERS[1:],
-        record=Record("marks", bins=WRITERS[1:]),
+        labels=(*WRITERS[1:], "zero-shot"),
+        record=Record("marks", bins=WRITERS[1:], pretrain=NOVELS.pretrain),
     ),
 }
 
@@ -73,5 +73,5 @@ STUDY = replace(
     language_model.STUDY,
     name="provenance",
     sizes=SIZES,
-    conditions={label: language_model.CONDITIONS[label] for label in (*LOOP, *WRITERS)},
+    conditions={label: language_model.CONDITIONS[label] for label in (*LOOP, *WRITERS, "zero-shot")},
 )

@@ -31,9 +31,9 @@ LAPTOP = Size(
     seeds=2,
     seed=1,
     # The control searches with beams; what it writes is never read.
-    settings={**TEXT.settings, "family.pretrain_blocks": 512},
+    settings={**TEXT.settings, "family.pretrain_blocks": 512, "family.steps": 15},
     metrics=("perplexity",),
-    labels=("sampled", "subsample", "accumulate", "control"),
+    labels=("sampled", "subsample", "accumulate", "control", "zero-shot"),
     chains=1.0,
     blocks=100,
 )
