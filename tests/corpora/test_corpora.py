@@ -347,7 +347,8 @@ def test_bad_folder_is_one_line(message: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["wikitext", "", "FOLDER", "no/such/folder", __file__])
 def test_unknown_name_lists_the_known_ones(name: str) -> None:
     with pytest.raises(
-        InputError, match="embedded, wikitext-2-raw, wikitext-2-raw-held-out, wikitext-2-v1, wikitext-2, or an existing"
+        InputError,
+        match="embedded, embedded-other, wikitext-2-raw, wikitext-2-raw-held-out, wikitext-2-v1, ",
     ):
         corpora.load(name)
 

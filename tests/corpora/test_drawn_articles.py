@@ -101,3 +101,26 @@ def test_replicates_of_a_run_draw_from_their_own_streams(corpus):
     first, second = (Unit(run, out=None, block=i).source() for i in range(2))
     assert not np.array_equal(first.train.x, second.train.x) and np.array_equal(first.test.x, second.test.x)
     assert np.array_equal(first.train.x, Unit(run, out=None, block=0).source().train.x)
+
+
+def test_where_the_law_is_known_articles_are_drawn_in_a_row():
+    """Short articles are cut into blocks as they stand: of each chain others, and of the corpus' own training part."""
+    corpus = corpora.load("embedded")
+    one, two, again = (
+        corpus.source(40, articles=0, order=np.random.default_rng(seed), evaluate=20, pretrain=4) for seed in (1, 2, 1)
+    )
+    assert np.array_equal(one.train.x, again.train.x) and not np.array_equal(one.train.x, two.train.x)
+    assert np.array_equal(one.test.x, two.test.x) and np.array_equal(one.test.x, corpus.source(4, evaluate=20).test.x)
+    written = "".join(one.tokenizer.decode(one.train.x.reshape(1, -1))).split("\n")[1:-1]
+    assert len(written) > 40 and {*written} <= {*corpus.train}
+    new = one.tokenizer.decode(one.fresh(8, np.random.default_rng(0)).x.reshape(1, -1))
+    assert np.isfinite([corpus.world.log_probability(article) for article in new[0].split("\n")[1:-1]]).all()
+
+
+def test_text_to_pretrain_on_stays_in_order(corpus):
+    """Neighbouring blocks are read together, so they are not spread over articles."""
+    drawn, first = (
+        corpus.source(8, **(READING | {"web": "web", "pretrain": 4}), **more)
+        for more in ({"articles": 2, "order": np.random.default_rng(1)}, {})
+    )
+    assert np.array_equal(drawn.web.x, first.web.x)

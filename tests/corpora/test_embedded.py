@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from model_collapse.corpora.embedded import LENGTHS, Fact, World
+from model_collapse.corpora.embedded import LENGTHS, SEED, Fact, World
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_probabilities_of_all_choices_sum_to_one(world: World) -> None:
     assert sum(world.topic_shares.values()) == pytest.approx(1)
     assert sum(world.popularity.values()) == pytest.approx(1)
     assert all(sum(groups.values()) == pytest.approx(1) for groups in world.group_shares.values())
-    for articles in world._articles:
+    for articles in world.articles:
         assert articles.topic.name in world.topic_shares
         assert all(p.sum() == pytest.approx(1) for p, _ in articles.options)
 
@@ -50,10 +50,10 @@ def test_probabilities_of_all_articles_about_one_entity_sum_to_its_popularity(wo
 
 
 def test_grammar_is_unambiguous(world: World) -> None:
-    assert len(world._openings) == sum(len(s) for a in world._articles for s in a.openings)
-    ways = sum(len(s) for a in world._articles for _, sentences in a.options for s in sentences)
+    assert len(world._openings) == sum(len(s) for a in world.articles for s in a.openings)
+    ways = sum(len(s) for a in world.articles for _, sentences in a.options for s in sentences)
     assert len(world._sentences) == ways
-    names = [attribute.name for articles in world._articles for attribute in articles.topic.attributes]
+    names = [attribute.name for articles in world.articles for attribute in articles.topic.attributes]
     assert len(set(names)) == len(names)
 
 
@@ -167,3 +167,16 @@ def test_another_process_writes_the_same(world: World) -> None:
     mine = "|".join(world.documents(500, np.random.default_rng(3)))
     assert runs == {f"{hashlib.sha256(mine.encode()).hexdigest()}\n".encode()}
     assert World(seed=1).truths != world.truths
+
+
+def test_another_world_has_other_names_and_facts_and_lacks_a_topic() -> None:
+    other, world = World(SEED + 1, lacks=("breeds",)), World()
+    assert {*other.topic_shares} == {*world.topic_shares} - {"breeds"}
+    assert math.isclose(sum(other.topic_shares.values()), 1) and math.isclose(sum(other.popularity.values()), 1)
+    assert math.isclose(other.topic_shares["animals"], 0.25 / 0.9)
+    assert {*other.popularity} != {*world.popularity} - {*world.articles[-1].entities}
+    both = {*other.truths} & {*world.truths}
+    assert len(both) < 0.2 * len(other.truths)
+    documents = other.documents(20, np.random.default_rng(0))
+    assert all(math.isfinite(other.log_probability(document)) for document in documents)
+    assert sum(math.isfinite(world.log_probability(document)) for document in documents) < 10

@@ -69,22 +69,9 @@ class Continuation:
     def __call__(self, prompts: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
         """The next `length` tokens after each prompt (n, m): int32 (n, length). InputError for a prompt that is no
         piece of such articles."""
-        new = self._articles(rng)
-        return np.array([self._after(tuple(prompt), length, rng, new) for prompt in prompts.tolist()], np.int32)
-
-    def _after(self, prompt: Tokens, length: int, rng: np.random.Generator, new: Iterator[list[int]]) -> list[int]:
-        written: list[int] = []
-        if prompt[-1] != self.tokenizer.end:
-            readings = self._readings(prompt)
-            if not readings:
-                raise InputError("family.decoding=truth: a prompt is no text of the embedded corpus")
-            weights = np.array([reading.weight for reading in readings])
-            written += _completed(readings[int(rng.choice(len(readings), p=weights / weights.sum()))], rng)
-        else:
-            written += next(new)[1:]
-        while len(written) < length:
-            written += next(new)
-        return written[:length]
+        new, rows = self._articles(rng), [tuple(prompt) for prompt in prompts.tolist()]
+        known = {prompt: self._readings(prompt) for prompt in set(rows) if prompt[-1] != self.tokenizer.end}
+        return np.array([_after(known.get(prompt), length, rng, new) for prompt in rows], np.int32)
 
     def _articles(self, rng: np.random.Generator) -> Iterator[list[int]]:
         """New articles without end."""
@@ -112,6 +99,22 @@ class Continuation:
             [encoded(sentences, " ") for _, sentences in articles.options],
             [p for p, _ in articles.options],
         )
+
+
+def _after(
+    readings: list[_Reading] | None, length: int, rng: np.random.Generator, new: Iterator[list[int]]
+) -> list[int]:
+    """What follows a prompt with these readings; None: it ends with </s>."""
+    if readings is None:
+        written = next(new)[1:]
+    else:
+        weights = np.array([reading.weight for reading in readings])
+        if not weights.sum():
+            raise InputError("family.decoding=truth: a prompt is no text of the embedded corpus")
+        written = _completed(readings[int(rng.choice(len(readings), p=weights / weights.sum()))], rng)
+    while len(written) < length:
+        written += next(new)
+    return written[:length]
 
 
 def _pieces(topic: _Topic) -> Iterator[Tokens]:
@@ -157,6 +160,11 @@ def _begun_before(topic: _Topic, fragment: Tokens) -> Iterator[_Reading]:
 
 def _rests(sentence: Tokens, fragment: Tokens) -> Iterator[Tokens]:
     """What follows the fragment wherever it stands in the sentence."""
+    if fragment[-1] == sentence[-1]:
+        # A sentence ends with what stands nowhere else in it.
+        if sentence[-len(fragment) :] == fragment:
+            yield ()
+        return
     for start in range(len(sentence) - len(fragment) + 1):
         if sentence[start : start + len(fragment)] == fragment:
             yield sentence[start + len(fragment) :]

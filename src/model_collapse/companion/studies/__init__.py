@@ -2,8 +2,8 @@
 
     studies.find("language_model").runs("laptop", ("A", "B", "control"))
 
-`study.py` has the idea: conditions and sizes; `gate.py` asks whether there was anything to lose. A file beside them with
-a `STUDY` is a study, and its file name is its name; chapters, claims, verification and records ask it.
+`study.py` has the idea: conditions and sizes; `gate.py` asks whether there was anything to lose. A file beside them
+with a `STUDY` is a study, and its file name is its name; chapters, claims, verification and records ask it.
 """
 
 from __future__ import annotations

@@ -55,6 +55,6 @@ def said(gains: pd.Series) -> str:
         )
     short = f"{int((gains < GATE).sum())} of {len(gains)} seeds"
     return (
-        f"Gate not passed: in {short} generation 0 is less than {GATE:g} nats per token better than the untouched model "
-        f"(gains {gains.min():.2f} to {gains.max():.2f}). What follows cannot show that something learned was lost."
+        f"Gate not passed: in {short} generation 0 is less than {GATE:g} nats per token better than the untouched "
+        f"model (gains {gains.min():.2f} to {gains.max():.2f}). What follows cannot show a loss of what was learned."
     )
