@@ -89,6 +89,23 @@ def test_by_arm_draws_every_seed_and_their_mean() -> None:
     assert len(colours) == 2, "seeds have their arm's colour"
 
 
+def test_an_arm_without_further_generations_is_a_line_across() -> None:
+    """A model before fine-tuning: its mean over seeds, as wide as the figure. Alone it is drawn as any other arm."""
+    arms = {"A": table(), "untouched": table().query("generation == 0")}
+    by_arm, side, item = (
+        draw(arms).axes[0]
+        for draw in (
+            lambda arms: figures.by_arm(arms, "m", ylabel="y"),
+            lambda arms: figures.side_by_side(arms, {"t": ("m", "")}),
+            lambda arms: figures.by_item(arms, "m", [""], ylabel="y"),
+        )
+    )
+    for ax in (by_arm, side, item):
+        assert line(ax, "untouched").tolist() == [2.0, 2.0] and line(ax, "A").shape == (4,)
+    (ax,) = figures.side_by_side({"untouched": arms["untouched"]}, {"t": ("m", "")}).axes
+    assert line(ax, "untouched").tolist() == [2.0]
+
+
 def test_by_item_has_a_panel_for_each() -> None:
     figure = figures.by_item({"A": table(items=("rare", "common"))}, "m", ["common", "rare"], ylabel="y")
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["common", "rare"]

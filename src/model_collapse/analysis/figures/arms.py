@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import ticker
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
@@ -30,10 +32,16 @@ def by_arm(
     chains: bool = True,
     yscale: str = "linear",
 ) -> Figure:
-    """One metric by generation: a thick line per arm for the mean over seeds, thin ones for the seeds themselves."""
+    """One metric by generation: a thick line per arm for the mean over seeds, thin ones for the seeds themselves.
+
+    An arm that ends with generation 0 while others go on (a model before fine-tuning) is a dotted line across.
+    """
     figure, ax = plt.subplots()
     for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
         rows = stats.pick(table, metric, item=item)
+        if _ends_at_once(table, arms):
+            ax.axhline(rows["value"].mean(), color=colour, ls=":", label=label)
+            continue
         if chains:
             for _, chain in rows.groupby("replicate"):
                 ax.plot(chain["generation"], chain["value"], color=colour, lw=0.7, alpha=0.5)
@@ -43,6 +51,19 @@ def by_arm(
     ax.set(xlabel="generation", ylabel=ylabel, title=title, yscale=yscale)
     ax.legend()
     return figure
+
+
+def _ends_at_once(table: pd.DataFrame, arms: Mapping[str, pd.DataFrame]) -> bool:
+    """Whether an arm has generation 0 alone, and others have more."""
+    return bool(table["generation"].max() == 0 < max(other["generation"].max() for other in arms.values()))
+
+
+def _by_generation(ax: Axes, rows: pd.DataFrame, label: str, level: bool, **look: Any) -> None:
+    """Means with bands, or a dotted line across at the mean."""
+    if level:
+        ax.axhline(rows["value"].mean(), label=label, **(look | {"ls": ":"}))
+    else:
+        band(ax, rows, label, marker="o", ms=3, **look)
 
 
 @styled
@@ -95,8 +116,8 @@ def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str],
     """One panel per item of a metric (a band of rarity, say), one line per arm, by generation."""
     figure, axes = plt.subplots(1, len(items), figsize=(2.6 * len(items), 3.1), sharey=True, squeeze=False)
     for ax, item in zip(axes[0], items, strict=True):
-        for label, table in arms.items():
-            band(ax, stats.pick(table, metric, item=item), label, marker="o", ms=3)
+        for colour, (label, table) in zip(cycle(sns.color_palette()), arms.items()):
+            _by_generation(ax, stats.pick(table, metric, item=item), label, _ends_at_once(table, arms), color=colour)
         whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
         ax.set(title=item, xlabel="generation")
     axes[0][0].set_ylabel(ylabel)
@@ -114,6 +135,8 @@ def side_by_side(
 ) -> Figure:
     """Means with 95 % bands by generation, one panel per metric or item, one line per arm, legend below.
 
+    An arm that ends with generation 0 while others go on is a dotted line across, as in `by_arm`.
+
     panels  {title: (metric, item)}
     shared  whether the panels have one vertical axis
     """
@@ -122,7 +145,8 @@ def side_by_side(
     looks = [(colour, dash) for dash in ("-", (0, (4, 2))) for colour in sns.color_palette()]
     for ax, (title, (metric, item)) in zip(axes[0], panels.items(), strict=True):
         for (colour, dash), (label, table) in zip(cycle(looks), arms.items()):
-            band(ax, stats.pick(table, metric, item=item), label, color=colour, ls=dash, marker="o", ms=3)
+            rows, level = stats.pick(table, metric, item=item), _ends_at_once(table, arms)
+            _by_generation(ax, rows, label, level, color=colour, ls=dash)
         whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
         ax.set(title=title, xlabel="generation", yscale=yscale)
         if yscale == "log":
