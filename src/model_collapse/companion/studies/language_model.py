@@ -4,8 +4,8 @@ In A each generation is trained on what the one before wrote, nothing else, with
 other condition says only what it does otherwise. What the paper left unsaid is a setting of `lm`.
 
 The paper counts epochs: five, in B ten. So do the sizes for a GPU. At the sizes of models that are pre-trained here
-all conditions take equally many steps of the optimiser, whatever there is to read, and `published` and `published-B`
-count epochs. There every seed has a base of its own, pre-trained on other text than is fine-tuned on, and articles of
+all conditions take equally many steps of the optimiser, whatever there is to read; `published` and `published-B` count
+epochs, and their texts never end. There every seed has a base of its own, pre-trained on other text than is fine-tuned on, and articles of
 its own; the text to test on is the same for all. What is asked of the runs is written down in `records/endpoints.md`.
 """
 
@@ -21,7 +21,9 @@ from model_collapse.families.lm import SCRATCH_LR, Lm
 from model_collapse.metrics.text import KNOWN_LAW
 
 SAMPLED: Mapping[str, Any] = {"family.decoding": "sample"}
-EPOCHS: Mapping[str, Any] = {"family.steps": 0, "family.checkpoint": "best"}
+EPOCHS: Mapping[str, Any] = {"family.steps": 0, "family.checkpoint": "best", "family.end": "forbidden"}
+"""As published: epochs, of which one is kept, and texts that never end."""
+
 MARKED: Mapping[str, Any] = {"family.watermark": "green"}
 QUARTER: Mapping[str, Any] = {**SAMPLED, "regime.real_fraction": 0.25}
 
@@ -136,9 +138,14 @@ TINY: Mapping[str, Any] = {
     "family.lr": 1e-3,
     "family.steps": 60,
     "family.checkpoint": "any",
+    "family.end": "ordinary",
     "family.dropout": 0.0,
 }
-"""Every seed has a base of its own, which knows another world, and its own articles; a checkpoint may be the base."""
+"""Every seed has a base of its own, which knows another world, and its own articles; a checkpoint may be the base.
+
+Texts may end and others begin, as in what they go on from: a model that is trained on texts of which none ends does not
+know any more how one begins, whoever wrote them, and articles are short here.
+"""
 
 PUBLISHED: Mapping[str, Any] = {"family.preset": "opt-125m", "family.start": "pretrained", "family.lr": 2e-5}
 
@@ -185,7 +192,7 @@ LAPTOP = Size(
     generations=9,
     seeds=3,
     seed=1,
-    settings={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 512},
+    settings={**TINY, "family.pretrain_blocks": 3072, "family.evaluate": 256},
 )
 SMOKE = replace(
     LAPTOP,
@@ -194,20 +201,25 @@ SMOKE = replace(
     seeds=2,
     settings={**TINY, "family.steps": 15, "family.pretrain_blocks": 128, "family.evaluate": 32},
 )
+# Articles are long: at most eight blocks of one, so that a seed has 16 articles or more.
 WIKITEXT = replace(
     LAPTOP,
     corpus="wikitext-2-v1",
+    n=128,
     seeds=6,
     settings={
-        **TINY,
+        **LAPTOP.settings,
         "family.pretrain": "web",
-        "family.pretrain_blocks": 8192,
+        "family.pretrain_blocks": 4096,
         "family.article_blocks": 8,
-        "family.evaluate": 512,
+        "family.steps": 40,
     },
 )
 VERIFY = replace(
-    LAPTOP, n=96, seeds=8, settings={**LAPTOP.settings, "family.pretrain_blocks": 1024, "family.evaluate": 256}
+    LAPTOP,
+    n=96,
+    seeds=8,
+    settings={**LAPTOP.settings, "family.pretrain_blocks": 1024, "family.steps": 30, "family.evaluate": 128},
 )
 # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
 # here, and all conditions of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, 6.5e13 a second.
@@ -268,6 +280,14 @@ def _verified(size: Size, **marked: Any) -> Size:
 
 LONG: Mapping[str, Any] = {"family.block": 201}
 
+FEWER = (
+    *("placebo", "accumulate", "grow", "subsample", "penalty-2", "greedy", "cold", "top-k"),
+    *("published", "A10", "B5", "published-B", "surprising", "unsurprising"),
+)
+"""Conditions that are recorded for fewer generations, and `FEW` metrics of them."""
+
+FEW = ("perplexity", "repeated_3", "distinct_2", "entropy", "training")
+
 SIZES: Mapping[str, Size] = {
     "smoke": _chapter(SMOKE),
     "laptop": _chapter(LAPTOP),
@@ -291,11 +311,8 @@ SIZES: Mapping[str, Size] = {
     # Real text at the size of a laptop: recorded, and claims of scale "small" are judged by it too.
     "recorded": replace(
         WIKITEXT,
-        labels=(
-            *STARTED,
-            *("placebo", "sampled", "accumulate", "grow", "subsample", "penalty-2", "greedy", "cold", "top-k"),
-            *("published", "A10", "B5", "published-B", "surprising", "unsurprising"),
-        ),
+        labels=(*STARTED, "sampled", *FEWER),
+        own={label: {"generations": 3, "metrics": FEW} for label in FEWER},
         record=NOVELS,
     ),
     "cpu": Size(

@@ -62,7 +62,7 @@ SIZES: Mapping[str, Size] = {
         WIKITEXT,
         n=48,
         generations=0,
-        settings={**WIKITEXT.settings, **LONG, "family.pretrain_blocks": 2600},
+        settings={**WIKITEXT.settings, **LONG, "family.pretrain_blocks": 2048},
         metrics=METRICS,
         labels=(*WRITERS[1:], "zero-shot"),
         record=Record("marks", bins=WRITERS[1:], pretrain=NOVELS.pretrain),
