@@ -10,6 +10,7 @@ import pandas as pd
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.studies import pretrained
+from model_collapse.companion.studies.gate import GATE, gate
 
 if TYPE_CHECKING:
     from model_collapse.companion.records import Recorded
@@ -46,11 +47,11 @@ def progress(record: Recorded) -> None:
         f"the model before any fine-tuning, {untouched.value:.1f}. {record.label}.",
         "A curve over generations for each condition on a logarithmic axis, and a dotted line for the untouched model.",
     )
-    gains = pretrained.gate(record.tables)
-    passed = int((gains >= pretrained.GATE).sum())
+    gains = gate(record.tables)
+    passed = int((gains >= GATE).sum())
     say(
         f"Before fine-tuning the model has perplexity {untouched:.1f}. Fine-tuning on real text lowers its loss by "
-        f"{gains.min():.2f} nats per token or more: the gate of {pretrained.GATE:g} is passed in {passed} of {counted}."
+        f"{gains.min():.2f} nats per token or more: the gate of {GATE:g} is passed in {passed} of {counted}."
     )
     say(_table(tables, titles))
 
