@@ -54,7 +54,7 @@ TRUE: Mapping[str, Mapping[str, Curve]] = {
     "SH-2b": {"A": losing(24)},
     "SH-3": {"A": losing(24)},
     "SH-4": {"A": losing(24), "B": losing(4, 33)},
-    "SH-4b": {"A": losing(24), "A10": losing(26), "B5": losing(5), "B": losing(4)},
+    "SH-4b": {"published": losing(24), "A10": losing(26), "B5": losing(5), "published-B": losing(4)},
     "SH-5a": {"A": {"written_perplexity q50": 20 - G}},
     "SH-5b": {"A": {"written_perplexity q50": 20 - G, "written_perplexity q99": 100.0 + 10 * G}},
     "SH-6": {"A": {"repeated_3": 0.1 + 0.03 * G, "real_text repeated_3": 0.05}},
@@ -257,9 +257,9 @@ def test_so_does_one_in_the_middle_of_a_curve(name):
         ("SH-3", {"A": losing(0.2)}),
         ("SH-4", {"B": losing(16, 33)}),
         ("SH-4", {"A": losing(-10), "B": losing(5)}),
-        ("SH-4b", {"B": losing(26), "B5": losing(30)}),
+        ("SH-4b", {"published-B": losing(26), "B5": losing(30)}),
         ("SH-4b", {"A10": losing(5), "B5": losing(24)}),
-        ("SH-4b", {"A": losing(24), "A10": losing(60), "B5": losing(23.9), "B": losing(24)}),
+        ("SH-4b", {"published": losing(24), "A10": losing(60), "B5": losing(23.9), "published-B": losing(24)}),
         ("SH-5b", {"A": {"written_perplexity q99": 100.0}}),
         ("SH-5b", {"A": {"written_perplexity q50": 20.0 + 10 * G}}),
         ("SH-6", {"A": {"real_text repeated_3": 0.2}}),
@@ -311,7 +311,7 @@ def test_gaps_slopes_and_sign_changes_of_known_curves():
 
 def test_the_main_effects_of_the_grid():
     """Data 22, epochs -1 by the definition of main effects; the claim's number is their difference in size."""
-    exact = {"A": 20, "A10": 22, "B5": 5, "B": 4}
+    exact = {"published": 20, "A10": 22, "B5": 5, "published-B": 4}
     a, a10, b5, b = exact.values()
     data, epochs = (a + a10 - b5 - b) / 2, (a - a10 + b5 - b) / 2
     found = {arm: table({"perplexity": 1.0}, "scratch", 0) for arm in exact}

@@ -157,7 +157,8 @@ def test_the_table_says_what_differs() -> None:
     said = TEXT.table("laptop", ["A", "B", "A10"]).set_index("condition")["differs"]
     assert said["A"] == ""
     assert said["B"] == "regime=mix, family.epochs=10, regime.real_fraction=0.1"
-    assert said["A10"] == "family.steps=0, family.checkpoint=best, family.epochs=10, generations=3"
+    published = "family.steps=0, family.checkpoint=best, family.end=forbidden"
+    assert said["A10"] == f"{published}, family.epochs=10, generations=3"
 
 
 def test_the_command_of_a_claim_is_its_run() -> None:

@@ -4,9 +4,10 @@ In A each generation is trained on what the one before wrote, nothing else, with
 other condition says only what it does otherwise. What the paper left unsaid is a setting of `lm`.
 
 The paper counts epochs: five, in B ten. So do the sizes for a GPU. At the sizes of models that are pre-trained here
-all conditions take equally many steps of the optimiser, whatever there is to read; `published` and `published-B` count
-epochs, and their texts never end. There every seed has a base of its own, pre-trained on other text than is fine-tuned on, and articles of
-its own; the text to test on is the same for all. What is asked of the runs is written down in `records/endpoints.md`.
+all conditions take equally many steps of the optimiser, whatever there is to read, and texts may end; `published` and
+`published-B` count epochs, and their texts never end. There every seed has a base of its own, pre-trained on other text
+than it is fine-tuned on, and articles of its own; the text to test on is the same for all. What is asked of the runs is
+written down in `records/endpoints.md`.
 """
 
 from __future__ import annotations
@@ -281,7 +282,7 @@ def _verified(size: Size, **marked: Any) -> Size:
 LONG: Mapping[str, Any] = {"family.block": 201}
 
 FEWER = (
-    *("placebo", "accumulate", "grow", "subsample", "penalty-2", "greedy", "cold", "top-k"),
+    *("placebo", "accumulate", "grow", "subsample", "penalty-2", "cold"),
     *("published", "A10", "B5", "published-B", "surprising", "unsurprising"),
 )
 """Conditions that are recorded for fewer generations, and `FEW` metrics of them."""
