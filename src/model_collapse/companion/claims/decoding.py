@@ -10,7 +10,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import NATURE, Claim, Tables, chains
-from model_collapse.companion.claims.language import cross_entropy
+from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy
 from model_collapse.companion.studies import language_model
 
 
@@ -61,6 +61,7 @@ CLAIMS = (
         "the smaller",
         band=(0, np.inf),
         reason="both steeper, set before any run",
+        margin=NO_EFFECT,
         runs=language_model.STUDY.arguments("verify", ["cold", "A", "sampled"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["cold", "A", "sampled"]),
         recorded=("wikitext",),

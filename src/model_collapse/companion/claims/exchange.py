@@ -13,7 +13,7 @@ import scipy
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, unsettled
-from model_collapse.companion.claims.language import to_the_end
+from model_collapse.companion.claims.language import NO_EFFECT, to_the_end
 from model_collapse.companion.studies import language_model, other_ai
 
 DRAW: Mapping[str, Any] = {"family.sampling": "draw"}
@@ -182,6 +182,7 @@ CLAIMS = (
         reason="both in the published direction, and the best number never falls from generation to generation, set "
         "before any run; that it never falls alone would hold as well if one model were always best",
         # A model alone is the arm that other claims read.
+        margin=NO_EFFECT,
         runs={
             **other_ai.STUDY.arguments("verify"),
             "M1": language_model.STUDY.arguments("verify", ["sampled"])["sampled"],

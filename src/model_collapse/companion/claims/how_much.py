@@ -12,7 +12,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables
-from model_collapse.companion.claims.language import cross_entropy
+from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy
 from model_collapse.companion.studies.how_much import beside
 
 
@@ -32,9 +32,13 @@ def effects(tables: Tables, level: float = 0.95, generation: int = 1) -> dict[tu
 
     Paired over chains with the learner of the same real rows and no others. Below 0 synthetic rows help.
     """
+    return {amount: effect(level) for amount, effect in _effects(tables, generation).items()}
+
+
+def _effects(tables: Tables, generation: int = 1) -> dict[tuple[int, int], testing.Procedure]:
     by_amount = {amounts(table): loss(table, generation) for table in tables.values()}
     return {
-        (k, m): stats.paired(by_amount[k, m], by_amount[k, 0], level)
+        (k, m): partial(stats.paired, by_amount[k, m], by_amount[k, 0])
         for k, m in sorted(by_amount)
         if m and (k, 0) in by_amount
     }
@@ -49,17 +53,14 @@ def sign_flips(tables: Tables, level: float) -> Estimate:
     real = sorted({amounts(table)[0] for table in tables.values()})
     if len(real) < 2:
         raise ValueError("one number of real rows shows no change of sign")
-    most = [amount for amount in effects(tables) if amount[0] == real[-1]]
+    found = _effects(tables)
+    few, most = ([effect for (k, _), effect in found.items() if k == end] for end in (real[0], real[-1]))
 
     def best(level: float) -> Estimate:
-        few = [amount for amount in effects(tables) if amount[0] == real[0]]
-        found = effects(tables, testing.bonferroni(level, len(few)))
-        return max((mirrored(found[amount]) for amount in few), key=lambda gain: np.nan_to_num(gain.low, nan=-np.inf))
+        gains = [mirrored(effect(testing.bonferroni(level, len(few)))) for effect in few]
+        return max(gains, key=lambda gain: np.nan_to_num(gain.low, nan=-np.inf))
 
-    def harm(amount: tuple[int, int], level: float) -> Estimate:
-        return effects(tables, level)[amount]
-
-    return testing.lowest([best, *(partial(harm, amount) for amount in most)], level)
+    return testing.lowest([best, *most], level)
 
 
 def by_share(tables: Iterable[pd.DataFrame], value: Callable[[pd.DataFrame], pd.Series]) -> pd.DataFrame:
@@ -106,6 +107,7 @@ CLAIMS = (
         band=(0.0, np.inf),
         reason="the sign of the effect has to change with the number of real rows; in the source at 1,024",
         # What is written differs from chain to chain even where all that is read is real; real text has no spread.
+        margin=NO_EFFECT,
         runs=beside((128, 12_288), (0, 1024, 4096)).arguments("verify"),
         larger=beside((128, 12_288), (0, 1024, 4096)).arguments("verify-gpu"),
         recorded=("how-much",),

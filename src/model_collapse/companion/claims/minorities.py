@@ -12,6 +12,7 @@ from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import NATURE, Claim, Tables, rows, unsettled
 from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.language import NO_EFFECT
 from model_collapse.companion.studies import minorities
 from model_collapse.theory import groups
 
@@ -158,6 +159,7 @@ CLAIMS = (
         band=(0.0, np.inf),
         reason="the minority loses more; word models are asked since six seeds of a tiny OPT had settled nothing; the "
         "chapter shows twelve others",
+        margin=NO_EFFECT,
         runs=minorities.STUDY.arguments("laptop", ["replace"]),
         recorded=("minorities",),
         check=minority_pays,
@@ -189,6 +191,7 @@ CLAIMS = (
         measured="rise of the nats per token of true articles about the minority, without weights less with them",
         band=(0.0, np.inf),
         reason="weights have to spare something; asked of word models for the reason of FAIR-1b",
+        margin=NO_EFFECT,
         runs=minorities.STUDY.arguments("laptop", ["replace", "reweigh"]),
         recorded=("minorities",),
         check=minority_spared,

@@ -17,7 +17,7 @@ from model_collapse import detection
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, rows, unsettled
-from model_collapse.companion.claims.language import cross_entropy
+from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy
 from model_collapse.companion.studies import language_model
 
 FALSE_ALARMS = 0.02
@@ -168,6 +168,7 @@ CLAIMS = (
         "less that of generation 0, the smaller",
         band=(0, np.inf),
         reason="more accused, set before any run",
+        margin=FALSE_ALARMS,
         runs=language_model.STUDY.arguments("verify", ["A"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=("provenance",),
@@ -229,6 +230,7 @@ CLAIMS = (
         "generations 1 to the last",
         band=(0, np.inf),
         reason="a lower cross-entropy, set before any run",
+        margin=NO_EFFECT,
         runs=language_model.STUDY.arguments("verify", ["polluted", "weighed"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["polluted", "weighed"]),
         recorded=("provenance",),

@@ -11,7 +11,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, images, unsettled
-from model_collapse.companion.claims.language import GERSTGRASSER, to_the_end
+from model_collapse.companion.claims.language import GERSTGRASSER, NO_EFFECT, to_the_end
 from model_collapse.companion.records.effects import LOSS, Measure
 from model_collapse.companion.studies import language_model
 
@@ -124,6 +124,7 @@ CLAIMS = (
         band=(0, float("inf")),
         reason="accumulate < subsample < replace, as ACC-3 for models with closed forms; set before these damages were "
         "computed, of runs that were recorded before",
+        margin=NO_EFFECT,
         runs=language_model.STUDY.arguments("verify", ["accumulate", "subsample", "sampled"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["accumulate", "subsample", "sampled"]),
         recorded=("wikitext",),
