@@ -98,17 +98,23 @@ def _distances(table: pd.DataFrame, generation: int) -> pd.DataFrame:
     return pd.DataFrame({"kl": kl, "w2": stats.per_replicate(table, "w2_squared", generation)})
 
 
+PLATEAU = 32_000
+"""Rows from which on the error of MIX-3 has levelled off."""
+
+
 def _plateau(tables: Tables, level: float) -> Estimate:
     """Mean error with the most rows over that with the next fewer.
 
-    No interval unless it is surely nearer to 1 than the quotient before it, where there are three sizes.
+    No interval from fewer than PLATEAU rows, or where the quotient before it is not surely farther from 1.
     """
-    errors = [_last(table) for table in sorted(tables.values(), key=rows)]
+    ordered = sorted(tables.values(), key=rows)
+    errors = [_last(table) for table in ordered]
     logs = [stats.log_ratio(more, fewer, level) for fewer, more in pairwise(errors)]
     last = logs[-1]
     value, low, high = np.exp([last.value, last.low, last.high]).tolist()
     found = Estimate(value, low, high, last.n, level)
-    return found if all(one.high < other.low for one, other in pairwise(logs)) else unsettled(found)
+    far = rows(ordered[-2]) >= PLATEAU and all(one.high < other.low for one, other in pairwise(logs))
+    return found if far else unsettled(found)
 
 
 def _last(table: pd.DataFrame) -> pd.Series:

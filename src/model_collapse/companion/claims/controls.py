@@ -22,7 +22,7 @@ from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, family, rows
 from model_collapse.companion.claims.discrete import law
-from model_collapse.companion.claims.remedies import of_family
+from model_collapse.companion.claims.remedies import MEASURES, of_family
 from model_collapse.companion.claims.scaling import losses
 from model_collapse.companion.claims.scaling import slope as log_slope
 from model_collapse.theory import regression, scaling
@@ -123,7 +123,8 @@ def by_family(tables: Tables, level: float) -> Estimate:
     at generation 0."""
     parts: list[testing.Procedure] = []
     for table in tables.values():
-        (metric,) = table["metric"].astype(str).unique()
+        there, damaged = set(table["metric"].astype(str)), MEASURES[str(table["family"].iloc[0])].metric
+        metric = damaged if damaged in there else min(there)
         item = {"share": "1"}.get(metric, "")
         expected = one_fit(table, metric, item) if metric not in UNKNOWN else None
         if expected is None:
