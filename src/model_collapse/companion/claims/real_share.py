@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, farthest, level
+from model_collapse.companion.claims import Claim, Tables
 from model_collapse.theory import mixed, zipf_law
 
 
@@ -51,14 +52,14 @@ def stationary_drift(table: pd.DataFrame) -> tuple[pd.Series, float]:
     return drift.groupby("replicate")["drift"].mean(), float(limit())
 
 
-def drift_over_limit(table: pd.DataFrame, confidence: float) -> Estimate:
+def drift_over_limit(table: pd.DataFrame, level: float) -> Estimate:
     """Stationary drift over its closed form."""
     drift, limit = stationary_drift(table)
-    return stats.mean(drift / limit, confidence)
+    return stats.mean(drift / limit, level)
 
 
-def _bounded(tables: Tables) -> Estimate:
-    return farthest((drift_over_limit(table, level(len(tables))) for table in tables.values()), 1.0)
+def _bounded(tables: Tables, level: float) -> Estimate:
+    return testing.farthest((partial(drift_over_limit, table) for table in tables.values()), 1.0, level)
 
 
 def drift_by_weight(tables: Tables) -> pd.DataFrame:
@@ -72,7 +73,7 @@ def drift_by_weight(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(columns).sort_index(axis=1)
 
 
-def best_weight(tables: Tables) -> Estimate:
+def best_weight(tables: Tables, level: float = 0.95) -> Estimate:
     """The weight of real rows at which the mean of M mu^2, a cubic through several weights, is least.
 
     Arms of one seed share their random numbers, so that a chain is resampled with its values at all weights: of the
@@ -92,15 +93,15 @@ def best_weight(tables: Tables) -> Estimate:
         if np.isreal(w) and weights[0] < w.real < weights[-1] and np.polyval(np.polyder(common, 2), w.real) > 0
     ]
     if len(inside) != 1:
-        return Estimate(float(weights[drift.mean().argmin()]), np.nan, np.nan, len(drift), LEVEL)
+        return Estimate(float(weights[drift.mean().argmin()]), np.nan, np.nan, len(drift), level)
     (w,) = inside
     own = np.polyfit(weights, drift.to_numpy().T, 3)
     slopes = np.array([3 * w**2, 2 * w, 1, 0]) @ own
-    curved = stats.mean(np.array([6 * w, 2, 0, 0]) @ own, LEVEL)
+    curved = stats.mean(np.array([6 * w, 2, 0, 0]) @ own, level)
     # Without an effect of the weight the cubic has a minimum of rounding errors.
     if not curved.low > 1e-9 * drift.to_numpy().mean():
-        return Estimate(w, np.nan, np.nan, len(drift), LEVEL)
-    return stats.mean(w - slopes / np.polyval(np.polyder(common, 2), w), LEVEL)
+        return Estimate(w, np.nan, np.nan, len(drift), level)
+    return stats.mean(w - slopes / np.polyval(np.polyder(common, 2), w), level)
 
 
 def _fresh(family: str, n: int, g: float, generations: int, replicates: int, **settings: Any) -> dict[str, Any]:
