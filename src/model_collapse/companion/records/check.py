@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model_collapse import families, registry
+from model_collapse import corpora, families, registry
 from model_collapse.analysis import stats
 from model_collapse.companion.records import code, manifest, replay, settings
 from model_collapse.families.lm.pinned import PINNED
@@ -174,13 +174,17 @@ def _counted(run: Arm, turns: pd.DataFrame, block: int, drawn: bool) -> str:
 
 
 def _read_in(run: Arm, content: str, about: Mapping[str, Any]) -> str:
-    """The hashes of corpus and weights, against the inputs and the weights that we know."""
+    """The hashes of corpus and weights, against the inputs and those that we know."""
     known = about["inputs"] or {}
     if odd := next((key for key, own in manifest.inputs(run, content).items() if known.get(key) != own), None):
         return f"read another {odd} than its inputs say"
     preset = PINNED.get(str(run.get("family.preset")))
     if preset and run.get("family.start") == "pretrained" and not content.endswith(preset.weights.sha256 or ""):
         return f"has other weights than those of {run['family.preset']}"
+    # Of the invented text every version of the code writes one and the same.
+    if run["corpus"] == "embedded" and run["source"] == manifest.here():
+        known_text = corpora.load("embedded").fingerprint
+        return "" if content.startswith(known_text) else "read another invented text than this code writes"
     return ""
 
 
@@ -205,7 +209,7 @@ def _written(arm: str, run: Arm, tables: Tables, written: Tables, first: Mapping
 def _together(about: Mapping[str, Any], tables: Tables, written: Tables) -> str:
     """What all arms say together: prompts, and what of the manifest follows from them."""
     runs = {arm: described["run"] for arm, described in about["arms"].items()}
-    if said := _prompts(runs, written):
+    if said := _prompts(runs, written) or _arms(runs, tables):
         return said
     counted = manifest.derived(runs, tables, about)
     for key in DERIVED:
@@ -216,6 +220,25 @@ def _together(about: Mapping[str, Any], tables: Tables, written: Tables) -> str:
         return ""  # made by other code
     changed = code.changed(about["code"], code.of(runs.values()))
     return f"says that this code made it, and has another hash of {changed[0]}" if changed else ""
+
+
+def _arms(runs: Mapping[str, Arm], tables: Tables) -> str:
+    """Two arms that are the same number for number, though their training sets are put together in different ways."""
+    known: dict[bytes, str] = {}
+    for arm, table in tables.items():
+        run, later = runs[arm], table[table["generation"] > 0]
+        if later.empty or registry.member(families, run["family"]).reads == "numbers":
+            continue
+        # Histograms are not kept of all arms.
+        plain = later[~later["item"].astype(str).str.contains(f"(?:^|/){BINS}")]
+        other = known.setdefault(plain["value"].to_numpy("<f8").tobytes(), arm)
+        if any(runs[other][key] != run[key] for key in ("regime", "filters")) or _mixed(runs[other]) != _mixed(run):
+            return f"arms {other} and {arm} are the same number for number, and read different rows"
+    return ""
+
+
+def _mixed(run: Arm) -> dict[str, Any]:
+    return {key: value for key, value in run.items() if key.startswith(("regime.", "exchange."))}
 
 
 def _prompts(runs: Mapping[str, Arm], written: Tables) -> str:
