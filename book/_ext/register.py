@@ -23,6 +23,7 @@ from model_collapse.companion.book import build
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.claims import Claim
 from model_collapse.companion.records import code
+from model_collapse.companion.verify import evidence
 from model_collapse.companion.verify.reporting import WORDS, span
 from model_collapse.engine.cost import clock
 from model_collapse.errors import InputError
@@ -161,6 +162,9 @@ def recorded(claim: Claim) -> list[str]:
     for name in claim.recorded:
         if records.begun(name):
             found = _record(name)
+            if why := evidence.unserved(claim, found):
+                said.append(f"**does not serve this claim**: {why}\n\n{found.name}: {found.label}")
+                continue
             verdict = claim.judge(found.tables)
             said.append(f"**{WORDS[verdict.verdict]}**\n\n{verdict.estimate}\n\n{found.name}: {found.label}")
         else:

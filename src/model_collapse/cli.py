@@ -317,8 +317,8 @@ def _record(chosen: argparse.Namespace) -> int:
         if chosen.runs or chosen.name:
             raise InputError("--add: takes records as they are; name neither runs nor --name beside it")
         for found in transfer.add(Path(chosen.add), out):
-            claims = ", ".join(evidence.speaks_to(found)) or "none"
-            print(f"{found.name}: {found.label}; device {found.about['device']}; claims it speaks to: {claims}")
+            served = ", ".join(evidence.speaks_to(found)) or "none"
+            print(f"{found.name}: {found.label}; device {found.about['device']}; claims it serves: {served}")
     elif chosen.runs:
         made, place = recording.make(chosen.runs, chosen.profile, chosen.name, out)
         print(f"{made.name} in {place}: {made.label}" + " (cut)" * (not made.about["complete"]))
@@ -437,6 +437,8 @@ def _list(chosen: argparse.Namespace) -> int:
         return 0
     for entry in listed:
         print(f"{entry['name']}: {entry['summary']}" if entry["summary"] else entry["name"])
+        for record, said in entry.get("records", {}).items():
+            print(f"    recorded run {record}: {said}")
         for setting in entry.get("settings", []):
             default = "" if setting["default"] is None else f" = {setting['default']}"
             print(f"    {setting['name']}{default}    {setting['description']}")
@@ -474,11 +476,12 @@ def _corpora() -> list[dict[str, Any]]:
 
 def _claims() -> list[dict[str, Any]]:
     from model_collapse.companion import claims, verify
+    from model_collapse.companion.verify import evidence
 
     recorded = verify.before()
     return [
         {"name": claim.id, "summary": claim.statement, **verify.about(claim), "cost": verify.price(claim, recorded)}
-        | {"runs": {label: dict(run) for label, run in claim.runs.items()}}
+        | {"runs": {label: dict(run) for label, run in claim.runs.items()}, "records": evidence.named(claim)}
         for claim in claims.known().values()
     ]
 

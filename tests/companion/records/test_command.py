@@ -172,7 +172,7 @@ def test_a_record_made_elsewhere_is_taken_in(
         assert cli.main(["record", "--add", str(place), "--out", str(here)]) == 0
         (line,) = capsys.readouterr().out.splitlines()
         label = records.read("theirs", sent).label
-        assert line == f"theirs: {label}; device cpu; claims it speaks to: none"
+        assert line == f"theirs: {label}; device cpu; claims it serves: none"
     for arm, table in records.read("theirs", here).tables.items():
         assert table.equals(records.read("theirs", sent).tables[arm])
     assert ROCrate(here).get("#made-theirs")

@@ -13,6 +13,7 @@ manifest.py    what NAME.json says, and what of it follows from the rest
 identity.py    run_ids, computed again from the settings
 check.py       tables against settings; replay.py how many rows each training set has
 of_study.py    the study that it is of, as it is now
+serves.py      which claims its settings can answer
 signature.py   that nobody edited a part of it
 """
 
@@ -122,12 +123,11 @@ def read(name: str, folder: Path | None = None) -> Recorded:
             raise InputError(f"recorded run {name}: {file} is missing")
         if store.checksum(folder / file) != digest:
             raise InputError(f"recorded run {name}: {file} is damaged or of another run; its checksum differs")
-    arms = {arm: str(described["run_id"]) for arm, described in about["arms"].items()}
     main, *others = sorted(about["files"], key=lambda file: file != f"{name}.parquet")
     frames = {main: _table(folder / main, store.COLUMNS)}
     frames |= {file: _table(folder / file, store.WRITTEN[file.split(".")[1]]) for file in others}
-    tables = dict(_by_arm(frames[main], arms, name))
-    written = {arm: rows for file in others for arm, rows in _by_arm(frames[file], arms, name)}
+    tables = dict(_by_arm(frames[main], about["arms"], name))
+    written = {arm: rows for file in others for arm, rows in _by_arm(frames[file], about["arms"], name)}
     try:
         wrong = check.wrong(about, tables, written, FIRST_ROWS) or of_study.wrong(about) or _edited(said, frames)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -263,14 +263,16 @@ def _table(file: Path, columns: list[str]) -> pd.DataFrame:
     return frame
 
 
-def _by_arm(frame: pd.DataFrame, arms: Mapping[str, str], name: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each arm that has some."""
+def _by_arm(
+    frame: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], name: str
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each arm that has some; `.attrs` names the record and the arm."""
     whose = frame["run_id"].astype(str)
-    if foreign := set(whose) - set(arms.values()):
+    if foreign := set(whose) - {own["run_id"] for own in arms.values()}:
         raise InputError(f"recorded run {name}: run {min(foreign)} is none of its arms")
-    for arm, run_id in arms.items():
-        rows = frame[whose == run_id].reset_index(drop=True)
-        rows.attrs = {"record": name}
+    for arm, own in arms.items():
+        rows = frame[whose == own["run_id"]].reset_index(drop=True)
+        rows.attrs = {"record": name, "arm": arm}
         if "family" in rows:
             rows["family"] = rows["family"].astype(str).replace(registry.RENAMED)
         if len(rows):

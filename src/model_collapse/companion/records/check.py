@@ -199,7 +199,9 @@ def _written(arm: str, run: Arm, tables: Tables, written: Tables, first: Mapping
     last = int(tables[arm]["generation"].max())
     if sorted(rows["generation"].unique()) != list(range(last + 1)):
         return f"has {kind} of other generations than its table"
-    if rows["row"].min() < 0 or rows["row"].max() >= first[kind]:
+    # A probe is row -1, of each of several models.
+    lowest = -run.get("exchange.models", 1) if run.get("family.probe") else 0
+    if rows["row"].min() < lowest or rows["row"].max() >= first[kind]:
         return f"has other {kind} than the first {first[kind]}"
     if rows.groupby("generation")["row"].apply(tuple).nunique() > 1 and not run["filters"]:
         return f"lacks {kind} of some generation"
@@ -256,7 +258,7 @@ def _prompts(runs: Mapping[str, Arm], written: Tables) -> str:
         prompts = dict(pairs)
         if len(prompts) < len(pairs):
             return f"arm {arm} has texts after other prompts than in its generation 0"
-        reading = ("tokenizer", "vocabulary", "block", "draw", "pretrain", "start", "preset")
+        reading = ("tokenizer", "vocabulary", "block", "draw", "pretrain", "start", "preset", "probe")
         key = (run["corpus"], run["content"], run["n"], run["seed"], *(run.get(f"family.{name}") for name in reading))
         other, theirs = seen.setdefault(key, (arm, prompts))
         if any(theirs.get(row, own) != own for row, own in prompts.items()):

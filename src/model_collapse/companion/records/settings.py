@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -92,7 +94,7 @@ def different(run: Flat, wanted: Flat) -> dict[str, tuple[Any, Any]]:
     for key in {**wanted, **run}:
         if key in UNSAID or (key == "n" and key not in wanted):
             continue
-        one, other = (_value(each, key) for each in (run, wanted))
+        one, other = (value(each, key) for each in (run, wanted))
         if one != other and not (key == "corpus" and one in ALIASES.get(str(other), ())):
             found[key] = (one, other)
     return found
@@ -104,13 +106,15 @@ def said(difference: Mapping[str, tuple[Any, Any]], most: int = 3) -> str:
     return ", ".join(parts[:most]) + (f", and {len(parts) - most} more" if len(parts) > most else "")
 
 
-def defaults(package: Any, name: str) -> dict[str, Any]:
+@cache
+def defaults(package: ModuleType, name: str) -> Mapping[str, Any]:
     """Every setting of a member -> its default; what has none is left out."""
     listed = registry.settings(registry.member(package, name))
     return {each["name"]: each["default"] for each in listed if each["default"] is not None}
 
 
-def _value(run: Flat, key: str) -> Any:
+def value(run: Flat, key: str) -> Any:
+    """A setting of a run; its present default where the run lacks it, None where it has none."""
     if key in run:
         return run[key]
     owner, _, name = key.partition(".")
