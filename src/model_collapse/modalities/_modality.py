@@ -95,7 +95,7 @@ class Modality(ABC):
         """Real data of one model. What a corpus gives later (`fresh`) may be the same for two models."""
 
     def with_model(self, family: Family) -> bool:
-        """Whether the table of what models generate needs the model, and so is kept with a generation that is finished."""
+        """Whether the table of what models generate needs the model, and so is kept with a finished generation."""
         return False
 
     def table_bytes(self, source: Source, x: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from model_collapse.streams import Stream
 if TYPE_CHECKING:
     from model_collapse.interfaces import Corpus
 
-KNOWN_LAW = ("facts", "group_loss", "groups", "kl")
+KNOWN_LAW = ("facts", "group_loss", "groups", "kl", "minimal_pairs")
 """Metrics that need a corpus whose true law is known (`source.world`)."""
 
 

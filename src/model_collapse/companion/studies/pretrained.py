@@ -44,8 +44,9 @@ CONDITIONS: Mapping[str, Condition] = {
 
 PROBE = (
     "some started before 1360 — was typically accomplished by a master mason and a small team of itinerant masons, "
-    "supplemented by local parish labourers, according to Poyntz Wright. But other authors reject this model, suggesting "
-    "instead that leading architects designed the parish church towers based on early examples of Perpendicular."
+    "supplemented by local parish labourers, according to Poyntz Wright. But other authors reject this model, "
+    "suggesting instead that leading architects designed the parish church towers based on early examples of "
+    "Perpendicular."
 )
 """The prompt of the paper's example (Shumailov et al. 2024, Example 1), as press reports print it."""
 

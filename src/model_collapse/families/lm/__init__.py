@@ -188,6 +188,7 @@ class Lm(Text):
         "vocabulary",
         "training",
         "state_diversity",
+        "mauve",
         "watermark",
     )
     checkpoints: ClassVar[bool] = True
