@@ -155,6 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--seed", default="1", metavar="S")
     verify.add_argument("--jobs", metavar="N", help="processes side by side; default: one for each core")
     verify.add_argument("--json", metavar="FILE", help="write the result there")
+    verify.add_argument(
+        "--need-baseline",
+        dest="baseline",
+        action="store_true",
+        help="status 1 too where records/ has no verification of this scale",
+    )
     verify.add_argument("--diff", nargs=2, metavar=("A.json", "B.json"), help="only say what B found otherwise than A")
     verify.add_argument(
         "--mutants",
@@ -495,7 +501,9 @@ def _verify(chosen: argparse.Namespace) -> int:
     if chosen.diff:
         one, other = (verify.read(Path(file)) for file in chosen.diff)
         print("\n".join(verify.differences(one, other)) or "no difference but in times")
-        return 1 if verify.regressions(other, dict.fromkeys(verify.SCALES, one)) else 0
+        fell = verify.fallen(other, dict.fromkeys(verify.SCALES, one))
+        print("".join(f"{name} stood in the first, and {said}\n" for name, said in fell.items()), end="")
+        return 1 if fell else 0
     if not chosen.seed.isdecimal():
         raise InputError(f"--seed {chosen.seed}: must be a whole number of at least 0")
     out = Path(chosen.json) if chosen.json else None
@@ -517,7 +525,7 @@ def _verify(chosen: argparse.Namespace) -> int:
         return mutation.report(found)
     if chosen.alarms is not None:
         return false_alarms.report(found)
-    return verify.report(found, earlier, every=bool(chosen.names))
+    return verify.report(found, earlier, every=bool(chosen.names), needed=chosen.baseline)
 
 
 def _bench(chosen: argparse.Namespace) -> int:

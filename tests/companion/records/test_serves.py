@@ -22,7 +22,7 @@ def arms(size: str = "laptop", labels: tuple[str, ...] = ("A", "B", "control")) 
     return {label: settings.asked({**each, "seed": 3}) for label, each in TEXT.arguments(size, labels).items()}
 
 
-@pytest.mark.parametrize("study", ["gaussian", "ngram", "language_model", "vae"])
+@pytest.mark.parametrize("study", ["gaussian", "ngram", "language_model"])
 def test_settings_are_those_that_plan_makes(study: str) -> None:
     """Without a corpus and without weights."""
     found = studies.find(study)

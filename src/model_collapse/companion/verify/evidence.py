@@ -9,7 +9,7 @@ import pandas as pd
 
 from model_collapse.companion import claims, records
 from model_collapse.companion.claims import Claim
-from model_collapse.companion.records import Recorded, serves, settings
+from model_collapse.companion.records import Recorded, manifest, serves, settings
 from model_collapse.errors import ExternalError, InputError
 
 Arms = Mapping[str, settings.Flat]
@@ -43,20 +43,25 @@ def speaks_to(recorded: Recorded) -> list[str]:
 
 
 def named(claim: Claim) -> dict[str, str]:
-    """Record that a claim names -> "serves", why it does not, or that it is not here."""
+    """Record that a claim names -> "serves", why it does not, or that it is not here; by its manifest alone."""
     found = {}
     for name in claim.recorded:
         try:
             here = records.begun(name)
-            found[name] = (unserved(claim, _read(name, records.checksum(name))) or "serves") if here else "not here"
+            found[name] = (_unserved(claim, _manifest(name)) or "serves") if here else "not here"
         except (InputError, ExternalError) as error:
             found[name] = str(error)
     return found
 
 
+def _manifest(name: str) -> Arms:
+    about = manifest.renamed(manifest.read(records.where() / f"{name}.json", name))
+    return {arm: described["run"] for arm, described in about["arms"].items()}
+
+
 @cache
 def _read(name: str, checksum: str) -> Recorded:
-    """A record as long as its files are these: most claims name one that others name too."""
+    """A record, as long as its files are these: a page judges many claims by one."""
     return records.read(name)
 
 
