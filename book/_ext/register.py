@@ -23,6 +23,7 @@ from model_collapse.companion.book import build
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.claims import Claim
 from model_collapse.companion.records import code
+from model_collapse.companion.verify import evidence
 from model_collapse.companion.verify.reporting import span, words
 from model_collapse.engine.cost import clock
 from model_collapse.errors import InputError
@@ -162,17 +163,23 @@ def _record(name: str) -> records.Recorded:
 
 def recorded() -> dict[str, list[str]]:
     """Id -> what the recorded runs of a claim say: outcome, estimate, name of the record; corrected for all that the
-    page shows of them."""
+    page shows of them. A record whose runs are not the claim's says why it does not serve it."""
     kept = {name: _record(name) for name in _names() if records.begun(name)}
-    asked = [(claim, name) for claim in claims.known().values() for name in claim.recorded if name in kept]
-    verdicts = claims.together(claim.judge(kept[name].tables) for claim, name in asked)
     said: dict[str, list[str]] = {claim.id: [] for claim in claims.known().values()}
+    asked = []
+    for claim in claims.known().values():
+        for name in claim.recorded:
+            if name not in kept:
+                said[claim.id].append(f"{name}: not here")
+            elif why := evidence.unserved(claim, kept[name]):
+                said[claim.id].append(f"**does not serve this claim**: {why}\n\n{name}: {kept[name].label}")
+            else:
+                asked.append((claim, name))
+    verdicts = claims.together(claim.judge(kept[name].tables) for claim, name in asked)
     for (claim, name), verdict in zip(asked, verdicts, strict=True):
         why = f" ({verdict.why})" if verdict.why else ""
         found = f"{verdict.estimate}{_adjusted(verdict.p_adjusted)}"
-        said[claim.id].append(f"**{verdict.words}**{why}\n\n{found}\n\n{kept[name].name}: {kept[name].label}")
-    for claim in claims.known().values():
-        said[claim.id] += [f"{name}: not here" for name in claim.recorded if name not in kept]
+        said[claim.id].append(f"**{verdict.words}**{why}\n\n{found}\n\n{name}: {kept[name].label}")
     return said
 
 

@@ -155,6 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--seed", default="1", metavar="S")
     verify.add_argument("--jobs", metavar="N", help="processes side by side; default: one for each core")
     verify.add_argument("--json", metavar="FILE", help="write the result there")
+    verify.add_argument(
+        "--need-baseline",
+        dest="baseline",
+        action="store_true",
+        help="status 1 too where records/ has no verification of this scale",
+    )
     verify.add_argument("--diff", nargs=2, metavar=("A.json", "B.json"), help="only say what B found otherwise than A")
     verify.add_argument(
         "--mutants",
@@ -317,8 +323,8 @@ def _record(chosen: argparse.Namespace) -> int:
         if chosen.runs or chosen.name:
             raise InputError("--add: takes records as they are; name neither runs nor --name beside it")
         for found in transfer.add(Path(chosen.add), out):
-            claims = ", ".join(evidence.speaks_to(found)) or "none"
-            print(f"{found.name}: {found.label}; device {found.about['device']}; claims it speaks to: {claims}")
+            served = ", ".join(evidence.speaks_to(found)) or "none"
+            print(f"{found.name}: {found.label}; device {found.about['device']}; claims it serves: {served}")
     elif chosen.runs:
         made, place = recording.make(chosen.runs, chosen.profile, chosen.name, out)
         print(f"{made.name} in {place}: {made.label}" + " (cut)" * (not made.about["complete"]))
@@ -437,6 +443,8 @@ def _list(chosen: argparse.Namespace) -> int:
         return 0
     for entry in listed:
         print(f"{entry['name']}: {entry['summary']}" if entry["summary"] else entry["name"])
+        for record, said in entry.get("records", {}).items():
+            print(f"    recorded run {record}: {said}")
         for setting in entry.get("settings", []):
             default = "" if setting["default"] is None else f" = {setting['default']}"
             print(f"    {setting['name']}{default}    {setting['description']}")
@@ -474,11 +482,12 @@ def _corpora() -> list[dict[str, Any]]:
 
 def _claims() -> list[dict[str, Any]]:
     from model_collapse.companion import claims, verify
+    from model_collapse.companion.verify import evidence
 
     recorded = verify.before()
     return [
         {"name": claim.id, "summary": claim.statement, **verify.about(claim), "cost": verify.price(claim, recorded)}
-        | {"runs": {label: dict(run) for label, run in claim.runs.items()}}
+        | {"runs": {label: dict(run) for label, run in claim.runs.items()}, "records": evidence.named(claim)}
         for claim in claims.known().values()
     ]
 
@@ -492,7 +501,9 @@ def _verify(chosen: argparse.Namespace) -> int:
     if chosen.diff:
         one, other = (verify.read(Path(file)) for file in chosen.diff)
         print("\n".join(verify.differences(one, other)) or "no difference but in times")
-        return 1 if verify.regressions(other, dict.fromkeys(verify.SCALES, one)) else 0
+        fell = verify.fallen(other, dict.fromkeys(verify.SCALES, one))
+        print("".join(f"{name} stood in the first, and {said}\n" for name, said in fell.items()), end="")
+        return 1 if fell else 0
     if not chosen.seed.isdecimal():
         raise InputError(f"--seed {chosen.seed}: must be a whole number of at least 0")
     out = Path(chosen.json) if chosen.json else None
@@ -514,7 +525,7 @@ def _verify(chosen: argparse.Namespace) -> int:
         return mutation.report(found)
     if chosen.alarms is not None:
         return false_alarms.report(found)
-    return verify.report(found, earlier, every=bool(chosen.names))
+    return verify.report(found, earlier, every=bool(chosen.names), needed=chosen.baseline)
 
 
 def _bench(chosen: argparse.Namespace) -> int:

@@ -438,11 +438,11 @@ def test_a_study_that_was_cut_is_a_record_and_goes_on(tmp_path: Path, monkeypatc
     out = tmp_path / "out"
     out.mkdir()
     monkeypatch.setattr(Vae, "fit", cut)
-    part = recording.make(STUDY, toy, "a command", out, tmp_path / "work", None, jobs=1)
+    part = recording.make(STUDY, toy, {"command": "a command"}, out, tmp_path / "work", None, jobs=1)
     monkeypatch.setattr(Vae, "fit", fit)
     assert part is not None and not part.about["complete"]
     assert all(set(table["replicate"]) == {0} for table in part.tables.values())
-    whole = recording.make(STUDY, toy, "a command", out, tmp_path / "work", None, jobs=1)
+    whole = recording.make(STUDY, toy, {"command": "a command"}, out, tmp_path / "work", None, jobs=1)
     assert whole is not None and whole.about["complete"] and len(whole.about["sessions"]) == 2
     assert set(whole.tables) == set(whole.written) == {"full", "control"}
     assert whole.about["images_trained"] > 0 and whole.about["images_per_second"] > 0

@@ -23,8 +23,9 @@ def gather(run: Run, out: Path, sessions: Sequence[Session]) -> None:
     """Put the blocks' tables together; the file itself is written last, and then the state can go.
 
     What the run took goes into the metadata beside its provenance and is no part of its run_id: sessions, machine,
-    dtype, disk_mb (of the state as it is here, before it goes), and content (sha256 of the corpus, and then of each
-    folder of weights or text that the family read, in a row).
+    dtype, disk_mb (of the state as it is here, before it goes), and in full the hashes that its description cuts short:
+    content (sha256 of the corpus, and then of each folder of weights or text that the family read, in a row), source
+    and lock.
     """
     state = state_folder(out)
     results = [state / f"block-{block:04d}.done" for block in range(blocks(run))]
@@ -34,6 +35,7 @@ def gather(run: Run, out: Path, sessions: Sequence[Session]) -> None:
     }
     about = store.origin() | {"run_id": run.run_id, "run": spec.describe(run)}
     about |= {"sessions": list(sessions), "machine": hardware.machine(), "content": run.content}
+    about |= {"source": run.source, "lock": run.lock}
     about |= {"dtype": dtype(run.family_args, _device(tables["table"])), "disk_mb": _megabytes(state)}
     if chosen := Choices(state / CHOICES).read():
         about["chosen"] = chosen

@@ -172,7 +172,7 @@ def test_a_record_made_elsewhere_is_taken_in(
         assert cli.main(["record", "--add", str(place), "--out", str(here)]) == 0
         (line,) = capsys.readouterr().out.splitlines()
         label = records.read("theirs", sent).label
-        assert line == f"theirs: {label}; device cpu; claims it speaks to: none"
+        assert line == f"theirs: {label}; device cpu; claims it serves: none"
     for arm, table in records.read("theirs", here).tables.items():
         assert table.equals(records.read("theirs", sent).tables[arm])
     assert ROCrate(here).get("#made-theirs")
@@ -191,7 +191,10 @@ def _edit(file: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]
 
 
 def _said(**changes: object) -> Callable[[Path], None]:
-    return _edit("theirs.json", lambda content: json.dumps(json.loads(content) | changes).encode())
+    def harm(folder: Path) -> None:
+        records.put(json.loads((folder / "theirs.json").read_bytes()) | changes, folder)
+
+    return harm
 
 
 def _linked(folder: Path) -> None:

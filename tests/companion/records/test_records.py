@@ -65,7 +65,8 @@ def test_what_is_written_is_read_back(runs, studied, written):
         assert list(found.tables[arm].columns) == store.COLUMNS
         kept = texts[arm].query("replicate == 0 and row < 8")
         pd.testing.assert_frame_equal(_plain(found.written[arm]), _plain(kept))
-        assert found.about["arms"][arm] == {"run_id": run.run_id, "run": spec.describe(run)}
+        full = {"content": run.content, "source": run.source, "lock": run.lock}
+        assert found.about["arms"][arm] == {"run_id": run.run_id, "run": spec.describe(run), "hashes": full}
     assert found.about["seconds"] == 1.5
     assert found.label.startswith("ngram, invented corpus, 24 blocks, 2 seeds, generations 0-2, CPU (")
     assert found.label.endswith(found.about["created_at"][:10])
@@ -162,7 +163,7 @@ def _foreign(folder: Path) -> None:
     [
         (_cut_short, "small-one.parquet is damaged"),
         (_gone, "small-one.texts.parquet is missing"),
-        (_of_another_arm, "is none of its arms"),
+        (_of_another_arm, "has settings that are not those of run 0000000000000000"),
         (_no_manifest, "no manifest of a recorded run"),
         (_no_json, "no manifest of a recorded run"),
         (_foreign, "not written by model-collapse"),
@@ -175,7 +176,8 @@ def _foreign(folder: Path) -> None:
         (lambda folder: (folder / "small-one.parquet").unlink(), "small-one.parquet is missing"),
         (lambda folder: _changed(folder, name="other"), "no manifest of a recorded run"),
         (lambda folder: _changed(folder, schema="9"), "schema 9; this version of the package reads up to"),
-        (lambda folder: _changed(folder, format=3), "format 3, tables of schema 1; this version"),
+        (lambda folder: _changed(folder, format=4), "format 4, tables of schema 1; this version"),
+        (lambda folder: _changed(folder, format=2), "its manifest is of an earlier format, 2"),
         (lambda folder: _changed(folder, format="x"), "no manifest of a recorded run"),
         (_table(_without_a_generation), "lacks a generation of some replicate"),
         (_table(lambda table: table.assign(value=table["value"].astype(str))), "else than numbers as value"),
@@ -194,17 +196,17 @@ def test_whatever_is_wrong_is_one_line(written, harm, said):
 
 def test_every_field_is_there_and_what_is_unknown_is_null(written):
     about = json.loads((written / "small-one.json").read_text())
-    assert list(about)[: len(manifest.FIELDS) - 1] == [field for field in manifest.FIELDS if field != "files"]
+    assert list(about) == list(manifest.FIELDS)
     assert {key for key, value in about.items() if value is None} == {"command", "started_at", "ended_at"} | {
-        *("sessions", "peak_memory_gb", "disk_mb")
+        *("sessions", "peak_memory_gb", "disk_mb", "study", "reached")
     }
     assert about["dtype"] == "fp64" and about["device"] == "cpu" and about["complete"] is True
     assert about["inputs"] == {"embedded": corpora.load("embedded").fingerprint}
     for field in manifest.FIELDS:
         (written / "small-one.json").write_text(json.dumps({k: v for k, v in about.items() if k != field}))
-        if field != "format":  # without it, a manifest of the first format
-            with pytest.raises(InputError, match=r"small-one\.json (lacks|is damaged)"):
-                records.read("small-one", written)
+        # Without a format it is one of the first.
+        with pytest.raises(InputError, match=r"small-one\.json (lacks|is damaged)|earlier format, 1"):
+            records.read("small-one", written)
 
 
 def test_rates_are_those_of_the_rows(studied, written):
@@ -350,15 +352,15 @@ def test_a_study_that_was_cut_is_recorded_and_goes_on(data, monkeypatch):
         return fit(self, *given, **named)
 
     monkeypatch.setattr(Lm, "fit", cut)
-    part = recording.make(TEXT, SMALLEST, "a command", out, data / "work", None, jobs=1)
+    part = recording.make(TEXT, SMALLEST, {"command": "a command"}, out, data / "work", None, jobs=1)
     monkeypatch.setattr(Lm, "fit", fit)
     assert part is not None and not part.about["complete"]
     assert {(t["generation"].max(), t["replicate"].max()) for t in part.tables.values()} == {(0, 0)}
     assert part.about["tokens_trained"] == 8 * 16 * (5 + 10 + 5)
 
     unnamed = replace(SMALLEST, record=replace(SMALLEST.record, name="straight"))
-    whole = recording.make(TEXT, SMALLEST, "a command", out, data / "work", None, jobs=1)
-    straight = recording.make(TEXT, unnamed, "a command", out, data / "straight", None, jobs=1)
+    whole = recording.make(TEXT, SMALLEST, {"command": "a command"}, out, data / "work", None, jobs=1)
+    straight = recording.make(TEXT, unnamed, {"command": "a command"}, out, data / "straight", None, jobs=1)
     assert whole.about["complete"] and len(whole.about["sessions"]) == 2
     assert set(whole.about["inputs"]) == {
         "embedded",
@@ -383,7 +385,7 @@ def test_nothing_finished_is_no_record(data, monkeypatch):
 
     monkeypatch.setattr(Lm, "fit", cut)
     alone = replace(SMALLEST, labels=("A",))
-    assert recording.make(TEXT, alone, "a command", data, data / "work", None, jobs=1) is None
+    assert recording.make(TEXT, alone, {"command": "a command"}, data, data / "work", None, jobs=1) is None
     assert not (data / "toy.json").exists()
 
 

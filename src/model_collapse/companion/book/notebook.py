@@ -86,7 +86,11 @@ def verdict(claim: str, tables: Mapping[str, pd.DataFrame], *, of: str = "") -> 
     of  which run the tables are of, where a page shows several
     """
     from model_collapse.companion import claims
+    from model_collapse.companion.verify import evidence
 
+    if why := evidence.unserved_by(claims.named(claim), tables):
+        say(f"*Claim{f', {of}:' * bool(of)}* {claim}: **not served by this record**, {why}.")
+        return
     judged = str(claims.named(claim).judge(tables))
     said, colon, outcome = judged.rpartition(": ")
     say(f"*Claim{f', {of}:' * bool(of)}* {said}{colon}**{outcome}**.")

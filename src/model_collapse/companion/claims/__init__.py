@@ -25,6 +25,7 @@ import pandas as pd
 
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.records.scale import as_published
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
@@ -190,25 +191,10 @@ class Claim:
         """How these runs compare with the source's: as large, or smaller."""
         if all(table.empty for table in tables.values()):
             return "none"
-        if self.scale == "simulation" or all(map(_as_published, tables.values())):
+        sized = self.larger or (self.runs if self.scale == "gpu" else {})
+        if self.scale == "simulation" or all(as_published(table, sized.get(arm)) for arm, table in tables.items()):
             return "full"
         return "small" if self.scale == "small" else "none"
-
-
-PUBLISHED_BLOCKS = 30_000
-"""Blocks that a run of the paper's size has at least: WikiText-2 has some 37,000."""
-
-
-def _as_published(table: pd.DataFrame) -> bool:
-    """Whether a run is of the source's size: a language model with its weights, its text, all of it, or the VAE itself
-    with new latents in every batch of as many images as MNIST has."""
-    settings, kind, corpus = family(table), str(table["family"].iloc[0]), str(table["corpus"].iloc[0])
-    if kind == "vae":
-        published = settings["preset"] == "paper" and settings["latents"] == "fresh" and corpus == "mnist"
-        # Half a batch more or less in each of 30 passes; with steps of their own all arms of a study have as many.
-        return published and rows(table) >= 30 * 60_000 and not 0 < settings["steps"] < 7000
-    large = rows(table) >= PUBLISHED_BLOCKS and corpus.startswith("wikitext-2")
-    return kind == "lm" and large and settings.get("start") == "pretrained"
 
 
 def _all_the_same(table: pd.DataFrame) -> bool:

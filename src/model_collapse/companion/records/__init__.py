@@ -6,6 +6,15 @@
 
 records/NAME.parquet holds the tidy tables of all arms, told apart by run_id; NAME.texts.parquet or NAME.images.parquet
 a little of what was written; NAME.json says which run is which arm, how it was made, and the sha256 of the other files.
+
+A record is read only if all that it says fits together:
+
+manifest.py    what NAME.json says, and what of it follows from the rest
+identity.py    run_ids, computed again from the settings
+check.py       tables against settings; replay.py how many rows each training set has
+of_study.py    the study that it is of, as it is now
+serves.py      which claims its settings can answer
+signature.py   that nobody edited a part of it
 """
 
 from __future__ import annotations
@@ -24,16 +33,14 @@ import pandas as pd
 import pyarrow as pa
 
 from model_collapse import hardware, paths, registry, store
-from model_collapse.companion.records import code, manifest
+from model_collapse.companion.records import check, code, identity, manifest, of_study, signature
+from model_collapse.companion.records.check import BINS
 from model_collapse.engine import spec
 from model_collapse.engine.spec import Run
 from model_collapse.errors import ExternalError, InputError
 
 FIRST_ROWS = {"texts": 8, "images": 10}
 """Number of written rows of the first replicate that are kept, the first ones: chosen before anybody looked."""
-
-BINS = "bin "
-"""Items of histograms begin with it. They are most of a table, and kept only of the arms that ask for them."""
 
 _PART = re.compile(r"(?P<name>[^.]*)\.(?:json|parquet|[a-z]+\.parquet)")
 
@@ -56,10 +63,15 @@ class Recorded:
     def label(self) -> str:
         """Model, corpus, scale, device and date in one line, and whether earlier code made it."""
         label, commit = self.about["label"], (self.about["commit"] or "unknown")[:7]
-        if not self.older:
-            return label
-        which = "earlier code" if self.changed else "code that nobody noted"
-        return f"{label}, made by {which}, commit {commit}{' with changes' * bool(self.about['dirty'])}"
+        if self.older:
+            which = "earlier code" if self.changed else "code that nobody noted"
+            label += f", made by {which}, commit {commit}{' with changes' * bool(self.about['dirty'])}"
+        return f"{label}, {self.otherwise}" if self.otherwise else label
+
+    @cached_property
+    def otherwise(self) -> str:
+        """What it has otherwise than the study that it is of has now, in a few words; "" if nothing, or of no study."""
+        return of_study.otherwise(self.about)
 
     @cached_property
     def changed(self) -> list[str] | None:
@@ -101,7 +113,8 @@ def read(name: str, folder: Path | None = None) -> Recorded:
     folder = where(folder)
     if not begun(name, folder):
         raise InputError(f"recorded run {name}: there are {', '.join(names(folder)) or 'none'}")
-    about = manifest.read(folder / f"{name}.json", name)
+    said = manifest.read(folder / f"{name}.json", name)
+    about = manifest.renamed(said)
     known = {f"{name}.parquet", *(f"{name}.{kind}.parquet" for kind in store.WRITTEN)}
     for file, digest in about["files"].items():
         if file not in known:
@@ -110,14 +123,31 @@ def read(name: str, folder: Path | None = None) -> Recorded:
             raise InputError(f"recorded run {name}: {file} is missing")
         if store.checksum(folder / file) != digest:
             raise InputError(f"recorded run {name}: {file} is damaged or of another run; its checksum differs")
-    arms = {arm: str(described["run_id"]) for arm, described in about["arms"].items()}
-    tables = dict(_by_arm(_table(folder / f"{name}.parquet", store.COLUMNS), arms, name))
-    written: dict[str, pd.DataFrame] = {}
-    for kind, columns in store.WRITTEN.items():
-        if (file := f"{name}.{kind}.parquet") in about["files"]:
-            written |= _by_arm(_table(folder / file, columns), arms, name)
-    _check(name, about, tables)
+    main, *others = sorted(about["files"], key=lambda file: file != f"{name}.parquet")
+    frames = {main: _table(folder / main, store.COLUMNS)}
+    frames |= {file: _table(folder / file, store.WRITTEN[file.split(".")[1]]) for file in others}
+    tables = dict(_by_arm(frames[main], about["arms"], name))
+    written = {arm: rows for file in others for arm, rows in _by_arm(frames[file], about["arms"], name)}
+    try:
+        wrong = check.wrong(about, tables, written, FIRST_ROWS) or of_study.wrong(about) or _edited(said, frames)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        wrong = f"has a manifest that is damaged ({type(error).__name__}: {error})"
+    if wrong:
+        raise InputError(f"recorded run {name}: {wrong}")
     return Recorded(name, about, tables, written)
+
+
+def _edited(about: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> str:
+    """Whether somebody changed a part of a record and left the rest, in a few words; "" if not."""
+    provenance = ("commit", "dirty", "versions", "created_at", "schema")
+    for file, frame in frames.items():
+        if about["values"].get(file) != signature.of_values(frame):
+            return f"{file} has other values than its manifest was made for"
+        if odd := next((key for key in provenance if frame.attrs.get(key) != about[key]), None):
+            return f"{file} has another {odd} than its manifest"
+    if set(about["values"]) != set(frames) or about["signature"] != signature.of_manifest(about):
+        return "its manifest was changed after it was written"
+    return ""
 
 
 def write(
@@ -135,7 +165,10 @@ def write(
     bins   arms whose histograms are kept
     about  further entries of the manifest (how it was made, what it cost)
     """
-    arms = {arm: {"run_id": run.run_id, "run": spec.describe(run)} for arm, run in runs.items()}
+    arms = {
+        arm: {"run_id": run.run_id, "run": spec.describe(run), "hashes": identity.hashes(run)}
+        for arm, run in runs.items()
+    }
     read_in = {key: own for run in runs.values() for key, own in manifest.inputs(vars(run), run.content).items()}
     about = {**about, "inputs": {**read_in, **about.get("inputs", {})}}
     about.setdefault("machine", hardware.machine())
@@ -153,7 +186,7 @@ def keep(
     provenance: Mapping[str, Any],
     about: Mapping[str, Any],
 ) -> Recorded:
-    """As `write`, of arms that are only described: run_id, and run as `spec.describe` has it.
+    """As `write`, of arms that are only described: run_id, run as `spec.describe` has it, and hashes in full.
 
     provenance  of the code that made them, see `store.origin`
 
@@ -177,16 +210,18 @@ def keep(
         if first:
             parts[f"{name}.{kind}.parquet"] = first
     said = manifest.made(name, arms, kept, provenance, about)
-    files = {}
+    files, values = {}, {}
     for file, tables_of in parts.items():
-        store.write_table(folder / file, _arrow(pd.concat(tables_of, ignore_index=True)), provenance)
-        files[file] = store.checksum(folder / file)
-    put(said | {"files": files}, folder)
+        whole = pd.concat(tables_of, ignore_index=True)
+        store.write_table(folder / file, _arrow(whole), provenance)
+        files[file], values[file] = store.checksum(folder / file), signature.of_values(whole)
+    put(said | {"files": files, "values": values}, folder)
     return read(name, folder)
 
 
 def put(about: Mapping[str, Any], folder: Path) -> None:
-    """Write the manifest of a record."""
+    """Write the manifest of a record, signed."""
+    about = {**about, signature.FIELD: signature.of_manifest(about)}
     with store.whole_file(folder / f"{about['name']}.json") as temporary:
         temporary.write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -225,42 +260,20 @@ def _table(file: Path, columns: list[str]) -> pd.DataFrame:
     frame = store.read(file)
     if list(frame.columns) != columns:
         raise InputError(f"{file.name}: not a table of a recorded run (its columns are others)")
-    if "family" in frame:
-        frame["family"] = frame["family"].astype(str).replace(registry.RENAMED)
     return frame
 
 
-def _by_arm(frame: pd.DataFrame, arms: Mapping[str, str], name: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each arm that has some."""
+def _by_arm(
+    frame: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], name: str
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each arm that has some; `.attrs` names the record and the arm."""
     whose = frame["run_id"].astype(str)
-    if foreign := set(whose) - set(arms.values()):
+    if foreign := set(whose) - {own["run_id"] for own in arms.values()}:
         raise InputError(f"recorded run {name}: run {min(foreign)} is none of its arms")
-    for arm, run_id in arms.items():
-        rows = frame[whose == run_id].reset_index(drop=True)
+    for arm, own in arms.items():
+        rows = frame[whose == own["run_id"]].reset_index(drop=True)
+        rows.attrs = {"record": name, "arm": arm}
+        if "family" in rows:
+            rows["family"] = rows["family"].astype(str).replace(registry.RENAMED)
         if len(rows):
             yield arm, rows
-
-
-def _check(name: str, about: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> None:
-    """InputError unless the numbers are what the manifest says: whole, finite, of runs with these settings."""
-    for arm, described in about["arms"].items():
-        wrong = _wrong(described["run"], tables[arm]) if arm in tables else "has no rows"
-        if wrong:
-            raise InputError(f"recorded run {name}: arm {arm} {wrong}")
-    if about["not_finite"] is not None and manifest.not_finite(tables) != about["not_finite"]:
-        raise InputError(f"recorded run {name}: values that are no finite number, and its manifest does not say so")
-
-
-def _wrong(run: Mapping[str, Any], table: pd.DataFrame) -> str:
-    """What is wrong with the table of a run, in a few words; "" if nothing."""
-    for column in ("replicate", "generation", "n_train", "share_real", "value", "seconds"):
-        if not pd.api.types.is_numeric_dtype(table[column]):
-            return f"has something else than numbers as {column}"
-    for column in ("family", "regime", "corpus", "seed"):
-        if set(table[column].astype(str)) != {str(run.get(column))}:
-            return f"has another {column} in its table than in its manifest"
-    last, every = int(table["generation"].max()), run.get("every", 1)
-    due = {t for t in range(last + 1) if t % every == 0 or t == run.get("generations")}
-    if any(set(reached) != due for reached in table.groupby("replicate")["generation"].unique()):
-        return "lacks a generation of some replicate"
-    return ""

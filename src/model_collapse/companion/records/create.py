@@ -9,7 +9,7 @@ from typing import Any
 
 from model_collapse import store
 from model_collapse.companion import records
-from model_collapse.companion.records import transfer
+from model_collapse.companion.records import identity, transfer
 from model_collapse.companion.records.manifest import inputs
 from model_collapse.engine import usage
 from model_collapse.errors import InputError
@@ -45,12 +45,10 @@ def of_files(name: str, arms: Mapping[str, Path], folder: Path, about: Mapping[s
 
     Runs of several versions of the package are no record. What their files do not know is null in the manifest.
     """
-    described: dict[str, dict[str, Any]] = {}
     tables, written, told = {}, {}, []
     for arm, file in arms.items():
         own = archive.checked(file)
         told.append(own)
-        described[arm] = {"run_id": own["run_id"], "run": own["run"]}
         _names_no_place(file, own["run"])
         tables[arm] = store.read(file)
         for texts in store.written_files(file):
@@ -61,6 +59,10 @@ def of_files(name: str, arms: Mapping[str, Path], folder: Path, about: Mapping[s
         if len({own["run"][key] for own in told}) > 1:
             other = {"source": "versions of this package", "lock": "sets of installed packages"}[key]
             raise InputError(f"{', '.join(arms)}: runs of several {other}; record them apart")
+    described = {
+        arm: {"run_id": own["run_id"], "run": own["run"], "hashes": _hashes(file, own)}
+        for (arm, file), own in zip(arms.items(), told, strict=True)
+    }
     last = max(told, key=lambda own: str(own["created_at"]))
     took = usage.together(own.get("sessions", [usage.UNKNOWN]) for own in told)
     disk: list[Any] = [own.get("disk_mb") for own in told]
@@ -87,6 +89,16 @@ def _names_no_place(file: Path, run: Mapping[str, Any]) -> None:
         if isinstance(value, str) and Path(value).is_absolute():
             shown = key if key != "corpus" else "--corpus"
             raise InputError(f"{file}: its {shown} is {value}, a place on its machine; run it with a relative path")
+
+
+def _hashes(file: Path, own: Mapping[str, Any]) -> dict[str, str]:
+    """What the run_id of a file's run is computed from beside its settings, in full."""
+    run, here = own["run"], {"source": store.source_hash(), "lock": store.lock_hash(), "content": ""}
+    # Files have not always said it; of code and packages that are the present ones it is known.
+    found = {name: own.get(name) or here[name] for name in identity.HASHES}
+    if odd := next((name for name, full in found.items() if full[:12] != run[name]), None):
+        raise InputError(f"{file}: it does not say all of its {odd} hash; run it again to record it")
+    return found
 
 
 def _same(values: Any) -> Any:

@@ -12,20 +12,21 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import families, modalities, registry, store
-from model_collapse.companion.records import code
+from model_collapse.companion.records import code, identity
 from model_collapse.engine.merge import dtype
 from model_collapse.engine.usage import spent
 from model_collapse.errors import InputError
 from model_collapse.families.lm import SHAPES
 
-FORMAT = 2
-"""Version of the manifest. Format 1 lacks some of FIELDS; they read as None."""
+FORMAT = 3
+"""Version of the manifest. Earlier ones had no signature, and not what their run_ids are computed from."""
 
 FIELDS = {
     "name": "of the record",
     "format": "version of the manifest",
-    "label": "model, corpus, scale, device and date in one line",
-    "arms": "arm -> run_id, and run: all settings with seed and replicates, hashes by their first 12 digits",
+    "label": "model, corpus, scale, device and date in one line; follows from the rest",
+    "study": "name, size and version of the study that it is of, see `of_study`; null: of none",
+    "arms": "arm -> run_id; run: all settings, hashes by their first 12 digits; hashes: those in full, see `identity`",
     "commit": "of the code that made it",
     "dirty": "whether that checkout had changes that were not committed",
     "versions": "of Python and the packages that results depend on",
@@ -33,6 +34,7 @@ FIELDS = {
     "schema": "version of the tables",
     "command": "what made it",
     "complete": "false: cut, with fewer generations or replicates than its runs ask for",
+    "reached": "where it was cut: replicates, and the last generation; null where it is complete",
     "machine": "processor, cores, system",
     "device": "as in the tables",
     "dtype": "precision of the models' arithmetic",
@@ -48,8 +50,13 @@ FIELDS = {
     "code": "file of the package that decides its numbers -> hash, without comments and docstrings",
     "not_finite": "metric -> how many of its values are no finite number",
     "files": "of the record -> sha256",
+    "values": "file of the record -> sha256 of its values, see `signature`",
+    "signature": "sha256 of all the rest of the manifest",
 }
 """What a manifest says. What is not known is null; further entries count what was trained and written."""
+
+LAST = ("files", "values", "signature")
+"""What is known last."""
 
 NAME = re.compile(r"(?!verify-)(?!(?:sabotage|alarms|bench)\b)[a-z][a-z0-9-]*")
 """Names that other files of records/ have are no record's."""
@@ -83,22 +90,39 @@ def made(
     about       what else is known
     """
     runs = {arm: described["run"] for arm, described in arms.items()}
-    here = store.source_hash()[:12]
-    derived = {
+    known = {
         "name": name,
         "format": FORMAT,
-        "label": label(runs, tables, provenance["created_at"][:10], about.get("machine")),
         "arms": arms,
-        "complete": complete(runs, tables),
-        "device": devices(tables),
         "dtype": precision(runs, tables),
-        "code": code.of(runs.values()) if all(run["source"] == here for run in runs.values()) else None,
-        "not_finite": not_finite(tables),
-        **rates(runs, tables),
+        "code": code.of(runs.values()) if all(run["source"] == here() for run in runs.values()) else None,
         **spent(about.get("sessions") or []),
     }
-    said = dict.fromkeys(FIELDS) | derived | dict(provenance) | dict(about)
-    return {key: said[key] for key in (*FIELDS, *sorted(set(said) - set(FIELDS))) if key != "files"}
+    said = dict.fromkeys(FIELDS) | known | dict(provenance) | dict(about)
+    said |= derived(runs, tables, said)
+    return {key: said[key] for key in (*FIELDS, *sorted(set(said) - set(FIELDS))) if key not in LAST}
+
+
+def derived(
+    runs: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What of a manifest follows from settings and tables.
+
+    about  has machine and created_at, which the label names
+    """
+    return {
+        "label": label(runs, tables, about["created_at"][:10], about["machine"]),
+        "complete": complete(runs, tables),
+        "reached": reached(runs, tables),
+        "device": devices(tables),
+        "not_finite": not_finite(tables),
+        **rates(runs, tables),
+    }
+
+
+def here() -> str:
+    """The first digits of the hash of the present code, as `spec.describe` has them."""
+    return store.source_hash()[:12]
 
 
 def read(file: Path, name: str) -> dict[str, Any]:
@@ -111,13 +135,13 @@ def read(file: Path, name: str) -> dict[str, Any]:
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
         arms = [(str(arm["run_id"]), arm["run"]) for arm in about["arms"].values()]
+        version = about.get("format", 1)
         well = about["name"] == name and bool(_LABEL.fullmatch(about["label"])) and isinstance(about["schema"], str)
         well &= (
             all(isinstance(run, dict) and isinstance(run["family"], str) for _, run in arms)
             and f"{name}.parquet" in about["files"]
         )
         well &= all(isinstance(total, str) for total in about["files"].values())
-        version = about.get("format", 1)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged from None
     if not well or not isinstance(version, int):
@@ -126,13 +150,28 @@ def read(file: Path, name: str) -> dict[str, Any]:
         found = f"format {version}, tables of schema {about['schema']}"
         known = f"format {FORMAT} and schema {store.SCHEMA}"
         raise InputError(f"recorded run {name}: {found}; this version of the package reads up to {known}")
-    if version == FORMAT and (lacking := [field for field in FIELDS if field not in about]):
+    if version < FORMAT:
+        raise InputError(f"recorded run {name}: its manifest is of an earlier format, {version}; record it again")
+    if lacking := [field for field in FIELDS if field not in about]:
         raise InputError(f"recorded run {name}: {file.name} lacks {', '.join(lacking[:3])}")
     if len({run_id for run_id, _ in arms}) < len(arms):
         raise InputError(f"recorded run {name}: two arms are the same run")
-    for _, run in arms:
-        run["family"] = registry.RENAMED.get(run["family"], run["family"])
-    return dict.fromkeys(FIELDS) | about
+    try:
+        said = next((f"arm {arm} {said}" for arm, own in about["arms"].items() if (said := identity.wrong(own))), "")
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise damaged from None
+    if said:
+        raise InputError(f"recorded run {name}: {said}")
+    return dict(about)
+
+
+def renamed(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with the names that families have now."""
+    arms = {
+        arm: {**own, "run": {**own["run"], "family": registry.RENAMED.get(own["run"]["family"], own["run"]["family"])}}
+        for arm, own in about["arms"].items()
+    }
+    return {**about, "arms": arms}
 
 
 def inputs(run: Mapping[str, Any], content: str) -> dict[str, str]:
@@ -169,7 +208,8 @@ def label(
     device = devices(tables)
     if device == "cpu":
         device = f"CPU ({machine})" if machine else "CPU"
-    sizes = _span(own["n"] for own in runs.values())
+    # Models that read each other share the rows.
+    sizes = _span(own["n"] * own.get("exchange.models", 1) for own in runs.values())
     scale = f"{sizes} {unit}, {seeds} seed{'s' if seeds != '1' else ''}, generations 0-{last}"
     corpora = list(dict.fromkeys(CORPORA.get(own["corpus"], own["corpus"]) for own in runs.values() if own["corpus"]))
     return ", ".join([model, *corpora, scale, device, date])
@@ -203,6 +243,14 @@ def complete(runs: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.Data
         and tables[arm]["replicate"].nunique() == run["replicates"]
         for arm, run in runs.items()
     )
+
+
+def reached(runs: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any] | None:
+    """Which replicates and which last generation all runs have that were cut; None where they were not."""
+    if complete(runs, tables):
+        return None
+    chains = sorted({int(r) for table in tables.values() for r in table["replicate"].unique()})
+    return {"replicates": chains, "generation": max(int(table["generation"].max()) for table in tables.values())}
 
 
 def not_finite(tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:

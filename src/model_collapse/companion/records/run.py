@@ -13,7 +13,7 @@ import pandas as pd
 
 from model_collapse import families, paths, registry, store
 from model_collapse.companion import records
-from model_collapse.companion.records import manifest
+from model_collapse.companion.records import manifest, of_study
 from model_collapse.companion.studies.gate import UNTOUCHED, gate, said
 from model_collapse.companion.studies.study import Size, Study
 from model_collapse.engine import spec, usage
@@ -51,23 +51,29 @@ def run(
         raise InputError(f"--size {size}: recorded sizes of study {study.name} are {', '.join(recorded) or 'none'}")
     out = (out or root / "records").resolve()
     out.mkdir(parents=True, exist_ok=True)
-    command = f"model-collapse record {study.name} --size {size}"
-    return make(study, study.at(size), command, out, (work or root / "_build" / "records").resolve(), minutes, jobs)
+    about = {"command": f"model-collapse record {study.name} --size {size}", "study": of_study.described(study, size)}
+    return make(study, study.at(size), about, out, (work or root / "_build" / "records").resolve(), minutes, jobs)
 
 
 def make(
-    study: Study[Any], size: Size, command: str, out: Path, work: Path, minutes: float | None, jobs: int
+    study: Study[Any],
+    size: Size,
+    about: Mapping[str, Any],
+    out: Path,
+    work: Path,
+    minutes: float | None,
+    jobs: int,
 ) -> records.Recorded | None:
     """As `run`, of any size that has a `record`.
 
-    command  that makes the record, for its manifest
+    about  what the manifest says of it: the command that makes it, and the study and size that have a name
     """
-    about = size.record
-    assert about is not None
+    record = size.record
+    assert record is not None
     work.mkdir(parents=True, exist_ok=True)
-    inputs = _together(about.pretrain, work)
-    if about.pretrain:
-        size = study.at(size, settings={**size.settings, "family.pretrain": _named(about.pretrain)})
+    inputs = _together(record.pretrain, work)
+    if record.pretrain:
+        size = study.at(size, settings={**size.settings, "family.pretrain": of_study.pretrained_on(record.pretrain)})
     # The text to pre-train on lies in the present folder, so that a record names no folder of its machine.
     with chdir(work):
         runs = study.runs(size)
@@ -80,7 +86,7 @@ def make(
         took = usage.together(usage.of(file) for file in files.values())
         found = {label: so_far(run, files[label]) for label, run in runs.items()}
     ends = {label: run.generations for label, run in runs.items()}
-    tables, complete = rectangle({label: table for label, (table, _) in found.items()}, ends, size.seeds)
+    tables, _ = rectangle({label: table for label, (table, _) in found.items()}, ends, size.seeds)
     if not tables:
         on_stderr("no generation is finished in all conditions yet; nothing recorded")
         return None
@@ -88,19 +94,8 @@ def make(
         on_stderr(said(gate(tables, next(label for label in tables if label != UNTOUCHED))))
     last = max(table["generation"].max() for table in tables.values())
     written = {label: kept[kept["generation"] <= last] for label, (_, kept) in found.items() if kept is not None}
-    return records.write(
-        about.name,
-        runs,
-        tables,
-        written,
-        out,
-        bins=about.bins,
-        command=command,
-        complete=complete,
-        sessions=took,
-        inputs=inputs,
-        **counted(runs, tables),
-    )
+    facts = {**about, **counted(runs, tables), "sessions": took, "inputs": inputs}
+    return records.write(record.name, runs, tables, written, out, bins=record.bins, **facts)
 
 
 def rectangle(
@@ -156,11 +151,6 @@ def counted(runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict
     }
 
 
-def _named(folders: tuple[str, ...]) -> str:
-    """The folder with the training text of several folders."""
-    return "+".join(folders)
-
-
 def _together(folders: tuple[str, ...], work: Path) -> dict[str, str]:
     """Fill that folder in `work` with links; sha256 of every file."""
     if not folders:
@@ -168,7 +158,7 @@ def _together(folders: tuple[str, ...], work: Path) -> dict[str, str]:
     data = paths.data()
     if data is None:
         raise InputError(f"MODEL_COLLAPSE_DATA: set it to a folder that holds {' and '.join(folders)}")
-    name = _named(folders)
+    name = of_study.pretrained_on(folders)
     (work / name).mkdir(exist_ok=True)
     sums = {}
     for folder in folders:

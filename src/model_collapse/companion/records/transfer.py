@@ -54,8 +54,6 @@ def add(place: Path, folder: Path | None = None) -> list[records.Recorded]:
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{place}: a manifest in it is damaged ({type(error).__name__}: {error})") from None
         for recorded in found:
-            if recorded.about["format"] != manifest.FORMAT:
-                raise InputError(f"recorded run {recorded.name}: its manifest is of an earlier format; record it again")
             _names_no_place(recorded)
         mine = {file for recorded in found for file in _files(recorded)}
         if stray := {file.name for file in there.iterdir()} - mine:

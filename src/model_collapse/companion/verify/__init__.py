@@ -1,7 +1,7 @@
 """The claims checked afresh: their runs made again from a seed, judged, and compared with what was found before.
 
     found = verify(scale="simulation", seed=1)     every claim of that scale; a result for every claim of the register
-    lines = regressions(found, before())                claims that stood when they were last recorded, and do not now
+    fell = fallen(found, before())                      claims that stood when they were last recorded, and do not now
 
 Nothing that was stored is reused: finished runs lie in a scratch folder until all claims are judged, so that a run that
 was cut goes on, and are removed with it. Needs no torch but for claims whose families do.
@@ -29,7 +29,8 @@ from model_collapse import hardware, paths, store
 from model_collapse.companion import claims
 from model_collapse.companion.claims import Claim, Verdict
 from model_collapse.companion.records import code
-from model_collapse.companion.verify.baseline import PASSING, before, differences, read, regressions
+from model_collapse.companion.verify.baseline import PASSING, before, differences, read
+from model_collapse.companion.verify.falls import fallen, regressions
 from model_collapse.companion.verify.pricing import price
 from model_collapse.companion.verify.reporting import report
 from model_collapse.engine.execute import execute_all
@@ -43,6 +44,7 @@ __all__ = [
     "before",
     "chosen",
     "differences",
+    "fallen",
     "price",
     "read",
     "regressions",
@@ -136,7 +138,8 @@ def verify(
     ]
     shutil.rmtree(place, ignore_errors=True)
     made = store.origin() | {"source": code.whole()[:12], "machine": hardware.machine()}
-    return {"seed": seed, "scale": scale or (None if names else SCALES[0]), "made": made, "claims": results}
+    chosen_scale = scale or (None if names else SCALES[0])
+    return {"seed": seed, "scale": chosen_scale, "named": list(names), "made": made, "claims": results}
 
 
 def fresh_seed(seed: int, look: int) -> int:

@@ -1,4 +1,4 @@
-"""What a verification found, as it was kept: read back, compared with another, and with what now falls."""
+"""What a verification found, as it was kept: read back, and compared with another."""
 
 from __future__ import annotations
 
@@ -58,17 +58,6 @@ def before(folder: Path | None = None) -> dict[str, dict[str, Any]]:
     folder = folder or paths.records()
     files = sorted(folder.glob("verify-*.json")) if folder else []
     return {file.stem.removeprefix("verify-"): read(file) for file in files}
-
-
-def regressions(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Ids of claims that stood in an earlier verification of the same scale, and do not in this one."""
-    fell = []
-    for entry in found["claims"]:
-        scale = found["scale"] or entry["scale"]
-        stood = {old["id"]: old["verdict"] in PASSING for old in earlier.get(scale, {"claims": []})["claims"]}
-        if entry["verdict"] in ("not_reproduced", "undecided") and stood.get(entry["id"]):
-            fell.append(entry["id"])
-    return fell
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -1,28 +1,83 @@
-"""Which claims a recorded run speaks to."""
+"""Which claims a recorded run can answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
 
-from model_collapse.companion import claims
-from model_collapse.companion.records import Recorded
+import pandas as pd
+
+from model_collapse.companion import claims, records
+from model_collapse.companion.claims import Claim
+from model_collapse.companion.records import Recorded, manifest, serves, settings
+from model_collapse.errors import ExternalError, InputError
+
+Arms = Mapping[str, settings.Flat]
+
+
+def unserved(claim: Claim, recorded: Recorded) -> str:
+    """Why a record does not serve a claim, in a few words; "" if it does."""
+    return _unserved(claim, _arms(recorded))
+
+
+def unserved_by(claim: Claim, tables: Mapping[str, pd.DataFrame]) -> str:
+    """As `unserved`, of tables of which some may be a record's; "" where none is."""
+    kept = {label: table.attrs for label, table in tables.items() if "record" in table.attrs}
+    if not kept:
+        return ""
+    arms: dict[str, settings.Flat] = {
+        label: settings.of_table(table) for label, table in tables.items() if label not in kept
+    }
+    for label, place in kept.items():
+        name = place["record"]
+        arms[label] = _arms(_read(name, records.checksum(name)))[place["arm"]]
+    return _unserved(claim, arms)
 
 
 def speaks_to(recorded: Recorded) -> list[str]:
-    """Ids of the claims that name a record, or whose arms it has: of the same name, family and regime, with what the
-    claim measures."""
-    arms = {arm: described["run"] for arm, described in recorded.about["arms"].items()}
-
-    def holds(label: str, wanted: Mapping[str, Any]) -> bool:
-        own = arms.get(label)
-        if own is None or not set(wanted.get("metrics") or ()) <= set(own["metrics"]):
-            return False
-        return all(own[key] == wanted.get(key, own[key]) for key in ("family", "regime"))
-
+    """Ids of the claims that a record serves, and that name it or whose metrics it has."""
+    arms = _arms(recorded)
     return [
         claim.id
         for claim in claims.known().values()
-        if recorded.name in claim.recorded
-        or (claim.runs and all(holds(label, wanted) for label, wanted in claim.runs.items()))
+        if (recorded.name in claim.recorded or _measured(claim, arms)) and not _unserved(claim, arms)
     ]
+
+
+def named(claim: Claim) -> dict[str, str]:
+    """Record that a claim names -> "serves", why it does not, or that it is not here; by its manifest alone."""
+    found = {}
+    for name in claim.recorded:
+        try:
+            here = records.begun(name)
+            found[name] = (_unserved(claim, _manifest(name)) or "serves") if here else "not here"
+        except (InputError, ExternalError) as error:
+            found[name] = str(error)
+    return found
+
+
+def _manifest(name: str) -> Arms:
+    about = manifest.renamed(manifest.read(records.where() / f"{name}.json", name))
+    return {arm: described["run"] for arm, described in about["arms"].items()}
+
+
+@cache
+def _read(name: str, checksum: str) -> Recorded:
+    """A record, as long as its files are these: a page judges many claims by one."""
+    return records.read(name)
+
+
+def _arms(recorded: Recorded) -> Arms:
+    return {arm: described["run"] for arm, described in recorded.about["arms"].items()}
+
+
+def _measured(claim: Claim, arms: Arms) -> bool:
+    """Whether arms have what a claim's own runs measure."""
+    metrics = {label: set(arguments.get("metrics") or ()) for label, arguments in claim.runs.items()}
+    return bool(metrics) and all(label in arms and own <= set(arms[label]["metrics"]) for label, own in metrics.items())
+
+
+def _unserved(claim: Claim, arms: Arms) -> str:
+    """Why arms are neither a claim's runs nor its larger ones."""
+    whys = [serves.unlike(runs, arms) for runs in (claim.runs, claim.larger) if runs]
+    return "" if not all(whys) else whys[0] if whys else "it is read, not run"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_collapse.companion import claims
-from model_collapse.companion.verify.baseline import regressions
+from model_collapse.companion.verify.falls import fallen, retired
 from model_collapse.engine.cost import clock
 
 
@@ -16,10 +16,17 @@ def words(entry: Mapping[str, Any]) -> str:
     return claims.in_words(entry["outcome"], entry["at_small_scale"])
 
 
-def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *, every: bool = False) -> int:
-    """Print a verification, and give the exit status: 1 if a claim that stood before has regressions, else 0.
+def report(
+    found: Mapping[str, Any],
+    earlier: Mapping[str, Mapping[str, Any]],
+    *,
+    every: bool = False,
+    needed: bool = False,
+) -> int:
+    """Print a verification, and give the exit status: 1 if a claim that stood before does not now, else 0.
 
-    every  also a line for each claim that was not run; else they are counted
+    every   also a line for each claim that was not run; else they are counted
+    needed  status 1 too where no earlier verification of this scale was kept
     """
     counts = Counter(words(entry) for entry in found["claims"])
     for entry in found["claims"]:
@@ -31,10 +38,15 @@ def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *
         print("model-collapse claims lists what was not run, with its command and cost")
     if unknown := without_baseline(found, earlier):
         print(f"{unknown} of them were never recorded at this scale: the exit status does not cover them")
-    fell = regressions(found, earlier)
-    for name in fell:
-        print(f"{name} stood when it was last recorded, and does not now")
-    return 1 if fell else 0
+    for name, about in retired(found, earlier).items():
+        print(f"{name} stood when it was last recorded; retired on {about.date}: {about.reason}")
+    fell = fallen(found, earlier)
+    for name, became in fell.items():
+        print(f"{name} stood when it was last recorded, and {became}")
+    lacking = found["scale"] is not None and found["scale"] not in earlier
+    if lacking:
+        print(f"records/verify-{found['scale']}.json is not there: nothing to compare this verification with")
+    return 1 if fell or (lacking and needed) else 0
 
 
 def without_baseline(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> int:

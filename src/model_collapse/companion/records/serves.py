@@ -1,0 +1,73 @@
+"""Whether recorded runs can answer a claim: by their settings, arm for arm, and never by what they are called.
+
+A claim says which runs test it. A record may be larger or smaller than these, of another model of the family, another
+text, other seeds: all that a study calls its size. In everything else each arm has to be as the claim says: regime,
+filters, exchange, prompts, and the settings of the family that are no size (how is written, how many epochs, which
+checkpoint). And what a claim's arms share or have apart, arms of the record share or have apart, the same way round: if
+the claim compares two numbers of rows, so does the record, and the larger is the larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, Literal
+
+from model_collapse.companion.records import settings
+
+FREE = frozenset(
+    "seed generations replicates every metrics family.threads family.precision family.engine family.sample_batch "
+    "family.chunk family.evaluate".split()
+)
+"""How long, how often, how exactly and on what machine: every arm may have its own."""
+
+_ANY = "n corpus family.preset regime.real regime.synthetic"
+_TRAINED = "family.start family.lr family.batch family.steps family.weight_decay"
+
+SIZES: Mapping[str, frozenset[str]] = {
+    "lm": frozenset(
+        f"{_ANY} {_TRAINED} family.pretrain family.pretrain_epochs family.pretrain_lr family.pretrain_blocks "
+        "family.tokenizer family.vocabulary family.block family.draw family.article_blocks family.probe family.dropout "
+        "family.schedule family.warmup family.clip".split()
+    ),
+    # An image counts as often as there are epochs or steps; the weight of the KL term goes with the pixels.
+    "vae": frozenset(f"{_ANY} {_TRAINED} family.epochs family.beta".split()),
+    "diffusion": frozenset(f"{_ANY} {_TRAINED} family.epochs family.base_steps".split()),
+    "ngram": frozenset(f"{_ANY} family.tokenizer family.vocabulary family.block".split()),
+}
+"""Family -> settings that may be others than the claim's, in all arms alike. Of other families: _ANY."""
+
+Relation = Literal["equal", "less", "more", "other"]
+
+
+def unlike(runs: Mapping[str, Mapping[str, Any]], arms: Mapping[str, settings.Flat]) -> str:
+    """Why these arms are not the runs of a claim, in a few words; "" if they are.
+
+    runs  label -> arguments of `plan`, as a claim has them
+    arms  label -> settings, as a manifest has them; further ones do not matter
+    """
+    if absent := [label for label in runs if label not in arms]:
+        return f"it has no arm {', '.join(absent[:3])}"
+    wanted = {label: settings.asked(arguments) for label, arguments in runs.items()}
+    for label, own in wanted.items():
+        sizes = SIZES.get(own["family"], frozenset(_ANY.split()))
+        differs = {key: pair for key, pair in settings.different(arms[label], own).items() if key not in sizes | FREE}
+        if "family" in differs:
+            differs = {"family": differs["family"]}  # all other settings follow
+        if differs:
+            return f"its arm {label} has {settings.said(differs)}"
+    for one, other in combinations(wanted, 2):
+        for key in sorted(SIZES.get(wanted[one]["family"], frozenset(_ANY.split()))):
+            asked, found = (_relation(each[one], each[other], key) for each in (wanted, arms))
+            if asked != found:
+                return f"its arms {one} and {other} do not compare {key} as the claim does"
+    return ""
+
+
+def _relation(one: settings.Flat, other: settings.Flat, key: str) -> Relation:
+    a, b = settings.value(one, key), settings.value(other, key)
+    if a == b:
+        return "equal"
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return "less" if a < b else "more"
+    return "other"

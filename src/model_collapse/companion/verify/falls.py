@@ -1,0 +1,82 @@
+"""What stood when a scale was last verified, and does not now: by another verdict, or because nobody asks it any more.
+
+A claim that was dropped is missed like one that fails: else the way to have no failing claim would be to remove it. One
+that is dropped for a reason is named in RETIRED, and every verification of its scale says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model_collapse.companion.verify.baseline import PASSING
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A claim that is asked no more.
+
+    date    on which it was retired, "2026-11-30"
+    reason  one sentence
+    """
+
+    date: str
+    reason: str
+
+
+RETIRED: Mapping[str, Retired] = {
+    "SH-4b": Retired(
+        "2026-11-30",
+        "ten epochs and five gave the same models wherever it was run, so that it asked what SH-4 asks once more",
+    ),
+    "SH-10": Retired("2026-11-30", "any noise makes a curve turn, so that its check could not fail"),
+}
+"""Id -> when and why. The id is not used again."""
+
+
+def fallen(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Id -> what became of it, of claims that stood in the earlier verification of their scale and do not now.
+
+    found    a verification; if claims were named, only these are compared
+    earlier  scale -> an earlier one; of one of another scale only claims are compared that both have
+    """
+    now = {entry["id"]: entry for entry in found["claims"]}
+    fell = {}
+    for name, before, whole in _stood(found, earlier):
+        entry = now.get(name)
+        if name in RETIRED or (entry is None and not whole):
+            continue
+        if entry is None:
+            fell[name] = "is gone: removed or renamed"
+        elif entry["verdict"] == "not_run":
+            moved = entry["scale"] != before["scale"]
+            fell[name] = f"moved from scale {before['scale']} to {entry['scale']}" if moved else "is not run any more"
+        elif entry["verdict"] not in PASSING:
+            fell[name] = "does not now"
+        elif before["verdict"] == "reproduced" and entry["verdict"] == "reproduced_small":
+            fell[name] = "was of full scale then, and is of small scale now"
+    return fell
+
+
+def regressions(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Ids of claims that stood in the earlier verification of their scale, and do not now; see `fallen`."""
+    return list(fallen(found, earlier))
+
+
+def retired(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> dict[str, Retired]:
+    """Of the claims that stood, those that are asked no more."""
+    return {name: RETIRED[name] for name, _, _ in _stood(found, earlier) if name in RETIRED}
+
+
+def _stood(
+    found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    """Id and earlier entry of claims that stood, and whether all of that scale were to be verified again."""
+    named = found.get("named") or found["scale"] is None
+    scales = {entry["scale"] for entry in found["claims"]} if found["scale"] is None else {found["scale"]}
+    for scale in sorted(scales & set(earlier)):
+        whole = not named and earlier[scale]["scale"] == scale
+        for before in earlier[scale]["claims"]:
+            if before["verdict"] in PASSING:
+                yield before["id"], before, whole

@@ -1,0 +1,109 @@
+"""Which claims recorded runs serve: by settings, arm for arm; sizes may be others, conditions may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from model_collapse.companion import claims, records, studies
+from model_collapse.companion.records import serves, settings
+from model_collapse.companion.studies.study import Study
+from model_collapse.companion.verify import evidence
+from model_collapse.engine import spec
+
+TEXT: Study[Any] = studies.find("language_model")
+CLAIM = TEXT.arguments("verify", ("A", "B"))
+
+
+def arms(size: str = "laptop", labels: tuple[str, ...] = ("A", "B", "control")) -> dict[str, dict[str, Any]]:
+    """Settings of a study's arms, as a manifest has them."""
+    return {label: settings.asked({**each, "seed": 3}) for label, each in TEXT.arguments(size, labels).items()}
+
+
+@pytest.mark.parametrize("study", ["gaussian", "ngram", "language_model"])
+def test_settings_are_those_that_plan_makes(study: str) -> None:
+    """Without a corpus and without weights."""
+    found = studies.find(study)
+    seed = found.at("smoke").seed
+    for label, run in found.runs("smoke").items():
+        asked = settings.asked({**found.arguments("smoke", [label])[label], "seed": seed})
+        described = spec.describe(run)
+        assert settings.different(described, asked) == {}, label
+        assert set(described) - set(asked) <= {*settings.UNSAID, "exchange"}
+
+
+def test_another_size_of_the_same_arms_serves() -> None:
+    for size in ("laptop", "smoke", "wikitext", "cpu", "t4"):
+        assert serves.unlike(CLAIM, arms(size)) == "", size
+
+
+def _changed(arm: str, **changes: Any) -> dict[str, dict[str, Any]]:
+    found = arms()
+    found[arm] |= {key.replace("__", "."): value for key, value in changes.items()}
+    return found
+
+
+def _swapped() -> dict[str, dict[str, Any]]:
+    found = arms()
+    return found | {"A": found["B"], "B": found["A"]}
+
+
+def _control_as_b() -> dict[str, dict[str, Any]]:
+    found = arms()
+    return found | {"B": found["control"]}
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (_swapped(), "its arm A has family.epochs 10 instead of 5, regime mix instead of replace"),
+        (_control_as_b(), "its arm B has family.epochs 5 instead of 10, regime.real_fraction 1.0 instead of 0.1"),
+        (_changed("B", regime__real_fraction=0.5), "its arm B has regime.real_fraction 0.5 instead of 0.1"),
+        (_changed("A", family__decoding="sample"), "its arm A has family.decoding sample instead of beam"),
+        (_changed("A", family__epochs=1), "its arm A has family.epochs 1 instead of 5"),
+        (_changed("A", family__checkpoint="last"), "its arm A has family.checkpoint last instead of best"),
+        (_changed("A", given="training"), "its arm A has given training instead of original"),
+        (_changed("B", filters=[["surprise", {"keep": "low"}]]), "its arm B has filters"),
+        (_changed("A", family="ngram"), "its arm A has family ngram instead of lm"),
+        (_changed("A", family__lr=1.0), "its arms A and B do not compare family.lr as the claim does"),
+        (_changed("B", n=9), "its arms A and B do not compare n as the claim does"),
+        (_changed("B", corpus="wikitext-2-v1"), "its arms A and B do not compare corpus as the claim does"),
+        (arms(labels=("A",)), "it has no arm B"),
+    ],
+)
+def test_another_condition_does_not(found: Mapping[str, settings.Flat], said: str) -> None:
+    assert serves.unlike(CLAIM, found).startswith(said)
+
+
+def test_the_larger_has_to_be_the_larger() -> None:
+    runs = {"few": {"family": "ngram", "n": 10}, "many": {"family": "ngram", "n": 20}}
+    found = {label: settings.asked({**own, "n": 100 * own["n"]}) for label, own in runs.items()}
+    assert serves.unlike(runs, found) == ""
+    turned = {"few": found["many"], "many": found["few"]}
+    assert serves.unlike(runs, turned) == "its arms few and many do not compare n as the claim does"
+
+
+def test_a_setting_that_was_not_there_yet_has_its_present_default() -> None:
+    found = arms()
+    for own in found.values():
+        del own["family.checkpoint"]
+    assert serves.unlike(CLAIM, found) == ""
+    changed = {
+        label: {**own, "settings": {**own["settings"], "family.checkpoint": "last"}} for label, own in CLAIM.items()
+    }
+    assert serves.unlike(changed, found) == "its arm A has family.checkpoint best instead of last"
+
+
+def test_what_the_repository_has() -> None:
+    """A claim that names a record which does not serve it says so, and is no evidence of it."""
+    known, served = claims.known(), evidence.speaks_to(records.read("minorities"))
+    assert evidence.named(known["FAIR-1b"]) == {"minorities": "its arm replace has family lm instead of ngram"}
+    assert "FAIR-1b" not in served
+    table = records.read("minorities").tables["replace"]
+    assert evidence.unserved_by(known["FAIR-1b"], {"replace": table}).endswith("family lm instead of ngram")
+    assert evidence.unserved_by(known["FAIR-1b"], {"replace": table.assign(value=0.0)}) != "", "a table made of it"
+    own = table.copy()
+    own.attrs = {}
+    assert evidence.unserved_by(known["FAIR-1b"], {"replace": own}) == "", "a chapter's own run is the chapter's matter"
