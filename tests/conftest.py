@@ -86,5 +86,5 @@ def once() -> Once:
 @pytest.fixture(autouse=True)
 def _small_products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Toy benchmarks do not wait for the large product that a processor's rate is measured by."""
-    if "test_bench" in request.node.nodeid:
+    if "companion/bench/" in request.node.nodeid:
         monkeypatch.setattr("model_collapse.companion.bench.PRODUCT", 256)

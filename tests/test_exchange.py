@@ -8,8 +8,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+from engine.test_pieces import PLACE, SHARDED
 from test_loop import Kept
-from test_pieces import PLACE, SHARDED
 from toy_runs import added, killed_at, same
 
 from model_collapse import cli, families, regimes, registry, streams

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import toy_models
+from corpora.test_hub import at
 from fake_hub import FakeHub, Faults
-from test_hub import at
-from test_weights import byte_tokenizer, in_pickle, needs_gguf, pinned
+from families.lm.test_weights import byte_tokenizer, in_pickle, needs_gguf, pinned
 
 from model_collapse import cli
 from model_collapse.corpora import hub, images, text, tokens
@@ -126,7 +126,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @needs_gguf
 def test_a_package_with_weights(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    from test_weights import gguf_file
+    from families.lm.test_weights import gguf_file
 
     module = toy_models.module("llama")
     content = gguf_file(tmp_path / "toy.gguf", module).read_bytes()

@@ -261,3 +261,12 @@ def test_what_a_chapter_shows_of_the_companion_makes_it_stale(tmp_path: Path, mo
 @pytest.mark.parametrize("name", code.ASKED)
 def test_what_is_asked_of_the_companion_is_there(name: str):
     assert (paths.PACKAGE / "companion" / name).exists()
+
+
+def test_the_tree_of_tests_is_that_of_the_package():
+    tests = Path(__file__).parent
+    folders = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+    assert {folder for folder in folders if not (paths.PACKAGE / folder / "__init__.py").is_file()} == set()
+    untested = {file.parent.relative_to(paths.PACKAGE) for file in paths.PACKAGE.rglob("__init__.py")} - folders
+    # What is left is tested with the folder that it lies in.
+    assert {folder for folder in untested if folder.parent not in folders} <= {Path("companion")}

@@ -140,7 +140,7 @@ def test_every_imported_package_is_declared():
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         lines = "".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code").splitlines()
         sources[path] = "\n".join("pass" if line.startswith(("%", "!")) else line for line in lines)
-    ours = {path.stem for path in sources} | {"model_collapse"}
+    ours = {path.stem for path in sources} | {path.parent.name for path in sources} | {"model_collapse"}
     imported = set().union(*map(top_level_imports, sources.values())) - ours - set(sys.stdlib_module_names)
     assert {"numpy", "torch", "pytest"} <= imported
     declared = {canonicalize_name(requirement.name) for requirement in DIRECT}

@@ -24,7 +24,7 @@ from model_collapse.companion.book.chapter import find
 from model_collapse.companion.book.executed import problem
 from model_collapse.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 TOC = ROOT / "book" / "_toc.yml"
 
 FIGURE = """\

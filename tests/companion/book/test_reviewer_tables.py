@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("sphinx")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

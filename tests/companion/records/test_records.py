@@ -26,7 +26,7 @@ from model_collapse.engine.plan import plan
 from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.lm import Lm
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 LARGEST = 300_000
 """Bytes of a committed table."""
 

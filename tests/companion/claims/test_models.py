@@ -134,7 +134,7 @@ def refused(name: str, found: Tables) -> None:
 
 def test_every_claim_has_its_tables():
     settled = {name for name, claim in claims.known().items() if claim.scale != "simulation"}
-    settled -= {name for name in settled if name.startswith("NC-")}  # tests/test_claims_controls.py
+    settled -= {name for name in settled if name.startswith("NC-")}  # test_controls.py
     assert set(TRUE) == settled - ELSEWHERE
     assert {name for name, claim in claims.known().items() if claim.scale == "gpu"} == FULL
     for name, curves in TRUE.items():

@@ -18,7 +18,7 @@ from model_collapse.companion.studies.study import Condition, Size, Study, comma
 from model_collapse.errors import InputError
 
 FILE = Path(__file__).with_name("studies.json")
-"""Study and size -> hash of what is run. After a deliberate change: python tests/test_studies.py"""
+"""Study and size -> hash of what is run. After a deliberate change: python tests/companion/studies/test_studies.py"""
 
 TEXT = studies.find("language_model")
 

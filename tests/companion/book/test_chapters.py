@@ -26,7 +26,7 @@ from model_collapse.engine.execute import study
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 MEET = """
 import pathlib, time
 pathlib.Path("met-{0}").touch()

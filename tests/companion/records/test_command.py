@@ -28,7 +28,7 @@ from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 from model_collapse.store import archive
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "records"
 TEXT = ("run_id", "family", "family_args", "regime", "regime_args", "corpus", "metric", "item", "device")
 

@@ -1,6 +1,6 @@
 """The checks of GM-1 and GM-2 can fail: each is put to tables that are not what it claims.
 
-Their runs from fresh seeds are in tests/test_claims.py; here the tables are small or made by hand.
+Their runs from fresh seeds are in test_claims.py; here the tables are small or made by hand.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every claim that is checked by simulation, found by scanning: its form, its runs, and its verdict from fresh seeds.
 
-One file per part of the book tests that each check can fail: tests/test_claims_*.py.
+One file per part of the book tests that each check can fail: test_*.py beside it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from model_collapse.companion.studies import language_model
 from model_collapse.engine.execute import execute, study
 from model_collapse.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 KNOWN = known()
 SIMULATED = [name for name, claim in KNOWN.items() if claim.scale == "simulation"]
 QUICK = 0.7

@@ -15,7 +15,7 @@ from model_collapse import theory
 from model_collapse.companion import bench, claims, records, verify
 from model_collapse.companion.book.chapter import find
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import closed_forms  # noqa: E402

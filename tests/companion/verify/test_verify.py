@@ -19,7 +19,7 @@ from model_collapse.engine.execute import execute_all
 from model_collapse.errors import ExternalError, InputError
 
 QUICK = ("GA-7", "ACC-6", "MIX-3", "XM-3")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 def numbers(found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ import pytest
 import torch
 import toy_models
 import transformers
+from corpora.test_hub import at
 from fake_hub import FakeHub, Faults
 from safetensors.torch import load_file, save_file
-from test_hub import at
 from toy_models import KINDS, Tensors, change_config, change_weights, shard
 
 from model_collapse import paths

@@ -79,7 +79,7 @@ def test_a_claim_that_stands_without_the_fault_falls_with_it(name: str, baseline
     assert entry["caught"] and entry["by"] == [CHEAP[name]], entry
 
 
-RECORDED = json.loads((Path(__file__).parents[1] / "records" / "sabotage.json").read_text(encoding="utf-8"))
+RECORDED = json.loads((Path(__file__).parents[3] / "records" / "sabotage.json").read_text(encoding="utf-8"))
 CAUGHT = {entry["name"]: entry for entry in RECORDED["faults"] if entry["caught"]}
 
 
