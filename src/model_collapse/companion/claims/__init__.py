@@ -271,9 +271,9 @@ def lowest(estimates: Iterable[Estimate]) -> Estimate:
     return min(estimates, key=lambda e: np.nan_to_num(e.low, nan=-np.inf))
 
 
-def family(table: pd.DataFrame) -> dict[str, Any]:
-    """The settings of the family that made a table."""
-    return json.loads(str(table["family_args"].iloc[0]))
+def family(table: pd.DataFrame, column: str = "family_args") -> dict[str, Any]:
+    """The settings of the family that made a table; of the regime, filters included, with column="regime_args"."""
+    return json.loads(str(table[column].iloc[0]))
 
 
 def rows(table: pd.DataFrame) -> int:

@@ -72,15 +72,19 @@ def drift_by_weight(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(columns).sort_index(axis=1)
 
 
-def best_weight(tables: Tables) -> Estimate:
-    """The weight of real rows at which the mean of M mu^2, a cubic through several weights, is least.
+def best_weight(tables: Tables, level: float = LEVEL) -> Estimate:
+    """The weight of real rows at which the mean of M mu^2 under `weigh` is least, as `least` finds it."""
+    return least(drift_by_weight(tables), level)
+
+
+def least(drift: pd.DataFrame, level: float = LEVEL) -> Estimate:
+    """The weight at which the mean of a drift, a cubic through several weights, is least: chains by weights.
 
     Arms of one seed share their random numbers, so that a chain is resampled with its values at all weights: of the
     cubic p of the means with its minimum at w, chain i contributes w - p_i'(w) / p''(w), p_i its own cubic. That is how
     the minimum moves when chains are weighted anew (the infinitesimal jackknife). No interval, if p has no minimum
     among the weights or is not surely curved there.
     """
-    drift = drift_by_weight(tables)
     if drift.empty:
         raise ValueError("no late generations")
     weights = drift.columns.to_numpy(float)
@@ -92,15 +96,15 @@ def best_weight(tables: Tables) -> Estimate:
         if np.isreal(w) and weights[0] < w.real < weights[-1] and np.polyval(np.polyder(common, 2), w.real) > 0
     ]
     if len(inside) != 1:
-        return Estimate(float(weights[drift.mean().argmin()]), np.nan, np.nan, len(drift), LEVEL)
+        return Estimate(float(weights[drift.mean().argmin()]), np.nan, np.nan, len(drift), level)
     (w,) = inside
     own = np.polyfit(weights, drift.to_numpy().T, 3)
     slopes = np.array([3 * w**2, 2 * w, 1, 0]) @ own
-    curved = stats.mean(np.array([6 * w, 2, 0, 0]) @ own, LEVEL)
+    curved = stats.mean(np.array([6 * w, 2, 0, 0]) @ own, level)
     # Without an effect of the weight the cubic has a minimum of rounding errors.
     if not curved.low > 1e-9 * drift.to_numpy().mean():
-        return Estimate(w, np.nan, np.nan, len(drift), LEVEL)
-    return stats.mean(w - slopes / np.polyval(np.polyder(common, 2), w), LEVEL)
+        return Estimate(w, np.nan, np.nan, len(drift), level)
+    return stats.mean(w - slopes / np.polyval(np.polyder(common, 2), w), level)
 
 
 def _fresh(family: str, n: int, g: float, generations: int, replicates: int, **settings: Any) -> dict[str, Any]:
