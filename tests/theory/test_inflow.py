@@ -6,6 +6,8 @@ program fails this file with probability at most 1e-3 (Bonferroni) for a freshly
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from toy_comparisons import Comparisons
@@ -105,7 +107,7 @@ def test_an_inflow_keeps_its_real_rows_and_adds_n_rows_each_time():
     family = Gaussian(sampling="draw")
     source = family.source(n, stream(-1, streams.SOURCE), 3)
     made = list(generations(source, family, Inflow(0.25), n, stream, last=4))
-    for before, after in zip(made, made[1:], strict=False):
+    for before, after in pairwise(made):
         old, new = before.train, after.train
         assert len(new) == len(old) + n and len(before.sample) == 6
         np.testing.assert_array_equal(new.x[: len(old)], old.x)

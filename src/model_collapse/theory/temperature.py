@@ -4,8 +4,8 @@ A model of shares p (K,) writes p^(1/T) / sum p^(1/T). With a share a of new rea
 
     p' = a q + (1 - a) p^(1/T) / sum p^(1/T) .
 
-For the uniform law q = 1/K the uniform p is at rest whatever T and a. A small p - q is multiplied by (1 - a) / T, in all
-directions alike and for every K: it dies out if a > 1 - T and grows if a < 1 - T. Derived here. Marchi et al. 2024,
+For the uniform law q = 1/K the uniform p is at rest whatever T and a. A small p - q is multiplied by (1 - a) / T, in
+all directions alike and for every K: it dies out if a > 1 - T and grows if a < 1 - T. Derived here. Marchi et al. 2024,
 arXiv:2404.02325, of which only the abstract was read, show that any temperature degenerates without enough real data.
 """
 

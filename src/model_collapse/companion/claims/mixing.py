@@ -1,4 +1,4 @@
-"""Claims about real rows among written ones that nobody else has reproduced: weights, pools, temperature, own errors."""
+"""Claims about real rows among written ones: weights, labels, pools, temperature, and each generation's own error."""
 
 from __future__ import annotations
 
@@ -227,8 +227,8 @@ def _discounted(tables: Tables, level: float = LEVEL) -> Estimate:
 CLAIMS = (
     Claim(
         id="MIX-5",
-        statement="the best weight of k new real rows per written row is (sqrt(k^2 + 4k) - k) / 2, of which the inverse "
-        "of the golden ratio is one point",
+        statement="the best weight of k new real rows per written row is (sqrt(k^2 + 4k) - k) / 2, of which the "
+        "inverse of the golden ratio is one point",
         source="derived, after He, Xu & Cheng 2025, arXiv:2502.18049v5",
         measured="weight at which the stationary drift is least, less its closed form, the farthest of k = 2, 1/2, 1/8",
         band=(-0.04, 0.04),
@@ -246,8 +246,8 @@ CLAIMS = (
         source="Garg, Bhattacharya & Sur 2025, arXiv:2509.22341",
         measured="weight of real labels at which the test error of the shortest fit is least",
         band=(0.58, 0.66),
-        reason="0.618 within 0.04, set before any run, as for MIX-2; the interval for ridge has to lie above 1/2. Every "
-        f"label is written for the x of generation 0; for that case {ABSTRACT}",
+        reason="0.618 within 0.04, set before any run, as for MIX-2; the interval for ridge has to lie above 1/2. "
+        f"Every label is written for the x of generation 0; for that case {ABSTRACT}",
         runs={**labels_of("shortest"), **labels_of("ridge")},
         check=_golden_labels,
         chapter="real_share",
@@ -274,8 +274,8 @@ CLAIMS = (
     ),
     Claim(
         id="MIX-8",
-        statement="models that write at a temperature T below 1 hold a uniform law if more than 1 - T of what they read "
-        "is new real data, and take a side if it is less",
+        statement="models that write at a temperature T below 1 hold a uniform law if more than 1 - T of what they "
+        "read is new real data, and take a side if it is less",
         source="derived, after Marchi et al. 2024, arXiv:2404.02325",
         measured="share of the commonest symbol after 160 generations less that at rest by mean field, farthest of six",
         band=(-0.01, 0.01),
@@ -296,9 +296,9 @@ CLAIMS = (
         source="Khelifa, Turner & Venkataramanan 2026, arXiv:2602.16601",
         measured="mean chi-square distance to the truth over that sum after 21 fits, the farther of 10 % and 30 % real",
         band=(0.9, 1.1),
-        reason="10 % on either side, set before any run: with own errors measured from each training set's own law the "
-        "sum is right to first order, and in these runs a few per cent too large. A summary of the source was read; the "
-        "identity is derived here",
+        reason="10 % on either side, set before any run: with own errors measured from each training set's own law "
+        "the sum is right to first order, and in these runs a few per cent too large. A summary of the source was read; "
+        "the identity is derived here",
         runs={
             f"{share:.0%} real": {
                 "family": "discrete",

@@ -44,8 +44,8 @@ CLAIMS = (
         measured="mean error, or mean square of what is left of w, after 3 fits over 1 - (T/d)^3 and (T/d)^3, farthest",
         band=(0.95, 1.05),
         target=1,
-        reason="5 % about the exact values 0.936 and 0.064 (T = 4 of d = 10), 0.488 and 0.512 (T = 8), set before any run; "
-        "the formula is derived here, only the abstract of the source was read",
+        reason="5 % about the exact values 0.936 and 0.064 (T = 4 of d = 10), 0.488 and 0.512 (T = 8), set before any "
+        "run; the formula is derived here, only the abstract of the source was read",
         runs={f"{T} rows in 10 dimensions": projected(T) for T in (4, 8)},
         check=_lost,
         chapter="accumulate",

@@ -91,7 +91,7 @@ CLAIMS = (
         id="FAIR-3",
         statement="keeping the least likely of the written rows saves a minority that keeping the likeliest ends",
         source=f"{SOURCE}; closed form derived",
-        measured="mean share of the minority after 4 selections of 80 % over its closed form, at random or least likely",
+        measured="mean share of the minority after 4 selections of 80 % over its closed form, random or least likely",
         band=(0.95, 1.05),
         target=1,
         reason="5 % about the exact values, 2.4 times its true share where the least likely stay and the true share at "
@@ -105,8 +105,8 @@ CLAIMS = (
     ),
     Claim(
         id="FAIR-3b",
-        statement="models of text forget a minority least if the least likely half of what they write is kept, and most "
-        "if the likeliest is",
+        statement="models of text forget a minority least if the least likely half of what they write is kept, and "
+        "most if the likeliest is",
         source=SOURCE,
         measured="rise of the nats per token of true articles about the minority, likeliest less random or random less "
         "least likely, the smaller",
