@@ -297,8 +297,8 @@ CLAIMS = (
         measured="mean chi-square distance to the truth over that sum after 21 fits, the farther of 10 % and 30 % real",
         band=(0.9, 1.1),
         reason="10 % on either side, set before any run: with own errors measured from each training set's own law "
-        "the sum is right to first order, and in these runs a few per cent too large. A summary of the source was read; "
-        "the identity is derived here",
+        "the sum is right to first order, and in these runs a few per cent too large. A summary of the source was "
+        "read; the identity is derived here",
         runs={
             f"{share:.0%} real": {
                 "family": "discrete",
