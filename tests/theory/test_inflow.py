@@ -13,9 +13,13 @@ import pytest
 from toy_comparisons import Comparisons
 
 from model_collapse import streams, theory
+from model_collapse.data import Data
+from model_collapse.errors import InputError
 from model_collapse.families.gaussian import Gaussian
+from model_collapse.interfaces import History
 from model_collapse.loop import generations
 from model_collapse.regimes.inflow import Inflow
+from model_collapse.regimes.weigh import Weigh
 from model_collapse.theory import mixed
 
 COMPARISONS = 200
@@ -155,3 +159,15 @@ def test_how_often_a_refitted_mean_is_better(sizes):
 def test_luck_has_its_limits():
     assert theory.improvement_probability(1, 1) == pytest.approx(0.35242, abs=1e-5)
     assert theory.improvement_probability(1, 0) == 0.5 and theory.improvement_probability(1, 1e12) < 1e-5
+
+
+def test_sizes_that_leave_no_real_or_no_written_row_are_refused():
+    family, stream = Gaussian(), streams.stream(1)
+    source = family.source(4, stream(-1, streams.SOURCE), 2)
+    last = Data.of(family.sample(family.fit(source.train, stream(0, streams.FIT)), 4, stream(0, streams.SAMPLE)), 1, 1)
+    with pytest.raises(
+        InputError, match=r"^regime\.ratio=0\.1: not one real row beside 4 written ones; raise it, or -n$"
+    ):
+        Weigh(ratio=0.1)(source, History(last), 4, stream(1, streams.REGIME))
+    with pytest.raises(InputError, match=r"^regime\.real_fraction=0\.9: of 4 new rows none is written; lower it$"):
+        Inflow(0.9).size(0, 4)

@@ -51,6 +51,7 @@ NEEDED |= {"NC-gaussian", "NC-discrete", "NC-gaussian-nd", "NC-error-sources", "
 NEEDED |= {"NC-real-share", "NC-scaling", "NC-language-model", "NC-text", "NC-decoding", "NC-diversity", "NC-ngram"}
 NEEDED |= {"NC-vae", "NC-diffusion", "NC-copies", "NC-remedies", "NC-how-much", "NC-curation", "NC-provenance"}
 NEEDED |= {"NC-other-ai", "NC-minorities", "NC-cost"}
+NEEDED |= {"MIX-5", "MIX-6", "MIX-7", "MIX-8", "MIX-9", "GA-8", "ACC-7", "FAIR-3", "FAIR-3b"}
 NEEDED |= {f"IN-{number}" for number in range(1, 9)}
 
 
@@ -84,7 +85,7 @@ def test_a_claim_says_what_a_reviewer_needs(name: str):
 
 
 NO_COLLAPSE = {"GA-7", "MET-1", "MIX-2", "NOTWILD", "SC-1", "SH-1", "SH-7", "SH-10", "VER-1", "VER-3", "VER-4"}
-NO_COLLAPSE |= {"WM-1", "WM-2", "WM-2b"}
+NO_COLLAPSE |= {"WM-1", "WM-2", "WM-2b", "MIX-5", "MIX-6"}
 """Claims that are about no definition of collapse; controls, of chains and of instruments, are about none either."""
 
 CONTROLS = {name for name, claim in KNOWN.items() if claim.source.startswith("control: ")}
