@@ -33,7 +33,7 @@ THETA, CONSTANT = 1.2, 20.0
 
 
 def penalised(**changes: Any) -> dict[str, dict[str, Any]]:
-    """Label -> run of one generation of a tiny OPT: ways of writing, with and without a constant in all logits."""
+    """Label -> run of generation 0 of a tiny OPT: ways of writing, with and without a constant in all logits."""
     ways = {
         "sampled": {"family.decoding": "sample"},
         "sampled, penalty": {"family.decoding": "sample", "family.repetition_penalty": THETA},
@@ -41,8 +41,8 @@ def penalised(**changes: Any) -> dict[str, dict[str, Any]]:
     }
     common: dict[str, Any] = {
         "family": "lm",
-        "n": 32,
-        "generations": 1,
+        "n": 16,
+        "generations": 0,
         "replicates": 4,
         "metrics": ["written_loss", "repeated_3"],
         **changes,
