@@ -1,4 +1,4 @@
-"""The checks of MIX-5 to MIX-9, GA-8, ACC-7 and FAIR-3 say no where the run or the table is not what is claimed.
+"""The checks of MIX-5 to MIX-9, GA-8, ACC-7, FAIR-3 and DEC-2 say no where the run or the table is not what is claimed.
 
 Seeded; that the true runs are reproduced is tested with all other claims. What is changed moves the estimate by many
 interval widths, so no test here depends on chance.
@@ -163,3 +163,21 @@ def test_the_order_of_three_in_text(rises, least):
         )
     verdict = KNOWN["FAIR-3b"].judge(made)
     assert verdict.estimate.value == pytest.approx(least) and verdict.holds is (least > 0)
+
+
+@pytest.mark.parametrize(
+    ("moved", "value"),
+    [((0.0, 0.3, 0.0), 0.3), ((0.0, 0.0, 0.0), 0.0), ((0.1, 0.3, 0.0), None), ((0.0, 0.3, 0.1), None)],
+    ids=["as claimed", "nothing moves", "without a penalty", "beams"],
+)
+def test_a_constant_must_move_what_is_sampled_with_a_penalty_alone(moved, value):
+    made = {}
+    for way, by in zip(("sampled", "sampled, penalty", "beams, penalty"), moved, strict=True):
+        for label, shift in ((way, 0.0), (f"{way}, shifted", by)):
+            rows = [(chain, 0, 2 + 0.1 * chain + shift * (1 + 0.01 * chain), "written_loss", "") for chain in range(6)]
+            made[label] = pd.DataFrame(rows, columns=["replicate", "generation", "value", "metric", "item"]).assign(
+                family="lm", corpus="embedded", n_train=16, family_args="{}"
+            )
+    verdict = KNOWN["DEC-2"].judge(made)
+    assert verdict.holds is (moved == (0.0, 0.3, 0.0))
+    assert bool(np.isnan(verdict.estimate.low)) is (value is None)
