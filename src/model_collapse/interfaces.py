@@ -186,6 +186,7 @@ class Family(Member, ABC):
     scores         what rows can be judged by: "likelihood" (`score`), "truth" (`miss`), "certainty", "reward"
     has_states     whether its models have hidden states
     watermark      kind of mark in what is written; "none" for none
+    probe          a text that every generation continues beside its training set; "" for none
     """
 
     reads: ClassVar[Literal["numbers", "text", "images"]]
@@ -201,6 +202,7 @@ class Family(Member, ABC):
     scores: ClassVar[frozenset[str]] = frozenset()
     has_states: ClassVar[bool] = False
     watermark: str = "none"
+    probe: str = ""
 
     @abstractmethod
     def fit(

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 # Fixed for ever: a changed number changes every published result.
-SOURCE, BASE, REGIME, FILTER, GIVEN, FIT, SAMPLE, METRIC, SHOWN, EXCHANGE = range(10)
+SOURCE, BASE, REGIME, FILTER, GIVEN, FIT, SAMPLE, METRIC, SHOWN, EXCHANGE, PROBE = range(11)
 
 BEFORE = 0
 """Key of what happens before generation 0 (real data, pre-training); generation t has key t + 1."""

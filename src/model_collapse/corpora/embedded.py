@@ -163,6 +163,20 @@ class World:
             if attribute is not None and value is not None
         ]
 
+    def pair(self, fact: Fact) -> tuple[str, str, str]:
+        """An opening and the sentence that states a fact, both in their commonest words; the same with the attribute's
+        next value; the same with the two words in the middle of the sentence exchanged."""
+        articles, e = self._about[fact.entity]
+        attribute = next(a for a in articles.topic.attributes if a.name == fact.attribute)
+        values = attribute.values
+        other = values[(values.index(fact.value) + 1) % len(values)]
+        said, false = (_sentence(attribute.phrasings[0], value) for value in (fact.value, other))
+        words = said.split(" ")
+        middle = len(words) // 2
+        words[middle - 1 : middle + 1] = words[middle], words[middle - 1]
+        opening = articles.openings[e][0]
+        return f"{opening} {said}", f"{opening} {false}", f"{opening} {' '.join(words)}"
+
     def entities(self, text: str) -> list[str]:
         """The entities that any text names, in order, with repetitions."""
         return [subject for subject, attribute, _ in self._read(text) if attribute is None]

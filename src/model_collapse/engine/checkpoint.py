@@ -111,7 +111,7 @@ class Checkpoint:
 
     def recorded(self, t: int) -> dict[str, pa.Table] | None:
         """The tables that were kept of generation t, by name; None where it was made just now."""
-        names = {"table": "rows", "images": "images"}
+        names = {"table": "rows", **{kind: kind for kind in store.WRITTEN}}
         files = {name: self._finished(t) / f"{file}.parquet" for name, file in names.items()}
         if t not in self.restored:
             return None

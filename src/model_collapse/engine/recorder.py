@@ -40,13 +40,13 @@ class Recorder:
         if kept is None:
             if t % self.unit.run.every == 0 or t == self.unit.run.generations:
                 parts["table"] = self._measured(Measurement(generation, self.reference))
-            if self.modality.with_model:
+            if self.modality.with_model(self.family):
                 parts[self.modality.generated] = self._generated(generation)
         else:
             self.clock = time.perf_counter()
         if self.checkpoint:
             self.checkpoint.finish(generation, parts)
-        if self.modality.generated and not self.modality.with_model:
+        if self.modality.generated and not self.modality.with_model(self.family):
             # Made of the sample alone, and so not kept twice.
             parts[self.modality.generated] = self._generated(generation)
         self.recorded.append(list(parts.items()))
@@ -90,11 +90,12 @@ class Recorder:
         """What the model wrote, its rows numbered."""
         columns = self.modality.table(generation, self.family, self.source, self.unit.stream)
         count = len(next(iter(columns.values())))
+        rows = np.asarray(columns.get("row", np.arange(count, dtype=np.int64)))
         places = {
             "run_id": store.repeated(self.unit.run.run_id, count),
             "replicate": store.column(np.full(count, self.unit.block * self.unit.run.block, np.int64)),
             "generation": store.column(np.full(count, generation.t, np.int64)),
             # Rows of the K models in turn, so that none has another's number however many each writes.
-            "row": store.column(np.arange(count, dtype=np.int64) * self.unit.run.models + self.unit.model),
+            "row": store.column(rows * self.unit.run.models + self.unit.model),
         }
-        return pa.table({**places, **columns})
+        return pa.table({**places, **{name: column for name, column in columns.items() if name not in places}})

@@ -14,7 +14,7 @@ class Text(Family):
     """A language model: it reads blocks of tokens and continues a given block by as many.
 
     metrics       of any language model, taken by default
-    more_metrics  those taken on request; facts, groups, group_loss and kl only of a corpus whose law is known
+    more_metrics  those taken on request; some only of a corpus whose true distribution is known
     """
 
     conditional: ClassVar[bool] = True
@@ -47,6 +47,8 @@ class Text(Family):
         "groups",
         "group_loss",
         "kl",
+        "minimal_pairs",
+        "self_bleu",
     )
     block: int
     evaluate: int

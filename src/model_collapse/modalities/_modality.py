@@ -66,14 +66,12 @@ class Modality(ABC):
     corpus      name of the corpus that is read unless another is named; "" where a family makes its real data itself
     metrics     package of its metrics
     generated   name of the table of what models generate; "" where there is none
-    with_model  whether that table needs the model, and so is kept with a generation that is finished
     unit        what a row is called
     """
 
     corpus: ClassVar[str] = ""
     metrics: ClassVar[str]
     generated: ClassVar[str] = ""
-    with_model: ClassVar[bool] = False
     unit: ClassVar[str]
 
     def load(self, name: str) -> Corpus | None:
@@ -96,10 +94,14 @@ class Modality(ABC):
     def source(self, family: Family, wanted: Wanted) -> Source:
         """Real data of one model. What a corpus gives later (`fresh`) may be the same for two models."""
 
+    def with_model(self, family: Family) -> bool:
+        """Whether the table of what models generate needs the model, and so is kept with a finished generation."""
+        return False
+
     def table_bytes(self, source: Source, x: np.ndarray) -> float:
         """Of one of these rows in the table of what models generate, on average."""
         return 0
 
     def table(self, generation: Generation, family: Family, source: Source, stream: Stream) -> Mapping[str, pa.Array]:
-        """Columns of the table of what a generation wrote."""
+        """Columns of the table of what a generation wrote; `row` only where rows are not numbered from 0."""
         return {}

@@ -27,7 +27,6 @@ class Images(Modality):
     corpus: ClassVar[str] = "digits"
     metrics: ClassVar[str] = "model_collapse.metrics.images"
     generated: ClassVar[str] = "images"
-    with_model: ClassVar[bool] = True
     unit: ClassVar[str] = "images"
 
     def load(self, name: str) -> images.Pictures:
@@ -46,6 +45,9 @@ class Images(Modality):
         reading = family.reading()
         pictures, part = self.load(wanted.corpus), wanted.part
         return part.take(pictures.source(wanted.n * part.of, **reading), reading["passes"])
+
+    def with_model(self, family: Family) -> bool:
+        return True
 
     def table(self, generation: Generation, family: Family, source: Source, stream: Stream) -> Mapping[str, pa.Array]:
         """The first images of those that were copied, or else new ones."""

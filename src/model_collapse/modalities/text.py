@@ -19,7 +19,7 @@ from model_collapse.streams import Stream
 if TYPE_CHECKING:
     from model_collapse.interfaces import Corpus
 
-KNOWN_LAW = ("facts", "group_loss", "groups", "kl")
+KNOWN_LAW = ("facts", "group_loss", "groups", "kl", "minimal_pairs")
 """Metrics that need a corpus whose true law is known (`source.world`)."""
 
 
@@ -59,15 +59,28 @@ class Text(Modality):
             reading["topics"] = [topic for i, topic in enumerate(text.world.topic_shares) if not part.lacks(i)]
         return part.take(text.source(wanted.n * part.of, **reading))
 
+    def with_model(self, family: Family) -> bool:
+        return bool(family.probe)
+
     def table_bytes(self, source: Source, x: np.ndarray) -> float:
         return float(np.mean([len(text.encode()) for text in as_text(source).tokenizer.decode(x)]))
 
     def table(self, generation: Generation, family: Family, source: Source, stream: Stream) -> Mapping[str, pa.Array]:
-        """What a model was given, and how it went on."""
-        decode, given = as_text(source).tokenizer.decode, cast(Rows, generation.given)
+        """What a model was given, and how it went on; row -1 is the family's probe."""
+        tokenizer, given = as_text(source).tokenizer, cast(Rows, generation.given)
+        prompts, texts = tokenizer.decode(given.x), tokenizer.decode(generation.sample.x)
+        rows = np.arange(len(prompts), dtype=np.int64)
+        if family.probe:
+            # Like every prompt it is no longer than a block, and its end is what is continued.
+            ids = np.array(tokenizer.encode([family.probe]), np.int32)[:, -given.x.shape[1] :]
+            rng = stream(generation.t, streams.PROBE)
+            wrote = cast(Rows, family.sample(generation.model, 1, rng, given=Rows(ids)))
+            prompts, texts = [*prompts, *tokenizer.decode(ids)], [*texts, *tokenizer.decode(wrote.x)]
+            rows = np.append(rows, -1)
         return {
-            "prompt": pa.array(decode(given.x)).dictionary_encode(),
-            "text": pa.array(decode(generation.sample.x)).dictionary_encode(),
+            "row": pa.array(rows),
+            "prompt": pa.array(prompts).dictionary_encode(),
+            "text": pa.array(texts).dictionary_encode(),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from model_collapse.companion import records, studies
+from model_collapse.companion.book import real_model
 from model_collapse.companion.records import run
 from model_collapse.companion.studies import pretrained
 from model_collapse.engine.unit import Unit
@@ -103,3 +105,33 @@ def test_the_real_model_is_read_and_its_blocks_are_its_own_tokens(monkeypatch):
     assert model.config["model_type"] == "llama" and model.vocabulary == 49152
     loss = family.score(model, source.test.take(np.arange(16)).drawn).mean()
     assert 60 < np.exp(loss) < 110
+
+
+@pytest.fixture
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """What is shown on the page."""
+    found: list[dict[str, str]] = []
+
+    def display(content: object, **_: object) -> None:
+        found.append(content if isinstance(content, dict) else {"text/html": content.data})  # type: ignore[attr-defined]
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return found
+
+
+def test_the_page_shows_every_condition_the_untouched_model_and_the_gate(recorded, displayed):
+    real_model.progress(recorded)
+    figure, gate, table = displayed
+    assert figure["image/png"]
+    assert re.search(r"passed in [012] of 2 seeds", gate["text/markdown"])
+    lines = table["text/markdown"].splitlines()[2:]
+    assert [line.split("|")[1].strip() for line in lines] == [STUDY.condition(label).title for label in "ASBCP"]
+    first = {line.split("|")[2] for line in lines}
+    assert len(first) == 1, "generation 0 is the same in all conditions"
+
+
+def test_every_generation_continues_the_papers_prompt(recorded, displayed):
+    real_model.church_towers(recorded)
+    (shown,) = displayed
+    assert "Perpendicular" in shown["text/html"] and "generation 1" in shown["text/html"]
+    assert pretrained.PROBE.endswith(recorded.written["A"].query("row == -1")["prompt"].iloc[0].strip())

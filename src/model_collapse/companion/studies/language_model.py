@@ -101,7 +101,10 @@ class Size(study.Size):
 WRITER = ("watermark", "detector")
 """Metrics of who wrote a text, which only runs about it take."""
 
-KNOWN = tuple(name for name in (*Lm.metrics, *Lm.more_metrics) if name not in (*WRITER, "group_loss", "test_loss"))
+OTHERS = ("group_loss", "test_loss", "minimal_pairs", "self_bleu", "mauve")
+"""Metrics that are taken on request alone."""
+
+KNOWN = tuple(name for name in (*Lm.metrics, *Lm.more_metrics) if name not in (*WRITER, *OTHERS))
 """What is measured of text whose law is known: everything else, but for the error by group and another unit of loss."""
 
 TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)

@@ -3,9 +3,9 @@
     gate(study.runs("recorded", ("zero-shot", "A")) as tables)   has generation 0 learned what it was trained on?
 
 Every condition has n training blocks and the same steps of the optimiser in every generation. Blocks are of articles
-drawn for each seed, at most eight of an article; the test blocks are spread over all test articles and are the same
+drawn for each seed, at most four of an article; the test blocks are spread over all test articles and are the same
 for all. A checkpoint may be the start itself. What is asked of these runs, and in which order, is written down in
-`records/endpoints.md`, before them.
+`records/endpoints.md`, before them. Beside its training set every generation continues the paper's own prompt.
 """
 
 from __future__ import annotations
@@ -42,6 +42,14 @@ CONDITIONS: Mapping[str, Condition] = {
     "S-continued": Condition("S from the previous weights", settings={**SAMPLED, "family.continued": True}),
 }
 
+PROBE = (
+    "some started before 1360 — was typically accomplished by a master mason and a small team of itinerant masons, "
+    "supplemented by local parish labourers, according to Poyntz Wright. But other authors reject this model, "
+    "suggesting instead that leading architects designed the parish church towers based on early examples of "
+    "Perpendicular."
+)
+"""The prompt of the paper's example (Shumailov et al. 2024, Example 1), as press reports print it."""
+
 ARMS = ("A", "S", "B", "C", "P", "zero-shot")
 
 METRICS = (
@@ -59,25 +67,27 @@ MODEL: Mapping[str, Any] = {
     "family.preset": "smollm2-135m-q4",
     "family.start": "pretrained",
     "family.draw": "articles",
-    "family.article_blocks": 8,
+    "family.article_blocks": 4,
     "family.checkpoint": "any",
-    "family.batch": 16,
+    "family.batch": 8,
     "family.lr": 1e-4,
+    "family.probe": PROBE,
 }
 
-ZERO = {"zero-shot": {"generations": 0}}
+# Real text does not change from one generation to the next, so that more of them would repeat the first.
+ENDS = {"zero-shot": {"generations": 0}, "C": {"generations": 1}, "P": {"generations": 1}}
 
 RECORDED = Size(
     corpus="wikitext-2-raw-held-out",
-    n=128,
+    n=48,
     generations=4,
     seeds=6,
     seed=1,
-    # Five passes over 128 blocks, in batches of 16, whatever a training set is made of.
-    settings={**MODEL, "family.steps": 40, "family.evaluate": 128},
+    # Two passes over 48 blocks, in batches of 8, whatever a training set is made of.
+    settings={**MODEL, "family.steps": 12, "family.evaluate": 48},
     metrics=METRICS,
     labels=ARMS,
-    own=ZERO,
+    own=ENDS,
     record=Record("pretrained", bins=("A", "S")),
 )
 GPU = replace(
@@ -85,7 +95,14 @@ GPU = replace(
     corpus="wikitext-2-raw",
     n=8192,
     generations=9,
-    settings={**MODEL, "family.preset": "smollm2-135m", "family.steps": 2560, "family.evaluate": 2048},
+    settings={
+        **MODEL,
+        "family.preset": "smollm2-135m",
+        "family.article_blocks": 0,
+        "family.batch": 16,
+        "family.steps": 2560,
+        "family.evaluate": 2048,
+    },
 )
 OPT: Mapping[str, Any] = {"family.preset": "opt-125m", "family.lr": 2e-5, "family.batch": 128}
 LARGE: Mapping[str, Any] = {
@@ -111,6 +128,7 @@ SIZES: Mapping[str, Size] = {
             "family.draw": "articles",
             "family.article_blocks": 1,
             "family.block": 16,
+            "family.probe": PROBE,
             "family.steps": 4,
             "family.evaluate": 16,
         },
@@ -123,7 +141,7 @@ SIZES: Mapping[str, Size] = {
         n=16,
         generations=1,
         seeds=1,
-        settings={**MODEL, "family.steps": 5, "family.evaluate": 32},
+        settings={**MODEL, "family.steps": 4, "family.evaluate": 32},
         record=None,
     ),
     "recorded": RECORDED,

@@ -32,6 +32,20 @@ def similarity(m: Measurement) -> dict[str, float]:
     return items
 
 
+def mauve(m: Measurement[Text]) -> float:
+    """MAUVE of what was written against the real training text, from 0 to 1, where the two are alike.
+
+    The area under the curve of exp(-5 KL(p | r)) and exp(-5 KL(q | r)) over mixtures r of p and q, the shares of both
+    in clusters of their mean hidden states in generation 0's model (Pillutla et al. 2021, arXiv:2102.01454; library
+    mauve-text, with its settings). Written and real blocks answer to the same prompts. The value depends on how many
+    there are, so compare equal n; below some hundreds it is rough.
+    """
+    from mauve import compute_mauve
+
+    theirs = m.reference.once(_real_states)
+    return float(compute_mauve(p_features=theirs, q_features=m.once(states), verbose=False).mauve)
+
+
 def states(m: Measurement[Text]) -> np.ndarray:
     """Mean hidden state of each written block under generation 0's model, as a unit vector: (n, width), float64."""
     return _states(m.reference, m.sample.drawn)

@@ -20,6 +20,9 @@ from model_collapse.metrics import Measurement
 from model_collapse.metrics.text.continuation import states
 from model_collapse.ngrams import grams
 
+BLOCKS = 100
+"""Written blocks that `self_bleu` reads, the first ones: its time grows with their square."""
+
 RANKS = 100
 """Ranks, the commonest token first, that `zipf` is fitted to, and tokens that `skeletons` leaves as they are."""
 
@@ -49,6 +52,23 @@ def repeated_3(m: Measurement) -> float:
     """Share of the written 3-grams of tokens that stand earlier in the same block too."""
     ordered = np.sort(grams(m.sample.x, 3), axis=1)
     return float((ordered[:, 1:] == ordered[:, :-1]).sum() / ordered.size) if ordered.size else float("nan")
+
+
+def self_bleu(m: Measurement) -> float:
+    """Mean BLEU-4 of each of the first 100 written blocks against all the others of them, in tokens, from 0 to 1.
+
+    1 where all are the same (Zhu et al. 2018, doi:10.1145/3209978.3210080); by sacrebleu, with its exponential
+    smoothing. nan for a single block.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    blocks = [" ".join(map(str, row)) for row in m.sample.x[:BLOCKS].tolist()]
+    if len(blocks) < 2:
+        return float("nan")
+    # Ids are words to it: nothing may split them.
+    bleu = BLEU(tokenize="none", effective_order=True)
+    scores = [bleu.sentence_score(block, blocks[:i] + blocks[i + 1 :]).score for i, block in enumerate(blocks)]
+    return float(np.mean(scores)) / 100
 
 
 def unique_sentences(m: Measurement) -> float:
