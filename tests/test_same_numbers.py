@@ -107,6 +107,13 @@ GAUSSIAN: dict[str, dict[str, Any]] = {
         family="gaussian", regime="weigh", n=10, generations=3, replicates=3,
         settings={"family.variance": "known", "regime.real_weight": 0.618},
     ),
+    "gaussian-weighed-few-real-rows": dict(
+        family="gaussian", regime="weigh", n=10, generations=3, replicates=3,
+        settings={"regime.real_weight": 0.3, "regime.ratio": 0.2},
+    ),
+    "gaussian-inflow": dict(
+        family="gaussian", regime="inflow", n=8, generations=3, replicates=3, settings={"regime.real_fraction": 0.25},
+    ),
     "gaussian-provenance": dict(
         family="gaussian", regime="accumulate", n=12, generations=3, replicates=3, filter=["provenance"],
         settings=DRAW | {
@@ -130,6 +137,14 @@ DISCRETE: dict[str, dict[str, Any]] = {
     ),
     "discrete-top-k": dict(
         family="discrete", regime="weigh", n=30, generations=2, replicates=2, settings={"family.top_k": 6}
+    ),
+    "discrete-cold": dict(
+        family="discrete", regime="fresh", n=20, generations=2, replicates=2,
+        settings={"family.temperature": 0.6, "regime.real_fraction": 0.25},
+    ),
+    "discrete-surprise": dict(
+        family="discrete", regime="replace", n=20, generations=2, replicates=3, filter=["surprise"],
+        settings=DRAW | {"surprise.keep": "high", "surprise.share": 0.7},
     ),
     "discrete-reweighed": dict(
         family="discrete", regime="accumulate", n=20, generations=3, replicates=3, filter=["reweigh"],
@@ -192,6 +207,10 @@ OTHER_NUMBERS: dict[str, dict[str, Any]] = {
     "regression-two-models-own-same": dict(
         family="regression", regime="replace", n=15, generations=2, replicates=2, models=2, reads="own", real="same",
         settings={"family.dim": 3},
+    ),
+    "regression-shortest": dict(
+        family="regression", regime="replace", n=4, generations=2, replicates=3,
+        settings={"family.dim": 7, "family.interpolate": True, "family.real_weight": 0.6},
     ),
     "classifier-two-blocks": dict(family="classifier", regime="replace", n=20, generations=2, replicates=6),
     "classifier-verified": dict(

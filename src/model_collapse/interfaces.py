@@ -335,11 +335,14 @@ class Family(Member, ABC):
         raise self._undeclared("reward")
 
     def score(self, model: Model, rows: Rows) -> np.ndarray:
-        """Nats of every token but the first, rows (n, m) -> (n, m - 1): scores has "likelihood"."""
+        """Nats of every token but the first, rows (n, m) -> (n, m - 1), or of every row of numbers, (n, R) -> (n, R).
+
+        For families whose scores have "likelihood".
+        """
         raise self._undeclared("score")
 
     def entropy(self, model: Model, rows: Rows) -> np.ndarray:
-        """Entropy in nats of the distribution of every token but the first: as `score`."""
+        """Entropy in nats of the distribution of every token but the first, or of every row: as `score`."""
         raise self._undeclared("entropy")
 
     def states(self, model: Model, rows: Rows) -> np.ndarray:
@@ -356,10 +359,12 @@ class Regime(Member, ABC):
 
     needs  how much of the past it reads
     whole  whether it trains on all that was written, however much, so that a filter may choose from more
+    grows  whether its training sets are the pool from then on, so that real rows that it draws stay; needs "all"
     """
 
     needs: ClassVar[Literal["nothing", "last", "all"]]
     whole: ClassVar[bool] = False
+    grows: ClassVar[bool] = False
 
     def size(self, t: int, n: int) -> int:
         """How many rows generation t writes."""

@@ -88,6 +88,8 @@ def generations(
             wrote = read(t, wrote) if read else wrote
             history = history.then(wrote) if history else _begun(source, wrote, regime)
             train = regime(source, history, n, stream(t, streams.REGIME))
+            if regime.grows:
+                history = History(wrote, train)
             if filters:
                 rng = stream(t, streams.FILTER)
                 for judge in filters:

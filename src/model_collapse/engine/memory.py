@@ -28,7 +28,8 @@ def _check_chains(run: Run, processes: int, has: float) -> None:
     family, regime = run.members.family, run.members.regime
     first, last = regime.size(0, run.n), regime.size(run.generations, run.n)
     # A regime that reads all samples keeps them, and the real rows.
-    rows = run.n + (run.generations + 1) * last if regime.needs == "all" else max(run.n, first, last)
+    added = run.n if regime.grows else last
+    rows = run.n + (run.generations + 1) * added if regime.needs == "all" else max(run.n, first, last)
     chains = min(run.block, run.replicates) * processes * run.models
     need = family.chain_bytes(rows) * chains
     if need <= has:

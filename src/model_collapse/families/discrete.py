@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+import scipy
 from pydantic import Field
 
 from model_collapse.data import Data, Rows, Source, Statistics
@@ -100,12 +101,16 @@ class Discrete(Summarised):
         ),
     ] = 0
 
+    temperature: Annotated[
+        float, Field(gt=0, le=100, description="a model writes shares ~ p^(1/temperature); 1: those it has learned")
+    ] = 1.0
+
     metrics: ClassVar[tuple[str, ...]] = ("heterozygosity", "support", "kl", "lost_mass", "share")
     more_metrics: ClassVar[tuple[str, ...]] = ("mean_reward", "entropy")
     rows: ClassVar[int] = 100
     block_size: ClassVar[int] = 2048
     width: ClassVar[str] = "symbols"
-    scores: ClassVar[frozenset[str]] = frozenset({"reward"})
+    scores: ClassVar[frozenset[str]] = frozenset({"reward", "likelihood"})
 
     def __post_init__(self) -> None:
         # Fewer chains at a time of many symbols: 64 with 1e5 symbols left in each take 0.2 GB.
@@ -148,7 +153,8 @@ class Discrete(Summarised):
         self, model: Categorical, n: int, rng: np.random.Generator, *, given: Rows | None = None
     ) -> Rows | Statistics:
         """n rows per chain: Rows (n, R), or the Counts of such rows."""
-        law = _commonest(model, self.top_k) if 0 < self.top_k < model.share.shape[1] else model
+        law = model if self.temperature == 1 else _sharpened(model, self.temperature)
+        law = _commonest(law, self.top_k) if 0 < self.top_k < law.share.shape[1] else law
         if self.draws_rows:
             places = draw(law.share, n, rng)
             return Rows(np.take_along_axis(law.symbol, places.T, axis=1).T.astype(np.int32), stacked=True)
@@ -158,6 +164,15 @@ class Discrete(Summarised):
     def reward(self, rows: Rows) -> np.ndarray:
         """How much readers like each row, shape (n, R): symbol i gets i / (K - 1), from 0 to 1."""
         return rows.x / max(self.symbols - 1, 1)
+
+    def score(self, model: Categorical, rows: Rows) -> np.ndarray:
+        """-ln p of every row, shape (n, R), in nats: inf for a symbol that the model has lost."""
+        with np.errstate(divide="ignore"):
+            return -np.log(np.take_along_axis(model.shares, rows.x.T, axis=1)).T
+
+    def entropy(self, model: Categorical, rows: Rows) -> np.ndarray:
+        """Entropy in nats of the law that every row is drawn from, shape (n, R): the same for all rows of a chain."""
+        return np.broadcast_to(scipy.special.entr(model.share).sum(axis=1), rows.x.shape)
 
     def _real(self, n: int, rng: np.random.Generator, chains: int) -> Rows | Counts:
         """n rows of the true law per chain."""
@@ -224,6 +239,17 @@ def _packed(symbol: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarr
         return symbol, value
     order = np.argsort(value == 0, axis=1, kind="stable")[:, :width]
     return np.take_along_axis(symbol, order, axis=1), np.take_along_axis(value, order, axis=1)
+
+
+def _sharpened(model: Categorical, temperature: float) -> Categorical:
+    """Shares ~ p^(1/temperature); their sum stays what it was, for a Poisson chain has another one."""
+    share = model.share ** (1 / temperature)
+    total = share.sum(axis=1, keepdims=True)
+    return Categorical(
+        model.symbol,
+        share * (model.share.sum(axis=1, keepdims=True) / np.where(total > 0, total, 1)),
+        model.symbols,
+    )
 
 
 def _commonest(model: Categorical, k: int) -> Categorical:

@@ -46,6 +46,12 @@ class Regression(Summarised):
     ridge: Annotated[
         float, Field(ge=0, le=1e6, allow_inf_nan=False, description="penalty per row: |y - Xw|^2 / n + ridge |w|^2")
     ] = 0.0
+    interpolate: Annotated[
+        bool, Field(description="rows that do not span all dimensions: the shortest of all w that fit best")
+    ] = False
+    real_weight: Annotated[
+        float, Field(ge=0, le=1, description="weight of a new real label in every written label, of the same x")
+    ] = 0.0
     shift: Annotated[
         float,
         Field(
@@ -81,10 +87,10 @@ class Regression(Summarised):
     def fit(
         self, data: Data, rng: np.random.Generator, *, start: None = None, validation: Data | None = None
     ) -> Linear:
-        """w = (X'X + ridge n I)^-1 X'y. No randomness is used.
+        """w = (X'X + ridge n I)^-1 X'y, or with `interpolate` the w of least norm, X^+ y. No randomness is used.
 
-        Weighted rows: weighted sums, and sum of the weights in the place of n. Without ridge the rows must span all d
-        dimensions and be more than d, or InputError.
+        Weighted rows: weighted sums, and sum of the weights in the place of n. Without either of these settings the
+        rows must span all d dimensions and be more than d, or InputError.
         """
         moments = data.rows if isinstance(data.rows, Moments) else _moments(data.x, data.weight)
         root, d = moments.root, self.dim
@@ -94,10 +100,15 @@ class Regression(Summarised):
             mass = np.asarray(moments.mass if data.weight is None else data.weight.sum(axis=0), float)
             length = np.sqrt(self.ridge * np.broadcast_to(mass, len(root)))
             root = square_root(root, length[:, None, None] * np.eye(d + 1, d))
+        if self.interpolate:
+            # X'X = A A' and X'y = A c, so X^+ y = (A')^+ c.
+            inverse = np.linalg.pinv(np.swapaxes(root[:, :d, :d], -1, -2), rcond=_SINGULAR)
+            return Linear((inverse @ root[:, d, :d, None])[..., 0])
         diagonal = np.abs(np.diagonal(root, axis1=-2, axis2=-1))[:, :d]
         if not self.ridge and len(data) <= d:
             raise InputError(
-                f"-n {len(data)}: least squares with family.dim={d} needs at least {d + 1}; set family.ridge above 0"
+                f"-n {len(data)}: least squares with family.dim={d} needs at least {d + 1}; "
+                "set family.ridge above 0, or family.interpolate"
             )
         if np.any(diagonal.min(axis=1) <= _SINGULAR * diagonal.max(axis=1)):
             raise InputError(f"family.dim={d}: the rows do not span it all; raise -n or set family.ridge above 0")
@@ -106,11 +117,18 @@ class Regression(Summarised):
     def sample(
         self, model: Linear, n: int, rng: np.random.Generator, *, given: Rows | Moments | None = None
     ) -> Rows | Moments:
-        """The n rows `given`, or new ones, with labels x.(w + shift e_1) + noise: Rows (n, R, d + 1), or Moments."""
+        """The n rows `given`, or new ones, with labels x.(w + shift e_1) + noise: Rows (n, R, d + 1), or Moments.
+
+        With real_weight a, every label is a (x.w* + sigma e') + (1 - a) times that: two labels of one x, averaged.
+        """
         weights = model.weights
         if self.shift:
             weights = weights + self.shift * np.eye(1, self.dim)
         noise = self.noise if self.written_noise is None else self.written_noise
+        if self.real_weight:
+            a = self.real_weight
+            weights = a * self.truth + (1 - a) * weights
+            noise = float(np.hypot(a * self.noise, (1 - a) * noise))
         return self._label(weights, noise, n, rng, given)
 
     def miss(self, rows: Rows, bias: float = 0.0) -> np.ndarray:

@@ -33,8 +33,12 @@ def miss(rows: Rows, reference: Reference, bias: float) -> np.ndarray:
 
 
 def surprise(rows: Rows, reference: Reference) -> np.ndarray:
-    """Mean negative log-likelihood of each text under generation 0's model, nats per predicted token, shape (n,)."""
-    return np.asarray(reference.family.score(reference.first.model, rows).mean(axis=1))
+    """Mean negative log-likelihood of each text under generation 0's model, nats per predicted token, shape (n,).
+
+    Of stacked rows of numbers that of each row, shape (n, R).
+    """
+    nats = np.asarray(reference.family.score(reference.first.model, rows))
+    return nats if rows.stacked else nats.mean(axis=1)
 
 
 def _right(rows: Rows, reference: Reference, bias: float) -> np.ndarray:
@@ -67,7 +71,7 @@ SCORES: Mapping[str, Score] = {
 }
 """What `curate.by` may be; "learned" is what a judge sees of the rows that it may look at."""
 
-_USE = {"likelihood": "lm or ngram", "certainty": "classifier", "reward": "discrete"}
+_USE = {"likelihood": "lm, ngram or discrete", "certainty": "classifier", "reward": "discrete"}
 """Families whose rows have such a score."""
 
 

@@ -1,4 +1,4 @@
-"""Surprise: a selection of documents by how probable the first model finds them."""
+"""Surprise: a selection of rows by how probable the first model finds them."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
 class Surprise(Filter):
     """Keeps round(share n) rows of lowest, or highest, mean negative log-likelihood under generation 0's model.
 
-    Real rows are judged like written ones, and nothing is topped up: the training set has that many rows. After the
-    selection by perplexity of Gambetta et al. 2024 (arXiv:2410.12341).
+    Real rows are judged like written ones, and nothing is topped up: the training set has that many rows. Each of
+    several stacked chains has a choice of its own. After the selection by perplexity of Gambetta et al. 2024
+    (arXiv:2410.12341).
     """
 
     keep: Annotated[Literal["low", "high"], Field(description="the least, or the most, surprising rows")] = "low"
     share: Annotated[float, Field(gt=0, le=1, description="share of the rows that is kept")] = 0.5
 
     def check(self, family: Family, corpus: Corpus | None) -> None:
-        """InputError unless the family scores text."""
+        """InputError unless the family says how likely a row is."""
         if "likelihood" not in family.scores:
-            raise InputError("--filter surprise: only a family that scores text has surprises; use lm or ngram")
+            raise InputError("--filter surprise: this family does not score rows; use lm, ngram or discrete")
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         nats = _judges.surprise(data.drawn, reference)
-        order = np.argsort(nats if self.keep == "low" else -nats, kind="stable")
-        kept = np.zeros(len(data), bool)
-        kept[order[: max(1, round(self.share * len(data)))]] = True
+        order = np.argsort(nats if self.keep == "low" else -nats, axis=0, kind="stable")
+        kept = np.zeros(nats.shape, bool)
+        np.put_along_axis(kept, order[: max(1, round(self.share * len(data)))], True, axis=0)
         return kept

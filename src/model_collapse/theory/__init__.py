@@ -20,6 +20,7 @@ from model_collapse.theory import (
     regression,
     scaling,
     subsample,
+    temperature,
 )
 from model_collapse.theory.discrete import (
     absorption_time,
@@ -59,6 +60,7 @@ from model_collapse.theory.gaussian import (
     expected_variance,
     expected_w2_squared,
     first_deviation,
+    improvement_probability,
     mean_drift,
     overlap,
     variance_of_log_variance,
@@ -103,6 +105,7 @@ __all__ = [
     "forgetting_time",
     "gmm",
     "groups",
+    "improvement_probability",
     "inbreeding",
     "kde",
     "l2_of_normals",
@@ -122,6 +125,7 @@ __all__ = [
     "survival",
     "survival_bounds",
     "survival_rate",
+    "temperature",
     "transition_matrix",
     "variance_of_log_variance",
     "variance_quantile",

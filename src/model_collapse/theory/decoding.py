@@ -99,3 +99,19 @@ def penalised(values: ArrayLike, seen: ArrayLike, penalty: float) -> np.ndarray:
     """
     x = np.asarray(values, float)
     return np.where(np.asarray(seen, bool), np.where(x < 0, x * penalty, x / penalty), x)
+
+
+def penalised_law(logits: ArrayLike, seen: ArrayLike, penalty: float, *, of_logits: bool = True) -> np.ndarray:
+    """Probabilities (..., K) of the next token under a repetition penalty theta, from logits (..., K).
+
+    of_logits  whether the penalty acts on the logits themselves (sampling) or on log-probabilities (beams)
+
+    Adding a constant c to all logits changes no probability, softmax(l + c) = softmax(l), and so nothing where the
+    penalty acts on log-probabilities. Where it acts on logits, the log-odds of a token that was seen against one that
+    was not change by c (theta - 1) as long as its logit stays negative and by -c (1 - 1/theta) as long as it stays
+    positive: what is written is no function of the model's probabilities. transformers issue 47595; arXiv:2607.09791
+    (not read).
+    """
+    x = np.asarray(logits, float)
+    values = x if of_logits else scipy.special.log_softmax(x, axis=-1)
+    return scipy.special.softmax(penalised(values, seen, penalty), axis=-1)

@@ -8,6 +8,8 @@ The first model is fitted to real rows as they are, so that this begins with n =
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike
@@ -50,6 +52,26 @@ def group_variety(n: ArrayLike, share: float, M: int, *, reweighed: bool = False
         both, alone = both * (law[1:M] @ kept[1:M]), (both * law[M] + alone) * kept[M]
         values.append(both + alone)
     return np.array(values)[n]
+
+
+def selected_share(
+    generation: ArrayLike, share: ArrayLike, kept: float, keep: Literal["low", "high", "random"]
+) -> np.ndarray:
+    """Share of a minority after t = `generation` selections, many rows; shape of both broadcast.
+
+    The minority are the rarest symbols, of true share m; every training set is the part s = `kept` of what was written
+    that generation 0's model finds the least surprising (low), the most surprising (high), or at random. Selections by
+    one fixed order compose: t of them leave the part s^t of the true law at its likely end, or at its unlikely end, so
+
+        low  max(0, 1 - (1 - m) / s^t),   high  min(1, m / s^t),   random  m .
+
+    low loses the minority entirely after ln(1 - m) / ln s generations. Where a symbol lies across the cut, exact only
+    if it may be divided, which rows may.
+    """
+    m, part = np.asarray(share, float), kept ** np.asarray(generation, float)
+    if keep == "random":
+        return m + 0 * part
+    return np.minimum(m / part, 1) if keep == "high" else np.maximum(1 - (1 - m) / part, 0)
 
 
 def half_life(share: float, M: int, *, reweighed: bool = False) -> float:

@@ -126,13 +126,64 @@ def weigh_moments(
     M: int,
     real_weight: float,
     *,
+    ratio: float = 1.0,
     estimator: Estimator = "mle",
     variance: Variance = "estimated",
     bias: float = 1.0,
 ) -> Moments:
-    """(V_n, S_n) of regime `weigh`: M new real rows of weight 2 w, M written ones of weight 2 (1 - w)."""
-    weights = (2 * real_weight, 2 * (1 - real_weight))
-    return _iterate(n, M, [(M, M)], estimator, variance, bias, weights=weights)
+    """(V_n, S_n) of regime `weigh`: round(ratio M) new real rows of total weight w, M written ones of 1 - w."""
+    real = round(ratio * M)
+    weights = (real_weight * (real + M) / real, (1 - real_weight) * (real + M) / M)
+    return _iterate(n, M, [(real, M)], estimator, variance, bias, weights=weights)
+
+
+def inflow_moments(n: ArrayLike, M: int, real_fraction: float, *, variance: Variance = "estimated") -> Moments:
+    """(V_n, S_n) of regime `inflow`, exact for n >= 1: a pool to which fit after fit adds a M real and M - a M written
+    rows.
+
+    Fit n reads n M rows. Their mean is (n M mu + a M r + (1 - a) M y) / ((n + 1) M) one fit later, so that
+
+        V_(n+1) = ((n + 1 - a) / (n + 1))^2 V_n + (a + (1 - a) S_n) / (M (n + 1)^2),   V_1 = 1 / M,
+
+    with S_n = 1 (variance known) or 1 - V_n (mle), a = round(real_fraction M) / M. The product of the factors falls
+    like n^(-2a), the sum of what is added like 1/n: the slower of the two decides, see `inflow_rate`. With rows added
+    singly, M = 1, and a row real with probability a, it is E S^2' = E S^2 (1 + 2 (1 - a) / t) + 1 for the sum S of t
+    rows. Derived here; the phase change is that of Wang, Niu & Li 2026, arXiv:2602.16065, of which only the abstract
+    was read.
+    """
+    n = np.asarray(n, int)
+    if n.min(initial=1) < 1:
+        raise ValueError("n counts fits and is at least 1")
+    a = round(real_fraction * M) / M
+    V, S = [1 / M], [1.0 if variance == "known" else 1 - 1 / M]
+    for fits in range(2, n.max(initial=1) + 1):
+        V.append((1 - a / fits) ** 2 * V[-1] + (a + (1 - a) * S[-1]) / (M * fits**2))
+        S.append(1.0 if variance == "known" else 1 - V[-1])
+    return np.array(V)[n - 1], np.array(S)[n - 1]
+
+
+def inflow_rate(real_fraction: ArrayLike) -> np.ndarray:
+    """r = min(2 a, 1): V_n of `inflow` falls like n^-r; at a = 1/2 like ln n / n.
+
+    Below a = 1/2 the first real rows' error is forgotten too slowly, and more rows help less and less. Above it, and
+    for a known sigma, M n V_n -> 1 / (2 a - 1): the error of a fit to as many real rows, times that constant.
+    """
+    return np.minimum(2 * np.asarray(real_fraction, float), 1)
+
+
+def discounted(own: ArrayLike, real_fraction: float) -> np.ndarray:
+    """D_n = sum_(k <= n) (1 - a)^(2 (n - k)) e_k, (n, ...) from each fit's own error e_k, (n, ...), first axis fits.
+
+    Fit k learns from p = a q + (1 - a) p_(k-1), q the truth, and misses it by own errors of mean 0, whatever went
+    before: p_k - q = (1 - a) (p_(k-1) - q) + own error, and squares add up. Exact for D_n = E sum (p_n - q)^2 / q and
+    e_k = E sum (p_k - p)^2 / q. With e_k the chi-square distance sum (p_k - p)^2 / p of a fit to its own training law
+    it holds to first order in D. Khelifa, Turner & Venkataramanan 2026, arXiv:2602.16601, bound the same sum from both
+    sides.
+    """
+    found = np.array(own, float)
+    for k in range(1, len(found)):
+        found[k] += (1 - real_fraction) ** 2 * found[k - 1]
+    return found
 
 
 def grow_moments(
@@ -213,16 +264,32 @@ def fixed_drift_limit(M: ArrayLike, synthetic: ArrayLike = 1.0, *, variance: Var
     return (3 - 2 * g) / (T * drift_decay(T, g, variance=variance))
 
 
-def weigh_drift_limit(M: ArrayLike, real_weight: ArrayLike, *, variance: Variance = "known") -> np.ndarray:
-    """CF-G10. Limit of V_n under `weigh`: (1/M) (w^2 + (1-w)^2) / (1 - (1-w)^2) for a known sigma, 0 < w <= 1.
+def weigh_drift_limit(
+    M: ArrayLike, real_weight: ArrayLike, *, ratio: ArrayLike = 1.0, variance: Variance = "known"
+) -> np.ndarray:
+    """CF-G10. Limit of V_n under `weigh`: (1/M) (w^2/k + (1-w)^2) / (1 - (1-w)^2) for a known sigma, 0 < w <= 1.
 
-    Its minimum solves w^2 + w = 1: w = 0.618, the inverse of the golden ratio, and its value there is 0.618 / M, less
-    than the 1 / M of real rows alone (He, Xu & Cheng 2025, arXiv:2502.18049). With the mle S = 1 - V, so that
-    (1-w)^2 / M is added to the denominator.
+    M written rows, k M new real ones, k = ratio. For k = 1 its minimum solves w^2 + w = 1: w = 0.618, the inverse of
+    the golden ratio, and its value there is 0.618 / M, less than the 1 / M of real rows alone (He, Xu & Cheng 2025,
+    arXiv:2502.18049); for other k see `best_real_weight`. With the mle S = 1 - V, so that (1-w)^2 / M is added to the
+    denominator.
     """
     M, w = np.asarray(M, float), np.asarray(real_weight, float)
     less = 0 if variance == "known" else (1 - w) ** 2 / M
-    return (w**2 + (1 - w) ** 2) / (1 - (1 - w) ** 2 + less) / M
+    return (w**2 / np.asarray(ratio, float) + (1 - w) ** 2) / (1 - (1 - w) ** 2 + less) / M
+
+
+def best_real_weight(ratio: ArrayLike) -> np.ndarray:
+    """w* = (sqrt(k^2 + 4 k) - k) / 2, where `weigh_drift_limit` with a known sigma is least; shape of k = ratio.
+
+    The derivative of (w^2 + k (1-w)^2) / (w (2-w)) is 0 where w^2 + k w - k = 0, one root of which lies between 0 and
+    1. There V = w* / (k M), so that w* is also the error that is left, in units of that of one fit to the k M real
+    rows. k = 1: 0.618; 2: 0.732; 1/2: 0.500; 1/8: 0.297. It goes to 1 for many real rows and like sqrt(k) to 0 for few.
+    Derived here; He, Xu & Cheng, arXiv:2502.18049v5, have one expression for all ratios in their abstract.
+    """
+    k = np.asarray(ratio, float)
+    # (sqrt(k^2 + 4 k) - k) / 2 without its subtraction.
+    return 2 / (1 + np.sqrt(1 + 4 / k))
 
 
 def drift_decay(M: ArrayLike, real_fraction: ArrayLike, *, variance: Variance = "estimated") -> np.ndarray:

@@ -71,6 +71,49 @@ def accumulated_error(
     return (np.cumsum(share * np.where(k == 1, noise**2, tau**2)) + bias**2)[n - 1]
 
 
+def projected_error(n: ArrayLike, T: ArrayLike, d: ArrayLike) -> np.ndarray:
+    """1 - (T/d)^n: E|w_n - w*|^2 / |w*|^2 of the shortest w through T <= d rows without noise, new x each time.
+
+    Such a fit keeps the part of what labelled its rows that lies in their span, w_n = P_n w_(n-1) with w_0 = w* and
+    P_n the projection on T random directions of d. E P_n = (T/d) I, so E w_n.w* = E|w_n|^2 = (T/d)^n, the latter since
+    |P w|^2 = w.P w. Without any noise all is lost, exponentially fast: the norm goes to 0. Derived here; Dohmatob, Feng
+    & Kempe 2024, arXiv:2402.07712, of which only the abstract was read, have the statement.
+    """
+    return 1 - (np.asarray(T, float) / np.asarray(d, float)) ** np.asarray(n, float)
+
+
+def mixed_label_error(
+    real_weight: ArrayLike,
+    spectrum: ArrayLike,
+    signal: ArrayLike,
+    T: int,
+    noise: float = 1.0,
+    ridge: float = 0.0,
+) -> np.ndarray:
+    """Limit of E|w_n - w*|^2 where each label is w (new real label) + (1 - w) (written one), of the same T rows x.
+
+    spectrum  s_i, (r,), the non-zero eigenvalues of X'X / T
+    signal    b_i, (r,) or (r + 1,): (v_i.w*)^2 along their eigenvectors; one more, what of |w*|^2 no row spans
+    ridge     penalty per row; 0: the shortest w that fits (minimum norm), for any d and T
+
+    With u_i = s_i / (s_i + ridge) the error along v_i obeys e' = -(1 - u) v.w* + u (1 - w) e + noise of variance
+    u^2 (w^2 + (1-w)^2) sigma^2 / (T s), so that in the limit, summed over i,
+
+        [(1 - u) / (1 - u (1-w))]^2 b  +  u^2 sigma^2 / (T s) (w^2 + (1-w)^2) / (1 - u^2 (1-w)^2) .
+
+    Minimum norm, u = 1: w appears only as in `mixed.weigh_drift_limit`, and the best w is 0.618 for every X. Ridge: up
+    to w = 1/2 every term falls, so that the best w is at least 1/2 for every X. Shape of real_weight, which is above 0.
+    Derived here for the same x in every generation; Garg, Bhattacharya & Sur 2025, arXiv:2509.22341, of which only the
+    abstract was read, have these statements for classes of covariance.
+    """
+    w = np.asarray(real_weight, float)[..., None]
+    s, b = np.asarray(spectrum, float), np.asarray(signal, float)
+    u = s / (s + ridge)
+    bias = ((1 - u) / (1 - u * (1 - w))) ** 2 * b[: len(s)]
+    spread = u**2 * noise**2 / (T * s) * (w**2 + (1 - w) ** 2) / (1 - u**2 * (1 - w) ** 2)
+    return (bias + spread).sum(axis=-1) + b[len(s) :].sum()
+
+
 def pathway(n: ArrayLike, regime: Literal["replace", "accumulate", "subsample"]) -> np.ndarray:
     """CF-L3. Error of fit n over that of fit 1 for any estimator that is efficient to first order, T -> infinity.
 

@@ -403,9 +403,9 @@ def unsettled(estimate: Estimate) -> Estimate:
     return Estimate(estimate.value, np.nan, np.nan, estimate.n, estimate.level)
 
 
-def family(table: pd.DataFrame) -> dict[str, Any]:
-    """The settings of the family that made a table."""
-    return json.loads(str(table["family_args"].iloc[0]))
+def family(table: pd.DataFrame, column: str = "family_args") -> dict[str, Any]:
+    """The settings of the family that made a table; of the regime, filters included, with column="regime_args"."""
+    return json.loads(str(table[column].iloc[0]))
 
 
 def rows(table: pd.DataFrame) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import NATURE, Claim, Tables, chains
+from model_collapse.companion.claims import NATURE, Claim, Tables, chains, unsettled
 from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy
 from model_collapse.companion.studies import language_model
 
@@ -26,6 +27,51 @@ def _penalised(tables: Tables, level: float) -> Estimate:
     penalised, plain = (chains(tables[arm], "perplexity") for arm in ("penalty-2", "A"))
     last = min(penalised.columns[-1], plain.columns[-1])
     return stats.times(penalised[last], plain[last], level)
+
+
+THETA, CONSTANT = 1.2, 20.0
+"""Repetition penalty, and what is added to all logits, of DEC-2."""
+
+
+def penalised(**changes: Any) -> dict[str, dict[str, Any]]:
+    """Label -> run of generation 0 of a tiny OPT: ways of writing, with and without a constant in all logits."""
+    ways: dict[str, dict[str, Any]] = {
+        "sampled": {"family.decoding": "sample"},
+        "sampled, penalty": {"family.decoding": "sample", "family.repetition_penalty": THETA},
+        "beams, penalty": {"family.repetition_penalty": THETA},
+    }
+    common: dict[str, Any] = {
+        "family": "lm",
+        "n": 16,
+        "generations": 0,
+        "replicates": 4,
+        "metrics": ["written_loss", "repeated_3"],
+        **changes,
+    }
+    small = {"family.pretrain": "none", "family.evaluate": 8, "family.epochs": 5}
+    return {
+        f"{way}{', shifted' if constant else ''}": {
+            **common,
+            "settings": {**language_model.TINY, **small, **settings, "family.logit_shift": constant},
+        }
+        for way, settings in ways.items()
+        for constant in (0.0, CONSTANT)
+    }
+
+
+def _constant_matters(tables: Tables, level: float) -> Estimate:
+    """Nats per token of what generation 0 writes with the penalty, with a constant in the logits less without.
+
+    No interval if that constant moves what is written without a penalty, or by beams with it, by 0.01 nats or more.
+    """
+    moved = {
+        way: stats.per_replicate(tables[f"{way}, shifted"], "written_loss", 0)
+        - stats.per_replicate(tables[way], "written_loss", 0)
+        for way in ("sampled", "sampled, penalty", "beams, penalty")
+    }
+    found = stats.mean(moved["sampled, penalty"], level)
+    same = max(moved["sampled"].abs().max(), moved["beams, penalty"].abs().max()) < 0.01
+    return found if same else unsettled(found)
 
 
 def _steeper(tables: Tables, level: float) -> Estimate:
@@ -71,6 +117,22 @@ CLAIMS = (
         ends=lambda table: 3,
         published="temperature 0.3: 1.33 nats per iteration up to the fourth, against 0.19",
         definition=(2, 4),
+        scale="small",
+    ),
+    Claim(
+        id="DEC-2",
+        statement="sampling with a repetition penalty is no function of the model's probabilities: a constant added to "
+        "all logits, which changes none of them, changes what is written, and not what beams write",
+        source="after arXiv:2607.09791 and transformers issue 47595",
+        measured="nats per token of what generation 0 writes by sampling with penalty 1.2, with 20 added to all logits "
+        "less without",
+        band=(0.05, np.inf),
+        reason="0.05 nats or more, set before any run: on positive logits the penalty takes 3.3 nats more from a token "
+        "that was there; without a penalty, and by five beams with it, nothing may move by 0.01 nats. Of the sources "
+        "the thread was read, not the paper; the identity is derived in the chapter",
+        runs=penalised(),
+        check=_constant_matters,
+        chapter="decoding",
         scale="small",
     ),
 )

@@ -74,14 +74,18 @@ def drift_by_weight(tables: Tables) -> pd.DataFrame:
 
 
 def best_weight(tables: Tables, level: float = 0.95) -> Estimate:
-    """The weight of real rows at which the mean of M mu^2, a cubic through several weights, is least.
+    """The weight of real rows at which the mean of M mu^2 under `weigh` is least, as `least` finds it."""
+    return least(drift_by_weight(tables), level)
+
+
+def least(drift: pd.DataFrame, level: float = 0.95) -> Estimate:
+    """The weight at which the mean of a drift, a cubic through several weights, is least: chains by weights.
 
     Arms of one seed share their random numbers, so that a chain is resampled with its values at all weights: of the
     cubic p of the means with its minimum at w, chain i contributes w - p_i'(w) / p''(w), p_i its own cubic. That is how
     the minimum moves when chains are weighted anew (the infinitesimal jackknife). No interval, if p has no minimum
     among the weights or is not surely curved there.
     """
-    drift = drift_by_weight(tables)
     if drift.empty:
         raise ValueError("no late generations")
     weights = drift.columns.to_numpy(float)

@@ -150,6 +150,10 @@ class Lm(Text):
     repetition_penalty: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="divisor of the logits of tokens already there; 1: none")
     ] = 1.0
+    logit_shift: Annotated[
+        float,
+        Field(ge=-1e4, le=1e4, description="added to all logits in writing, which changes no probability; 0: nothing"),
+    ] = 0.0
     temperature: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="divisor of the logits in decoding=sample")
     ] = 1.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from transformers import GenerationConfig, PreTrainedModel
+from transformers.utils import ModelOutput
 
 from model_collapse import hardware
 from model_collapse.data import Rows
@@ -88,7 +89,10 @@ class _Writer:
 
     @cached_property
     def module(self) -> PreTrainedModel:
-        return build(self.model, 0, self.device).eval()
+        module = build(self.model, 0, self.device).eval()
+        if shift := self.settings.logit_shift:
+            module.register_forward_hook(partial(_shifted, shift))
+        return module
 
     @cached_property
     def dtype(self) -> torch.dtype:
@@ -126,6 +130,12 @@ class _Writer:
                     for part, draw in zip(parts, draws.to(self.device).split(size), strict=True)
                 ]
             return Rows(torch.cat(written).cpu().numpy().astype(np.int32))
+
+
+def _shifted(shift: float, module: torch.nn.Module, given: Any, found: ModelOutput) -> ModelOutput:
+    """What the module found, with a constant added to all logits."""
+    found["logits"] = found["logits"] + shift
+    return found
 
 
 def reference(
