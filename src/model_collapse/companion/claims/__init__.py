@@ -84,6 +84,7 @@ class Claim:
     no_effect   value of the quantity where there is no effect at all
     margin      an interval within so much of `no_effect` says that no effect of that size is there; None: none
     constant    runs that are read as a constant, so that all their chains may be the same
+    any_weights whether runs of any model that is really pre-trained speak to it too, at small scale
     """
 
     id: str
@@ -107,6 +108,7 @@ class Claim:
     no_effect: float = 0.0
     margin: float | None = None
     constant: tuple[str, ...] = ()
+    any_weights: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -191,10 +193,11 @@ class Claim:
         """How these runs compare with the source's: as large, or smaller."""
         if all(table.empty for table in tables.values()):
             return "none"
-        sized = self.larger or (self.runs if self.scale == "gpu" else {})
+        sized = self.larger or (self.runs if self.scale == "gpu" and not self.any_weights else {})
         if self.scale == "simulation" or all(as_published(table, sized.get(arm)) for arm, table in tables.items()):
             return "full"
-        return "small" if self.scale == "small" else "none"
+        real = self.any_weights and all(family(table).get("start") == "pretrained" for table in tables.values())
+        return "small" if self.scale == "small" or real else "none"
 
 
 def _all_the_same(table: pd.DataFrame) -> bool:
