@@ -23,7 +23,7 @@ from model_collapse.companion.book import build
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.claims import Claim
 from model_collapse.companion.records import code
-from model_collapse.companion.verify.reporting import WORDS, span
+from model_collapse.companion.verify.reporting import span, words
 from model_collapse.engine.cost import clock
 from model_collapse.errors import InputError
 
@@ -40,6 +40,7 @@ class Claims(SphinxDirective):
         try:
             found = _verified(self)
             kept = verify.before()
+            self._recorded = recorded()
             rows = [self._row(claim, found, kept) for claim in claims.known().values()]
         except InputError as error:
             log.warning(str(error), location=self.env.docname)
@@ -58,7 +59,7 @@ class Claims(SphinxDirective):
             claim.published or "none",
             claim.allowed,
             checked(claim, entry),
-            "\n\n".join(recorded(claim)) or "none",
+            "\n\n".join(self._recorded[claim.id]) or "none",
             costs(claim, entry, kept),
             where(claim, Path(self.env.srcdir), self._shown(claim.figure)),
         )
@@ -110,8 +111,8 @@ def older(found: dict[str, Any]) -> bool:
 
 def summary(kept: dict[str, dict[str, Any]]) -> str:
     """Markdown of `{verified}`."""
-    counted = ("reproduced", "reproduced_small", "not_reproduced")
-    heads = ("scale", *(WORDS[verdict] for verdict in counted), "core time", "date", "seed", "code")
+    counted = ("supported", "contradicted", "equivalent", "undecided")
+    heads = ("scale", *counted, "core time", "date", "seed", "code")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for scale in verify.SCALES:
         if scale not in kept:
@@ -119,7 +120,7 @@ def summary(kept: dict[str, dict[str, Any]]) -> str:
             continue
         found = kept[scale]
         made, ran = found["made"], [entry for entry in found["claims"] if entry["seconds"] is not None]
-        counts = [sum(entry["verdict"] == verdict for entry in ran) for verdict in counted]
+        counts = [sum(entry["outcome"] == outcome for entry in ran) for outcome in counted]
         code = f"`{made['commit'][:8]}`" + (", earlier" if older(found) else "")
         spent = clock(sum(entry["seconds"] for entry in ran))
         cells = (scale, *counts, spent, made["created_at"][:10], found["seed"], code)
@@ -143,11 +144,15 @@ def details(claim: Claim) -> str:
 def checked(claim: Claim, entry: dict[str, Any] | None) -> str:
     """What the last fresh check found."""
     if entry is None:
-        return f"**{WORDS['not_run']}**"
+        return f"**{claims.in_words('not_run')}**"
     note = f" ({entry['why']})" if entry["why"] else ""
     moved = ", with another band than now" if entry["band"] != verify.about(claim)["band"] else ""
     old = ", by earlier code" if entry["older"] else ""
-    return f"**{WORDS[entry['verdict']]}**{note}\n\n{span(entry)}{old}{moved}"
+    return f"**{words(entry)}**{note}\n\n{span(entry)}{_adjusted(entry.get('p_adjusted'))}{old}{moved}"
+
+
+def _adjusted(p: float | None) -> str:
+    return "" if p is None else f", adjusted p {p:.2g}"
 
 
 @cache
@@ -155,17 +160,24 @@ def _record(name: str) -> records.Recorded:
     return records.read(name)
 
 
-def recorded(claim: Claim) -> list[str]:
-    """What the recorded runs of a claim say: verdict, estimate, name of the record."""
-    said = []
-    for name in claim.recorded:
-        if records.begun(name):
-            found = _record(name)
-            verdict = claim.judge(found.tables)
-            said.append(f"**{WORDS[verdict.verdict]}**\n\n{verdict.estimate}\n\n{found.name}: {found.label}")
-        else:
-            said.append(f"{name}: not here")
+def recorded() -> dict[str, list[str]]:
+    """Id -> what the recorded runs of a claim say: outcome, estimate, name of the record; corrected for all that the
+    page shows of them."""
+    kept = {name: _record(name) for name in _names() if records.begun(name)}
+    asked = [(claim, name) for claim in claims.known().values() for name in claim.recorded if name in kept]
+    verdicts = claims.together(claim.judge(kept[name].tables) for claim, name in asked)
+    said: dict[str, list[str]] = {claim.id: [] for claim in claims.known().values()}
+    for (claim, name), verdict in zip(asked, verdicts, strict=True):
+        why = f" ({verdict.why})" if verdict.why else ""
+        found = f"{verdict.estimate}{_adjusted(verdict.p_adjusted)}"
+        said[claim.id].append(f"**{verdict.words}**{why}\n\n{found}\n\n{kept[name].name}: {kept[name].label}")
+    for claim in claims.known().values():
+        said[claim.id] += [f"{name}: not here" for name in claim.recorded if name not in kept]
     return said
+
+
+def _names() -> set[str]:
+    return {name for claim in claims.known().values() for name in claim.recorded}
 
 
 def costs(claim: Claim, entry: dict[str, Any] | None, kept: dict[str, dict[str, Any]]) -> str:

@@ -30,13 +30,25 @@ class Estimate:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
+def means(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of the last axis of values (..., n), and the ends of Student's t interval about each, of shape (...).
+
+    For one value, or none, the ends are nan.
+    """
+    n = values.shape[-1]
+    if n < 2:
+        centre = values[..., 0] if n else np.full(values.shape[:-1], np.nan)
+        return centre, np.full_like(centre, np.nan), np.full_like(centre, np.nan)
+    centre = values.mean(axis=-1)
+    half = scipy.stats.t.ppf((1 + level) / 2, n - 1) * values.std(axis=-1, ddof=1) / np.sqrt(n)
+    return centre, centre - half, centre + half
+
+
 def mean(values: Sequence[float] | np.ndarray | pd.Series, level: float = 0.95) -> Estimate:
     """Mean with Student's t interval; for one value, or none, the interval is (nan, nan)."""
     x = np.asarray(values, float)
-    if len(x) < 2:
-        return Estimate(float(x.mean()) if len(x) else np.nan, np.nan, np.nan, len(x), level)
-    half = scipy.stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
-    return Estimate(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x), level)
+    value, low, high = means(x, level)
+    return Estimate(float(value), float(low), float(high), len(x), level)
 
 
 def median(values: Sequence[float] | np.ndarray | pd.Series, level: float = 0.95) -> Estimate:
@@ -80,6 +92,22 @@ def ratio(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
     (xx, xy), (_, yy) = np.outer(means, means) - t**2 / n * np.cov(pairs)
     half = np.sqrt(np.maximum(xy**2 - xx * yy, 0))
     return Estimate(float(means[0] / means[1]), float((xy - half) / yy), float((xy + half) / yy), n, level)
+
+
+def log_ratio(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
+    """ln(mean of a / mean of b) by the delta method, over the replicates that both have."""
+    both = a.index.intersection(b.index)
+    a, b = a.loc[both], b.loc[both]
+    centre = float(np.log(a.mean() / b.mean()))
+    around = mean(a / a.mean() - b / b.mean(), level)
+    return Estimate(centre, centre + around.low, centre + around.high, around.n, level)
+
+
+def times(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
+    """How many times as large a is as b: geometric mean of a / b over the replicates that both have."""
+    log = paired(np.log(a), np.log(b), level)
+    value, low, high = np.exp([log.value, log.low, log.high]).tolist()
+    return Estimate(value, low, high, log.n, level)
 
 
 def by_generation(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:

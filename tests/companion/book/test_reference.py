@@ -83,25 +83,26 @@ def test_what_was_checked_is_shown_as_it_was_found():
     entry = next(entry for entry in found["claims"] if entry["id"] == "GA-1") | {"older": False}
     claim = claims.known()["GA-1"]
     said = register.checked(claim, entry)
-    assert said.startswith("**reproduced**") and f"{entry['estimate']:.3g}" in said
+    assert said.startswith("**supported**") and f"{entry['estimate']:.3g}" in said
     assert register.checked(claim, entry | {"older": True}).endswith(", by earlier code")
     assert register.checked(claim, entry | {"band": [0, 1]}).endswith(", with another band than now")
     assert register.checked(claim, None) == "**not run here**"
     assert register.older(found | {"made": found["made"] | {"source": "other"}})
     table = register.summary({"simulation": found})
-    assert f"| simulation | {sum(e['verdict'] == 'reproduced' for e in found['claims'])} | 0 |" in table
+    assert f"| simulation | {sum(e['verdict'] == 'reproduced' for e in found['claims'])} | 0 | 0 | 0 |" in table
     assert "| small | not run yet" in table
 
 
-def test_recorded_runs_are_judged_as_the_claim_judges_them():
-    shown = {name: register.recorded(claim) for name, claim in claims.known().items() if claim.recorded}
-    assert shown
-    for name, said in shown.items():
-        claim = claims.known()[name]
-        for text, record in zip(said, claim.recorded, strict=True):
-            verdict = claim.judge(records.read(record).tables)
-            assert verdict.verdict != "not_run", f"{name}: {record} has not what the claim needs"
-            assert f"{verdict.estimate}" in text and record in text
+def test_recorded_runs_are_judged_as_the_claim_judges_them_and_corrected_together():
+    shown = register.recorded()
+    asked = [(claim, record) for claim in claims.known().values() for record in claim.recorded]
+    assert asked
+    alone = [claim.judge(records.read(record).tables) for claim, record in asked]
+    for (claim, record), verdict, corrected in zip(asked, alone, claims.together(alone), strict=True):
+        assert verdict.verdict != "not_run", f"{claim.id}: {record} has not what the claim needs"
+        (text,) = (text for text in shown[claim.id] if f"\n\n{record}: " in text)
+        assert text.startswith(f"**{corrected.words}**") and f"{verdict.estimate}" in text
+        assert corrected.p_adjusted is None or f", adjusted p {corrected.p_adjusted:.2g}" in text
 
 
 def test_the_status_of_a_chapter_is_its_manifest():

@@ -16,7 +16,7 @@ import pytest
 
 from model_collapse.analysis import stats
 from model_collapse.companion import records
-from model_collapse.companion.claims import LEVEL, Tables, named
+from model_collapse.companion.claims import Tables, named
 from model_collapse.companion.claims.exchange import best, concepts, draws_that_differ
 from model_collapse.companion.studies import other_ai
 from model_collapse.engine import spec
@@ -39,7 +39,7 @@ def run(claim: str, label: str, **changes: Any) -> Tables:
 
 def holds(claim: str, tables: Tables) -> bool:
     found = named(claim).judge(tables)
-    assert found.estimate.level >= LEVEL
+    assert found.estimate.level == named(claim).level
     return found.holds
 
 

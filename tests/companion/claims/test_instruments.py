@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def table(values: Mapping[tuple[str, str], Any], settings: Mapping[str, Any] | N
 
 
 def walk(steps: np.ndarray) -> dict[str, pd.DataFrame]:
-    return {"walk": table({("mean", ""): np.cumsum(steps, axis=0)})}
+    return {"walk": table({("mean", ""): np.cumsum(steps, axis=0)}, seed=1)}
 
 
 def steps(chains: int = 2**15) -> np.ndarray:
@@ -46,7 +46,7 @@ def steps(chains: int = 2**15) -> np.ndarray:
 
 def holds(name: str, tables: Mapping[str, pd.DataFrame]) -> bool:
     verdict = named(name).judge(tables)
-    assert np.isnan(verdict.estimate.low) or verdict.estimate.level >= 0.9999
+    assert np.isnan(verdict.estimate.low) or verdict.estimate.level == named(name).level
     return verdict.holds
 
 
@@ -103,16 +103,24 @@ def test_one_row_too_many_or_one_that_is_real_is_seen():
 def test_intervals_that_are_too_short_or_too_long_are_seen(monkeypatch):
     tables = walk(steps())
     assert holds("IN-4", tables)
-    original = instruments.stats.mean
-    for factor in (0.4, 3.0):
+    original = instruments.stats.means
+    for factor in (0.75, 1.33):
 
-        def other(values: Sequence[float], level: float = 0.95, factor: float = factor):
-            found = original(values, level)
-            half = factor * (found.high - found.value)
-            return instruments.Estimate(found.value, found.value - half, found.value + half, found.n, level)
+        def other(values: np.ndarray, level: float = 0.95, factor: float = factor):
+            centre, _, high = original(values, level)
+            return centre, centre - factor * (high - centre), centre + factor * (high - centre)
 
-        monkeypatch.setattr(instruments.stats, "mean", other)
+        monkeypatch.setattr(instruments.stats, "means", other)
         assert not holds("IN-4", tables)
+
+
+@pytest.mark.parametrize("claimed", [0.975, 0.999, 0.9997, 0.99997])
+def test_intervals_of_another_level_are_not_those_of_theory(claimed, monkeypatch):
+    """What 4,096 groups could not tell: intervals of 97.5 % were taken for 99.99 % until November 2026."""
+    original = instruments.stats.means
+    other = {instruments.LEVEL: claimed}
+    monkeypatch.setattr(instruments.stats, "means", lambda values, level: original(values, other.get(level, level)))
+    assert not holds("IN-4", walk(steps()))
 
 
 def words(loss: float, block: float = 101.0, uniform: float = 1000.0) -> dict[str, pd.DataFrame]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as reference
 
 from model_collapse.companion import claims
 from model_collapse.companion.claims import Tables, named
@@ -45,7 +46,6 @@ DECLINE = {
     "type_token_ratio": 0.3 * 0.9**G,
     "distinct_2": 0.6 * 0.9**G,
     "skeletons": 0.8 * 0.8**G,
-    "state_diversity": 0.2 * 0.98**G,
 }
 
 TRUE: Mapping[str, Mapping[str, Curve]] = {
@@ -54,14 +54,12 @@ TRUE: Mapping[str, Mapping[str, Curve]] = {
     "SH-2b": {"A": losing(24)},
     "SH-3": {"A": losing(24)},
     "SH-4": {"A": losing(24), "B": losing(4, 33)},
-    "SH-4b": {"A": losing(24), "A10": losing(26), "B5": losing(5), "B": losing(4)},
     "SH-5a": {"A": {"written_perplexity q50": 20 - G}},
-    "SH-5b": {"A": {"written_perplexity q50": 20 - G, "written_perplexity q99": 100.0 + 10 * G}},
+    "SH-5b": {"A": {"written_perplexity bin 1.00": 0.999 - 0.01 * G, "written_perplexity bin 3.00": 0.0005 + 0.01 * G}},
     "SH-6": {"A": {"repeated_3": 0.1 + 0.03 * G, "real_text repeated_3": 0.05}},
     "SH-7": {"A": {"similarity states": 0.9 - 0.05 * G}},
     "SH-8": {"A": losing(24), "penalty-2": losing(70)},
     "SH-9": {"A": losing(24)},
-    "SH-10": {"A": {"perplexity": 34 + 20.0 * (G % 2)}},
     "ACC-4": {"sampled": nats(0.1), "accumulate": nats(-0.01)},
     "ACC-5": {"grow": nats(0.05), "accumulate": nats(-0.01)},
     "DEC-1": {"sampled": nats(0.1), "cold": nats(0.3), "A": nats(0.2)},
@@ -109,7 +107,7 @@ def table(curve: Curve, start: str, seed: int, replicates: int = 6, family: str 
         noisy = np.broadcast_to(values, len(G)) * (1 + 1e-3 * rng.standard_normal((replicates, len(G))))
         rows += [(r, g, metric, item, noisy[r, g]) for r in range(replicates) for g in G]
     made = pd.DataFrame(rows, columns=["replicate", "generation", "metric", "item", "value"])
-    settings, size, corpus = {**PUBLISHED[family], "start": start}, 192, "embedded"
+    settings, size, corpus = {**PUBLISHED[family], "start": start}, 512, "embedded"
     if start == "pretrained":
         size, corpus = (37_000, "wikitext-2-raw") if family == "lm" else (1_800_000, "mnist")
     return made.assign(family=family, family_args=json.dumps(settings), n_train=size, corpus=corpus)
@@ -129,7 +127,9 @@ def each(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Tables:
 
 def refused(name: str, found: Tables) -> None:
     verdict = named(name).judge(found)
-    assert verdict.verdict == "not_reproduced" and ": not reproduced (" in str(verdict), str(verdict)
+    assert verdict.outcome in ("contradicted", "equivalent", "undecided"), str(verdict)
+    assert verdict.verdict == ("undecided" if verdict.outcome == "undecided" else "not_reproduced")
+    assert f": {verdict.words} (" in str(verdict) and "not reproduced" not in str(verdict)
 
 
 def test_every_claim_has_its_tables():
@@ -144,9 +144,9 @@ def test_every_claim_has_its_tables():
 @pytest.mark.parametrize("name", TRUE)
 def test_what_is_claimed_is_reproduced_at_the_scale_of_its_runs(name):
     verdict = named(name).judge(tables(name))
-    assert verdict.holds and verdict.estimate.level >= claims.LEVEL and verdict.estimate.n == 6, str(verdict)
+    assert verdict.holds and verdict.estimate.level == named(name).level and verdict.estimate.n == 6, str(verdict)
     assert verdict.verdict == ("reproduced" if name in FULL else "reproduced_small")
-    assert str(verdict).endswith("reproduced" if name in FULL else ": reproduced at small scale")
+    assert str(verdict).endswith(": supported" if name in FULL else ": supported at small scale")
     # No size of ours is that of the image models of FR-2's source.
     large = "reproduced_small" if name == "FR-2" else "reproduced"
     assert named(name).judge(tables(name, start="pretrained")).verdict == large
@@ -191,8 +191,6 @@ COMPARED = sorted(name for name, curves in TRUE.items() if len(curves) > 1 and n
 @pytest.mark.parametrize("name", sorted(set(TRUE) - {"SH-1"}))
 def test_no_effect_and_the_opposite_effect_are_refused(name):
     refused(name, each(name, flat))
-    if name == "SH-10":
-        return  # a turn is a turn from either side
     refused(name, each(name, lambda table: table.assign(generation=9 - table["generation"])))
 
 
@@ -227,7 +225,7 @@ def test_an_arm_that_is_missing_was_not_run(name):
             assert verdict.verdict == "not_run" and str(verdict).endswith(": not run here")
 
 
-AT = {"SH-10": 5, "SH-5a": 1, "SH-5b": 1, "SH-6": 1, "SH-8": None, "SUR-1": None, "VA-1": 1, "VA-1c": 1, "FR-1": None}
+AT = {"SH-5a": 1, "SH-6": 1, "SH-8": None, "SUR-1": None, "VA-1": 1, "VA-1c": 1, "FR-1": None}
 """A generation that the check needs, where that is not generation 0; None: it needs only the last."""
 
 
@@ -236,7 +234,7 @@ def test_a_generation_that_is_missing_settles_nothing(name):
     refused(name, each(name, lambda table: table[table["generation"] != AT.get(name, 0)]))
 
 
-@pytest.mark.parametrize("name", ["SH-2", "SH-2b", "SH-4", "SH-4b", "DEC-1"])
+@pytest.mark.parametrize("name", ["SH-2", "SH-2b", "SH-4", "DEC-1"])
 def test_so_does_one_in_the_middle_of_a_curve(name):
     refused(name, each(name, lambda table: table[table["generation"] != 5]))
     refused(name, each(name, lambda table: table[(table["generation"] != 5) | (table["replicate"] != 2)]))
@@ -249,33 +247,26 @@ def test_so_does_one_in_the_middle_of_a_curve(name):
     ("name", "changes"),
     [
         ("SH-1", {"zero-shot": losing(0, 90)}),
-        ("SH-1", {"zero-shot": losing(0, 140)}),
-        ("SH-1", {"A": losing(0, 39)}),
+        ("SH-1", {"A": losing(0, 43)}),
         ("SH-2", {"A": {"perplexity": np.where(G == 6, 34, 50.0)}}),
         ("SH-2b", {"A": losing(4)}),
         ("SH-2b", {"A": losing(40)}),
         ("SH-3", {"A": losing(0.2)}),
         ("SH-4", {"B": losing(16, 33)}),
         ("SH-4", {"A": losing(-10), "B": losing(5)}),
-        ("SH-4b", {"B": losing(26), "B5": losing(30)}),
-        ("SH-4b", {"A10": losing(5), "B5": losing(24)}),
-        ("SH-4b", {"A": losing(24), "A10": losing(60), "B5": losing(23.9), "B": losing(24)}),
-        ("SH-5b", {"A": {"written_perplexity q99": 100.0}}),
-        ("SH-5b", {"A": {"written_perplexity q50": 20.0 + 10 * G}}),
+        ("SH-5b", {"A": {"written_perplexity bin 3.00": 0.0005}}),
+        ("SH-5b", {"A": {"written_perplexity bin 3.00": 0.0005, "written_perplexity bin 0.95": 0.01 * G}}),
         ("SH-6", {"A": {"real_text repeated_3": 0.2}}),
         ("SH-6", {"A": {"repeated_3": np.where(G > 0, 0.3, 0.1)}}),
         ("SH-8", {"penalty-2": losing(35)}),
         ("SH-9", {"A": {"perplexity": np.where(G < 2, 34.0, 60.0)}}),
-        ("SH-10", {"A": {"perplexity": 34 + 20.0 * G}}),
-        ("SH-10", {"A": {"perplexity": 340 - 20.0 * G}}),
         ("ACC-4", {"sampled": nats(0.03)}),
         ("ACC-4", {"accumulate": nats(0.01)}),
         ("DEC-1", {"cold": nats(0.05)}),
         ("DEC-1", {"A": nats(0.05)}),
         ("DIV-1", {"sampled": {"type_token_ratio": 0.3}}),
-        ("DIV-1", {"sampled": {"distinct_2": 0.6 * 0.985**G}}),
-        ("DIV-1", {"sampled": {"skeletons": 0.8 * 1.01**G, "state_diversity": 0.2 * 1.1**G}}),
-        ("DIV-1", {"sampled": {"state_diversity": 0.2 * 0.85**G}}),
+        ("DIV-1", {"sampled": {"distinct_2": 0.6}}),
+        ("DIV-1", {"sampled": {"skeletons": 0.8 * 1.01**G}}),
         ("COR-1", {"sampled": {"facts true": 0.7 - 0.01 * G}}),
         ("COR-1", {"sampled": {"facts different": 900.0}}),
     ],
@@ -286,13 +277,29 @@ def test_each_part_of_a_claim_can_fail(name, changes):
 
 def test_noise_as_large_as_the_effect_is_refused():
     rng = np.random.default_rng(0)
-    refused("SH-3", each("SH-3", lambda t: t.assign(value=t["value"] + 5 * rng.standard_normal(len(t)))))
-    refused("SH-2", each("SH-2", lambda t: t.assign(value=t["value"] + 10 * rng.standard_normal(len(t)))))
+    refused("SH-3", each("SH-3", lambda t: t.assign(value=t["value"] + 24 * rng.standard_normal(len(t)))))
+    refused("SH-2", each("SH-2", lambda t: t.assign(value=t["value"] + 24 * rng.standard_normal(len(t)))))
 
 
-def test_one_chain_that_does_not_lose_is_refused():
-    """SH-2 is about all seeds: an interval of the mean above 0 leaves none below."""
-    refused("SH-2", each("SH-2", lambda t: t.assign(value=t["value"].where(t["replicate"] != 4, 33.0))))
+def test_few_blocks_do_not_tell_where_a_quantile_lies():
+    """Six seeds of 333 blocks are fewer than 2,000, of 334 more."""
+    few, enough = (each("SH-5b", lambda t, n=n: t.assign(n_train=n)) for n in (333, 334))
+    assert named("SH-5b").judge(few).outcome == "undecided" and named("SH-5b").judge(enough).outcome == "supported"
+
+
+def test_a_rise_in_standard_deviations_has_the_interval_of_the_noncentral_t():
+    """Its ends are where t, or its negative, is as large by chance as may be missed; five seeds need 2.9 to show 1."""
+    rng = np.random.default_rng(3)
+    made = table({"perplexity": 34.0}, "pretrained", 0, replicates=5).assign(
+        value=lambda t: 34 + 3 * (t["generation"] == 9) + rng.standard_normal(len(t))
+    )
+    found = named("SH-3").check({"A": made}, 0.95)
+    x, y = (made.loc[made["generation"] == g, "value"] for g in (0, 9))
+    t = reference.ttest_ind(y, x).statistic
+    assert found.value == pytest.approx(t / np.sqrt(2.5))
+    for end, tail in ((found.low, 0.975), (found.high, 0.025)):
+        assert reference.nct.cdf(t, 8, end * np.sqrt(2.5)) == pytest.approx(tail)
+    assert reference.nct.sf(2.9 * np.sqrt(2.5), 8, np.sqrt(2.5)) == pytest.approx(0.025, abs=0.003)
 
 
 # What is computed ---------------------------------------------------------------------------------------------------
@@ -307,18 +314,6 @@ def test_gaps_slopes_and_sign_changes_of_known_curves():
     saw = made.assign(value=np.where(made["generation"] % 2, 50.0, 40.0))
     # Nine generations that read generated text have eight steps, each against the one before.
     assert sign_changes(saw).tolist() == [7, 7, 7]
-
-
-def test_the_main_effects_of_the_grid():
-    """Data 22, epochs -1 by the definition of main effects; the claim's number is their difference in size."""
-    exact = {"A": 20, "A10": 22, "B5": 5, "B": 4}
-    a, a10, b5, b = exact.values()
-    data, epochs = (a + a10 - b5 - b) / 2, (a - a10 + b5 - b) / 2
-    found = {arm: table({"perplexity": 1.0}, "scratch", 0) for arm in exact}
-    found = {
-        arm: t.assign(value=30.0 + t["replicate"] + exact[arm] * (t["generation"] > 0)) for arm, t in found.items()
-    }
-    assert named("SH-4b").judge(found).estimate.value == pytest.approx(data - abs(epochs))
 
 
 # The runs -----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
     claim = known()["GA-1"]
     tables, _ = study(arms(claim, seed), folder)       the runs, from seeds
     print(claim.judge(tables))                         estimate, interval, allowed band, verdict
+    together(verdicts)                                 corrected for how many experiments are judged at once
 
 A module of this folder holds the claims of one part of the book, as `CLAIMS`. Needs no torch.
 """
@@ -13,14 +14,16 @@ import importlib
 import json
 import pkgutil
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
@@ -28,13 +31,19 @@ from model_collapse.errors import InputError
 
 Tables = Mapping[str, pd.DataFrame]
 Scale = Literal["full", "small", "none"]
+Kind = Literal["theory", "primary", "secondary", "review"]
+Outcome = Literal["supported", "contradicted", "equivalent", "undecided", "not_run"]
 
 NATURE = "Shumailov et al. 2024, doi:10.1038/s41586-024-07566-y"
 """The paper, as `source` of a claim."""
 
 LEVEL = 0.9999
-"""Level of every interval that a verdict rests on: a true value inside the band is missed once in 10,000 or less."""
+"""Level at which exact theory is tested: where the truth lies outside the band, the whole interval lies inside once in
+10,000 times or less."""
 
+LEVELS: Mapping[Kind, float] = {"theory": LEVEL, "primary": 0.99, "secondary": 0.95, "review": LEVEL}
+"""Level of the interval that a verdict rests on, by the kind of evidence. Half of what it leaves out is the one-sided
+error: 0.005 for a primary endpoint, 0.025 for a secondary one. Bands with two ends are tests of equivalence."""
 
 DEFINITIONS: Mapping[int, str] = {
     1: "risk grows catastrophically",
@@ -53,12 +62,13 @@ DEFINITIONS: Mapping[int, str] = {
 class Claim:
     """A statement that a number settles.
 
+    statement   a sentence that stands alone
     measured    the quantity and its unit, as `check` returns it
-    band        where it has to lie; a claim counts as reproduced if the whole interval lies inside, ends excluded
+    band        where it has to lie; a claim is supported if the whole interval lies inside, ends excluded
     reason      why this band: fixed before the run
     runs        label -> arguments of `plan`, all but the seed: what `verify` runs, and needs no data from outside
-    check       tables by label -> estimate with an interval of level LEVEL. Sizes are read from the tables, so that a
-                chapter can put its own runs to the same question.
+    check       (tables by label, level) -> estimate with an interval of that level. Sizes are read from the tables, so
+                that a chapter can put its own runs to the same question.
     ends        generation that each table has to reach; a chain that stops before it settles nothing
     published   the value in the source, if it has one
     definition  which of DEFINITIONS it is about
@@ -69,6 +79,10 @@ class Claim:
     larger      runs of the source's size, for a GPU; {} where `runs` are as large, or nobody said how large
     recorded    names of the recorded runs in `records/` that have the same arms
     target      what `check` returns, chance aside, where that is known exactly and not only to be inside the band
+    primary     the study in whose entry of `records/endpoints.md` the claim is a primary endpoint; "": it is in none
+    no_effect   value of the quantity where there is no effect at all
+    margin      an interval within so much of `no_effect` says that no effect of that size is there; None: none
+    constant    runs that are read as a constant, so that all their chains may be the same
     """
 
     id: str
@@ -78,7 +92,7 @@ class Claim:
     band: tuple[float, float]
     reason: str
     runs: Mapping[str, Mapping[str, Any]]
-    check: Callable[[Tables], Estimate]
+    check: Callable[[Tables, float], Estimate]
     chapter: str
     ends: Callable[[pd.DataFrame], float] = lambda table: 0
     published: str = ""
@@ -88,6 +102,23 @@ class Claim:
     larger: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recorded: tuple[str, ...] = ()
     target: float | None = None
+    primary: str = ""
+    no_effect: float = 0.0
+    margin: float | None = None
+    constant: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of evidence settles it: theory, chains against a closed form or a bound; primary or secondary, an
+        experiment; review, a reader."""
+        if self.scale in ("simulation", "review"):
+            return "theory" if self.scale == "simulation" else "review"
+        return "primary" if self.primary else "secondary"
+
+    @property
+    def level(self) -> float:
+        """Level of its interval where it is judged alone."""
+        return LEVELS[self.kind]
 
     @property
     def command(self) -> str:
@@ -104,28 +135,56 @@ class Claim:
             return f"at least {low:g}"
         return f"at most {high:g}" if low == -np.inf else f"{low:g} to {high:g}"
 
-    def judge(self, tables: Tables) -> Verdict:
-        """The verdict that these tables give; one without interval where rows that the check needs are missing.
+    def judge(self, tables: Tables, level: float | None = None) -> Verdict:
+        """The verdict that these tables give, alone; one without interval where rows that the check needs are missing.
 
         A whole run that is missing was not run. Arms that are another claim's are left out.
+
+        level  of the interval; None: that of the claim's kind
         """
+        level = self.level if level is None else level
         if self.runs and set(self.runs) <= set(tables):
             tables = {label: tables[label] for label in self.runs}
-        nothing = Estimate(np.nan, np.nan, np.nan, 0, LEVEL)
+        nothing = Estimate(np.nan, np.nan, np.nan, 0, level)
         try:
             scale = self._scale_of(tables)
-            with warnings.catch_warnings():
-                # What has no logarithm or mean becomes nan, and with it the interval.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                estimate = self.check(tables) if scale != "none" else nothing
             reached = all(table["generation"].max() >= self.ends(table) for table in tables.values())
             if self.scale != "simulation":
                 # Chains that are the same number for number are one chain, and have no interval.
-                reached &= not any(map(_all_the_same, tables.values()))
+                reached &= not any(_all_the_same(t) for label, t in tables.items() if label not in self.constant)
+            estimate = self._estimate(tables, level) if scale != "none" else nothing
+            verdict = Verdict(self, estimate if reached else unsettled(estimate), scale)
+            if self.kind in ("primary", "secondary") and not np.isnan(verdict.estimate.low):
+                room = partial(self.room, verdict.answer)
+                verdict = replace(verdict, p=testing.p_value(partial(self._estimate, tables), room))
+            return verdict
         except (LookupError, ValueError, ZeroDivisionError):
             absent = any(label not in tables or tables[label].empty for label in self.runs)
             return Verdict(self, nothing, "none" if absent else "full")
-        return Verdict(self, estimate if reached else unsettled(estimate), scale)
+
+    def _estimate(self, tables: Tables, level: float) -> Estimate:
+        with warnings.catch_warnings():
+            # What has no logarithm or mean becomes nan, and with it the interval.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return self.check(tables, level)
+
+    def room(self, answer: Outcome, found: Estimate) -> float:
+        """By how much an interval gives an answer: above 0 if it does, nan if there is no interval.
+
+        An end of the band is outside it: no effect at all, an interval of [0, 0], is not "at least 0".
+        """
+        low, high = self.band
+        if np.isnan([found.value, found.low, found.high]).any():
+            return np.nan
+        if answer == "supported":
+            return min(found.low - low if low > -np.inf else np.inf, high - found.high if high < np.inf else np.inf)
+        if answer == "equivalent" and self.margin is not None:
+            return min(self.no_effect + self.margin - found.high, found.low - self.no_effect + self.margin)
+        if answer == "contradicted":
+            above, below = (found.above, found.below) if isinstance(found, testing.Hull) else (found.low, found.high)
+            beyond = max(above - high if high < np.inf else -np.inf, low - below if low > -np.inf else -np.inf)
+            return TOUCHING if beyond == 0 else beyond
+        return -np.inf
 
     def _scale_of(self, tables: Tables) -> Scale:
         """How these runs compare with the source's: as large, or smaller."""
@@ -159,66 +218,169 @@ def _all_the_same(table: pd.DataFrame) -> bool:
     return wide.shape[1] > 1 and bool(wide.sub(wide.iloc[:, 0], axis=0).abs().max(axis=None) == 0)
 
 
+TOUCHING = 5e-324
+"""Smallest number above 0: an interval that ends where the band begins lies outside."""
+
+OUTCOMES: Mapping[Outcome, str] = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "equivalent": "equivalent",
+    "undecided": "undecided",
+    "not_run": "not run here",
+}
+"""Outcomes in words."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A claim and what was measured.
 
-    scale  of the runs: full, as the source's or what the claim is about; small, smaller ones; none, no such run
+    scale       of the runs: full, as the source's or what the claim is about; small, smaller ones; none, no such run
+    p           one-sided p of `answer`, by inversion of the interval; None for theory, which is tested at a fixed level
+    p_adjusted  the same after Holm's or Benjamini and Hochberg's correction; None: judged alone
+    among       how many claims were judged together for that
+    looks       how often chains were looked at, more of them each time
     """
 
     claim: Claim
     estimate: Estimate
     scale: Scale = "full"
+    p: float | None = None
+    p_adjusted: float | None = None
+    among: int = 1
+    looks: int = 1
 
     @property
-    def verdict(self) -> Literal["reproduced", "reproduced_small", "not_reproduced", "not_run"]:
-        """The verdict in one word, for machines."""
+    def answer(self) -> Outcome:
+        """What the numbers speak for, whether or not they settle it.
+
+        What the interval decides, else where the value lies. An interval within the margin of no effect comes first: an
+        effect was claimed, and none of that size is there.
+        """
+        answers: tuple[Outcome, ...] = ("equivalent", "supported", "contradicted")
+        point = replace(self.estimate, low=self.estimate.value, high=self.estimate.value)
+        if isinstance(point, testing.Hull):
+            point = replace(point, above=point.value, below=point.value)
+        for found in (self.estimate, point):
+            for answer in answers:
+                if self.claim.room(answer, found) > 0:
+                    return answer
+        return "undecided"
+
+    @property
+    def alone(self) -> Outcome:
+        """The outcome before any correction for other claims."""
         if self.scale == "none":
             return "not_run"
-        if not self.holds:
-            return "not_reproduced"
-        return "reproduced_small" if self.scale == "small" else "reproduced"
+        return self.answer if self.claim.room(self.answer, self.estimate) > 0 else "undecided"
+
+    @property
+    def outcome(self) -> Outcome:
+        """supported: the whole interval inside the band; contradicted: the whole interval outside; equivalent: the
+        whole interval within the claim's margin of no effect; undecided: anything else; not_run."""
+        return "undecided" if self._corrected_away else self.alone
+
+    @property
+    def _corrected_away(self) -> bool:
+        decided = self.alone in ("supported", "contradicted", "equivalent")
+        alpha = (1 - self.claim.level) / 2
+        return decided and self.p_adjusted is not None and self.p_adjusted > alpha
+
+    @property
+    def at_small_scale(self) -> bool:
+        """Whether the runs are smaller than those that the claim is about."""
+        return self.scale == "small"
+
+    @property
+    def words(self) -> str:
+        """The outcome in words."""
+        return in_words(self.outcome, self.at_small_scale)
+
+    @property
+    def verdict(self) -> Literal["reproduced", "reproduced_small", "not_reproduced", "undecided", "not_run"]:
+        """The outcome in the words that files have always had; not_reproduced: contradicted or equivalent."""
+        if self.outcome == "supported":
+            return "reproduced_small" if self.at_small_scale else "reproduced"
+        return self.outcome if self.outcome in ("undecided", "not_run") else "not_reproduced"
 
     @property
     def holds(self) -> bool:
-        """Whether the whole interval lies inside the band; never where there is no interval.
-
-        An end of the band is outside it: no effect at all, an interval of [0, 0], is not "at least 0".
-        """
-        low, high = self.claim.band
-        inside = low < self.estimate.low and (self.estimate.high < high or high == np.inf)
-        return bool(inside and not np.isnan(self.estimate.value))
+        """Whether the claim is supported."""
+        return self.outcome == "supported"
 
     def __str__(self) -> str:
-        allowed = self.claim.allowed
         said = f"{self.claim.id}, {self.claim.statement}: {self.claim.measured}"
-        if self.verdict == "not_run":
-            return f"{said}, allowed {allowed}: not run here"
-        # Where several intervals have to hold at once each has a higher level; together they have this one.
-        level = f"{min(self.estimate.level, LEVEL):.2%}"
-        outcome = {"reproduced": "reproduced", "reproduced_small": "reproduced at small scale"}
-        return (
-            f"{said} {self.estimate:.3g} ({level} interval), "
-            f"allowed {allowed}: {outcome.get(self.verdict, f'not reproduced ({self.why})')}"
-        )
+        if self.outcome == "not_run":
+            return f"{said}, allowed {self.claim.allowed}: {self.words}"
+        why = f" ({self.why})" if self.why else ""
+        level = f"{100 * self.estimate.level:g}%"
+        return f"{said} {self.estimate:.3g} ({level} interval), allowed {self.claim.allowed}: {self.words}{why}"
 
     @property
     def why(self) -> str:
-        """What keeps the claim from being reproduced: few chains are no evidence against it, a whole interval is."""
-        if self.verdict == "not_run":
+        """What keeps the claim from being supported, and for an experiment about how many seeds would decide."""
+        found, (low, high) = self.estimate, self.claim.band
+        if self.outcome == "not_run":
             return "not run here"
-        if self.holds:
+        if self.outcome == "contradicted":
+            # Of several quantities one is enough.
+            whole = found.high <= low or found.low >= high
+            return "the whole interval lies outside" if whole else "the whole interval of a part lies outside"
+        if self.outcome == "equivalent":
+            return f"the whole interval lies within {self.claim.margin:g} of no effect, {self.claim.no_effect:g}"
+        if self.outcome == "supported":
             return ""
-        low, high = self.claim.band
-        found = self.estimate
+        if self._corrected_away:
+            return f"{OUTCOMES[self.alone]} alone, not among the {self.among} claims that were judged together"
         if np.isnan(found.value) or np.isnan(found.low):
             return "these runs do not settle it"
-        if found.high <= low or found.low >= high:
-            return "the whole interval lies outside"
         # A value without bound, as the price of what nothing buys, lies inside a band without end.
-        if low < found.value and (found.value < high or high == np.inf):
-            return "the value lies inside, its interval is too wide"
-        return "the value lies outside, its interval reaches inside"
+        inside = low < found.value and (found.value < high or high == np.inf)
+        where = "inside, its interval reaches out" if inside else "outside, its interval reaches inside"
+        return f"the value lies {where}{self._seeds}"
+
+    @property
+    def _seeds(self) -> str:
+        """About how many seeds would decide."""
+        if self.claim.kind == "theory":
+            return ""
+        found = self.estimate
+        bounds = [end for end in self.claim.band if np.isfinite(end)]
+        inside = self.claim.band[0] < found.value < self.claim.band[1]
+        needed = [testing.enough(found, bound) for bound in bounds]
+        seeds = max(needed) if inside else min(needed)
+        if seeds > MANY:
+            return f"; more than {MANY:,} seeds would be needed"
+        return f"; about {seeds:.0f} seeds would decide, if the value stays"
+
+
+MANY = 1000
+"""Seeds of which nobody will run so many: how many exactly is not said then."""
+
+
+def in_words(outcome: Outcome, at_small_scale: bool = False) -> str:
+    """An outcome in words."""
+    decided = outcome in ("supported", "contradicted", "equivalent", "undecided")
+    return OUTCOMES[outcome] + " at small scale" * (at_small_scale and decided)
+
+
+def together(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The same verdicts, corrected for how many experiments are judged at once.
+
+    Primary endpoints by Holm within their study; all secondary claims by Benjamini and Hochberg, with the direction of
+    each as its value says: of the answers given at 95 % one in 20 is wrong at most, on average (Benjamini & Yekutieli
+    2005, doi:10.1198/016214504000001907). Exact theory, and what has no p, is left as it is.
+    """
+    verdicts = list(verdicts)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, verdict in enumerate(verdicts):
+        if verdict.p is not None and verdict.outcome != "not_run":
+            groups[verdict.claim.primary].append(i)
+    for study, members in groups.items():
+        correct = testing.holm if study else testing.benjamini_hochberg
+        for i, p in zip(members, correct([verdicts[i].p or 0.0 for i in members]), strict=True):
+            verdicts[i] = replace(verdicts[i], p_adjusted=float(p), among=len(members))
+    return verdicts
 
 
 def known() -> dict[str, Claim]:
@@ -252,23 +414,7 @@ def planned(runs: Mapping[str, Mapping[str, Any]], seed: int) -> dict[str, Run]:
 
 def unsettled(estimate: Estimate) -> Estimate:
     """The estimate without its interval, so that no band holds it: the tables do not show what the claim needs."""
-    return replace(estimate, low=np.nan, high=np.nan)
-
-
-def farthest(estimates: Iterable[Estimate], target: float) -> Estimate:
-    """The estimate whose interval reaches farthest from `target`: the worst of several settings.
-
-    Every interval must have been made at a level that allows for their number.
-    """
-    return max(estimates, key=lambda e: np.nan_to_num(max(abs(e.low - target), abs(e.high - target)), nan=np.inf))
-
-
-def lowest(estimates: Iterable[Estimate]) -> Estimate:
-    """The estimate whose interval reaches lowest, the worst where more is better; one without an interval comes first.
-
-    Levels as in `farthest`.
-    """
-    return min(estimates, key=lambda e: np.nan_to_num(e.low, nan=-np.inf))
+    return Estimate(estimate.value, np.nan, np.nan, estimate.n, estimate.level)
 
 
 def family(table: pd.DataFrame, column: str = "family_args") -> dict[str, Any]:
@@ -285,15 +431,3 @@ def chains(table: pd.DataFrame, metric: str, item: str = "") -> pd.DataFrame:
     """A metric by chain (rows) and generation (columns 0, 1, ... to the table's last); nan for what is not there."""
     wide = stats.pick(table, metric, item=item).pivot(index="replicate", columns="generation", values="value")
     return wide.reindex(index=np.unique(table["replicate"]), columns=range(int(table["generation"].max()) + 1))
-
-
-def times(a: pd.Series, b: pd.Series, confidence: float) -> Estimate:
-    """How many times as large a is as b: geometric mean of a / b over the replicates that both have."""
-    log = stats.paired(np.log(a), np.log(b), confidence)
-    value, low, high = np.exp([log.value, log.low, log.high]).tolist()
-    return replace(log, value=value, low=low, high=high)
-
-
-def level(comparisons: int) -> float:
-    """Level of each of so many intervals that together miss once in 10,000 or less (Bonferroni)."""
-    return 1 - (1 - LEVEL) / comparisons

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from model_collapse.analysis import stats
+from functools import partial
+
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import Claim, Tables, chains, level, lowest
+from model_collapse.companion.claims import Claim, Tables, chains
 from model_collapse.companion.studies.copies import STUDY
 
 
-def lost_per_copy(tables: Tables) -> Estimate:
+def lost_per_copy(tables: Tables, level: float) -> Estimate:
     """PSNR of copy g less that of copy g + 1 in dB, chain by chain, for the g that loses least."""
     estimates = []
     for table in tables.values():
         found = chains(table, "psnr")
         lost = found[found.columns[:-1]].to_numpy() - found[found.columns[1:]].to_numpy()
-        estimates += [stats.mean(step, level(lost.shape[1])) for step in lost.T]
-    return lowest(estimates)
+        estimates += [partial(stats.mean, step) for step in lost.T]
+    return testing.lowest(estimates, level)
 
 
 CLAIMS = (

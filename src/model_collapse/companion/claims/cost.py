@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, farthest, level, rows
+from model_collapse.companion.claims import Claim, Tables, chains, rows
 from model_collapse.companion.claims.language import cross_entropy
 from model_collapse.companion.studies.cost import STUDY
 from model_collapse.theory import cost as theory
@@ -128,7 +129,7 @@ def tokens(table: pd.DataFrame, passes: int = 1, block: int = 64) -> pd.DataFram
     return pd.DataFrame({"generation": g, "trained": np.cumsum(read) * passes * block, "written": written * block})
 
 
-def bought(tables: Tables) -> Estimate:
+def bought(tables: Tables, level: float) -> Estimate:
     """Error after the last fit over that which row_price buys with these rows; the arm farthest from 1."""
     found = []
     for table in tables.values():
@@ -136,15 +137,15 @@ def bought(tables: Tables) -> Estimate:
         share = json.loads(str(table["regime_args"].iloc[0])).get("real_fraction", 0.0)
         expected = float(theory.row_price(n, regime, share)) / rows(table)  # type: ignore[arg-type]
         error = stats.per_replicate(table, "mean", n - 1) ** 2
-        found.append(stats.mean(error / expected, level(len(tables))))
-    return farthest(found, 1)
+        found.append(partial(stats.mean, error / expected))
+    return testing.farthest(found, 1, level)
 
 
-def replaced_price(tables: Tables) -> Estimate:
+def replaced_price(tables: Tables, level: float) -> Estimate:
     """Price of the last generation at the fewest rows, of the first arm."""
     (arm,) = {label.rpartition(", ")[0] for label in tables}
     losses = by_size(tables, arm)
-    return price(losses, min(losses), min(int(table.columns[-1]) for table in losses.values()), LEVEL)
+    return price(losses, min(losses), min(int(table.columns[-1]) for table in losses.values()), level)
 
 
 SHARE, FITS, REAL = 0.1, 10, 100
@@ -198,7 +199,7 @@ CLAIMS = (
     ),
     Claim(
         id="COST-3",
-        statement="and so does a language model",
+        statement="after five generations a language model needs at least twice the text for the same loss",
         source="after the press: 'the cost of making them will increase'; derived",
         measured="rows per generation over real rows for the same cross-entropy, only what was written, generation 5",
         band=(2, np.inf),

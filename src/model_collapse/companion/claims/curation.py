@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, farthest, level, lowest, unsettled
+from model_collapse.companion.claims import Claim, Tables, chains, unsettled
 from model_collapse.companion.studies.curation import (
     BEYOND,
     BIAS,
@@ -39,32 +40,32 @@ def truthfulness(table: pd.DataFrame, generation: int) -> pd.Series:
     return stats.per_replicate(table, "facts", generation, "true")
 
 
-def _turned(tables: Tables) -> Estimate:
+def _turned(tables: Tables, level: float) -> Estimate:
     """Mean accuracy below a breakdown point, or 1 - accuracy above it: the lowest."""
     found = []
     for label, table in tables.items():
         accuracy = stats.per_replicate(table, "accuracy", 1)
-        found.append(stats.mean(accuracy if label.endswith("below") else 1 - accuracy, level(len(tables))))
-    return lowest(found)
+        found.append(partial(stats.mean, accuracy if label.endswith("below") else 1 - accuracy))
+    return testing.lowest(found, level)
 
 
-def _better_than_chance(tables: Tables) -> Estimate:
+def _better_than_chance(tables: Tables, level: float) -> Estimate:
     """Share of true statements at the last generation, chosen by the oracle less chosen at random."""
     last = min(int(tables[arm]["generation"].max()) for arm in ("curated", "lot"))
-    return stats.paired(truthfulness(tables["curated"], last), truthfulness(tables["lot"], last), LEVEL)
+    return stats.paired(truthfulness(tables["curated"], last), truthfulness(tables["lot"], last), level)
 
 
-def _skill(tables: Tables) -> Estimate:
+def _skill(tables: Tables, level: float) -> Estimate:
     """Mean accuracy after the selection by the skilled judge, or at random: the higher.
 
     No interval unless the less skilled judge, who checks labels, surely leads to more than 3/4.
     """
     after = {label: stats.per_replicate(table, "accuracy", 1) for label, table in tables.items()}
-    worst = max((stats.mean(after[label], level(3)) for label in ("certain", "lot")), key=lambda e: e.high)
-    return worst if stats.mean(after["checker"], level(3)).low > 0.75 else unsettled(worst)
+    worst = testing.highest([partial(stats.mean, after[label]) for label in ("certain", "lot")], level)
+    return worst if stats.mean(after["checker"], level).low > 0.75 else unsettled(worst)
 
 
-def _centred(tables: Tables) -> Estimate:
+def _centred(tables: Tables, level: float) -> Estimate:
     """Mean |w - c|^2 at the last generation over that at generation 0, the larger of the verifiers.
 
     No interval unless the error |w - w*|^2 of each surely rises again after generation 1.
@@ -73,14 +74,14 @@ def _centred(tables: Tables) -> Estimate:
     for table in tables.values():
         distance, error = to_centre(table), chains(table, "test_error")
         last = distance.columns[-1]
-        found.append(stats.ratio(distance[last], distance[0], level(2 * len(tables))))
-        reversed_ &= stats.paired(error[last], error[1], level(2 * len(tables))).low > 0
-    worst = max(found, key=lambda e: np.nan_to_num(e.high, nan=np.inf))
+        found.append(partial(stats.ratio, distance[last], distance[0]))
+        reversed_ &= stats.paired(error[last], error[1], level).low > 0
+    worst = testing.highest(found, level)
     return worst if reversed_ else unsettled(worst)
 
 
-def _liked(tables: Tables) -> Estimate:
-    """Gain of mean reward, or loss of entropy, up to the last generation over its closed form, the farther from 1.
+def _liked(tables: Tables, level: float) -> Estimate:
+    """Gain of mean reward, or loss of entropy, up to the last generation over its closed form.
 
     No interval unless reward surely rises and entropy surely falls.
     """
@@ -91,9 +92,9 @@ def _liked(tables: Tables) -> Estimate:
         last = values.columns[-1]
         change = sign * (values[last] - values[0])
         expected = expected_choice(int(last))[metric]
-        found.append(stats.mean(change / (sign * (expected[last] - expected[0])), level(2)))
-        moved &= stats.mean(change, level(2)).low > 0
-    worst = farthest(found, 1)
+        found.append(partial(stats.mean, change / (sign * (expected[last] - expected[0]))))
+        moved &= stats.mean(change, level).low > 0
+    worst = testing.farthest(found, 1, level)
     return worst if moved else unsettled(worst)
 
 

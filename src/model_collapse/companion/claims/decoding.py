@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, times, unsettled
-from model_collapse.companion.claims.language import cross_entropy
+from model_collapse.companion.claims import NATURE, Claim, Tables, chains, unsettled
+from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy
 from model_collapse.companion.studies import language_model
 
 
@@ -21,11 +22,11 @@ def slope(table: pd.DataFrame) -> pd.Series:
     return pd.Series(values.to_numpy() @ g / (g @ g), values.index)
 
 
-def _penalised(tables: Tables) -> Estimate:
+def _penalised(tables: Tables, level: float) -> Estimate:
     """Perplexity with repetition penalty 2 over that without, at the last generation that both have."""
     penalised, plain = (chains(tables[arm], "perplexity") for arm in ("penalty-2", "A"))
     last = min(penalised.columns[-1], plain.columns[-1])
-    return times(penalised[last], plain[last], LEVEL)
+    return stats.times(penalised[last], plain[last], level)
 
 
 THETA, CONSTANT = 1.2, 20.0
@@ -58,7 +59,7 @@ def penalised(**changes: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-def _constant_matters(tables: Tables, level: float = LEVEL) -> Estimate:
+def _constant_matters(tables: Tables, level: float) -> Estimate:
     """Nats per token of what generation 0 writes with the penalty, with a constant in the logits less without.
 
     No interval if that constant moves what is written without a penalty, or by beams with it, by 0.01 nats or more.
@@ -73,10 +74,10 @@ def _constant_matters(tables: Tables, level: float = LEVEL) -> Estimate:
     return found if same else unsettled(found)
 
 
-def _steeper(tables: Tables) -> Estimate:
+def _steeper(tables: Tables, level: float) -> Estimate:
     """Slope with a cold temperature, or with beams, less that of sampling at temperature 1: the smaller."""
     pure = slope(tables["sampled"])
-    return lowest([stats.paired(slope(tables[arm]), pure, level(2)) for arm in ("cold", "A")])
+    return testing.lowest([partial(stats.paired, slope(tables[arm]), pure) for arm in ("cold", "A")], level)
 
 
 CLAIMS = (
@@ -106,6 +107,7 @@ CLAIMS = (
         "the smaller",
         band=(0, np.inf),
         reason="both steeper, set before any run",
+        margin=NO_EFFECT,
         runs=language_model.STUDY.arguments("verify", ["cold", "A", "sampled"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["cold", "A", "sampled"]),
         recorded=("wikitext",),

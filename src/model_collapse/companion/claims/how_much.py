@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import Claim, Tables, level, lowest
-from model_collapse.companion.claims.language import cross_entropy
+from model_collapse.companion.claims import Claim, Tables
+from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy
 from model_collapse.companion.studies.how_much import beside
 
 
@@ -26,32 +27,40 @@ def loss(table: pd.DataFrame, generation: int = 1) -> pd.Series:
     return cross_entropy(table)[generation]
 
 
-def effects(tables: Tables, confidence: float = 0.95, generation: int = 1) -> dict[tuple[int, int], Estimate]:
+def effects(tables: Tables, level: float = 0.95, generation: int = 1) -> dict[tuple[int, int], Estimate]:
     """(real, synthetic) -> nats per token by which synthetic rows raise the loss of a learner with so many real ones.
 
     Paired over chains with the learner of the same real rows and no others. Below 0 synthetic rows help.
     """
+    return {amount: effect(level) for amount, effect in _effects(tables, generation).items()}
+
+
+def _effects(tables: Tables, generation: int = 1) -> dict[tuple[int, int], testing.Procedure]:
     by_amount = {amounts(table): loss(table, generation) for table in tables.values()}
     return {
-        (k, m): stats.paired(by_amount[k, m], by_amount[k, 0], confidence)
+        (k, m): partial(stats.paired, by_amount[k, m], by_amount[k, 0])
         for k, m in sorted(by_amount)
         if m and (k, 0) in by_amount
     }
 
 
-def sign_flips(tables: Tables) -> Estimate:
+def sign_flips(tables: Tables, level: float) -> Estimate:
     """Nats per token: gain of the fewest real rows by the best amount of synthetic ones, or harm to the most, the less.
 
-    The harm is that of the least harmful amount.
+    The harm is that of the least harmful amount. The best amount is looked for, so that its gain allows for their
+    number (Bonferroni); every amount has to harm those who have the most.
     """
     real = sorted({amounts(table)[0] for table in tables.values()})
     if len(real) < 2:
         raise ValueError("one number of real rows shows no change of sign")
-    count = sum(k in (real[0], real[-1]) and m > 0 for k, m in map(amounts, tables.values()))
-    found = effects(tables, level(count))
-    gains = [mirrored(estimate) for (k, _), estimate in found.items() if k == real[0]]
-    best = max(gains, key=lambda gain: np.nan_to_num(gain.low, nan=-np.inf))
-    return lowest([best, *(harm for (k, _), harm in found.items() if k == real[-1])])
+    found = _effects(tables)
+    few, most = ([effect for (k, _), effect in found.items() if k == end] for end in (real[0], real[-1]))
+
+    def best(level: float) -> Estimate:
+        gains = [mirrored(effect(testing.bonferroni(level, len(few)))) for effect in few]
+        return max(gains, key=lambda gain: np.nan_to_num(gain.low, nan=-np.inf))
+
+    return testing.lowest([best, *most], level)
 
 
 def by_share(tables: Iterable[pd.DataFrame], value: Callable[[pd.DataFrame], pd.Series]) -> pd.DataFrame:
@@ -98,6 +107,7 @@ CLAIMS = (
         band=(0.0, np.inf),
         reason="the sign of the effect has to change with the number of real rows; in the source at 1,024",
         # What is written differs from chain to chain even where all that is read is real; real text has no spread.
+        margin=NO_EFFECT,
         runs=beside((128, 12_288), (0, 1024, 4096)).arguments("verify"),
         larger=beside((128, 12_288), (0, 1024, 4096)).arguments("verify-gpu"),
         recorded=("how-much",),

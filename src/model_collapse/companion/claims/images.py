@@ -6,6 +6,7 @@ Tables go by condition of the studies `vae` and `diffusion`: a chapter's own run
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import families, registry
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import studies
-from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, chains, level, lowest, times
+from model_collapse.companion.claims import NATURE, Claim, Tables, chains
 from model_collapse.engine.spec import Run
 
 FLAT = 0.05
@@ -62,40 +63,39 @@ def published() -> pd.DataFrame:
     return pd.DataFrame([*sd, *loss], columns=["replicate", "generation", "metric", "value"]).assign(item="")
 
 
-def _narrowing(tables: Tables) -> Estimate:
-    """Loss of latent standard deviation from one generation to the next, 1 to 5: that which reaches lowest of four."""
+def _narrowing(tables: Tables, level: float) -> Estimate:
+    """Loss of latent standard deviation from one generation to the next, 1 to 5: the least."""
     sd = chains(tables["published"], "latent_sd")
-    return lowest([stats.paired(sd[g], sd[g + 1], level(4)) for g in range(1, 5)])
+    return testing.lowest([partial(stats.paired, sd[g], sd[g + 1]) for g in range(1, 5)], level)
 
 
-def _narrowed(tables: Tables) -> Estimate:
+def _narrowed(tables: Tables, level: float) -> Estimate:
     """Latent standard deviation in generation 5 over that in generation 1."""
     sd = chains(tables["published"], "latent_sd")
-    return times(sd[5], sd[1], LEVEL)
+    return stats.times(sd[5], sd[1], level)
 
 
-def _harder(tables: Tables) -> Estimate:
-    """Gain of training loss from one generation to the next, 0 to 5: that which reaches lowest of five."""
+def _harder(tables: Tables, level: float) -> Estimate:
+    """Gain of training loss from one generation to the next, 0 to 5: the least."""
     loss = chains(tables["published"], "training_loss")
-    return lowest([stats.paired(loss[g + 1], loss[g], level(5)) for g in range(5)])
+    return testing.lowest([partial(stats.paired, loss[g + 1], loss[g]) for g in range(5)], level)
 
 
-def _merged(tables: Tables) -> Estimate:
-    """Loss of confidence, and of the entropy of classes, since generation 0: that which reaches lower."""
+def _merged(tables: Tables, level: float) -> Estimate:
+    """Loss of confidence, and of the entropy of classes, since generation 0: the smaller."""
     lost = (chains(tables["published"], metric) for metric in ("confidence", "class_entropy"))
-    return lowest([stats.paired(values[0], values.iloc[:, -1], level(2)) for values in lost])
+    return testing.lowest([partial(stats.paired, values[0], values.iloc[:, -1]) for values in lost], level)
 
 
-def _ordered(tables: Tables) -> Estimate:
-    """Frechet distance at the end, full less augmentation and augmentation less fresh: that which reaches lower."""
+def _ordered(tables: Tables, level: float) -> Estimate:
+    """Frechet distance at the end, full less augmentation and augmentation less fresh: the smaller."""
     end = [chains(tables[arm], "frechet").iloc[:, -1] for arm in ("full", "augmentation", "fresh")]
-    return lowest([stats.paired(worse, better, level(2)) for worse, better in pairwise(end)])
+    return testing.lowest([partial(stats.paired, worse, better) for worse, better in pairwise(end)], level)
 
 
-def _prettier(tables: Tables) -> Estimate:
+def _prettier(tables: Tables, level: float) -> Estimate:
     """Recall lost to a bias, mean over generations 1 to the last, less that lost in generation 0; and FLAT plus what
-    precision has won, mean over the same, over the unbiased arm and over its own generation 0: that which reaches
-    lowest."""
+    precision has won, mean over the same, over the unbiased arm and over its own generation 0: the smallest."""
     recall, precision = (
         chains(tables["pretty"], "manifold", item) - chains(tables["full"], "manifold", item)
         for item in ("recall", "precision")
@@ -104,7 +104,7 @@ def _prettier(tables: Tables) -> Estimate:
     won = precision.loc[:, 1:].mean(axis=1, skipna=False)
     own = chains(tables["pretty"], "manifold", "precision")
     kept = own.loc[:, 1:].mean(axis=1, skipna=False) - own[0]
-    return lowest([stats.mean(x, level(3)) for x in (lost, won + FLAT, kept + FLAT)])
+    return testing.lowest([partial(stats.mean, x) for x in (lost, won + FLAT, kept + FLAT)], level)
 
 
 CLAIMS = (
@@ -112,8 +112,8 @@ CLAIMS = (
         id="VA-1",
         statement="what VAEs write narrows in the latent space of the first",
         source=NOTEBOOK,
-        measured="standard deviation of generation 0's latent means, generation g less g + 1, for the g of 1 to 4 "
-        "whose interval reaches lowest",
+        measured="standard deviation of generation 0's latent means, generation g less g + 1, the least for g of "
+        "1 to 4",
         band=(0, np.inf),
         reason="strictly decreasing in all five published runs",
         runs=of_arms("vae", "published"),
@@ -130,8 +130,7 @@ CLAIMS = (
         id="VA-1b",
         statement="every VAE finds its own diet harder than the one before",
         source=NOTEBOOK,
-        measured="training loss in the last pass in nats per image, generation g + 1 less g, for the g of 0 to 4 whose "
-        "interval reaches lowest",
+        measured="training loss in the last pass in nats per image, generation g + 1 less g, the least for g of 0 to 4",
         band=(0, np.inf),
         reason="strictly increasing in the published run",
         runs=of_arms("vae", "published"),
@@ -166,7 +165,7 @@ CLAIMS = (
         statement="VAEs' digits of different classes merge",
         source=f"{NATURE}, supplement, Fig. 7",
         measured="loss of a fixed classifier's confidence, and of the entropy of its classes in nats, since generation "
-        "0, the one whose interval reaches lower",
+        "0, the smaller",
         band=(0, np.inf),
         reason="both fall, set before any run",
         runs=of_arms("vae", "published"),
@@ -183,8 +182,7 @@ CLAIMS = (
         id="FR-1",
         statement="a loop without real images ends worst, with the same real ones better, with others drawn anew best",
         source="Alemohammad et al. 2024, arXiv:2307.01850",
-        measured="Frechet distance at the end, full less augmentation and augmentation less fresh, the one whose "
-        "interval reaches lower",
+        measured="Frechet distance at the end, full less augmentation and augmentation less fresh, the smaller",
         band=(0, np.inf),
         reason="the order of the three loops, set before any run",
         runs=of_arms("vae", "full", "augmentation", "fresh"),
@@ -201,7 +199,7 @@ CLAIMS = (
         statement="in the loop, a taste for typical pictures keeps them near real ones and costs variety",
         source="Alemohammad et al. 2024, arXiv:2307.01850",
         measured="recall lost to the bias beyond what it costs generation 0, and precision won over the unbiased arm "
-        f"and over generation 0, plus {FLAT}, means over generations 1 to the last, whichever reaches lowest",
+        f"and over generation 0, plus {FLAT}, means over generations 1 to the last, the smallest",
         band=(0, np.inf),
         reason=f"recall falls faster, precision rises or is flat, within {FLAT}; set after a look at one seed, that "
         "over generation 0 added after the recorded run: both made it stricter",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from model_collapse import theory
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, farthest, unsettled
+from model_collapse.companion.claims import Claim, Tables, chains, unsettled
 
 
 def luck(regime: str, generations: int, **changes: Any) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def better(table: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
     return nearer, [float(theory.improvement_probability(1 / sizes.iloc[0], added[g])) for g in nearer.columns]
 
 
-def _chance(tables: Tables, level: float = LEVEL) -> Estimate:
+def _chance(tables: Tables, level: float) -> Estimate:
     """Share of chains that are better than generation 0 less its closed form, farthest of all generations from 0.
 
     No interval unless each share is surely below one half.
@@ -47,10 +48,10 @@ def _chance(tables: Tables, level: float = LEVEL) -> Estimate:
     for table in tables.values():
         nearer, expected = better(table)
         for g, due in zip(nearer.columns, expected, strict=True):
-            share = stats.proportion(nearer[g], level)
-            below &= share.high < 0.5
-            found.append(Estimate(share.value - due, share.low - due, share.high - due, share.n, level))
-    worst = farthest(found, 0)
+            share = partial(stats.proportion, nearer[g])
+            below &= share(level).high < 0.5
+            found.append(testing.less(share, due))
+    worst = testing.farthest(found, 0, level)
     return worst if below else unsettled(worst)
 
 

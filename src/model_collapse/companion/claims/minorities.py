@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from model_collapse import theory
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, NATURE, Claim, Tables, farthest, level, rows, unsettled
+from model_collapse.companion.claims import NATURE, Claim, Tables, rows, unsettled
 from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.language import NO_EFFECT
 from model_collapse.companion.studies import minorities
 from model_collapse.theory import groups
 
@@ -68,15 +71,15 @@ def expected_error(n: np.ndarray, q: np.ndarray, M: int, minority: bool) -> np.n
     return 1 - theory.survival(n, mine, M) @ mine / mine.sum()
 
 
-def uneven(tables: Tables) -> Estimate:
-    """FAIR-1: share, extinction and error by group in the last generation over their closed forms, the farthest.
+def uneven(tables: Tables, level: float) -> Estimate:
+    """FAIR-1: share, extinction and error by group in the last generation over their closed forms.
 
     No interval, unless the error on the minority is surely larger than that on the majority.
     """
     estimates, harder = [], True
     for table in tables.values():
         q, M, last = law(table), rows(table), int(table["generation"].max())
-        cut, n, confidence = first_rare(q), np.array([last + 1]), level(5 * len(tables))
+        cut, n = first_rare(q), np.array([last + 1])
         share = group_share(table)[last]
         minor, major = (group_error(table, which)[last] for which in (True, False))
         ratios = (
@@ -85,18 +88,17 @@ def uneven(tables: Tables) -> Estimate:
             (minor, float(expected_error(n, q, M, True)[0])),
             (major, float(expected_error(n, q, M, False)[0])),
         )
-        estimates += [stats.mean(values / expected, confidence) for values, expected in ratios]
-        harder &= stats.paired(minor, major, confidence).low > 0
-    worst = farthest(estimates, 1)
+        estimates += [partial(stats.mean, values / expected) for values, expected in ratios]
+        harder &= stats.paired(minor, major, level).low > 0
+    worst = testing.farthest(estimates, 1, level)
     return worst if harder else unsettled(worst)
 
 
-def repaired(tables: Tables) -> Estimate:
-    """FAIR-2: share of chains that still have the minority over its closed form, the farther of both arms.
+def repaired(tables: Tables, level: float) -> Estimate:
+    """FAIR-2: share of chains that still have the minority over its closed form, both arms.
 
     No interval, if a group that was gone ever comes back, or if weights do not surely keep it in more chains.
     """
-    confidence = level(3)
     alive, estimates, back = {}, [], False
     for arm in ("replace", "reweigh"):
         table = tables[arm]
@@ -105,10 +107,10 @@ def repaired(tables: Tables) -> Estimate:
         share, weighed = q[first_rare(q) :].sum(), arm == "reweigh"
         expected = float(groups.group_survival(np.array([last + 1]), share, rows(table), reweighed=weighed)[0])
         alive[arm] = there[last].astype(float)
-        estimates.append(stats.mean(alive[arm] / expected, confidence))
+        estimates.append(partial(stats.mean, alive[arm] / expected))
         back |= bool((there.astype(int).diff(axis=1) > 0).any(axis=None))
-    gained = stats.paired(alive["reweigh"], alive["replace"], confidence)
-    worst = farthest(estimates, 1)
+    gained = stats.paired(alive["reweigh"], alive["replace"], level)
+    worst = testing.farthest(estimates, 1, level)
     return unsettled(worst) if back or not gained.low > 0 else worst
 
 
@@ -118,16 +120,16 @@ def rise(table: pd.DataFrame, item: str) -> pd.Series:
     return stats.per_replicate(table, "group_loss", last, item) - stats.per_replicate(table, "group_loss", 0, item)
 
 
-def minority_pays(tables: Tables) -> Estimate:
+def minority_pays(tables: Tables, level: float) -> Estimate:
     """FAIR-1b: rise of the loss on the minority less that on the majority, paired over chains."""
     table = tables["replace"]
-    return stats.paired(rise(table, PEOPLE["minority"]), rise(table, PEOPLE["majority"]), LEVEL)
+    return stats.paired(rise(table, PEOPLE["minority"]), rise(table, PEOPLE["majority"]), level)
 
 
-def minority_spared(tables: Tables) -> Estimate:
+def minority_spared(tables: Tables, level: float) -> Estimate:
     """FAIR-2b: rise of the loss on the minority without weights less that with them, paired over chains."""
     item = PEOPLE["minority"]
-    return stats.paired(rise(tables["replace"], item), rise(tables["reweigh"], item), LEVEL)
+    return stats.paired(rise(tables["replace"], item), rise(tables["reweigh"], item), level)
 
 
 WYLLIE = "Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857"
@@ -157,6 +159,7 @@ CLAIMS = (
         band=(0.0, np.inf),
         reason="the minority loses more; word models are asked since six seeds of a tiny OPT had settled nothing; the "
         "chapter shows twelve others",
+        margin=NO_EFFECT,
         runs=minorities.STUDY.arguments("laptop", ["replace"]),
         recorded=("minorities",),
         check=minority_pays,
@@ -188,6 +191,7 @@ CLAIMS = (
         measured="rise of the nats per token of true articles about the minority, without weights less with them",
         band=(0.0, np.inf),
         reason="weights have to spare something; asked of word models for the reason of FAIR-1b",
+        margin=NO_EFFECT,
         runs=minorities.STUDY.arguments("laptop", ["replace", "reweigh"]),
         recorded=("minorities",),
         check=minority_spared,

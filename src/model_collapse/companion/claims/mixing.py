@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, family, farthest, rows, unsettled
+from model_collapse.companion.claims import Claim, Tables, chains, family, rows, unsettled
 from model_collapse.companion.claims.discrete import law
 from model_collapse.companion.claims.real_share import best_weight, least
 from model_collapse.theory import mixed, temperature
@@ -55,13 +56,13 @@ def by_ratio(tables: Tables) -> dict[float, dict[str, pd.DataFrame]]:
     return found
 
 
-def _off_the_curve(tables: Tables, level: float = LEVEL) -> Estimate:
+def _off_the_curve(tables: Tables, level: float) -> Estimate:
     """Best weight less its closed form, the farthest of all ratios from 0."""
-    found = []
-    for ratio, arms in by_ratio(tables).items():
-        best, due = best_weight(arms, level), float(mixed.best_real_weight(ratio))
-        found.append(Estimate(best.value - due, best.low - due, best.high - due, best.n, level))
-    return farthest(found, 0)
+    parts = [
+        testing.less(partial(best_weight, arms), float(mixed.best_real_weight(ratio)))
+        for ratio, arms in by_ratio(tables).items()
+    ]
+    return testing.farthest(parts, 0, level)
 
 
 # Labels that are part real -----------------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def error_by_weight(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(columns).sort_index(axis=1)
 
 
-def _golden_labels(tables: Tables, level: float = LEVEL) -> Estimate:
+def _golden_labels(tables: Tables, level: float) -> Estimate:
     """Best weight of real labels for the shortest fit; no interval unless that for ridge is surely above one half."""
     parts = {
         kind: error_by_weight({label: table for label, table in tables.items() if label.startswith(kind)})
@@ -134,13 +135,13 @@ def drift_of_pool(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     return square, expected
 
 
-def _rates(tables: Tables, level: float = LEVEL) -> Estimate:
+def _rates(tables: Tables, level: float) -> Estimate:
     """Drift of the pool's mean at the last generation over its closed form, the farthest of all shares from 1."""
     found = []
     for table in tables.values():
         square, expected = drift_of_pool(table)
-        found.append(stats.mean(square.iloc[:, -1] / expected[-1], level))
-    return farthest(found, 1)
+        found.append(partial(stats.mean, square.iloc[:, -1] / expected[-1]))
+    return testing.farthest(found, 1, level)
 
 
 # Temperature and real rows -----------------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ def largest_share(table: pd.DataFrame) -> pd.DataFrame:
     return stats.pick(table, "share").pivot_table("value", "replicate", "generation", aggfunc="max", observed=True)
 
 
-def _sides(tables: Tables, level: float = LEVEL) -> Estimate:
+def _sides(tables: Tables, level: float) -> Estimate:
     """Share of the commonest symbol at the last generation less that at rest by mean field, farthest from 0."""
     found = []
     for table in tables.values():
@@ -182,8 +183,8 @@ def _sides(tables: Tables, level: float = LEVEL) -> Estimate:
         rest = temperature.resting(
             settings["symbols"], settings["temperature"], float(regime(table)["real_fraction"])
         ).max()
-        found.append(stats.mean(largest_share(table).iloc[:, -1] - rest, level))
-    return farthest(found, 0)
+        found.append(partial(stats.mean, largest_share(table).iloc[:, -1] - rest))
+    return testing.farthest(found, 0, level)
 
 
 # Each generation's own error ---------------------------------------------------------------------------------------
@@ -214,14 +215,14 @@ def summed(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(mixed.discounted(own.to_numpy().T, share).T, own.index, own.columns)
 
 
-def _discounted(tables: Tables, level: float = LEVEL) -> Estimate:
+def _discounted(tables: Tables, level: float) -> Estimate:
     """Mean damage at the last generation over the mean discounted sum of own errors, the farthest from 1."""
     found = []
     for table in tables.values():
         _, damage = own_errors(table)
         last = damage.columns[-1]
-        found.append(stats.ratio(damage[last], summed(table)[last], level))
-    return farthest(found, 1)
+        found.append(partial(stats.ratio, damage[last], summed(table)[last]))
+    return testing.farthest(found, 1, level)
 
 
 CLAIMS = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import NATURE, Claim, Tables, level, lowest
+from model_collapse.companion.claims import NATURE, Claim, Tables
 from model_collapse.companion.studies.mixtures import STUDY
 
 EARLY, LATE = 50, 2000
@@ -22,31 +24,33 @@ ROWS = STUDY.sizes["verify-sizes"].sizes
 """Rows per generation of GM-2, within the paper's 500 to 10,000."""
 
 
-def margins(tables: Tables) -> Estimate:
+def margins(tables: Tables, level: float) -> Estimate:
     """GM-1: the smallest of three factors by which the median chain keeps its bounds, over all tables.
 
     CLOSE / L2 at generation 50, NARROW / component sd at generation 2000, L2 at generation 2000 / FAR.
     """
-    found = []
-    sure = level(3 * len(tables))
+    found: list[testing.Procedure] = []
     for table in tables.values():
         for metric, generation, bound in (("l2", EARLY, CLOSE), ("component_sd", LATE, NARROW)):
-            middle = stats.median(stats.per_replicate(table, metric, generation), sure)
-            # A control that never moves has no distance at all.
-            with np.errstate(divide="ignore"):
-                kept, low, high = bound / np.array([middle.value, middle.high, middle.low])
-            found.append(Estimate(float(kept), float(low), float(high), middle.n, sure))
-        middle = stats.median(stats.per_replicate(table, "l2", LATE), sure)
-        found.append(Estimate(middle.value / FAR, middle.low / FAR, middle.high / FAR, middle.n, sure))
-    return lowest(found)
+            found.append(partial(_below, bound, stats.per_replicate(table, metric, generation)))
+        found.append(partial(stats.median, stats.per_replicate(table, "l2", LATE) / FAR))
+    return testing.lowest(found, level)
 
 
-def falls(tables: Tables) -> Estimate:
+def _below(bound: float, values: pd.Series, level: float) -> Estimate:
+    """A bound over the median."""
+    middle = stats.median(values, level)
+    # A control that never moves has no distance at all.
+    with np.errstate(divide="ignore"):
+        kept, low, high = bound / np.array([middle.value, middle.high, middle.low])
+    return Estimate(float(kept), float(low), float(high), middle.n, level)
+
+
+def falls(tables: Tables, level: float) -> Estimate:
     """GM-2: by how much the mean of ln L2 at the last generation falls from one size to the next; the least fall."""
     by_size = sorted(tables.values(), key=lambda table: int(table["n_train"].iloc[0]))
     logs = [np.log(stats.per_replicate(table, "l2", int(table["generation"].max()))) for table in by_size]
-    sure = level(len(logs) - 1)
-    return lowest(stats.paired(fewer, more, sure) for fewer, more in pairwise(logs))
+    return testing.lowest((partial(stats.paired, fewer, more) for fewer, more in pairwise(logs)), level)
 
 
 CLAIMS = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from model_collapse import corpora, theory
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import Claim, Tables, family, farthest, level
+from model_collapse.companion.claims import Claim, Tables, family
 from model_collapse.companion.studies.ngram import STUDY
 
 
@@ -29,7 +31,7 @@ def expected_words(generation: np.ndarray, shares: np.ndarray, words: int) -> tu
     return lower.sum(axis=-1), upper.sum(axis=-1)
 
 
-def vocabulary_inside_bounds(tables: Tables) -> Estimate:
+def vocabulary_inside_bounds(tables: Tables, level: float) -> Estimate:
     """Different words written over their expected number by the lower bound, farthest of all generations from 1."""
     estimates = []
     for table in tables.values():
@@ -41,8 +43,8 @@ def vocabulary_inside_bounds(tables: Tables) -> Estimate:
         lower, _ = expected_words(generations, shares, words)
         for g, expected in zip(generations, lower, strict=True):
             found = stats.per_replicate(table, "vocabulary", g) / expected
-            estimates.append(stats.mean(found, level=level(len(generations))))
-    return farthest(estimates, 1)
+            estimates.append(partial(stats.mean, found))
+    return testing.farthest(estimates, 1, level)
 
 
 CLAIMS = (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, chains, family, farthest, rows
+from model_collapse.companion.claims import Claim, Tables, chains, family, rows
 from model_collapse.theory import regression
 
 
@@ -25,15 +26,15 @@ def projected(T: int, **changes: Any) -> dict[str, Any]:
     }
 
 
-def _lost(tables: Tables, level: float = LEVEL) -> Estimate:
+def _lost(tables: Tables, level: float) -> Estimate:
     """Mean error, and mean square of what is left of w, at the last generation over their closed forms: farthest."""
     found = []
     for table in tables.values():
         error, left = chains(table, "test_error"), chains(table, "weight_norm") ** 2
-        last = error.columns[-1]
+        last = int(error.columns[-1])
         expected = float(regression.projected_error(last + 1, rows(table), family(table)["dim"]))
-        found += [stats.mean(error[last] / expected, level), stats.mean(left[last] / (1 - expected), level)]
-    return farthest(found, 1)
+        found += [partial(stats.mean, error[last] / expected), partial(stats.mean, left[last] / (1 - expected))]
+    return testing.farthest(found, 1, level)
 
 
 CLAIMS = (

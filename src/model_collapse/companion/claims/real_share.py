@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, farthest, level
+from model_collapse.companion.claims import Claim, Tables
 from model_collapse.theory import mixed, zipf_law
 
 
@@ -51,14 +52,14 @@ def stationary_drift(table: pd.DataFrame) -> tuple[pd.Series, float]:
     return drift.groupby("replicate")["drift"].mean(), float(limit())
 
 
-def drift_over_limit(table: pd.DataFrame, confidence: float) -> Estimate:
+def drift_over_limit(table: pd.DataFrame, level: float) -> Estimate:
     """Stationary drift over its closed form."""
     drift, limit = stationary_drift(table)
-    return stats.mean(drift / limit, confidence)
+    return stats.mean(drift / limit, level)
 
 
-def _bounded(tables: Tables) -> Estimate:
-    return farthest((drift_over_limit(table, level(len(tables))) for table in tables.values()), 1.0)
+def _bounded(tables: Tables, level: float) -> Estimate:
+    return testing.farthest((partial(drift_over_limit, table) for table in tables.values()), 1.0, level)
 
 
 def drift_by_weight(tables: Tables) -> pd.DataFrame:
@@ -72,12 +73,12 @@ def drift_by_weight(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(columns).sort_index(axis=1)
 
 
-def best_weight(tables: Tables, level: float = LEVEL) -> Estimate:
+def best_weight(tables: Tables, level: float = 0.95) -> Estimate:
     """The weight of real rows at which the mean of M mu^2 under `weigh` is least, as `least` finds it."""
     return least(drift_by_weight(tables), level)
 
 
-def least(drift: pd.DataFrame, level: float = LEVEL) -> Estimate:
+def least(drift: pd.DataFrame, level: float = 0.95) -> Estimate:
     """The weight at which the mean of a drift, a cubic through several weights, is least: chains by weights.
 
     Arms of one seed share their random numbers, so that a chain is resampled with its values at all weights: of the

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, family, farthest, level, rows, unsettled
+from model_collapse.companion.claims import Claim, Tables, family, rows, unsettled
 from model_collapse.companion.claims.discrete import law
 from model_collapse.theory import scaling
 
@@ -21,16 +22,16 @@ def losses(table: pd.DataFrame) -> pd.Series:
     return stats.per_replicate(table, "lost_mass", int(table["generation"].max()))
 
 
-def slope(x: np.ndarray, values: list[pd.Series], confidence: float) -> Estimate:
+def slope(x: np.ndarray, values: list[pd.Series], level: float = 0.95) -> Estimate:
     """Least-squares slope of ln mean(values) against ln x; the logs have the errors std / (mean sqrt(chains))."""
     weight = np.log(x) - np.log(x).mean()
     weight = weight / (weight @ weight)
     means = np.array([value.mean(skipna=False) for value in values])  # a chain without a value is not passed over
     y = np.log(means)
     error = np.array([value.std() / np.sqrt(len(value)) for value in values]) / means
-    half = scipy.stats.norm.isf((1 - confidence) / 2) * np.sqrt(weight**2 @ error**2)
+    half = scipy.stats.norm.isf((1 - level) / 2) * np.sqrt(weight**2 @ error**2)
     found = float(weight @ y)
-    return Estimate(found, found - half, found + half, min(map(len, values)), LEVEL)
+    return Estimate(found, found - half, found + half, min(map(len, values)), level)
 
 
 def _by_exponent(tables: Tables) -> dict[float, list[pd.DataFrame]]:
@@ -41,42 +42,39 @@ def _by_exponent(tables: Tables) -> dict[float, list[pd.DataFrame]]:
     return groups
 
 
-def _less(estimate: Estimate, target: float) -> Estimate:
-    return Estimate(estimate.value - target, estimate.low - target, estimate.high - target, estimate.n, estimate.level)
-
-
-def exponent(tables: Tables) -> Estimate:
-    """TT-1: slope of ln lost mass against ln T, minus -(beta - 1) / beta; the farthest of all beta."""
+def exponent(tables: Tables, level: float) -> Estimate:
+    """TT-1: slope of ln lost mass against ln T, minus -(beta - 1) / beta; all beta."""
     groups = _by_exponent(tables)
-    return farthest(
+    return testing.farthest(
         [
-            _less(
-                slope(np.array([rows(t) for t in own]), [losses(t) for t in own], level(len(groups))),
+            testing.less(
+                partial(slope, np.array([rows(t) for t in own]), [losses(t) for t in own]),
                 -float(scaling.loss_exponent(beta)),
             )
             for beta, own in groups.items()
         ],
         0,
+        level,
     )
 
 
-def plateau_exponent(tables: Tables) -> Estimate:
+def plateau_exponent(tables: Tables, level: float) -> Estimate:
     """TT-2: slope of ln lost mass against ln k, minus -(beta - 1), for models that write their k commonest symbols."""
     groups = _by_exponent(tables)
-    return farthest(
+    return testing.farthest(
         [
-            _less(
-                slope(np.array([family(t)["top_k"] for t in own]), [losses(t) for t in own], level(len(groups))),
-                1 - beta,
+            testing.less(
+                partial(slope, np.array([family(t)["top_k"] for t in own]), [losses(t) for t in own]), 1 - beta
             )
             for beta, own in groups.items()
         ],
         0,
+        level,
     )
 
 
-def floor(tables: Tables) -> Estimate:
-    """TT-3: lost mass over sum p exp(-T0 p g_n), at up to four generations spread over each table; the farthest."""
+def floor(tables: Tables, level: float) -> Estimate:
+    """TT-3: lost mass over sum p exp(-T0 p g_n), at up to four generations spread over each table."""
     estimates = []
     for table in tables.values():
         recorded = np.sort(table["generation"].unique())
@@ -84,23 +82,23 @@ def floor(tables: Tables) -> Estimate:
         for g in chosen:
             expected = float(scaling.recursive_loss_bound(g + 1, rows(table), law(table)))
             lost = stats.per_replicate(table, "lost_mass", int(g))
-            estimates.append(stats.mean(lost / expected, level(4 * len(tables))))
-    return farthest(estimates, 1)
+            estimates.append(partial(stats.mean, lost / expected))
+    return testing.farthest(estimates, 1, level)
 
 
-def below_plateau(tables: Tables) -> Estimate:
+def below_plateau(tables: Tables, level: float) -> Estimate:
     """TT-4: lost mass over the plateau of the cut, sum_(i > k) p_i, at the last generation of the largest run.
 
     No interval, unless the smallest run is surely not below: it is the rows that bring the error there.
     """
     few, many = (
-        stats.mean(losses(table) / float(scaling.tail_mass(family(table)["top_k"], law(table))), LEVEL)
+        stats.mean(losses(table) / float(scaling.tail_mass(family(table)["top_k"], law(table))), level)
         for table in (min(tables.values(), key=rows), max(tables.values(), key=rows))
     )
     return many if few.low > 1 else unsettled(many)
 
 
-def token_prices(tables: Tables, confidence: float = 0.95) -> pd.DataFrame:
+def token_prices(tables: Tables, level: float = 0.95) -> pd.DataFrame:
     """How many times the rows the same lost mass costs after n fits: columns x = n, y, low, high; chains of `replace`.
 
     Runs differ in their rows only. The curve of ln lost mass over ln rows of fit n is moved against that of fit 1; the
@@ -121,7 +119,7 @@ def token_prices(tables: Tables, confidence: float = 0.95) -> pd.DataFrame:
             # np.interp wants rising x: the loss falls with the rows.
             same = np.interp(-curve[:, j], -curve[:, 0], np.log(sizes), left=np.nan, right=np.nan)
             prices.append(np.exp(np.nanmean(np.log(sizes) - same)))
-        price = stats.mean(prices, confidence)
+        price = stats.mean(prices, level)
         found.append((n, price.value, price.low, price.high))
     return pd.DataFrame(found, columns=["x", "y", "low", "high"])
 

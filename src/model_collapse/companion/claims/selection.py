@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.claims import LEVEL, Claim, Tables, family, farthest, unsettled
+from model_collapse.companion.claims import Claim, Tables, family, unsettled
 from model_collapse.companion.claims.discrete import law
 from model_collapse.companion.claims.minorities import PEOPLE, first_rare, group_share, rise
 from model_collapse.companion.studies import minorities
@@ -55,7 +56,7 @@ def part(table: pd.DataFrame) -> float:
     return float(settings["share"])
 
 
-def _order(tables: Tables, level: float = LEVEL) -> Estimate:
+def _order(tables: Tables, level: float) -> Estimate:
     """Share of the minority at the last generation over its closed form, at random and least likely: farthest from 1.
 
     No interval unless it is gone from every chain where the likeliest are kept, as theory says of so few.
@@ -68,20 +69,20 @@ def _order(tables: Tables, level: float = LEVEL) -> Estimate:
         if expected == 0:
             gone = bool((share[last] == 0).all())
         else:
-            found.append(stats.mean(share[last] / expected, level))
-    worst = farthest(found, 1)
+            found.append(partial(stats.mean, share[last] / expected))
+    worst = testing.farthest(found, 1, level)
     return worst if gone else unsettled(worst)
 
 
-def _order_in_text(tables: Tables, level: float = LEVEL) -> Estimate:
+def _order_in_text(tables: Tables, level: float) -> Estimate:
     """Rise of the loss on the minority where the likeliest are kept less at random, and at random less the least
     likely: the smaller."""
     rises = {label: rise(table, PEOPLE["minority"]) for label, table in tables.items()}
     gaps = [
-        stats.paired(rises[worse], rises[better], level)
+        partial(stats.paired, rises[worse], rises[better])
         for worse, better in (("likeliest", "at random"), ("at random", "least likely"))
     ]
-    return min(gaps, key=lambda gap: gap.low)
+    return testing.lowest(gaps, level)
 
 
 SOURCE = "after Gambetta et al. 2024, arXiv:2410.12341, and a README of M. A. Zeb, which alone states the order"

@@ -8,7 +8,7 @@ from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables
 
 
-def _read(tables: Tables) -> Estimate:
+def _read(tables: Tables, level: float) -> Estimate:
     """People count sources; no table settles it."""
     raise LookupError("NOTWILD has no runs")
 

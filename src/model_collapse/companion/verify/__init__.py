@@ -5,6 +5,11 @@
 
 Nothing that was stored is reused: finished runs lie in a scratch folder until all claims are judged, so that a run that
 was cut goes on, and are removed with it. Needs no torch but for claims whose families do.
+
+Exact theory is decided by adding chains: a claim whose first look leaves it undecided gets as many chains again, from
+a fresh seed, and is judged by all of them, up to LOOKS times in all. Look k is at the level 1 - 1e-4 / 2^k, so that all
+looks together err as often as one at 99.99 % would, or less. Experiments have the chains that they were planned with;
+their verdicts allow for how many of them were judged together (`claims.together`).
 """
 
 from __future__ import annotations
@@ -13,10 +18,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from model_collapse import hardware, paths, store
 from model_collapse.companion import claims
@@ -44,6 +51,9 @@ __all__ = [
 ]
 
 SCALES = ("simulation", "small", "gpu")
+
+LOOKS = 4
+"""How often the chains of a claim of exact theory are looked at, at most."""
 
 Runs = Mapping[str, Mapping[str, Any]]
 
@@ -96,26 +106,52 @@ def verify(
     wanted = chosen(names, scale)
     if scale == "gpu":
         _require_gpu()
-    planned = {name: claims.planned(runs, seed) for name, runs in wanted.items()}
+    first = {name: claims.planned(runs, seed) for name, runs in wanted.items()}
     place = folder or (paths.project() or Path.cwd()) / "_build" / "verify"
-    place = place / store.digest(sorted(run.run_id for runs in planned.values() for run in runs.values()))
-    files = {run.run_id: place / f"{run.run_id}.parquet" for runs in planned.values() for run in runs.values()}
+    place = place / store.digest(sorted(run.run_id for runs in first.values() for run in runs.values()))
     with store.disk_errors():
         place.mkdir(parents=True, exist_ok=True)
-    with _one_thread_each():
-        by_id: dict[str, Run] = {run.run_id: run for runs in planned.values() for run in runs.values()}
-        execute_all({files[run_id]: run for run_id, run in by_id.items()}, jobs=jobs or cores(), progress=progress)
+    batches: dict[str, list[Mapping[str, Run]]] = {name: [runs] for name, runs in first.items()}
+    verdicts: dict[str, Verdict] = {}
+    costs: dict[str, tuple[float, str]] = {}
+    open_ = list(first)
+    for look in range(1, LOOKS + 1):
+        runs = {run.run_id: run for name in open_ for run in batches[name][-1].values()}
+        with _one_thread_each():
+            files = {place / f"{run_id}.parquet": run for run_id, run in runs.items()}
+            execute_all(files, jobs=jobs or cores(), progress=progress)
+        for name in open_:
+            verdicts[name], costs[name] = _judged(claims.named(name), batches[name], place, look)
+        open_ = [name for name in open_ if verdicts[name].claim.kind == "theory" and _more_would_help(verdicts[name])]
+        if not open_ or look == LOOKS:
+            break
+        for name in open_:
+            batches[name].append(claims.planned(wanted[name], fresh_seed(seed, look)))
+    corrected = {verdict.claim.id: verdict for verdict in claims.together(verdicts.values())}
     recorded = before()
     results = [
-        _judged(claim, {label: files[run.run_id] for label, run in planned[claim.id].items()})
-        if claim.id in planned
-        else _left_out(claim, recorded)
+        _entry(corrected[claim.id], *costs[claim.id]) if claim.id in corrected else _left_out(claim, recorded)
         for claim in claims.known().values()
         if not names or claim.id in names
     ]
     shutil.rmtree(place, ignore_errors=True)
     made = store.origin() | {"source": code.whole()[:12], "machine": hardware.machine()}
     return {"seed": seed, "scale": scale or (None if names else SCALES[0]), "made": made, "claims": results}
+
+
+def fresh_seed(seed: int, look: int) -> int:
+    """Seed of the chains that are added after a look: derived from the first, and no other look's."""
+    return int(np.random.SeedSequence([seed, look]).generate_state(1)[0])
+
+
+def spent(look: int) -> float:
+    """Level of the intervals of a look at exact theory: the errors 1e-4 / 2^k of all looks sum to less than 1e-4."""
+    return 1 - (1 - claims.LEVEL) / 2**look
+
+
+def _more_would_help(verdict: Verdict) -> bool:
+    """Whether chains are added: undecided, with an interval that more of them make narrower."""
+    return verdict.outcome == "undecided" and not np.isnan(verdict.estimate.low)
 
 
 def cores() -> int:
@@ -134,6 +170,9 @@ def about(claim: Claim) -> dict[str, Any]:
         "published": claim.published,
         "band": [_number(end) for end in claim.band],
         "target": claim.target,
+        "no_effect": claim.no_effect,
+        "margin": claim.margin,
+        "kind": claim.kind,
         "reason": claim.reason,
         "scale": claim.scale,
         "chapter": claim.chapter,
@@ -143,13 +182,30 @@ def about(claim: Claim) -> dict[str, Any]:
     }
 
 
-def _judged(claim: Claim, files: Mapping[str, Path]) -> dict[str, Any]:
-    """The entry of a claim whose runs are finished."""
-    tables = {label: store.read(file) for label, file in files.items()}
+def _judged(
+    claim: Claim, batches: Sequence[Mapping[str, Run]], place: Path, look: int
+) -> tuple[Verdict, tuple[float, str]]:
+    """The verdict on a claim whose runs are finished, and what they cost: seconds and device."""
+    tables = {
+        label: _together([store.read(place / f"{runs[label].run_id}.parquet") for runs in batches])
+        for label in batches[0]
+    }
     # `seconds` is what a chain took for a generation, and stands in all its rows.
-    spent = sum(t.drop_duplicates(["replicate", "generation"])["seconds"].sum() for t in tables.values())
+    seconds = sum(t.drop_duplicates(["replicate", "generation"])["seconds"].sum() for t in tables.values())
     device = ", ".join(sorted({str(name) for t in tables.values() for name in t["device"].unique()}))
-    return _entry(claim.judge(tables), float(round(spent, 2)), device)
+    level = spent(look) if claim.kind == "theory" else None
+    return replace(claim.judge(tables, level), looks=look), (float(round(seconds, 2)), device)
+
+
+def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Batches of chains of one run as one table: the replicates of a later batch follow those of the earlier ones."""
+    if len(tables) == 1:
+        return tables[0]
+    moved, count = [], 0
+    for table in tables:
+        moved.append(table.assign(replicate=table["replicate"] + count))
+        count += int(table["replicate"].max()) + 1
+    return pd.concat(moved, ignore_index=True)
 
 
 def _left_out(claim: Claim, recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -165,6 +221,11 @@ def _entry(verdict: Verdict, seconds: float | None, device: str | None) -> dict[
         "high": _number(found.high),
         "level": found.level,
         "verdict": verdict.verdict,
+        "outcome": verdict.outcome,
+        "at_small_scale": verdict.at_small_scale,
+        "p": verdict.p,
+        "p_adjusted": verdict.p_adjusted,
+        "looks": verdict.looks if seconds is not None else 0,
         "why": verdict.why,
         "seconds": seconds,
         "device": device,

@@ -15,7 +15,9 @@ PASSING = ("reproduced", "reproduced_small")
 
 _NUMBERS = ("estimate", "low", "high", "seconds")
 
-_VERDICTS = (*PASSING, "not_reproduced", "not_run")
+_VERDICTS = (*PASSING, "not_reproduced", "undecided", "not_run")
+
+_OUTCOMES = ("supported", "contradicted", "equivalent", "undecided", "not_run")
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -27,6 +29,9 @@ def read(file: Path) -> dict[str, Any]:
                 raise ValueError
             if not all(entry[key] is None or isinstance(entry[key], int | float) for key in _NUMBERS):
                 raise ValueError
+            if entry.setdefault("outcome", _outcome(entry)) not in _OUTCOMES:
+                raise ValueError
+            entry.setdefault("at_small_scale", entry["verdict"] == "reproduced_small")
         int(found["seed"]), dict(found["made"]), dict(found["made"].get("versions", {}))
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
@@ -35,6 +40,14 @@ def read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{file}: damaged, or not written by `model-collapse verify --json`") from None
     return found
+
+
+def _outcome(entry: Mapping[str, Any]) -> str:
+    """What an entry says that was written before there were these words (November 2026): "not_reproduced" was then also
+    said of what the runs did not decide."""
+    if entry["verdict"] != "not_reproduced":
+        return {"reproduced_small": "supported", "reproduced": "supported"}.get(entry["verdict"], entry["verdict"])
+    return "contradicted" if entry.get("why") == "the whole interval lies outside" else "undecided"
 
 
 def before(folder: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -53,7 +66,7 @@ def regressions(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any
     for entry in found["claims"]:
         scale = found["scale"] or entry["scale"]
         stood = {old["id"]: old["verdict"] in PASSING for old in earlier.get(scale, {"claims": []})["claims"]}
-        if entry["verdict"] == "not_reproduced" and stood.get(entry["id"]):
+        if entry["verdict"] in ("not_reproduced", "undecided") and stood.get(entry["id"]):
             fell.append(entry["id"])
     return fell
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +10,10 @@ from model_collapse.companion import claims
 from model_collapse.companion.verify.baseline import regressions
 from model_collapse.engine.cost import clock
 
-WORDS = {
-    "reproduced": "reproduced",
-    "reproduced_small": "reproduced at small scale",
-    "not_reproduced": "not reproduced",
-    "not_run": "not run here",
-}
+
+def words(entry: Mapping[str, Any]) -> str:
+    """The outcome of an entry in words."""
+    return claims.in_words(entry["outcome"], entry["at_small_scale"])
 
 
 def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *, every: bool = False) -> int:
@@ -22,13 +21,13 @@ def report(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]], *
 
     every  also a line for each claim that was not run; else they are counted
     """
-    counts = dict.fromkeys(WORDS, 0)
+    counts = Counter(words(entry) for entry in found["claims"])
     for entry in found["claims"]:
-        counts[entry["verdict"]] += 1
         if every or entry["verdict"] != "not_run":
             print(line(entry))
-    print(", ".join(f"{count} {WORDS[verdict]}" for verdict, count in counts.items() if count))
-    if counts["not_run"] and not every:
+    said = [claims.in_words(outcome, small) for outcome in claims.OUTCOMES for small in (False, True)]
+    print(", ".join(f"{counts[one]} {one}" for one in dict.fromkeys(said) if counts[one]))
+    if counts[claims.in_words("not_run")] and not every:
         print("model-collapse claims lists what was not run, with its command and cost")
     if unknown := without_baseline(found, earlier):
         print(f"{unknown} of them were never recorded at this scale: the exit status does not cover them")
@@ -48,11 +47,14 @@ def without_baseline(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str
 def line(entry: Mapping[str, Any]) -> str:
     """One claim: verdict, estimate with interval, band, and what it took; or how to run it, and what that takes."""
     claim = claims.named(entry["id"])
-    said = f"{claim.id:8} {WORDS[entry['verdict']]}"
+    said = f"{claim.id:8} {words(entry)}"
     if entry["verdict"] == "not_run":
         return f"{said}: {how(entry)}"
     why = f" ({entry['why']})" if entry["why"] else ""
-    return f"{said}: {span(entry)}, allowed {claim.allowed}{why}, {clock(entry['seconds'])}: {claim.statement}"
+    p = "" if entry.get("p_adjusted") is None else f", p {entry['p']:.2g}, adjusted {entry['p_adjusted']:.2g}"
+    looks = f", {entry['looks']} looks" if entry.get("looks", 1) > 1 else ""
+    took = clock(entry["seconds"])
+    return f"{said}: {span(entry)}{p}, allowed {claim.allowed}{why}, {took}{looks}: {claim.statement}"
 
 
 def span(entry: Mapping[str, Any]) -> str:
