@@ -30,7 +30,7 @@ def _lost(tables: Tables, level: float = LEVEL) -> Estimate:
     found = []
     for table in tables.values():
         error, left = chains(table, "test_error"), chains(table, "weight_norm") ** 2
-        last = error.columns[-1]
+        last = int(error.columns[-1])
         expected = float(regression.projected_error(last + 1, rows(table), family(table)["dim"]))
         found += [stats.mean(error[last] / expected, level), stats.mean(left[last] / (1 - expected), level)]
     return farthest(found, 1)
