@@ -34,7 +34,7 @@ THETA, CONSTANT = 1.2, 20.0
 
 def penalised(**changes: Any) -> dict[str, dict[str, Any]]:
     """Label -> run of generation 0 of a tiny OPT: ways of writing, with and without a constant in all logits."""
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         "sampled": {"family.decoding": "sample"},
         "sampled, penalty": {"family.decoding": "sample", "family.repetition_penalty": THETA},
         "beams, penalty": {"family.repetition_penalty": THETA},

@@ -93,7 +93,7 @@ def error_by_weight(tables: Tables) -> pd.DataFrame:
     columns = {}
     for table in tables.values():
         w, errors = float(family(table)["real_weight"]), chains(table, "test_error")
-        late = [g for g in errors.columns if (1 - w) ** (2 * g) < 1e-3]
+        late = [g for g in errors.columns if (1 - w) ** (2 * int(g)) < 1e-3]
         columns[w] = errors[late].mean(axis=1)
     return pd.DataFrame(columns).sort_index(axis=1)
 

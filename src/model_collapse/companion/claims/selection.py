@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -21,7 +21,7 @@ KEPT: dict[str, dict[str, Any]] = {
 }
 """Which part of the written rows is kept -> filter and its settings, all but the share."""
 
-KEEP = {"likeliest": "low", "at random": "random", "least likely": "high"}
+KEEP: dict[str, Literal["low", "high", "random"]] = {"likeliest": "low", "at random": "random", "least likely": "high"}
 """The same -> its name in `groups.selected_share`."""
 
 
