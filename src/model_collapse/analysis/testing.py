@@ -91,7 +91,8 @@ def _made(parts: Iterable[Procedure], level: float) -> tuple[list[Estimate], lis
     """The parts at the full level and at that which allows for their number, and the fewest values of one."""
     parts = list(parts)
     each = [part(level) for part in parts]
-    return each, [part(bonferroni(level, len(parts))) for part in parts], min(one.n for one in each)
+    sure = each if len(parts) == 1 else [part(bonferroni(level, len(parts))) for part in parts]
+    return each, sure, min(one.n for one in each)
 
 
 def _both(low: float, high: float) -> tuple[float, float]:

@@ -136,7 +136,6 @@ FAULTS = {
 """Fault -> the control that it is there for. A ratio to generation 0 saw none of those of an estimator."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_control_falls_under_the_fault_that_it_is_there_for(fault: str, tmp_path):
     claim = CONTROLS[FAULTS[fault]]

@@ -79,13 +79,15 @@ def truths(values: Mapping[str, list[float]]) -> Tables:
     }
 
 
-def test_the_oracle_has_to_be_better_in_every_seed():
+def test_the_oracle_has_to_be_better_than_chance_between_seeds():
     better = [0.5, 0.51, 0.49, 0.5, 0.52, 0.48]
     lot = [0.2, 0.21, 0.19, 0.22, 0.2, 0.18]
     verdict = named("VER-2").judge(truths({"curated": better, "lot": lot}))
     assert verdict.verdict == "reproduced_small", str(verdict)
     assert not named("VER-2").judge(truths({"curated": lot, "lot": better})).holds
-    assert not named("VER-2").judge(truths({"curated": better[:2], "lot": lot[1:3]})).holds
+    assert named("VER-2").judge(truths({"curated": better[:1], "lot": lot[:1]})).outcome == "undecided"
+    mixed = [0.5, 0.1, 0.5, 0.2, 0.5, 0.1]
+    assert named("VER-2").judge(truths({"curated": mixed, "lot": lot})).outcome == "undecided"
 
 
 def test_arms_of_the_text_experiment_are_known_and_differ_in_the_judge_alone():

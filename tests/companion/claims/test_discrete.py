@@ -1,4 +1,4 @@
-"""Each check of the discrete claims gives "not reproduced" where the claim is false: wrong regime, wrong table."""
+"""Each check of the discrete claims refuses where the claim is false: wrong regime, wrong table."""
 
 from __future__ import annotations
 

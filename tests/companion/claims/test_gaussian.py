@@ -1,4 +1,4 @@
-"""Each check on the Gaussian chain says "not reproduced" where its claim is not so, and takes a chapter's tables."""
+"""Each check on the Gaussian chain refuses what is not so, and takes a chapter's tables."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_it_is_refused_where_the_sign_does_not_change(tables):
 
 def test_too_few_chains_settle_nothing(tables):
     """One chain has no interval; two, at the level of a primary endpoint, are not enough."""
-    one, two = ({label: t.query("replicate < @n") for label, t in tables.items()} for n in (1, 2))
+    one, two = ({label: t[t["replicate"] < n] for label, t in tables.items()} for n in (1, 2))
     assert CLAIM.judge(one).outcome == CLAIM.judge(two, 0.99).outcome == "undecided"
 
 

@@ -1,4 +1,4 @@
-"""Each check of the scaling claims gives "not reproduced" where the claim is false."""
+"""Each check of the scaling claims refuses where the claim is false."""
 
 from __future__ import annotations
 

@@ -87,7 +87,10 @@ def test_what_is_undecided_says_about_how_many_seeds_would_decide():
     # As many with the same mean and spread do decide.
     more = np.tile(x, int(np.ceil(seeds / 6)) + 1)
     assert Verdict(replace(EFFECT, margin=None), stats.mean(more, 0.95), "small").outcome == "supported"
-    assert "more than 1,000 seeds" in said(0.001, -1, 1).why
+    assert "more than 1,000 seeds" in said(0.11, -2, 2.2, replace(EFFECT, margin=None)).why
+    # Near no effect it is the margin that has to be shown: half of 1.0 has to shrink to 0.099.
+    near = said(0.001, -1, 1.002)
+    assert f"about {testing.enough(near.estimate, 0.1):.0f} seeds" in near.why
 
 
 def table(values: np.ndarray) -> pd.DataFrame:

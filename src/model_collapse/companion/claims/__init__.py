@@ -335,9 +335,11 @@ class Verdict:
             return ""
         found = self.estimate
         bounds = [end for end in self.claim.band if np.isfinite(end)]
-        inside = self.claim.band[0] < found.value < self.claim.band[1]
+        if self.answer == "equivalent" and self.claim.margin is not None:
+            bounds = [self.claim.no_effect - self.claim.margin, self.claim.no_effect + self.claim.margin]
         needed = [testing.enough(found, bound) for bound in bounds]
-        seeds = max(needed) if inside else min(needed)
+        # Inside a band, or a margin, both ends have to be shown; outside one is enough.
+        seeds = min(needed) if self.answer == "contradicted" else max(needed)
         if seeds > MANY:
             return f"; more than {MANY:,} seeds would be needed"
         return f"; about {seeds:.0f} seeds would decide, if the value stays"
