@@ -326,6 +326,7 @@ MODEL = {
     **TINY,
     "family.pretrain_blocks": 16,
     "family.pretrain_epochs": 1,
+    "family.own_base": False,
     "family.steps": 0,  # epochs, of which a record counts the tokens
     "family.evaluate": 4,
     "family.block": 16,
