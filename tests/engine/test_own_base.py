@@ -14,7 +14,7 @@ from model_collapse.engine.unit import Unit
 pytest.importorskip("torch")
 
 QUICK: dict[str, Any] = {
-    "family.pretrain": "embedded-other",
+    "family.pretrain": "web",
     "family.pretrain_blocks": 4,
     "family.pretrain_epochs": 1,
     "family.block": 8,

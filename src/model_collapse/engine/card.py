@@ -13,6 +13,7 @@ from model_collapse import families, modalities, registry, store
 
 LICENCES = {
     "embedded": ("cc-by-4.0", "written by this package: CC BY 4.0"),
+    "embedded-other": ("cc-by-4.0", "written by this package: CC BY 4.0"),
     "wikitext-2-v1": ("cc-by-sa-3.0", "WikiText, from Wikipedia: CC BY-SA 3.0 and GFDL"),
     "wikitext-2-raw": ("cc-by-sa-3.0", "WikiText, from Wikipedia: CC BY-SA 3.0 and GFDL"),
     "digits": ("cc-by-4.0", "Optical Recognition of Handwritten Digits, UCI repository: CC BY 4.0"),

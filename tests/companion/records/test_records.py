@@ -324,7 +324,15 @@ def data(tmp_path, monkeypatch):
     return tmp_path
 
 
-MODEL = {**TINY, "family.pretrain_blocks": 16, "family.pretrain_epochs": 1, "family.evaluate": 4, "family.block": 16}
+MODEL = {
+    **TINY,
+    "family.pretrain_blocks": 16,
+    "family.pretrain_epochs": 1,
+    "family.own_base": False,
+    "family.steps": 0,  # epochs, of which a record counts the tokens
+    "family.evaluate": 4,
+    "family.block": 16,
+}
 METRICS = ("perplexity", "written_perplexity")
 TEXT = studies.find("language_model")
 SMALLEST = Size(
@@ -426,7 +434,7 @@ def test_sizes_of_training_sets_are_conditions_of_their_own(runs, studied):
     """The study of cost has every condition at every size, and the label says from which to which."""
     cost = studies.find("cost")
     sized = cost.runs("recorded")
-    assert len(sized) == 4 * 4
+    assert len(sized) == 4 * 4 + 1 and "zero-shot" in sized
     assert {run.n for label, run in sized.items() if label.startswith("mixed, ")} == {96, 192, 384, 768}
     assert sized["mixed, 96"].regime_args == {"real_fraction": 0.1} and sized["sampled, 768"].regime == "replace"
     larger = {arm: spec.describe(run) | {"n": 24 * (2 if arm == "A" else 1)} for arm, run in runs.items()}

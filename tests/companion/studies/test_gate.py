@@ -30,6 +30,7 @@ def test_the_gain_is_the_difference_of_losses_by_seed():
 def test_it_is_said_in_one_sentence_whether_every_seed_passes():
     both = gate({"zero-shot": table(3.0, 4.0), "M1": table(2.0, 2.0)}, "M1")
     assert said(both).startswith("Gate passed: in all 2 seeds ") and "0.41 to 0.69 nats per token" in said(both)
+    assert said(both[:1]).startswith("Gate passed: in the one seed ") and "by 0.41 nats" in said(both[:1])
     one = gate({"zero-shot": table(3.0, 2.0), "A": table(2.0, 2.0)})
     assert said(one).startswith("Gate not passed: in 1 of 2 seeds ")
 

@@ -69,6 +69,7 @@ LARGEST = 2**20
 
 CORPORA = {
     "embedded": "invented corpus",
+    "embedded-other": "other invented corpus",
     "wikitext-2-v1": "WikiText-2-v1",
     "wikitext-2-raw": "WikiText-2",
     "digits": "scikit-learn's digits",

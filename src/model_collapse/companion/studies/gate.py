@@ -48,13 +48,15 @@ def passed(gains: pd.Series) -> bool:
 def said(gains: pd.Series) -> str:
     """The gate in a sentence, for a page or a log."""
     seeds = f"all {len(gains)} seeds" if len(gains) > 1 else "the one seed"
+    least, most = f"{gains.min():.2f}", f"{gains.max():.2f}"
+    reached = least if least == most else f"{least} to {most}"
     if passed(gains):
         return (
-            f"Gate passed: in {seeds} generation 0 is better than the untouched model, by {gains.min():.2f} to "
-            f"{gains.max():.2f} nats per token ({GATE:g} are asked for)."
+            f"Gate passed: in {seeds} generation 0 is better than the untouched model, by {reached} nats per token "
+            f"({GATE:g} are asked for)."
         )
     short = f"{int((gains < GATE).sum())} of {len(gains)} seeds"
     return (
         f"Gate not passed: in {short} generation 0 is less than {GATE:g} nats per token better than the untouched "
-        f"model (gains {gains.min():.2f} to {gains.max():.2f}). What follows cannot show a loss of what was learned."
+        f"model (gains {reached}). What follows cannot show a loss of what was learned."
     )

@@ -180,6 +180,9 @@ SMALL: Mapping[str, Any] = {
 PAPERS = ("A", "B", "control")
 """The paper's two, and the negative control."""
 
+GRID = ("published", "A10", "B5", "published-B")
+"""5 or 10 epochs, without or with a tenth of real text."""
+
 STARTED = ("zero-shot", *PAPERS)
 """With what was there before any fine-tuning, which generation 0 has to beat (`gate`)."""
 
@@ -216,10 +219,11 @@ WIKITEXT = replace(
         "family.steps": 40,
     },
 )
+# `verify --scale small` has twenty-five minutes of two cores for all its claims.
 VERIFY = replace(
     LAPTOP,
     n=96,
-    seeds=8,
+    seeds=5,
     settings={**LAPTOP.settings, "family.pretrain_blocks": 1024, "family.steps": 30, "family.evaluate": 128},
 )
 # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
@@ -261,20 +265,22 @@ LAST: Mapping[str, int] = {
 
 def _chapter(size: Size) -> Size:
     """The grid asks for few generations, and its two further conditions cost as much as any."""
-    return replace(size, own={label: {"generations": 3} for label in ("published", "A10", "B5", "published-B")})
+    return replace(size, own={label: {"generations": 3} for label in GRID})
 
 
-def _verified(size: Size, **marked: Any) -> Size:
+def _verified(size: Size, grid: int, **marked: Any) -> Size:
     """A size as `model-collapse verify` runs it: each condition is one run, however many claims read it.
 
+    grid    last generation of the grid of epochs and real share
     marked  what is otherwise where texts are marked
     """
     own = {}
+    lasts = {**LAST, **dict.fromkeys(GRID, grid)}
     for label in CONDITIONS:
         metrics = (
             name for name in READ.get(label, ("perplexity",)) if size.corpus == "embedded" or name not in KNOWN_LAW
         )
-        last = min(LAST.get(label, size.generations), size.generations)
+        last = min(lasts.get(label, size.generations), size.generations)
         own[label] = {"metrics": tuple(metrics), "generations": last, **(marked if label in MARKS else {})}
     return replace(size, own=own)
 
@@ -283,7 +289,7 @@ LONG: Mapping[str, Any] = {"family.block": 201}
 
 FEWER = (
     *("placebo", "accumulate", "grow", "subsample", "penalty-2", "cold"),
-    *("published", "A10", "B5", "published-B", "surprising", "unsurprising"),
+    *(*GRID, "surprising", "unsurprising"),
 )
 """Conditions that are recorded for fewer generations, and `FEW` metrics of them."""
 
@@ -299,13 +305,13 @@ SIZES: Mapping[str, Size] = {
     ),
     "paper": _chapter(replace(PAPER, labels=REAL)),
     # What `verify` runs, without data from outside, and for a GPU.
-    "verify": _verified(VERIFY, n=48, settings={**VERIFY.settings, **LONG, "family.pretrain_blocks": 1024}),
-    "verify-gpu": _verified(replace(PAPER, labels=REAL), settings={**PAPER.settings, **LONG}),
+    "verify": _verified(VERIFY, 3, n=48, settings={**VERIFY.settings, **LONG, "family.pretrain_blocks": 512}),
+    "verify-gpu": _verified(replace(PAPER, labels=REAL), 9, settings={**PAPER.settings, **LONG}),
     # The negative control of the language chapters: one run, at a size for minutes.
     "verify-control": replace(
         VERIFY,
         generations=3,
-        seeds=16,
+        seeds=8,
         metrics=("perplexity", "repeated_3", "entropy"),
         labels=("control", "zero-shot"),
     ),
