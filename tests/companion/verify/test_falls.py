@@ -10,8 +10,7 @@ import yaml
 
 from model_collapse.cli import main
 from model_collapse.companion import claims, verify
-from model_collapse.companion.verify import baseline, falls
-from model_collapse.companion.verify import reporting
+from model_collapse.companion.verify import baseline, falls, reporting
 from model_collapse.companion.verify.falls import Retired, fallen, retired
 
 ROOT = Path(__file__).parents[3]

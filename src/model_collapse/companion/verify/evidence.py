@@ -25,7 +25,9 @@ def unserved_by(claim: Claim, tables: Mapping[str, pd.DataFrame]) -> str:
     kept = {label: table.attrs for label, table in tables.items() if "record" in table.attrs}
     if not kept:
         return ""
-    arms = {label: settings.of_table(table) for label, table in tables.items() if label not in kept}
+    arms: dict[str, settings.Flat] = {
+        label: settings.of_table(table) for label, table in tables.items() if label not in kept
+    }
     for label, place in kept.items():
         name = place["record"]
         arms[label] = _arms(_read(name, records.checksum(name)))[place["arm"]]
