@@ -14,9 +14,9 @@ from model_collapse.companion.records import scale, settings
 PAPER = studies.find("language_model").arguments("paper")
 
 OWN = {
-    **dict.fromkeys(("A10", "B"), {"family.epochs"}),
-    **dict.fromkeys(("sampled", "accumulate", "subsample", "grow", "mixed", "top-k"), {"family.decoding"}),
-    **dict.fromkeys(("surprising", "unsurprising", "polluted", "weighed"), {"family.decoding"}),
+    **{label: {"family.epochs"} for label in ("A10", "B")},
+    **{label: {"family.decoding"} for label in ("sampled", "accumulate", "subsample", "grow", "mixed", "top-k")},
+    **{label: {"family.decoding"} for label in ("surprising", "unsurprising", "polluted", "weighed")},
     "cold": {"family.decoding", "family.temperature"},
     "penalty-2": {"family.repetition_penalty"},
     "marked": {"family.decoding", "family.watermark", "family.block"},
