@@ -128,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     recording.add_argument("--minutes", metavar="M", help="minutes after which a study stops; the same command goes on")
     recording.add_argument("--jobs", metavar="N", help="of a study: processes side by side; default 3")
     recording.add_argument("--work", metavar="FOLDER", help="of a study: unfinished runs; default _build/records")
+    recording.add_argument(
+        "--check", action="store_true", help="of a study: run a part of its record again, and compare"
+    )
     recording.add_argument("--add", metavar="FILE.zip|FOLDER", help="check a record made elsewhere, and take it in")
     recording.add_argument("--profile", default="laptop", help="of the chapter's executed copy")
     recording.add_argument("--name", metavar="NAME", help="of the record; default: that of the chapter or file")
@@ -309,8 +312,9 @@ def _unpack(chosen: argparse.Namespace) -> int:
 def _record(chosen: argparse.Namespace) -> int:
     if chosen.size is not None:
         return _record_study(chosen)
-    if odd := next((name for name in ("minutes", "jobs", "work") if getattr(chosen, name) is not None), None):
-        raise InputError(f"--{odd}: goes with a study and --size")
+    odd = next((name for name in ("minutes", "jobs", "work") if getattr(chosen, name) is not None), None)
+    if odd or chosen.check:
+        raise InputError(f"--{odd or 'check'}: goes with a study and --size")
     from model_collapse.companion import records
     from model_collapse.companion.book import recording
     from model_collapse.companion.records import crate, transfer
@@ -348,6 +352,15 @@ def _record_study(chosen: argparse.Namespace) -> int:
         raise InputError(f"--minutes {chosen.minutes}: must be a number above 0")
     out, work = (Path(folder) if folder else None for folder in (chosen.out, chosen.work))
     found = studies.find(chosen.runs[0])
+    if chosen.check:
+        import numpy as np
+
+        from model_collapse.companion.records import again
+
+        # Nobody is to know beforehand what is chosen.
+        checked = again.check(found, chosen.size, np.random.default_rng(), out)
+        print(checked)
+        return 1 if checked.other else 0
     made = run.run(found, chosen.size, out, work, minutes, _jobs(chosen.jobs) or 3)
     if made:
         print(f"{made.name}: {made.label}" + " (cut)" * (not made.about["complete"]))

@@ -110,3 +110,16 @@ def test_the_controls_avoid_it_all():
     assert len(found) >= 2
     for effect in found:
         assert 0.9 < effect.avoided.low <= effect.avoided.high < 1.1
+
+
+def test_what_an_arm_is_called_says_nothing_of_what_it_is(monkeypatch):
+    """A record whose arms are exchanged, as if nobody had refused it."""
+    kept = records.read("curation")
+    arms = kept.about["arms"]
+    turned = {**arms, "curated": arms["lot"], "lot": arms["curated"]}
+    forged = records.Recorded(kept.name, {**kept.about, "arms": turned}, kept.tables, kept.written)
+    monkeypatch.setattr(records, "read", lambda name: forged)
+    chosen = [remedy for remedy in REMEDIES if remedy.record == "curation" and remedy.arm == "curated"]
+    found, missing = effects.measured(chosen)
+    assert chosen and not found
+    assert all("its arm curated has filters" in line for line in missing), missing

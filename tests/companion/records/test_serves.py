@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from model_collapse.companion import claims, records, studies
+from model_collapse.companion.book import notebook
 from model_collapse.companion.records import serves, settings
 from model_collapse.companion.studies.study import Study
 from model_collapse.companion.verify import evidence
@@ -107,3 +108,13 @@ def test_what_the_repository_has() -> None:
     own = table.copy()
     own.attrs = {}
     assert evidence.unserved_by(known["FAIR-1b"], {"replace": own}) == "", "a chapter's own run is the chapter's matter"
+
+
+def test_a_page_says_that_a_record_does_not_serve_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(notebook, "say", said.append)
+    tables = {"replace": records.read("minorities").tables["replace"]}
+    notebook.verdict("FAIR-1b", tables, of="recorded run")
+    (line,) = said
+    assert line.startswith("*Claim, recorded run:* FAIR-1b, ")
+    assert line.endswith("**not served by this record**, its arm replace has family lm instead of ngram.")

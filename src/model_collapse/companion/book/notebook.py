@@ -89,7 +89,8 @@ def verdict(claim: str, tables: Mapping[str, pd.DataFrame], *, of: str = "") -> 
     from model_collapse.companion.verify import evidence
 
     if why := evidence.unserved_by(claims.named(claim), tables):
-        say(f"*Claim{f', {of}:' * bool(of)}* {claim}: **not served by this record**, {why}.")
+        asked = claims.named(claim).statement
+        say(f"*Claim{f', {of}:' * bool(of)}* {claim}, {asked}: **not served by this record**, {why}.")
         return
     judged = str(claims.named(claim).judge(tables))
     said, colon, outcome = judged.rpartition(": ")

@@ -15,6 +15,7 @@ check.py       tables against settings; replay.py how many rows each training se
 of_study.py    the study that it is of, as it is now
 serves.py      which claims its settings can answer
 signature.py   that nobody edited a part of it
+again.py       a part of it run again
 """
 
 from __future__ import annotations

@@ -60,6 +60,22 @@ def otherwise(about: Mapping[str, Any]) -> str:
     return f"{whose}: {'; '.join(found)}" if found else ""
 
 
+def arm_otherwise(about: Mapping[str, Any], arm: str) -> str:
+    """What one arm has otherwise than its study asks for now, what is measured aside; "" if nothing, in a few words."""
+    named = about["study"]
+    if named is None:
+        return "is of no study"
+    try:
+        asked = _now(named)
+    except InputError:
+        return f"is of study {named['name']}, which is not here"
+    if arm not in asked:
+        return "is not in its study"
+    differs = settings.different(about["arms"][arm]["run"], asked[arm])
+    differs.pop("metrics", None)
+    return f"has {settings.said(differs)}" if differs else ""
+
+
 def _now(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Arm -> settings that the named study asks for now. InputError if there is none of that name or size."""
     study = studies.find(named["name"])

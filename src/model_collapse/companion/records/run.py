@@ -42,10 +42,7 @@ def run(
     InputError lists the sizes that are recorded.
     """
     root = paths.project() or Path.cwd()
-    # The work is done in another folder.
-    for variable in ("MODEL_COLLAPSE_DATA", "MODEL_COLLAPSE_CACHE"):
-        if os.environ.get(variable):
-            os.environ[variable] = str(Path(os.environ[variable]).resolve())
+    absolute()
     recorded = {name: each.record for name, each in study.sizes.items() if each.record}
     if size not in recorded:
         raise InputError(f"--size {size}: recorded sizes of study {study.name} are {', '.join(recorded) or 'none'}")
@@ -53,6 +50,13 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     about = {"command": f"model-collapse record {study.name} --size {size}", "study": of_study.described(study, size)}
     return make(study, study.at(size), about, out, (work or root / "_build" / "records").resolve(), minutes, jobs)
+
+
+def absolute() -> None:
+    """Places in the environment in full: the work is done in another folder."""
+    for variable in ("MODEL_COLLAPSE_DATA", "MODEL_COLLAPSE_CACHE"):
+        if os.environ.get(variable):
+            os.environ[variable] = str(Path(os.environ[variable]).resolve())
 
 
 def make(
@@ -71,7 +75,7 @@ def make(
     record = size.record
     assert record is not None
     work.mkdir(parents=True, exist_ok=True)
-    inputs = _together(record.pretrain, work)
+    inputs = together(record.pretrain, work)
     if record.pretrain:
         size = study.at(size, settings={**size.settings, "family.pretrain": of_study.pretrained_on(record.pretrain)})
     # The text to pre-train on lies in the present folder, so that a record names no folder of its machine.
@@ -151,8 +155,8 @@ def counted(runs: Mapping[str, Run], tables: Mapping[str, pd.DataFrame]) -> dict
     }
 
 
-def _together(folders: tuple[str, ...], work: Path) -> dict[str, str]:
-    """Fill that folder in `work` with links; sha256 of every file."""
+def together(folders: tuple[str, ...], work: Path) -> dict[str, str]:
+    """Fill the folder with the training text of several folders in `work` with links; sha256 of every file."""
     if not folders:
         return {}
     data = paths.data()

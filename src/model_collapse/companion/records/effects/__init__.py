@@ -18,7 +18,7 @@ import pandas as pd
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import records
-from model_collapse.companion.records import Recorded
+from model_collapse.companion.records import Recorded, of_study
 from model_collapse.companion.records.effects.remedies import (
     FACTS,
     FRECHET,
@@ -99,6 +99,11 @@ def measured(remedies: Iterable[Remedy] | None = None) -> tuple[list[Effect], li
         absent = [arm for arm in (remedy.arm, remedy.baseline) if arm not in recorded.tables]
         if absent:
             missing[f"Recorded run `{remedy.record}` has no arm {absent[0]}."] = None
+            continue
+        # What an arm is called says nothing of what it is.
+        whys = [(arm, of_study.arm_otherwise(recorded.about, arm)) for arm in (remedy.arm, remedy.baseline)]
+        if unlike := next((f"{arm} {why}" for arm, why in whys if why), None):
+            missing[f"Recorded run `{remedy.record}` says nothing of {remedy.chapter}: its arm {unlike}."] = None
             continue
         try:
             found.append(effect(remedy, recorded.tables[remedy.arm], recorded.tables[remedy.baseline]))
