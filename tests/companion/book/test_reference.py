@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from model_collapse import theory
-from model_collapse.companion import bench, claims, records, verify
+from model_collapse.companion import bench, claims, verify
 from model_collapse.companion.book.chapter import find
+from model_collapse.companion.verify import evidence
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -99,7 +100,11 @@ def test_recorded_runs_are_judged_as_the_claim_judges_them():
     for name, said in shown.items():
         claim = claims.known()[name]
         for text, record in zip(said, claim.recorded, strict=True):
-            verdict = claim.judge(records.read(record).tables)
+            kept = register._record(record)
+            if why := evidence.unserved(claim, kept):
+                assert text.startswith(f"**does not serve this claim**: {why}") and record in text
+                continue
+            verdict = claim.judge(kept.tables)
             assert verdict.verdict != "not_run", f"{name}: {record} has not what the claim needs"
             assert f"{verdict.estimate}" in text and record in text
 
