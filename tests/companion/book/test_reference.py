@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from model_collapse import theory
-from model_collapse.companion import bench, claims, records, verify
+from model_collapse.companion import bench, claims, verify
 from model_collapse.companion.book.chapter import find
+from model_collapse.companion.verify import evidence
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -95,12 +96,22 @@ def test_what_was_checked_is_shown_as_it_was_found():
 
 def test_recorded_runs_are_judged_as_the_claim_judges_them_and_corrected_together():
     shown = register.recorded()
-    asked = [(claim, record) for claim in claims.known().values() for record in claim.recorded]
-    assert asked
-    alone = [claim.judge(records.read(record).tables) for claim, record in asked]
-    for (claim, record), verdict, corrected in zip(asked, alone, claims.together(alone), strict=True):
+    asked, unserved = [], 0
+    for claim in claims.known().values():
+        for record in claim.recorded:
+            if not records.begun(record):
+                assert f"{record}: not here" in shown[claim.id]
+                continue
+            (text,) = (text for text in shown[claim.id] if f"\n\n{record}: " in text)
+            if why := evidence.unserved(claim, records.read(record)):
+                assert text.startswith(f"**does not serve this claim**: {why}")
+                unserved += 1
+            else:
+                asked.append((claim, record, text))
+    assert asked and unserved
+    alone = [claim.judge(records.read(record).tables) for claim, record, _ in asked]
+    for (claim, record, text), verdict, corrected in zip(asked, alone, claims.together(alone), strict=True):
         assert verdict.verdict != "not_run", f"{claim.id}: {record} has not what the claim needs"
-        (text,) = (text for text in shown[claim.id] if f"\n\n{record}: " in text)
         assert text.startswith(f"**{corrected.words}**") and f"{verdict.estimate}" in text
         assert corrected.p_adjusted is None or f", adjusted p {corrected.p_adjusted:.2g}" in text
 
