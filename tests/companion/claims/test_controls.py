@@ -20,7 +20,7 @@ from model_collapse.engine.plan import plan
 CONTROLS = {name: claim for name, claim in known().items() if name.startswith("NC-")}
 SIMULATED = [name for name, claim in CONTROLS.items() if claim.scale == "simulation"]
 
-FEW = {"gaussian": 30, "discrete": 100, "gmm": 60}
+FEW = {"gaussian": 30, "discrete": 100, "gmm": 20}
 """Rows in place of endless ones."""
 
 WRITTEN = {"unbiased", "noiseless", "kernels", "written"}
@@ -107,8 +107,7 @@ def test_the_recorded_control_passes_and_its_sibling_fails(name: str):
     assert CONTROLS[name].judge({"control": tables["control"]}).holds
     verdict = CONTROLS[name].judge({"control": tables[arm]})
     assert not verdict.holds, str(verdict)
-    # Beams repeat themselves from the start, so that A repeats itself little more: its value lies inside the band.
-    assert name == "NC-text" or not CONTROLS[name].band[0] < verdict.estimate.value < CONTROLS[name].band[1]
+    assert not CONTROLS[name].band[0] < verdict.estimate.value < CONTROLS[name].band[1]
 
 
 def test_a_control_that_ends_too_soon_settles_nothing(tmp_path):
@@ -126,14 +125,14 @@ FAULTS = {
     "heterozygosity-rescaled": "NC-discrete",
     "rarest-symbol-never-written": "NC-minorities",
     "covariances-not-updated": "NC-mixtures",
-    "em-of-one-step": "NC-mixtures",
     "least-squares-with-a-penalty": "NC-accumulate",
     "kernels-without-width": "NC-accumulate",
     "exchange-with-oneself": "NC-other-ai",
     "provenance-never-misses": "NC-provenance",
     "verifier-keeps-the-wrong": "NC-curation",
 }
-"""Fault -> the control that it is there for. A ratio to generation 0 saw none of those of an estimator."""
+"""Fault -> the control that it is there for. A ratio to generation 0 saw none of those of an estimator. On clusters that
+lie apart one step of EM is off by 1 % only, which NC-mixtures does not see."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)

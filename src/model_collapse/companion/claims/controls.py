@@ -316,8 +316,7 @@ CLAIMS = (
             "kernels": of_family(
                 "kde",
                 "replace",
-                4,
-                every=4,
+                every=9,
                 n=64,
                 replicates=8192,
                 settings={"family.bandwidth": 0.125},
