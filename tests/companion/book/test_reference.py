@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from model_collapse import theory
-from model_collapse.companion import bench, claims, verify
+from model_collapse.companion import bench, claims, records, verify
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.verify import evidence
 

@@ -131,8 +131,8 @@ FAULTS = {
     "provenance-never-misses": "NC-provenance",
     "verifier-keeps-the-wrong": "NC-curation",
 }
-"""Fault -> the control that it is there for. A ratio to generation 0 saw none of those of an estimator. On clusters that
-lie apart one step of EM is off by 1 % only, which NC-mixtures does not see."""
+"""Fault -> the control that it is there for. A ratio to generation 0 saw none of those of an estimator. On clusters
+that lie apart one step of EM is off by 1 % only, which NC-mixtures does not see."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
