@@ -38,6 +38,11 @@ def losing(points: float, start: float = 34) -> Curve:
     return {"perplexity": start + points * STEPS}
 
 
+def fourth(points: float) -> Curve:
+    """A loss in generation 4 alone, which is the last one that the real model's claims ask for."""
+    return {"perplexity": 34 + points * (G == 4)}
+
+
 def nats(per_generation: float) -> Curve:
     return {"perplexity": 34 * np.exp(per_generation * G)}
 
@@ -63,9 +68,9 @@ TRUE: Mapping[str, Mapping[str, Curve]] = {
     "RE-1": {"A": losing(24), "control": losing(0.1)},
     "RE-2": {"A": nats(0.1), "sampled": nats(0.05)},
     "RE-3": {"A": losing(24), "B": losing(4)},
-    "PT-1": {"A": losing(24), "C": losing(0.1)},
+    "PT-1": {"A": fourth(24), "C": losing(0)},
     "PT-2": {"A": nats(0.1), "S": nats(0.05)},
-    "PT-3": {"A": losing(24), "B": losing(4)},
+    "PT-3": {"A": fourth(24), "B": fourth(4)},
     "ACC-4": {"sampled": nats(0.1), "accumulate": nats(-0.01)},
     "ACC-5": {"grow": nats(0.05), "accumulate": nats(-0.01)},
     "DEC-1": {"sampled": nats(0.1), "cold": nats(0.3), "A": nats(0.2)},
@@ -93,6 +98,9 @@ ELSEWHERE |= {"REM-2", "REM-3", "COST-3", "IN-6", "IN-7", "IN-8", "NOTWILD"}
 
 FULL = {"SH-1", "SH-2b", "SH-3"}
 """Claims that only OPT-125m's weights can settle."""
+
+SMALL = {"FR-2", "COR-1", "RE-1", "RE-2", "RE-3", "PT-1", "PT-2", "PT-3"}
+"""Claims that no run of ours would settle at the size of their source."""
 
 ANY_WEIGHTS = {"PT-1", "PT-2", "PT-3"}
 """Claims that any model with weights of its own speaks to."""
@@ -166,13 +174,12 @@ def test_every_claim_has_its_tables():
 def test_what_is_claimed_is_reproduced_at_the_scale_of_its_runs(name):
     verdict = named(name).judge(tables(name))
     assert verdict.holds and verdict.estimate.level == named(name).level and verdict.estimate.n == 6, str(verdict)
-    full = name in FULL | ANY_WEIGHTS  # with the paper's own model and settings
-    assert verdict.verdict == ("reproduced" if full else "reproduced_small")
-    assert str(verdict).endswith(": supported" if full else ": supported at small scale")
-    # No size of ours is that of the image models of FR-2's source, and COR-1 has no runs of the paper's size.
-    large = "reproduced_small" if name in ("FR-2", "COR-1") else "reproduced"
+    assert verdict.verdict == ("reproduced" if name in FULL else "reproduced_small")
+    assert str(verdict).endswith(": supported" if name in FULL else ": supported at small scale")
+    # No size of ours is that of the image models of FR-2's source, and others have no runs of the paper's size.
+    large = "reproduced_small" if name in SMALL else "reproduced"
     assert named(name).judge(tables(name, start="pretrained")).verdict == large
-    if full:
+    if name in FULL | ANY_WEIGHTS:
         assert named(name).judge(tables(name, start="scratch")).verdict == "not_run"
     for change in ({"n_train": 1024}, {"corpus": "embedded"}):
         smaller = {arm: made.assign(**change) for arm, made in tables(name, start="pretrained").items()}
@@ -207,7 +214,7 @@ def flat(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(value=first.loc[keys].to_numpy())
 
 
-COMPARED = sorted(name for name, curves in TRUE.items() if len(curves) > 1 and name != "SH-1")
+COMPARED = sorted(name for name, curves in TRUE.items() if len(curves) > 1 and name not in ("SH-1", "RE-2", "PT-2"))
 
 
 @pytest.mark.parametrize("name", sorted(set(TRUE) - {"SH-1"}))
@@ -247,7 +254,8 @@ def test_an_arm_that_is_missing_was_not_run(name):
             assert verdict.verdict == "not_run" and str(verdict).endswith(": not run here")
 
 
-AT = {"SH-5a": 1, "SH-6": 1, "SH-8": None, "SUR-1": None, "VA-1": 1, "VA-1c": 1, "FR-1": None}
+AT = {**dict.fromkeys(("RE-1", "RE-3", "PT-1", "PT-3")), "RE-2": 1, "PT-2": 1}
+AT |= {"SH-5a": 1, "SH-6": 1, "SH-8": None, "SUR-1": None, "VA-1": 1, "VA-1c": 1, "FR-1": None}
 """A generation that the check needs, where that is not generation 0; None: it needs only the last."""
 
 
