@@ -93,7 +93,7 @@ TRUE: Mapping[str, Mapping[str, Curve]] = {
 }
 
 ELSEWHERE = {"WF-7", "MIX-4", "VER-2", "WM-1", "WM-2", "WM-2b", "DET-1", "XM-2", "FAIR-1b", "FAIR-2b"}
-ELSEWHERE |= {"REM-2", "REM-3", "COST-3", "IN-6", "IN-7", "IN-8", "NOTWILD"}
+ELSEWHERE |= {"REM-2", "REM-3", "COST-3", "IN-6", "IN-7", "IN-8", "NOTWILD", "DEC-2", "FAIR-3b"}
 """Claims with a file of tests of their own, or without runs."""
 
 FULL = {"SH-1", "SH-2b", "SH-3"}

@@ -112,6 +112,7 @@ CLAIMS = (
         scale="small",
         primary="language_model",
         recorded=("wikitext",),
+        figure="language-perplexity",
         ends=to_the_end,
     ),
     *_three(
