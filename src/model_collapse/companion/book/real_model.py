@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
-from model_collapse.companion.book.notebook import say, show, written
+from model_collapse.companion import claims
+from model_collapse.companion.book.notebook import say, show, verdict, written
 from model_collapse.companion.studies import pretrained
 from model_collapse.companion.studies.gate import GATE, gate
 
@@ -54,6 +55,8 @@ def progress(record: Recorded) -> None:
         f"{gains.min():.2f} nats per token or more: the gate of {GATE:g} is passed in {passed} of {counted}."
     )
     say(_table(tables, titles))
+    for claim in ("PT-1", "PT-2", "PT-3"):
+        verdict(claim, {label: record.tables[label] for label in claims.named(claim).runs})
 
 
 def _table(tables: dict[str, pd.DataFrame], titles: dict[str, str]) -> str:
