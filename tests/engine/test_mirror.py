@@ -40,8 +40,7 @@ def chain() -> Run:
 
 def without_base() -> None:
     """The pre-trained model of `chain` is lost, and no other test's."""
-    base = mirror._base(Path(), chain())
-    assert base is not None
+    (base,) = mirror._bases(Path(), chain())
     shutil.rmtree(base, ignore_errors=True)
 
 

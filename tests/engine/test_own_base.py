@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model_collapse.engine import mirror
 from model_collapse.engine.plan import plan
 from model_collapse.engine.unit import Unit
 
@@ -32,6 +33,13 @@ def test_chains_share_a_base_unless_each_has_its_own() -> None:
     shared, own = units(), units(**{"family.own_base": True})
     assert shared[0].base_key == shared[1].base_key and own[0].base_key != own[1].base_key
     assert own[0].base_key == shared[0].base_key, "the first chain's is the one that all would share"
+
+
+def test_all_bases_of_a_run_are_saved_elsewhere() -> None:
+    """One for a run whose chains share it; in their order, so that a session that is lost lacks none."""
+    own, shared = units(**{"family.own_base": True}), units()
+    assert mirror._bases(Path("unused"), own[0].run) == [unit.base_folder for unit in own]
+    assert mirror._bases(Path("unused"), shared[0].run) == [shared[0].base_folder]
 
 
 def test_bases_differ_and_are_drawn_again_alike() -> None:
