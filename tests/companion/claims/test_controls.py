@@ -120,15 +120,11 @@ FAULTS = {
     "divisor-always-n": "NC-gaussian",
     "divisor-always-n-less-one": "NC-gaussian",
     "scatter-of-n-degrees": "NC-gaussian",
-    "written-rows-pass-for-real": "NC-gaussian",
     "counts-smoothed": "NC-discrete",
-    "heterozygosity-rescaled": "NC-discrete",
     "rarest-symbol-never-written": "NC-minorities",
     "covariances-not-updated": "NC-mixtures",
     "least-squares-with-a-penalty": "NC-accumulate",
     "kernels-without-width": "NC-accumulate",
-    "exchange-with-oneself": "NC-other-ai",
-    "provenance-never-misses": "NC-provenance",
     "verifier-keeps-the-wrong": "NC-curation",
 }
 """Fault -> the control that it is there for. A ratio to generation 0 saw none of those of an estimator. On clusters
