@@ -165,10 +165,11 @@ def _content(file: Path) -> Content:
 
 def _first(error: ValidationError) -> str:
     """The first complaint in one line, with where it is and, of an unknown key, what is allowed."""
-    found = error.errors()[0]
-    names = {"dict[str,nullable[Arguments]]", "list[str]", "int", "str", "bool", "float"}
-    place = [str(part) for part in found["loc"] if not any(str(part).endswith(name) for name in names)]
-    place = [part for part in place if not part.startswith(("constrained-", "nullable", "function-"))]
+    errors = error.errors()
+    # Of what may be a list or a mapping, the complaint that goes deepest is about the one that was written.
+    found = max((each for each in errors if each["loc"][:1] == errors[0]["loc"][:1]), key=lambda each: len(each["loc"]))
+    place = [str(part) for part in found["loc"] if "[" not in str(part)]
+    place = place[:-1] if len(place) > 1 and place[-1] in ("bool", "int", "float", "str") else place
     if found["type"] == "extra_forbidden":
         allowed = Content if len(place) == 1 else Arguments
         return f"{'.'.join(place)}: no such key; there are {', '.join(allowed.model_fields)}"

@@ -156,13 +156,15 @@ def claim(task: Path, heartbeat: float = HEARTBEAT, over: Mark | None = None) ->
 
     over    a lease that was seen to be stale, see `Watch`: it is taken over if it was not touched since
     """
+    # Listed first: a lease that is made from now on stands in the way of ours.
+    number = max(_numbers(task), default=0) + 1
     found = current(task)
     if found and not (found.free or found.mark == over):
         return None
     token = uuid.uuid4().hex
     try:
         with store.disk_errors():
-            place = _taken(task, found, token, heartbeat) if found else _made(task, token, heartbeat)
+            place = _taken(task, found, token, heartbeat) if found else _made(task, number, token, heartbeat)
     except _Beaten:
         return None
     lease = Lease(place, token)
@@ -197,10 +199,9 @@ class _Beaten(Exception):
     """Somebody else was quicker."""
 
 
-def _made(task: Path, token: str, heartbeat: float) -> Path:
-    """A new lease."""
-    temporary = task / f".{token}"
-    place = _place(task, max(_numbers(task), default=0) + 1)
+def _made(task: Path, number: int, token: str, heartbeat: float) -> Path:
+    """A new lease of that number, unless there is one."""
+    temporary, place = task / f".{token}", _place(task, number)
     with _quicker():
         try:
             for name in ("work", "made"):

@@ -23,7 +23,7 @@ from model_collapse.errors import InputError
 class Options:
     """How tasks are worked on; none of it changes a result.
 
-    jobs       tasks side by side: processes of this machine, of a Slurm array; None: as many as fit
+    jobs       tasks side by side: processes of this machine, jobs of a Slurm array; None: as many as fit
     address    HOST:PORT of a Ray cluster; None: that of RAY_ADDRESS, or one on this machine
     gpus       GPUs of a task under Ray, also a part of one
     sbatch     options of Slurm's sbatch, as lines of its script ("--time=4:00:00")

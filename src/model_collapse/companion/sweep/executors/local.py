@@ -19,8 +19,9 @@ from model_collapse.engine.processes import elsewhere
 
 
 def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[str], None]) -> list[Outcome]:
-    """In this process with `jobs` 1, else in as many others."""
-    jobs = min(options.jobs or os.cpu_count() or 1, max(1, len(tasks)))
+    """In this process with `jobs` 1, else in as many others; of a share of the tasks one after the other."""
+    most = options.jobs or (os.cpu_count() if options.whole else 1) or 1
+    jobs = min(most, max(1, len(tasks)))
     with _pool(jobs, sweep.source, options.heartbeat) as pool:
         return Drive(tasks, pool, tell, options.whole).run()
 
