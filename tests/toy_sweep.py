@@ -90,7 +90,10 @@ def same(sweep: Sweep, folder: Path) -> None:
     for run in sweep.runs.values():
         table = sweep.table(run)
         wanted = folder / table.name
-        files = [(table, wanted), *((store.written_file(table, kind), store.written_file(wanted, kind)) for kind in store.WRITTEN)]
+        files = [
+            (table, wanted),
+            *((store.written_file(table, kind), store.written_file(wanted, kind)) for kind in store.WRITTEN),
+        ]
         for mine, theirs in files:
             assert mine.exists() == theirs.exists(), mine
             if mine.exists():
@@ -105,7 +108,9 @@ def tidy(sweep: Sweep) -> None:
     assert list((sweep.folder / "tasks").iterdir()) == []
 
 
-def command(*words: str, python: str = sys.executable, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def command(
+    *words: str, python: str = sys.executable, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """`model-collapse sweep ...` in a process of its own."""
     return subprocess.run(started(*words, python=python), env=env, capture_output=True, text=True)
 
@@ -146,5 +151,3 @@ def killing(folder: Path, at: str, times: int = 1) -> dict[str, str]:
 def killed(folder: Path) -> int:
     """How many processes were."""
     return len(list((folder / "killer").glob("killed-*")))
-
-

@@ -326,7 +326,9 @@ def test_another_version_or_another_folder_is_one_line_and_nothing_is_done(tmp_p
     assert [each.name for each in sweep.folder.iterdir()] == ["folder-id"]
 
 
-def test_a_process_that_is_killed_leaves_what_the_next_one_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: Path):
+def test_a_process_that_is_killed_leaves_what_the_next_one_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: Path
+):
     """After a result is ready and before it is published: it is published, and not made again."""
     sweep = written(tmp_path, NUMBERS)
     work.set_up(sweep.folder)

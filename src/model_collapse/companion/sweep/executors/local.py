@@ -33,7 +33,13 @@ def _pool(jobs: int, source: Source, heartbeat: float) -> Iterator[Pool]:
         return
     # When something fails, processes are ended before threads are waited for; leases of theirs are free then.
     with ThreadPoolExecutor(jobs) as threads, ExitStack() as processes:
-        yield _Processes(jobs, source, heartbeat, threads, processes)
+        pool = _Processes(jobs, source, heartbeat, threads, processes)
+        try:
+            yield pool
+        except BaseException:
+            pool.over = True
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 class _Here:
@@ -59,6 +65,7 @@ class _Processes:
         self.room, self.source, self.heartbeat = jobs, source, heartbeat
         self.threads, self.processes = threads, processes
         self.idle: SimpleQueue[Executor] = SimpleQueue()
+        self.over = False
         for _ in range(jobs):
             self._add()
 
@@ -73,7 +80,8 @@ class _Processes:
         try:
             outcome = process.submit(work.bring, self.source, name, self.heartbeat, over).result()
         except BrokenProcessPool:
-            self._add()
+            if not self.over:
+                self._add()
             raise Died(
                 "the process that worked on it was ended from outside, again and again (out of memory?)"
             ) from None
