@@ -103,6 +103,8 @@ def test_runs_start_from_one_pretrained_model(strides: tuple[Sweep, list[str]], 
     assert Counter(made) == {"base": 1, "fit": 2 * 2 * 3}
     same(sweep, tmp_path / "chains")
     tidy(sweep)
+    shutil.rmtree(sweep.folder / "bases")
+    assert finish(sweep) == [] and len(made) == 13  # nobody needs it any more
 
 
 def test_a_small_language_model(tmp_path: Path):

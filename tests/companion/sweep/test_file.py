@@ -75,6 +75,10 @@ REFUSED = {
     "a size without a study": ("size: laptop\n", "needs both study and size"),
     "an unknown study": ("study: gausian\nsize: laptop\n", "study gausian: known are", "gaussian"),
     "an unknown size": ("study: gaussian\nsize: large\n", "size large: study gaussian has smoke, laptop, paper"),
+    "a size that only a record prepares": (
+        "study: language_model\nsize: gpu\n",
+        "size gpu: its models are pre-trained",
+    ),
     "an unknown condition": ("study: gaussian\nsize: smoke\nconditions: [A]\n", "condition A: study gaussian has"),
     "a study with a size of one's own": ("study: gaussian\nsize: smoke\nn: 3\n", "n: the study says what is run"),
     "a study with conditions": ("study: gaussian\nsize: smoke\nconditions: {A: {}}\n", "conditions: the study says"),

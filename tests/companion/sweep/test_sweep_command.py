@@ -114,7 +114,7 @@ REFUSED = {
     "an option of another verb": (["plan", "toy.yaml", "--jobs", "2"], 2, "--jobs: not an option of sweep plan"),
     "collect to nowhere": (["collect", "toy.yaml"], 2, "needs --out"),
     "collect into no folder": (["collect", "toy.yaml", "--out", "no/all.parquet"], 2, "folder that exists"),
-    "a folder that is a file": (["run", "toy.yaml", "--folder", "toy.yaml"], 2, "toy.yaml"),
+    "a folder that is a file": (["run", "toy.yaml", "--folder", "toy.yaml"], 2, "toy.yaml: must be a folder"),
     "a folder without a name": (["run", "toy.yaml", "--folder", ""], 2, "--folder needs a name"),
 }
 

@@ -65,7 +65,7 @@ print(json.dumps([len(moments), moments[part::parts]]))
 """
 
 
-@pytest.mark.parametrize("parts", [32, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("parts", [32, 1])
 def test_killed_at_every_change_of_its_folder(parts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with added("stride", STRIDE, STRIDE_METRICS, tmp_path, monkeypatch):
         (tmp_path / "chains").mkdir()

@@ -55,10 +55,14 @@ class Drive:
     failed: dict[str, Outcome] = field(default_factory=dict)
     flying: dict[Future[Outcome], Task] = field(default_factory=dict)
     tries: Counter[str] = field(default_factory=Counter)
+    needed_by: dict[str, list[Task]] = field(default_factory=dict)
 
     def run(self) -> list[Outcome]:
         """Until nothing is left that can be done; what failed."""
         watch, pieces = lease.Watch(self.clock), [task for task in self.tasks if isinstance(task, Block)]
+        for task in self.tasks:
+            for need in task.needs:
+                self.needed_by.setdefault(need.name, []).append(task)
         while True:
             # All of them each time: a block that is found to be damaged is to be done again.
             waiting = [task for task in self.tasks if not self._over(task)]
@@ -79,8 +83,9 @@ class Drive:
             return True
         if not self.whole and isinstance(task, Tables) and not task.ready and not self._begun(task):
             return True
+        others = self.needed_by.get(task.name, [])
         # Its folder tells that a process was ended after it had published the result.
-        return task.done and not task.folder.exists()
+        return (task.done or (bool(others) and all(each.done for each in others))) and not task.folder.exists()
 
     def _begun(self, table: Tables) -> bool:
         """Whether a block of these tables is still ours to do."""

@@ -189,6 +189,11 @@ def _of_study(content: Content) -> dict[str, dict[str, Any]]:
         )
     study = studies.find(content.study)
     size = study.at(content.size)
+    if size.record and size.record.pretrain:
+        raise InputError(
+            f"size {content.size}: its models are pre-trained on {' and '.join(size.record.pretrain)} together, which "
+            f"is put there by model-collapse record {content.study} --size {content.size}"
+        )
     arguments = study.arguments(size, content.conditions)
     seeds = content.seeds or [size.seed]
     return {

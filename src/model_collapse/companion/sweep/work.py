@@ -138,6 +138,8 @@ def folder_id_of(folder: Path) -> str:
 
 def set_up(folder: Path) -> str:
     """Make the sweep's folder, if it is not there, and give its id."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--folder {folder}: must be a folder, or not yet there")
     with store.disk_errors():
         folder.mkdir(parents=True, exist_ok=True)
         mine = folder / f".folder-id.{store.digest(socket.gethostname(), os.getpid())}"

@@ -13,6 +13,7 @@ import toy_sweep
 from toy_sweep import killed, killing, same, tidy, written
 from waiting import until
 
+from model_collapse import cli, paths
 from model_collapse.companion.sweep import lease, tasks
 
 SMALL = "family: gaussian\nn: 10\ngenerations: 1\nreplicates: 300\nseeds: [1, 2]\n"
@@ -60,5 +61,39 @@ def test_the_driver_is_killed_or_asked_to_end_and_the_same_command_goes_on(tmp_p
             assert driver.returncode in (0, -signal.SIGKILL if number == signal.SIGKILL else 130), said
     done = toy_sweep.command("run", str(tmp_path / "toy.yaml"), "--jobs", "2")
     assert done.returncode == 0, done.stderr
+    same(sweep, alone)
+    tidy(sweep)
+
+
+WAITING = """
+import os, sys, time
+held = os.environ["HELD"]
+def watch(event, given):
+    if event == "os.rename" and "/made/" in str(given[1]) and not os.path.exists(f"{held}/go"):
+        open(f"{held}/waits", "w").close()
+        while not os.path.exists(f"{held}/go"):
+            time.sleep(0.01)
+sys.addaudithook(watch)
+"""
+
+
+def test_a_process_that_was_frozen_wakes_up_to_find_its_task_done(tmp_path: Path, alone: Path):
+    """SIGSTOP while it is about to publish, and SIGCONT when others have done everything."""
+    sweep = written(tmp_path, SMALL)
+    file = str(tmp_path / "toy.yaml")
+    (tmp_path / "sitecustomize.py").write_text(WAITING)
+    path = os.pathsep.join([str(tmp_path), str(paths.PACKAGE.parent)])
+    env = {**os.environ, "PYTHONPATH": path, "HELD": str(tmp_path)}
+    asked = toy_sweep.started("run", file, "--jobs", "1", "--heartbeat", "0.05")
+    with subprocess.Popen(asked, env=env, stderr=subprocess.PIPE) as frozen:
+        until((tmp_path / "waits").exists, lambda: frozen.poll() is None)
+        frozen.send_signal(signal.SIGSTOP)
+        assert cli.main(["sweep", "run", file, "--jobs", "1"]) == 0
+        tables = {each: each.read_bytes() for each in sweep.folder.glob("*.parquet")}
+        (tmp_path / "go").touch()
+        frozen.send_signal(signal.SIGCONT)
+        _, said = frozen.communicate()
+        assert frozen.returncode == 0, said
+    assert tables == {each: each.read_bytes() for each in sweep.folder.glob("*.parquet")}
     same(sweep, alone)
     tidy(sweep)
