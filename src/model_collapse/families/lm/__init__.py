@@ -161,10 +161,7 @@ class Lm(Text):
         float, Field(gt=0, le=100, description="added to the logits of green tokens; synthid has none")
     ] = 2.0
     probe: Annotated[
-        str,
-        Field(
-            description="a text whose last block every generation continues as well; it is row -1 of what was written"
-        ),
+        str, Field(description="a text whose last block every generation continues as well; it is row -1 of what was written")
     ] = ""
     engine: Annotated[
         Literal["fast", "reference"],
