@@ -54,7 +54,7 @@ def alone(once: Callable[..., Path]) -> Path:
 
 def finish(sweep: Sweep, **options: object) -> list[work.Outcome]:
     work.set_up(sweep.folder)
-    every = tasks.with_needs(sweep, tasks.pieces(sweep))
+    every = tasks.with_needs(sweep, tasks.all_blocks(sweep))
     return local.run(sweep, every, Options(jobs=1, **options), lambda line: None)  # type: ignore[arg-type]
 
 
@@ -80,7 +80,7 @@ def test_the_same_bits_as_plain_chains(tmp_path: Path, once: Callable[..., Path]
     """Numbers and words; two processes are in executors/test_local.py, Ray and Slurm beside it."""
     wanted = once("sweep-toy", lambda folder: toy_sweep.chains(written(folder), folder))
     sweep = written(tmp_path)
-    assert len(tasks.pieces(sweep)) == 12
+    assert len(tasks.all_blocks(sweep)) == 12
     assert finish(sweep) == []
     same(sweep, wanted)
     tidy(sweep)
@@ -146,7 +146,7 @@ def test_a_task_that_always_fails_is_said_once_and_the_others_go_on(tmp_path: Pa
 def test_what_is_missing_outside_is_tried_again_and_bad_input_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     real, tried = Block.compute, Counter[str]()
     sweep = written(tmp_path, NUMBERS)
-    lacking, wrong, *_ = (each.name for each in tasks.pieces(sweep))
+    lacking, wrong, *_ = (each.name for each in tasks.all_blocks(sweep))
 
     def compute(self: Block, inside: Path) -> list[Path]:
         tried[self.name] += 1
@@ -166,11 +166,11 @@ def test_what_is_missing_outside_is_tried_again_and_bad_input_is_not(tmp_path: P
 
 def test_a_task_whose_process_dies_is_handed_out_again_and_not_for_ever(tmp_path: Path, alone: Path):
     sweep = written(tmp_path, NUMBERS)
-    every = tasks.with_needs(sweep, tasks.pieces(sweep))
+    every = tasks.with_needs(sweep, tasks.all_blocks(sweep))
     work.set_up(sweep.folder)
     pool = Here(sweep, dying=drive.TRIES)
     failed = Drive(every, pool, lambda line: None).run()
-    assert {each.task for each in failed} == {each.name for each in tasks.pieces(sweep)}
+    assert {each.task for each in failed} == {each.name for each in tasks.all_blocks(sweep)}
     assert set(pool.given.values()) == {drive.TRIES}
     pool = Here(sweep, dying=drive.TRIES - 1)
     assert Drive(every, pool, lambda line: None).run() == []
@@ -184,7 +184,7 @@ def test_a_stale_lease_is_taken_over_and_the_late_result_thrown_away(
     """A host that was believed dead goes on in the middle of its work, after others have finished everything."""
     sweep = written(tmp_path, NUMBERS)
     work.set_up(sweep.folder)
-    late = tasks.pieces(sweep)[0]
+    late = tasks.all_blocks(sweep)[0]
     now, seen = [0.0], list[str]()
 
     def clock() -> float:
@@ -198,7 +198,7 @@ def test_a_stale_lease_is_taken_over_and_the_late_result_thrown_away(
         made = real(self, inside)
         monkeypatch.setattr(lease, "machine", lambda: "here")
         pool = Here(sweep)
-        assert Drive(tasks.with_needs(sweep, tasks.pieces(sweep)), pool, lambda line: None, clock=clock).run() == []
+        assert Drive(tasks.with_needs(sweep, tasks.all_blocks(sweep)), pool, lambda line: None, clock=clock).run() == []
         seen.append(sweep.table(late.run).read_bytes().hex())
         # And what it still writes comes to nothing: it makes its folder anew.
         store.write_folder(inside / "late", lambda folder: None, {})
@@ -219,7 +219,7 @@ def test_lost_at_the_last_moment(kind: type[Task], tmp_path: Path, alone: Path, 
     sweep = written(tmp_path, NUMBERS)
     work.set_up(sweep.folder)
     if kind is Tables:
-        for block in tasks.pieces(sweep):
+        for block in tasks.all_blocks(sweep):
             work.attempt(block)
     task = next(each for each in tasks.of(sweep).values() if isinstance(each, kind))
 
@@ -297,7 +297,7 @@ def test_an_interrupted_task_goes_on_from_its_last_generation(
 def test_a_block_that_is_damaged_is_computed_again(tmp_path: Path, alone: Path):
     sweep = written(tmp_path, NUMBERS)
     work.set_up(sweep.folder)
-    first, *rest = tasks.pieces(sweep)
+    first, *rest = tasks.all_blocks(sweep)
     for block in (first, *rest):
         work.attempt(block)
     (first.result / "table.parquet").write_bytes(b"damaged")
@@ -309,7 +309,7 @@ def test_jobs_of_an_array_leave_tables_to_the_last_of_them(tmp_path: Path, alone
     sweep = written(tmp_path, NUMBERS)
     file = str(tmp_path / "toy.yaml")
     assert cli.main(["sweep", "run", file, "--task", "0/3"]) == 0
-    assert [each.done for each in tasks.pieces(sweep)] == [True, False, False, True]
+    assert [each.done for each in tasks.all_blocks(sweep)] == [True, False, False, True]
     assert not any(isinstance(each, Tables) and each.done for each in tasks.of(sweep).values())
     assert cli.main(["sweep", "run", file, "--task", "1/3"]) == 0
     assert cli.main(["sweep", "run", file, "--task", "2/3"]) == 0
@@ -320,7 +320,7 @@ def test_jobs_of_an_array_leave_tables_to_the_last_of_them(tmp_path: Path, alone
 def test_another_version_or_another_folder_is_one_line_and_nothing_is_done(tmp_path: Path):
     sweep = written(tmp_path, NUMBERS)
     mine = work.set_up(sweep.folder)
-    name = tasks.pieces(sweep)[0].name
+    name = tasks.all_blocks(sweep)[0].name
     other = work.bring(sweep.source, "0123456789abcdef-0000", folder_id=mine)
     assert other.state == "failed" and other.status == 2 and "another version" in other.line
     away = work.bring(sweep.source, name, folder_id="elsewhere")
@@ -334,7 +334,7 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_needs(
     """After a result is ready and before it is published: it is published, and not made again."""
     sweep = written(tmp_path, NUMBERS)
     work.set_up(sweep.folder)
-    task = tasks.pieces(sweep)[0]
+    task = tasks.all_blocks(sweep)[0]
 
     def rename(old: Path, new: Path, real: Callable[[Path, Path], None] = os.rename) -> None:
         if Path(new) == task.result:

@@ -42,14 +42,14 @@ def test_a_study_of_the_book(tmp_path: Path):
     # Both conditions of a seed start from one pre-trained model, which is a task of its own.
     both = written(tmp_path, "study: language_model\nsize: toy\nconditions: [A, B]\n")
     bases = [task for task in tasks.of(both).values() if isinstance(task, tasks.Base)]
-    assert len(bases) == 1 and all(block.needs[0].name == bases[0].name for block in tasks.pieces(both))
+    assert len(bases) == 1 and all(block.needs[0].name == bases[0].name for block in tasks.all_blocks(both))
 
 
 def test_the_order_of_tasks_is_the_same_everywhere(tmp_path: Path):
     sweep = written(tmp_path)
-    pieces = tasks.pieces(sweep)
+    pieces = tasks.all_blocks(sweep)
     assert [each.number for each in pieces] == [0] * 6 + [1] * 6
-    assert [each.name for each in pieces] == [each.name for each in tasks.pieces(written(tmp_path))]
+    assert [each.name for each in pieces] == [each.name for each in tasks.all_blocks(written(tmp_path))]
 
 
 REFUSED = {

@@ -47,7 +47,7 @@ def test_status_and_collect_while_it_runs(tmp_path: Path, monkeypatch: pytest.Mo
     assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 2
     assert "no run is finished yet" in capsys.readouterr().err
     work.set_up(sweep.folder)
-    of_a, of_b = ([each for each in tasks.pieces(sweep) if each.run == run] for run in sweep.runs.values())
+    of_a, of_b = ([each for each in tasks.all_blocks(sweep) if each.run == run] for run in sweep.runs.values())
     for block in (*of_a, of_b[0]):
         assert work.attempt(block).state == "done"
     real = Block.compute

@@ -14,7 +14,7 @@ from types import FrameType
 
 from model_collapse.companion.sweep import collect as collecting
 from model_collapse.companion.sweep import executors, lease, tasks, work
-from model_collapse.companion.sweep import status as far
+from model_collapse.companion.sweep import status as progress
 from model_collapse.companion.sweep.drive import Lines
 from model_collapse.companion.sweep.estimate import estimate
 from model_collapse.companion.sweep.executors import Options
@@ -66,11 +66,11 @@ def _number(option: str, text: str | None, default: float, least: float) -> floa
 
 def plan(sweep: Sweep) -> int:
     """Print each run as the command that it equals, the number of its tasks, and what all will cost."""
-    pieces, costs = tasks.pieces(sweep), estimate(sweep)
+    blocks, costs = tasks.all_blocks(sweep), estimate(sweep)
     for label, run in sweep.runs.items():
-        count = sum(each.run.run_id == run.run_id for each in pieces)
+        count = sum(each.run.run_id == run.run_id for each in blocks)
         print(f"{label or 'run'}: {_count(count, 'task')}\n    {sweep.commands[label]}")
-    print(f"{_count(len(sweep.runs), 'run')}, {_count(len(pieces), 'task')}, {costs}")
+    print(f"{_count(len(sweep.runs), 'run')}, {_count(len(blocks), 'task')}, {costs}")
     return 0
 
 
@@ -78,18 +78,18 @@ def run(sweep: Sweep, executor: str, chosen: Options, share: str | None = None) 
     """Bring the sweep, or a share of its tasks, to its end; 1 if a task failed, said once for each."""
     found = executors.find(executor)
     _fit(executor, chosen, share)
-    pieces = _share(tasks.pieces(sweep), share) if share else tasks.pieces(sweep)
+    blocks = _share(tasks.all_blocks(sweep), share) if share else tasks.all_blocks(sweep)
     work.set_up(sweep.folder)
     lines = Lines()
     try:
         with _ended():
-            failed = found.run(sweep, tasks.with_needs(sweep, pieces), chosen, lines)
+            failed = found.run(sweep, tasks.with_needs(sweep, blocks), chosen, lines)
     finally:
         lines.end()
     labels = {each.run_id: label for label, each in sweep.runs.items()}
     every = tasks.of(sweep)
     said = [{"run": labels[every[each.task].run.run_id], **asdict(each)} for each in failed]
-    for line in far.failures(said):
+    for line in progress.failures(said):
         on_stderr(line)
     return 1 if failed else 0
 
@@ -104,12 +104,12 @@ def _fit(executor: str, chosen: Options, share: str | None) -> None:
         raise InputError("--task: is what the jobs of --executor slurm are told; leave one of them out")
 
 
-def _share(pieces: Sequence[tasks.Block], share: str) -> list[tasks.Block]:
+def _share(blocks: Sequence[tasks.Block], share: str) -> list[tasks.Block]:
     said = re.fullmatch(r"(\d{1,9})/(\d{1,9})", share)
     number, of = (int(part) for part in said.groups()) if said else (1, 0)
     if number >= of:
         raise InputError(f"--task {share}: write I/K, every K-th task from number I on, I from 0 to K - 1")
-    return list(pieces[number::of])
+    return list(blocks[number::of])
 
 
 @contextmanager
@@ -128,8 +128,8 @@ def _ended() -> Iterator[None]:
 
 def status(sweep: Sweep, as_json: bool) -> int:
     """Print how far it is."""
-    found = far.status(sweep)
-    print(json.dumps(found, indent=1, allow_nan=False) if as_json else "\n".join(far.lines(found)))
+    found = progress.status(sweep)
+    print(json.dumps(found, indent=1, allow_nan=False) if as_json else "\n".join(progress.lines(found)))
     return 0
 
 

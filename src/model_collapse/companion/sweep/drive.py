@@ -59,14 +59,14 @@ class Drive:
 
     def run(self) -> list[Outcome]:
         """Until nothing is left that can be done; what failed."""
-        watch, pieces = lease.Watch(self.clock), [task for task in self.tasks if isinstance(task, Block)]
+        watch, blocks = lease.Watch(self.clock), [task for task in self.tasks if isinstance(task, Block)]
         for task in self.tasks:
             for need in task.needs:
                 self.needed_by.setdefault(need.name, []).append(task)
         while True:
             # All of them each time: a block that is found to be damaged is to be done again.
             waiting = [task for task in self.tasks if not self._over(task)]
-            self.tell(f"{sum(task.done for task in pieces)} of {len(pieces)} tasks{self._fails()}")
+            self.tell(f"{sum(task.done for task in blocks)} of {len(blocks)} tasks{self._fails()}")
             if not waiting and not self.flying:
                 return list(self.failed.values())
             busy = {task.name for task in self.flying.values()}

@@ -32,7 +32,7 @@ from model_collapse.engine.unit import Unit
 from model_collapse.errors import ExternalError
 
 
-class Once(Choices):
+class FirstChoices(Choices):
     """Choices that several hosts make at a time: the first counts for all."""
 
     def write(self, chosen: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class Once(Choices):
 
 
 @dataclass(frozen=True)
-class Shared(Unit):
+class SharedUnit(Unit):
     """A block whose state lies in a lease, and what it shares with other blocks in the sweep's folder.
 
     bases   folder of pre-trained models
@@ -66,7 +66,7 @@ class Shared(Unit):
     @property
     def choices(self) -> Choices:
         """What was chosen for the machine by who came first, for all blocks of the run."""
-        return Once(self.state / CHOICES)
+        return FirstChoices(self.state / CHOICES)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Base(Task):
 
     @cached_property
     def unit(self) -> Unit:
-        return Shared(self.run, self.table, 0, bases=self.sweep.folder / "bases")
+        return SharedUnit(self.run, self.table, 0, bases=self.sweep.folder / "bases")
 
     @property
     def name(self) -> str:
@@ -138,7 +138,7 @@ class Base(Task):
 
     def compute(self, work: Path) -> list[Path]:
         """The model in a folder."""
-        unit = Shared(self.run, work / self.table.name, 0, bases=work)
+        unit = SharedUnit(self.run, work / self.table.name, 0, bases=work)
         block.make_base(unit)
         self.result.parent.mkdir(exist_ok=True)
         return [unit.base_folder]
@@ -167,10 +167,10 @@ class Block(Task):
         base = Base(self.sweep, self.run)
         return [base] if base.unit.base_key else []
 
-    def unit(self, work: Path) -> Shared:
+    def unit(self, work: Path) -> SharedUnit:
         """The block with its state in `work`."""
         bases, state = self.sweep.folder / "bases", state_folder(self.table)
-        return Shared(self.run, work / self.table.name, self.number, bases=bases, state=state)
+        return SharedUnit(self.run, work / self.table.name, self.number, bases=bases, state=state)
 
     def finished(self, work: Path) -> int:
         """How many generations are finished in `work`, of all its models."""
@@ -235,12 +235,12 @@ def of(sweep: Sweep) -> dict[str, Task]:
     """All tasks by name: pre-trained models, the first blocks of all runs before the second of any, and tables."""
     runs = {run.run_id: run for run in sweep.runs.values()}.values()
     tables = [Tables(sweep, run) for run in runs]
-    pieces = sorted((each for one in tables for each in one.blocks), key=lambda each: each.number)
-    bases = [base for each in pieces if each.number == 0 for base in each.needs]
-    return {task.name: task for task in (*bases, *pieces, *tables)}
+    chains = sorted((each for one in tables for each in one.blocks), key=lambda each: each.number)
+    bases = [base for each in chains if each.number == 0 for base in each.needs]
+    return {task.name: task for task in (*bases, *chains, *tables)}
 
 
-def pieces(sweep: Sweep) -> list[Block]:
+def all_blocks(sweep: Sweep) -> list[Block]:
     """The blocks, in an order that is the same on all hosts: what is counted as a task."""
     return [task for task in of(sweep).values() if isinstance(task, Block)]
 

@@ -142,11 +142,12 @@ def set_up(folder: Path) -> str:
         raise InputError(f"--folder {folder}: must be a folder, or not yet there")
     with store.disk_errors():
         folder.mkdir(parents=True, exist_ok=True)
-        mine = folder / f".folder-id.{store.digest(socket.gethostname(), os.getpid())}"
+        mine = folder / f".folder-id.{os.urandom(4).hex()}"
         if not folder_id_of(folder):
             mine.write_text(os.urandom(8).hex(), encoding="utf-8")
             # The first counts, of several that set it up at a time.
-            with suppress(FileExistsError):
+            with suppress(FileExistsError, FileNotFoundError):
                 os.link(mine, folder / "folder-id")
-            mine.unlink()
+        for file in folder.glob(".folder-id.*"):
+            file.unlink(missing_ok=True)
     return folder_id_of(folder)

@@ -40,7 +40,7 @@ def test_a_worker_that_is_killed_costs_its_task_alone(at: str, tmp_path: Path, a
 
 def test_a_worker_that_is_killed_whenever_it_works_on_a_task_fails_it(tmp_path: Path):
     sweep = written(tmp_path, SMALL.replace("300", "1"))
-    name = tasks.pieces(sweep)[0].name
+    name = tasks.all_blocks(sweep)[0].name
     env = killing(tmp_path, f"/{name}/", times=100)
     done = toy_sweep.command("run", str(tmp_path / "toy.yaml"), "--jobs", "2", env=env)
     assert done.returncode == 1
@@ -52,7 +52,7 @@ def test_a_worker_that_is_killed_whenever_it_works_on_a_task_fails_it(tmp_path: 
 def test_the_driver_is_killed_or_asked_to_end_and_the_same_command_goes_on(tmp_path: Path, alone: Path):
     sweep = written(tmp_path, SMALL)
     asked = toy_sweep.started("run", str(tmp_path / "toy.yaml"), "--jobs", "2")
-    held = [task.folder for task in tasks.pieces(sweep)]
+    held = [task.folder for task in tasks.all_blocks(sweep)]
     for number in (signal.SIGTERM, signal.SIGKILL):
         with subprocess.Popen(asked, stderr=subprocess.PIPE, start_new_session=True) as driver:
             until(lambda: any(lease.current(folder) for folder in held) or sweep.table(sweep.runs["seed 1"]).exists())

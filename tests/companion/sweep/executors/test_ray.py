@@ -109,7 +109,7 @@ def test_two_nodes_make_the_same_bits(cluster: Cluster, tmp_path: Path, once: Ca
     asked = ("run", str(tmp_path / "toy.yaml"), "--executor", "ray", "--address", cluster.address)
     done = toy_sweep.command(*asked)
     assert done.returncode == 0, done.stderr
-    assert len(tasks.pieces(sweep)) == 12
+    assert len(tasks.all_blocks(sweep)) == 12
     same(sweep, wanted)
     tidy(sweep)
 

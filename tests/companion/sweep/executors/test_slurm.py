@@ -68,7 +68,7 @@ def test_only_jobs_with_something_left_are_submitted(tmp_path: Path, monkeypatch
     assert cli.main(["sweep", "run", file, "--executor", "slurm"]) == 0
     assert "no sbatch on this machine; where there is one: sbatch " in capsys.readouterr().err
     script = (sweep.folder / "sweep.sbatch").read_text()
-    assert "#SBATCH --array=0,2,3\n" in script and f'"$SLURM_ARRAY_TASK_ID/{len(tasks.pieces(sweep))}"' in script
+    assert "#SBATCH --array=0,2,3\n" in script and f'"$SLURM_ARRAY_TASK_ID/{len(tasks.all_blocks(sweep))}"' in script
 
 
 def test_many_tasks_are_dealt_to_as_many_jobs_as_slurm_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

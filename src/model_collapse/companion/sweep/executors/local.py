@@ -37,7 +37,7 @@ def _pool(jobs: int, source: Source, heartbeat: float) -> Iterator[Pool]:
         try:
             yield pool
         except BaseException:
-            pool.over = True
+            pool.ending = True
             threads.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -65,7 +65,7 @@ class _Processes:
         self.room, self.source, self.heartbeat = jobs, source, heartbeat
         self.threads, self.processes = threads, processes
         self.idle: SimpleQueue[Executor] = SimpleQueue()
-        self.over = False
+        self.ending = False
         for _ in range(jobs):
             self._add()
 
@@ -80,7 +80,7 @@ class _Processes:
         try:
             outcome = process.submit(work.bring, self.source, name, self.heartbeat, over).result()
         except BrokenProcessPool:
-            if not self.over:
+            if not self.ending:
                 self._add()
             raise Died(
                 "the process that worked on it was ended from outside, again and again (out of memory?)"
