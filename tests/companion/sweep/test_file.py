@@ -83,6 +83,12 @@ REFUSED = {
     "a study with a size of one's own": ("study: gaussian\nsize: smoke\nn: 3\n", "n: the study says what is run"),
     "a study with conditions": ("study: gaussian\nsize: smoke\nconditions: {A: {}}\n", "conditions: the study says"),
     "labels without a study": ("family: gaussian\nconditions: [A]\n", "conditions: a list names conditions of a study"),
+    "a seed twice": ("family: gaussian\nseeds: [1, 1]\n", "two runs are called 'seed 1'"),
+    "a seed of a study twice": ("study: gaussian\nsize: smoke\nconditions: [mle]\nseeds: [1, 1]\n", "'mle, seed 1'"),
+    "names that make one": (
+        "family: gaussian\nsizes: {a: {}, 'a, b': {}}\nconditions: {'b, c': {}, c: {}}\n",
+        "two runs are called 'a, b, c'",
+    ),
     "no folder": ("family: gaussian\nfolder: ''\n", "folder: string should have at least 1 character"),
 }
 

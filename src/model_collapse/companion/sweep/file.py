@@ -18,7 +18,7 @@ folder: results                   where state and tables lie; default: the file'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -196,11 +196,12 @@ def _of_study(content: Content) -> dict[str, dict[str, Any]]:
         )
     arguments = study.arguments(size, content.conditions)
     seeds = content.seeds or [size.seed]
-    return {
-        _label(label, f"seed {seed}" if len(seeds) > 1 else ""): {**given, "seed": seed}
+    named = [
+        (_label(label, f"seed {seed}" if len(seeds) > 1 else ""), {**given, "seed": seed})
         for label, given in arguments.items()
         for seed in seeds
-    }
+    ]
+    return _distinct(named)
 
 
 def _written(content: Content) -> dict[str, dict[str, Any]]:
@@ -208,7 +209,7 @@ def _written(content: Content) -> dict[str, dict[str, Any]]:
     if isinstance(content.conditions, list):
         raise InputError("conditions: a list names conditions of a study; name study and size too, or write them out")
     seeds = content.seeds or [0]
-    arguments = {}
+    named = []
     for size, shared in (content.sizes or {"": None}).items():
         for condition, own in (content.conditions or {"": None}).items():
             parts = [content, *(part for part in (shared, own) if part)]
@@ -220,7 +221,17 @@ def _written(content: Content) -> dict[str, dict[str, Any]]:
                 )
             for seed in seeds:
                 label = _label(size, condition, f"seed {seed}" if len(seeds) > 1 else "")
-                arguments[label] = {"regime": "replace", **said, "settings": settings, "seed": seed}
+                named.append((label, {"regime": "replace", **said, "settings": settings, "seed": seed}))
+    return _distinct(named)
+
+
+def _distinct(named: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """By label. InputError where two have the same."""
+    arguments: dict[str, dict[str, Any]] = {}
+    for label, given in named:
+        if label in arguments:
+            raise InputError(f"two runs are called {label!r}; name every size, condition and seed once")
+        arguments[label] = given
     return arguments
 
 

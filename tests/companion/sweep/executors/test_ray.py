@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import toy_sweep
@@ -23,6 +25,8 @@ from waiting import until
 
 from model_collapse import cli
 from model_collapse.companion.sweep import tasks
+from model_collapse.companion.sweep.executors import Options
+from model_collapse.companion.sweep.executors import ray as executor
 
 THERE = importlib.util.find_spec("ray") is not None
 needed = pytest.mark.skipif(not THERE, reason="Ray is not installed (the extra `cluster`)")
@@ -146,6 +150,20 @@ def test_an_address_where_nothing_answers_is_one_line(address, status, said, tmp
     assert cli.main(["sweep", "run", str(tmp_path / "toy.yaml"), "--executor", "ray", "--address", address]) == status
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1
+
+
+def test_what_no_node_has_is_said():
+    """With a stand-in for Ray, of two nodes of which one is gone."""
+    nodes = [{"Alive": True, "Resources": {"CPU": 2.0}}, {"Alive": False, "Resources": {"CPU": 8.0, "GPU": 1.0}}]
+    fake: Any = SimpleNamespace(nodes=lambda: nodes)
+    one, four = (SimpleNamespace(run=SimpleNamespace(family_args=given)) for given in ({}, {"threads": 4}))
+    asked: list[tuple[list[Any], Options, str]] = [
+        ([one], Options(), ""),
+        ([one, four], Options(), "4 processors (family.threads)"),
+        ([one], Options(gpus=0.25), "0.25 GPUs"),
+    ]
+    for some, options, said in asked:
+        assert executor._lacking(fake, some, options) == said
 
 
 def test_without_ray_one_line_says_how_to_get_it(tmp_path, capsys, monkeypatch):

@@ -31,6 +31,10 @@ ANSWER = 5.0
 def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[str], None]) -> list[Outcome]:
     """On the nodes of the cluster."""
     with _connected(options) as ray:
+        if lacking := _lacking(ray, tasks, options):
+            if not (options.address or os.environ.get("RAY_ADDRESS")):
+                raise ExternalError(f"this machine has no {lacking}")
+            tell(f"no node of the cluster has {lacking} yet; waiting for one")
         pool = _Cluster(ray, sweep, {task.name: task for task in tasks}, options)
         return Drive(tasks, pool, tell, options.whole).run()
 
@@ -65,6 +69,23 @@ def _connected(options: Options) -> Iterator[ModuleType]:
         ray.shutdown()
 
 
+def _lacking(ray: ModuleType, tasks: Sequence[Task], options: Options) -> str:
+    """What a task asks for and no node has, in words; "" if nothing. Ray would wait for it without a word."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    threads = max((_threads(task) for task in tasks), default=1)
+    asked = {
+        "CPU": (threads, f"{threads} processors (family.threads)"),
+        "GPU": (options.gpus, f"{options.gpus:g} GPUs"),
+    }
+    most = {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in asked}
+    return next((said for name, (wanted, said) in asked.items() if wanted > most[name]), "")
+
+
+def _threads(task: Task) -> int:
+    """Processors that a task asks for: its run says how many threads it has, whatever the node has."""
+    return int(task.run.family_args.get("threads", 1))
+
+
 def _answers(address: str) -> None:
     """One line at once, where Ray would try for minutes."""
     host, colon, port = address.rpartition(":")
@@ -97,8 +118,7 @@ class _Cluster:
         self.remote = ray.remote(max_retries=0)(_bring)
 
     def submit(self, name: str, over: lease.Mark | None) -> Future[Outcome]:
-        threads = int(self.tasks[name].run.family_args.get("threads", 1))
-        task = self.remote.options(name=name, num_cpus=threads, num_gpus=self.options.gpus)
+        task = self.remote.options(name=name, num_cpus=_threads(self.tasks[name]), num_gpus=self.options.gpus)
         asked: Future[Outcome] = task.remote(
             self.source, name, self.options.heartbeat, over, self.folder_id, os.getcwd()
         ).future()
