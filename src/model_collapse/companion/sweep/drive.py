@@ -56,6 +56,7 @@ class Drive:
     flying: dict[Future[Outcome], Task] = field(default_factory=dict)
     tries: Counter[str] = field(default_factory=Counter)
     needed_by: dict[str, list[Task]] = field(default_factory=dict)
+    past: set[str] = field(default_factory=set)
 
     def run(self) -> list[Outcome]:
         """Until nothing is left that can be done; what failed."""
@@ -64,9 +65,8 @@ class Drive:
             for need in task.needs:
                 self.needed_by.setdefault(need.name, []).append(task)
         while True:
-            # All of them each time: a block that is found to be damaged is to be done again.
             waiting = [task for task in self.tasks if not self._over(task)]
-            self.tell(f"{sum(task.done for task in blocks)} of {len(blocks)} tasks{self._fails()}")
+            self.tell(f"{sum(task.name in self.past for task in blocks)} of {len(blocks)} tasks{self._fails()}")
             if not waiting and not self.flying:
                 return list(self.failed.values())
             busy = {task.name for task in self.flying.values()}
@@ -79,13 +79,17 @@ class Drive:
 
     def _over(self, task: Task) -> bool:
         """Whether nothing is left to be done for a task."""
+        if task.name in self.past:
+            return True
         if task.name in self.failed or any(need.name in self.failed for need in task.needs):
             return True
         if not self.whole and isinstance(task, Tables) and not task.ready and not self._begun(task):
             return True
         others = self.needed_by.get(task.name, [])
         # Its folder tells that a process was ended after it had published the result.
-        return (task.done or (bool(others) and all(each.done for each in others))) and not task.folder.exists()
+        if (task.done or (others and all(each.done for each in others))) and not task.folder.exists():
+            self.past.add(task.name)
+        return task.name in self.past
 
     def _begun(self, table: Tables) -> bool:
         """Whether a block of these tables is still ours to do."""
@@ -115,6 +119,8 @@ class Drive:
 
     def _failed(self, outcome: Outcome) -> None:
         self.tries[outcome.task] += 1
+        # Tables fail where a block is damaged, which is then to be done again.
+        self.past -= {need.name for task in self.tasks if task.name == outcome.task for need in task.needs}
         # What is missing outside may come back; bad input and faults of the code stay.
         if outcome.status != ExternalError.status or self.tries[outcome.task] >= TRIES:
             self.failed[outcome.task] = outcome
