@@ -66,6 +66,7 @@ def _number(option: str, text: str | None, default: float, least: float) -> floa
 
 def plan(sweep: Sweep) -> int:
     """Print each run as the command that it equals, the number of its tasks, and what all will cost."""
+    on_stderr(f"timing the kinds of runs among {_count(len(sweep.runs), 'run')} on this machine")
     blocks, costs = tasks.all_blocks(sweep), estimate(sweep)
     for label, run in sweep.runs.items():
         count = sum(each.run.run_id == run.run_id for each in blocks)
