@@ -11,6 +11,8 @@ WORKERS ?= logical
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Extras that requirements.lock holds. Ray (cluster) is for those who have one: pip install -e .[cluster]
+LOCKED := lm gguf images book dev
 RECENT := sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help setup book test test-all verify lab lint lock clean clean-all
@@ -70,7 +72,7 @@ setup: .venv/.installed
 
 # No hashes: a CPU build of torch has another hash than the CUDA build of the same version.
 lock: setup
-	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --all-extras \
+	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 $(addprefix --extra ,$(LOCKED)) \
 	    --no-header --no-annotate $(if $(UPGRADE),--upgrade) -o requirements.lock
 
 clean:

@@ -136,6 +136,26 @@ def _parser() -> argparse.ArgumentParser:
     recording.add_argument("--name", metavar="NAME", help="of the record; default: that of the chapter or file")
     recording.add_argument("--out", metavar="FOLDER|FILE.zip", help="another place than the checkout's records/")
 
+    sweep = command("sweep", _sweep, "many runs over many processes and hosts: plan, run, status or collect")
+    sweep.add_argument("verb", metavar="VERB", help="plan, run, status or collect")
+    sweep.add_argument("file", metavar="FILE", nargs="?", help="a sweep file (YAML); or --study and --size")
+    sweep.add_argument("--study", metavar="NAME", help="a study of the book")
+    sweep.add_argument("--size", metavar="SIZE", help="and its size")
+    sweep.add_argument("--folder", metavar="FOLDER", help="where state and tables lie; every host has to see it")
+    sweep.add_argument("--executor", metavar="NAME", help="run: local (default), ray or slurm")
+    sweep.add_argument("--jobs", metavar="N", help="run: tasks side by side; of Slurm, jobs of the array")
+    sweep.add_argument(
+        "--address", metavar="HOST:PORT", help="run: head of a Ray cluster; default: one on this machine"
+    )
+    sweep.add_argument("--gpus", metavar="G", help="run: GPUs of a task under Ray, such as 0.25")
+    sweep.add_argument("--sbatch", action="append", metavar="=OPTION", help="run: an option for Slurm; may be repeated")
+    sweep.add_argument(
+        "--task", metavar="I/K", help="run: only every K-th task from number I on, as jobs of an array do"
+    )
+    sweep.add_argument("--heartbeat", metavar="SECONDS", help="run: between signs of life; default 10")
+    sweep.add_argument("--out", metavar="FILE.parquet", help="collect: the table of all runs")
+    sweep.add_argument("--json", action="store_true", help="status: for programs")
+
     fetching = command("fetch", _fetch, "bring weights, tokenizers and data sets beforehand")
     fetching.add_argument(
         "names",
@@ -365,6 +385,37 @@ def _record_study(chosen: argparse.Namespace) -> int:
     if made:
         print(f"{made.name}: {made.label}" + " (cut)" * (not made.about["complete"]))
     return 0
+
+
+SWEEP = {
+    "plan": (),
+    "run": ("executor", "jobs", "address", "gpus", "sbatch", "task", "heartbeat"),
+    "status": ("json",),
+    "collect": ("out",),
+}
+"""Verb of `sweep` -> its options, beside those that say which sweep."""
+
+
+def _sweep(chosen: argparse.Namespace) -> int:
+    from model_collapse.companion.sweep import command
+
+    if chosen.verb not in SWEEP:
+        raise InputError(f"sweep {chosen.verb}: it is {', '.join(SWEEP)}")
+    given = {name: getattr(chosen, name) for names in SWEEP.values() for name in names}
+    for name, value in given.items():
+        if value not in (None, False) and name not in SWEEP[chosen.verb]:
+            raise InputError(f"--{name}: not an option of sweep {chosen.verb}")
+    sweep = command.asked(chosen.file, chosen.study, chosen.size, chosen.folder)
+    if chosen.verb == "plan":
+        return command.plan(sweep)
+    if chosen.verb == "status":
+        return command.status(sweep, chosen.json)
+    if chosen.verb == "collect":
+        return command.collect(sweep, chosen.out)
+    options = command.options(
+        _jobs(chosen.jobs), chosen.address, chosen.gpus, chosen.sbatch or [], chosen.heartbeat, chosen.task
+    )
+    return command.run(sweep, chosen.executor or "local", options, chosen.task)
 
 
 def _fetch(chosen: argparse.Namespace) -> int:

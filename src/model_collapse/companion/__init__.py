@@ -8,5 +8,6 @@ The library beside this folder knows models that train on generated data, and no
     claims/    what is claimed, of which runs, and when it counts as reproduced
     verify/    claims checked afresh, and whether the check would notice an error
     book/      chapters run, and laid into the book
+    sweep/     many runs over many processes and hosts
     bench/     our way timed against the published one
 """

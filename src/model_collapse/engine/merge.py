@@ -20,14 +20,19 @@ from model_collapse.engine.usage import Session
 
 
 def gather(run: Run, out: Path, sessions: Sequence[Session]) -> None:
-    """Put the blocks' tables together; the file itself is written last, and then the state can go.
+    """Put the blocks' tables together; the file itself is written last, and then the state can go."""
+    merge(run, state_folder(out), out, sessions)
+    shutil.rmtree(state_folder(out), ignore_errors=True)
+
+
+def merge(run: Run, state: Path, out: Path, sessions: Sequence[Session]) -> list[Path]:
+    """Put the tables of the blocks in `state` together, and leave it as it is; the files that were written, `out` last.
 
     What the run took goes into the metadata beside its provenance and is no part of its run_id: sessions, machine,
     dtype, disk_mb (of the state as it is here, before it goes), and in full the hashes that its description cuts short:
     content (sha256 of the corpus, and then of each folder of weights or text that the family read, in a row), source
     and lock.
     """
-    state = state_folder(out)
     results = [state / f"block-{block:04d}.done" for block in range(blocks(run))]
     tables = {
         name: [store.read_parquet(part) for folder in results if (part := folder / f"{name}.parquet").exists()]
@@ -39,10 +44,10 @@ def gather(run: Run, out: Path, sessions: Sequence[Session]) -> None:
     about |= {"dtype": dtype(run.family_args, _device(tables["table"])), "disk_mb": _megabytes(state)}
     if chosen := Choices(state / CHOICES).read():
         about["chosen"] = chosen
-    for name, file in (*((kind, store.written_file(out, kind)) for kind in store.WRITTEN), ("table", out)):
-        if parts := tables[name]:
-            store.write_table(file, pa.concat_tables(parts).unify_dictionaries().combine_chunks(), about)
-    shutil.rmtree(state, ignore_errors=True)
+    files = {**{kind: store.written_file(out, kind) for kind in store.WRITTEN}, "table": out}
+    for name in (there := [name for name in files if tables[name]]):
+        store.write_table(files[name], pa.concat_tables(tables[name]).unify_dictionaries().combine_chunks(), about)
+    return [files[name] for name in there]
 
 
 def dtype(settings: Mapping[str, Any], device: str, known: bool = True) -> str | None:

@@ -36,7 +36,7 @@ def recorded(tmp_path_factory) -> records.Recorded:
     place = tmp_path_factory.mktemp("pretrained")
     (place / "out").mkdir()
     size = STUDY.at("smoke", generations=1)
-    made = run.make(STUDY, size, "a command", place / "out", place / "work", minutes=None, jobs=1)
+    made = run.make(STUDY, size, {"command": "a command"}, place / "out", place / "work", minutes=None, jobs=1)
     assert made is not None
     return made
 

@@ -1,0 +1,89 @@
+"""Slurm: the array that is written, and what its jobs make, with a stand-in for sbatch that runs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import toy_sweep
+from toy_sweep import same, tidy, written
+
+from model_collapse import cli
+from model_collapse.companion.sweep import tasks
+from model_collapse.companion.sweep.executors import slurm
+
+SBATCH = f"""#!{sys.executable}
+import os, re, subprocess, sys
+script = open(sys.argv[1]).read()
+array = re.search(r"^#SBATCH --array=([0-9,]+)$", script, re.M)[1].split(",")
+log = re.search(r"^#SBATCH --output=(.+)$", script, re.M)[1]
+for number in array:
+    with open(log.replace("%a", number), "a") as out:
+        env = {{**os.environ, "SLURM_ARRAY_TASK_ID": number}}
+        subprocess.run(["bash", sys.argv[1]], env=env, stdout=out, stderr=out)
+print("Submitted batch job 17")
+"""
+"""Runs the jobs one after the other, and says what sbatch says."""
+
+SMALL = "family: gaussian\nn: 10\ngenerations: 1\nreplicates: 300\nseeds: [1, 2]\n"
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with sbatch, in the folder of the sweep."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    (place / "sbatch").write_text(SBATCH)
+    (place / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_array_makes_the_same_bits(there: Path, capfd: pytest.CaptureFixture[str]):
+    sweep = written(there, SMALL)
+    (there / "chains").mkdir()
+    toy_sweep.chains(sweep, there / "chains")
+    asked = ["sweep", "run", "toy.yaml", "--executor", "slurm", "--jobs", "2", "--sbatch=--time=1:00:00"]
+    assert cli.main(asked) == 0
+    assert "Submitted batch job 17; 2 jobs" in capfd.readouterr().err
+    script = (sweep.folder / "sweep.sbatch").read_text()
+    for line in ("--array=0,1", "--requeue", "--time=1:00:00"):
+        assert f"#SBATCH {line}\n" in script
+    assert sorted(file.name for file in (sweep.folder / "log").iterdir()) == ["0.txt", "1.txt"]
+    same(sweep, there / "chains")
+    tidy(sweep)
+    assert cli.main(asked) == 0
+    assert "nothing is left to do" in capfd.readouterr().err
+
+
+def test_only_jobs_with_something_left_are_submitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """Without sbatch the script is written all the same, for where there is one."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sweep = written(tmp_path, SMALL)
+    file = str(tmp_path / "toy.yaml")
+    assert cli.main(["sweep", "run", file, "--task", "1/4"]) == 0
+    assert cli.main(["sweep", "run", file, "--executor", "slurm"]) == 0
+    assert "no sbatch on this machine; where there is one: sbatch " in capsys.readouterr().err
+    script = (sweep.folder / "sweep.sbatch").read_text()
+    assert "#SBATCH --array=0,2,3\n" in script and f'"$SLURM_ARRAY_TASK_ID/{len(tasks.all_blocks(sweep))}"' in script
+
+
+def test_many_tasks_are_dealt_to_as_many_jobs_as_slurm_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(slurm, "MOST", 3)
+    sweep = written(tmp_path, SMALL)
+    assert cli.main(["sweep", "run", str(tmp_path / "toy.yaml"), "--executor", "slurm"]) == 0
+    script = (sweep.folder / "sweep.sbatch").read_text()
+    assert "#SBATCH --array=0,1,2\n" in script and '"$SLURM_ARRAY_TASK_ID/3"' in script
+
+
+def test_what_sbatch_refuses_is_one_line(there: Path, capsys: pytest.CaptureFixture[str]):
+    written(there, SMALL)
+    (there / "bin" / "sbatch").write_text("#!/bin/bash\necho sbatch: error: invalid partition >&2\nexit 1\n")
+    assert cli.main(["sweep", "run", "toy.yaml", "--executor", "slurm"]) == 3
+    assert capsys.readouterr().err.count("invalid partition") == 1
+    assert cli.main(["sweep", "run", "toy.yaml", "--executor", "slurm", "--sbatch=gpu"]) == 2
+    assert "--sbatch gpu: write an option" in capsys.readouterr().err

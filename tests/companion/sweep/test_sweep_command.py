@@ -1,0 +1,170 @@
+"""`model-collapse sweep`: plan, status and collect, refusals, and every command of the page."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import toy_sweep
+from toy_sweep import written
+
+from model_collapse import cli, paths, store
+from model_collapse.companion.sweep import drive, tasks, work
+from model_collapse.companion.sweep.status import status
+from model_collapse.companion.sweep.tasks import Block
+
+SMALL = "family: gaussian\nn: 10\ngenerations: 1\nreplicates: 300\nconditions: {A: {}, B: {n: 20}}\n"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(drive, "POLL", 0.01)
+
+
+def test_plan_prints_commands_that_make_the_same_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The commands themselves are run by `toy_sweep.chains`."""
+    sweep = written(tmp_path)
+    assert cli.main(["sweep", "plan", "toy.yaml"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert lines[0::2] == [f"{label}: 2 tasks" for label in sweep.runs]
+    assert [line.strip() for line in lines[1::2]] == list(sweep.commands.values())
+    assert re.fullmatch(r"6 runs, 12 tasks, about \S+ core hours of this machine, \S+ MB of tables", last)
+    assert not sweep.folder.exists()
+
+
+def test_status_and_collect_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """Asked in the middle of the third of four tasks, of run B's second."""
+    sweep = written(tmp_path, SMALL)
+    assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 2
+    assert "no run is finished yet" in capsys.readouterr().err
+    work.set_up(sweep.folder)
+    of_a, of_b = ([each for each in tasks.all_blocks(sweep) if each.run == run] for run in sweep.runs.values())
+    for block in (*of_a, of_b[0]):
+        assert work.attempt(block).state == "done"
+    real = Block.compute
+
+    def compute(self: Block, inside: Path) -> list[Path]:
+        # Run A is complete but for its tables, as where a process was killed; `collect` puts them together.
+        assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 0
+        assert capsys.readouterr().out == "1 run in all.parquet; not finished: B\n"
+        assert cli.main(["sweep", "status", "toy.yaml", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["runs"], found["tasks"]) == ({"done": 1, "all": 2}, {"done": 3, "all": 4})
+        assert found["generations"] == {"done": 6, "all": 8} and found["failed"] == []
+        (running,) = found["running"]
+        assert running["run"] == "B" and running["task"] == self.name and running["pid"] == os.getpid()
+        assert running["of"] == 2 and running["since"] and found["seconds_left"] is not None
+        return real(self, inside)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Block, "compute", compute)
+        assert work.attempt(of_b[1]).state == "done"
+    assert cli.main(["sweep", "status", "toy.yaml"]) == 0
+    assert capsys.readouterr().out == "1 of 2 runs, 4 of 4 tasks, 8 of 8 generations done\n"
+    assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 0
+    assert capsys.readouterr().out == "2 runs in all.parquet\n"
+    assert status(sweep)["runs"] == {"done": 2, "all": 2}
+
+
+def test_a_collected_table_has_the_rows_of_all_runs(tmp_path: Path, once: Callable[..., Path]):
+    wanted = once("sweep-toy", lambda folder: toy_sweep.chains(written(folder), folder))
+    sweep = written(tmp_path)
+    sweep.folder.mkdir()
+    for file in wanted.glob("*.parquet*"):
+        os.link(file, sweep.folder / file.name)
+    assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 0
+    table = store.read(tmp_path / "all.parquet")
+    assert list(table.columns) == ["run", *store.COLUMNS]
+    for label, run in sweep.runs.items():
+        mine = table[table["run"] == label].drop(columns="run").reset_index(drop=True)
+        theirs = store.read(wanted / sweep.table(run).name)
+        pd.testing.assert_frame_equal(mine.astype(theirs.dtypes), theirs, check_categorical=False)
+    texts = store.read(store.written_file(tmp_path / "all.parquet", "texts"))
+    assert set(texts["run"]) == {label for label in sweep.runs if "words" in label}
+    assert set(table.attrs["runs"]) == set(sweep.runs)
+
+
+REFUSED = {
+    "no verb": ([], 2, "VERB"),
+    "an unknown verb": (["start", "toy.yaml"], 2, "sweep start: it is plan, run, status, collect"),
+    "nothing": (["run"], 2, "name a FILE, or a study"),
+    "both": (["run", "toy.yaml", "--study", "gaussian", "--size", "smoke"], 2, "name a FILE, or a study"),
+    "a study without a size": (["run", "--study", "gaussian"], 2, "name a FILE, or a study"),
+    "an unknown study": (["run", "--study", "gausian", "--size", "smoke"], 2, "study gausian: known are"),
+    "no such file": (["run", "none.yaml"], 2, "none.yaml: no such file"),
+    "an unknown executor": (["run", "toy.yaml", "--executor", "dask"], 2, "--executor dask: it is local, ray, slurm"),
+    "no jobs": (["run", "toy.yaml", "--jobs", "0"], 2, "--jobs 0"),
+    "an address for local": (["run", "toy.yaml", "--address", "a:1"], 2, "--address: goes with --executor ray"),
+    "gpus for local": (["run", "toy.yaml", "--gpus", "1"], 2, "--gpus: goes with --executor ray"),
+    "gpus below 0": (["run", "toy.yaml", "--executor", "ray", "--gpus", "-1"], 2, "--gpus -1: must be a number"),
+    "no heartbeat": (["run", "toy.yaml", "--heartbeat", "0"], 2, "--heartbeat 0: must be a number of at least 0.01"),
+    "sbatch for local": (["run", "toy.yaml", "--sbatch=--time=1"], 2, "--sbatch: goes with --executor slurm"),
+    "a share beyond all": (["run", "toy.yaml", "--task", "4/4"], 2, "--task 4/4: write I/K"),
+    "a share that is none": (["run", "toy.yaml", "--task", "x"], 2, "--task x: write I/K"),
+    "a share for Slurm": (["run", "toy.yaml", "--task", "0/2", "--executor", "slurm"], 2, "--task: is what the jobs"),
+    "an option of another verb": (["plan", "toy.yaml", "--jobs", "2"], 2, "--jobs: not an option of sweep plan"),
+    "collect to nowhere": (["collect", "toy.yaml"], 2, "needs --out"),
+    "collect into no folder": (["collect", "toy.yaml", "--out", "no/all.parquet"], 2, "folder that exists"),
+    "a folder that is a file": (["run", "toy.yaml", "--folder", "toy.yaml"], 2, "toy.yaml: must be a folder"),
+    "a folder without a name": (["run", "toy.yaml", "--folder", ""], 2, "--folder needs a name"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_is_one_line_and_nothing_is_started(case: str, tmp_path: Path, capsys):
+    written(tmp_path, SMALL)
+    arguments, status, said = REFUSED[case]
+    assert cli.main(["sweep", *arguments]) == status
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("model-collapse: ") and err.count("\n") == 1 and said in err
+    assert [file.name for file in tmp_path.iterdir()] == ["toy.yaml"]
+
+
+PAGE = (paths.PACKAGE.parents[1] / "book" / "sweep.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(bash|yaml)\n(.*?)^```", PAGE, re.M | re.S)
+COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines()]
+
+
+def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """In the page's order; where Ray is not there its command says so."""
+    first, *_ = (block for kind, block in BLOCKS if kind == "yaml")
+    (tmp_path / "grid.yaml").write_text(first)
+    monkeypatch.setenv("PATH", str(tmp_path))  # without sbatch, which executors/test_slurm.py has
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert len(COMMANDS) == 10
+    for line in COMMANDS:
+        name, *words = shlex.split(line)
+        assert name == "model-collapse"
+        wanted = 3 if "ray" in words else 0  # at an address where nothing answers, or without Ray
+        assert cli.main(words) == wanted, line
+    assert len(store.read(tmp_path / "all.parquet")["run"].unique()) == 8
+    out = capsys.readouterr().out
+    assert "8 runs, 16 tasks, about " in out and "8 of 8 runs, 16 of 16 tasks" in out
+
+
+def test_files_of_the_page_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _, second = (block for kind, block in BLOCKS if kind == "yaml")
+    lighter = second.replace("wikitext-2-raw", "embedded").replace("opt-125m", "tiny").replace("pretrained", "scratch")
+    sweep = written(tmp_path, lighter.replace(", family.start: scratch", ""))
+    assert len(sweep.runs) == 10 and sweep.runs["B, seed 5"].regime_args["real_fraction"] == 0.1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (the extra `cluster`)")
+def test_commands_of_ray_on_the_page_have_such_options(capfd: pytest.CaptureFixture[str]):
+    from ray.scripts.scripts import start
+
+    known = {option for parameter in start.params for option in parameter.opts}
+    said = re.findall(r"^ray start (.+)$", PAGE, re.M)
+    assert len(said) == 2
+    for line in said:
+        assert {word.partition("=")[0] for word in line.split()} <= known
+    assert sys.modules["ray"] is not None
