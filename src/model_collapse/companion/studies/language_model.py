@@ -313,7 +313,7 @@ SIZES: Mapping[str, Size] = {
         generations=3,
         seeds=8,
         metrics=("perplexity", "repeated_3", "entropy"),
-        labels=("control", "zero-shot"),
+        labels=("control",),
     ),
     # Real text at the size of a laptop: recorded, and claims of scale "small" are judged by it too.
     "recorded": replace(
