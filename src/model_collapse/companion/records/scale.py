@@ -70,7 +70,10 @@ def as_published(table: pd.DataFrame, arguments: Mapping[str, Any] | None = None
 
     arguments  of `plan`, of this arm of a claim at the paper's size, where it says otherwise than PUBLISHED
     """
-    run = settings.of_table(table)
+    try:
+        run = settings.of_table(table)
+    except LookupError:
+        return False  # it does not say how it was made
     family = run["family"]
     if family not in PUBLISHED:
         return False
