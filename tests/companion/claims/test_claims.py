@@ -163,7 +163,7 @@ def test_runs_of_the_sources_size_are_of_the_models_that_need_a_gpu():
             assert arguments["settings"]["family.preset"] == "opt-125m"
             assert arguments["settings"]["family.start"] == "pretrained"
     read = [claim.larger["A"] for claim in larger.values() if "A" in claim.larger]
-    assert len(read) > 10 and all(arguments == KNOWN["SH-2b"].runs["A"] for arguments in read)
+    assert len(read) == 10 and all(arguments == KNOWN["SH-2b"].runs["A"] for arguments in read)
     assert read[0]["n"] == language_model.SIZES["paper"].n
 
 
