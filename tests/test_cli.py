@@ -104,7 +104,7 @@ REFUSALS = {
     "unknown regime": (
         ["chain", "gaussian", "keep", "--out", "c.parquet"],
         "'keep'",
-        "accumulate, blend, fill, fixed, fresh, grow, heal, mix, replace, subsample, weigh",
+        "accumulate, blend, fill, fixed, fresh, grow, heal, inflow, mix, replace, subsample, weigh",
     ),
     "path as family": (["chain", "../gaussian"], "'../gaussian'", "known: "),
     "private name": (["chain", "__init__"], "'__init__'", "known: "),

@@ -8,7 +8,7 @@ Without scripts the table is whole; `_static/claims.js` adds sorting and filters
 from __future__ import annotations
 
 import inspect
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -203,8 +203,9 @@ def where(claim: Claim, root: Path, shown: bool) -> str:
     pages = {chapter.slug: f"notebooks/{chapter.path.stem}" for chapter in find(root)}
     links = [f"{{numref}}`{claim.figure}`"] if claim.figure and shown else []
     links.append(f"{{doc}}`/{pages.get(claim.chapter, f'book/{claim.chapter}')}`")
-    file = Path(inspect.getsourcefile(claim.check) or "").relative_to(paths.PACKAGE.parents[1])
-    line = inspect.getsourcelines(claim.check)[1]
+    check = claim.check.func if isinstance(claim.check, partial) else claim.check
+    file = Path(inspect.getsourcefile(check) or "").relative_to(paths.PACKAGE.parents[1])
+    line = inspect.getsourcelines(check)[1]
     url, branch = build.repository(root)
     links.append(f"[code]({url}/blob/{branch}/{file.as_posix()}#L{line})")
     again = f"`{claim.command}`" if claim.scale != "review" else claim.command

@@ -264,7 +264,7 @@ def test_text_is_chosen_by_truth_by_likelihood_and_by_a_learned_judge():
             {"family.sampling": "draw"},
             "--filter curate: by=oracle: right and wrong must be known",
         ),
-        ({"family": "discrete"}, {"family.sampling": "draw", "curate.by": "likelihood"}, "use lm or ngram"),
+        ({"family": "gaussian"}, {"family.sampling": "draw", "curate.by": "likelihood"}, "use lm, ngram or discrete"),
         ({"family": "gaussian"}, {"family.sampling": "draw", "curate.by": "reward"}, "use discrete"),
         ({"family": "ngram"}, {"curate.by": "certainty"}, "use classifier"),
         ({"family": "classifier"}, {"curate.by": "learned"}, "only a judge of text learns"),

@@ -22,6 +22,7 @@ class Reader:
     """A model that finds some texts improbable: nats(text) are those of a row's second token."""
 
     has_states = True
+    block = 64
 
     def __init__(self, tokenizer, nats) -> None:
         self.tokenizer, self.nats = tokenizer, nats
@@ -52,6 +53,17 @@ def test_who_knows_the_language_alone_guesses_the_facts(source):
     # A false statement is as well formed as a true one.
     assert _pairs(source, lambda text: -len(source.world.facts(text))) == {"fact": 0.5, "order": 1.0}
     assert _pairs(source, lambda text: 0.0) == {"fact": 0.5, "order": 0.5}
+
+
+def test_texts_that_no_model_of_these_blocks_reads_are_left_out(source, monkeypatch):
+    def nats(text):
+        assert len(source.tokenizer.encode([text])[0]) <= 2 * Reader.block
+        return 0.0
+
+    for block, known in ((12, True), (3, False)):
+        monkeypatch.setattr(Reader, "block", block)
+        found = _pairs(source, nats)
+        assert np.isfinite(list(found.values())).all() == known
 
 
 def test_a_pair_differs_in_one_thing(source):

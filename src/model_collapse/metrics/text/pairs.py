@@ -23,9 +23,12 @@ def minimal_pairs(m: Measurement[Text]) -> dict[str, float]:
     Both texts open an article and go on with one sentence. Item "fact": the true value against the next one of the same
     attribute; what was learned of the world. Item "order": the same sentence against itself with two words in its
     middle exchanged; what was learned of the language. Compared is log p of the whole text, as in BLiMP (Warstadt et
-    al. 2020, doi:10.1162/tacl_a_00321). Of a corpus whose true distribution is known.
+    al. 2020, doi:10.1162/tacl_a_00321). Of a corpus whose true distribution is known. Texts are no longer than a prompt
+    and what follows it, two blocks; nan where none is as short.
     """
     right, wrong = m.reference.once(_rows)
+    if not right:
+        return dict.fromkeys(wrong, float("nan"))
     good = _loss(m, right)
     bad = {item: _loss(m, rows) for item, rows in wrong.items()}
     return {item: float(np.mean((good < loss) + (good == loss) / 2)) for item, loss in bad.items()}
@@ -34,8 +37,11 @@ def minimal_pairs(m: Measurement[Text]) -> dict[str, float]:
 def _rows(reference: Reference[Text]) -> tuple[list[Rows], dict[str, list[Rows]]]:
     """Tokens of the right texts, and by item those of the wrong ones."""
     world, encode = world_of(reference.source), as_text(reference.source).tokenizer.encode
-    right, fact, order = zip(*map(world.pair, _asked(world)), strict=True)
-    return _encoded(encode(right)), {"fact": _encoded(encode(fact)), "order": _encoded(encode(order))}
+    texts = [encode(pair) for pair in map(world.pair, _asked(world))]
+    longest = 2 * reference.family.block
+    short = [pair for pair in texts if max(map(len, pair)) <= longest]
+    right, fact, order = (_encoded([pair[i] for pair in short]) for i in range(3))
+    return right, {"fact": fact, "order": order}
 
 
 def _asked(world: World) -> Iterable[Fact]:
