@@ -103,13 +103,13 @@ def test_recorded_runs_are_judged_as_the_claim_judges_them_and_corrected_togethe
                 assert f"{record}: not here" in shown[claim.id]
                 continue
             (text,) = (text for text in shown[claim.id] if f"\n\n{record}: " in text)
-            if why := evidence.unserved(claim, records.read(record)):
+            if why := evidence.unserved(claim, register._record(record)):
                 assert text.startswith(f"**does not serve this claim**: {why}")
                 unserved += 1
             else:
                 asked.append((claim, record, text))
     assert asked and unserved
-    alone = [claim.judge(records.read(record).tables) for claim, record, _ in asked]
+    alone = [claim.judge(register._record(record).tables) for claim, record, _ in asked]
     for (claim, record, text), verdict, corrected in zip(asked, alone, claims.together(alone), strict=True):
         assert verdict.verdict != "not_run", f"{claim.id}: {record} has not what the claim needs"
         assert text.startswith(f"**{corrected.words}**") and f"{verdict.estimate}" in text

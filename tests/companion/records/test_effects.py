@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse.companion import records
+from model_collapse.companion import records, studies
 from model_collapse.companion.book.chapter import find
-from model_collapse.companion.records import effects
+from model_collapse.companion.records import effects, settings
 from model_collapse.companion.records.effects import LOSS, REMEDIES, Measure, Remedy
 
 
@@ -36,6 +39,15 @@ def table(
 
 
 PLAIN = Measure("points", "perplexity")
+
+
+read = cache(records.read)
+"""Each once: what lies in the repository does not change."""
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch):
+    monkeypatch.setattr(records, "read", read)
 
 
 def test_the_share_avoided_is_counted_by_hand():
@@ -83,43 +95,95 @@ def test_cost_and_tails_are_those_of_the_training_sets():
 
 
 def test_what_is_not_recorded_yet_is_one_line():
-    absent = replace(REMEDIES[0], record="of-tomorrow", chapter="curation")
-    other_arm = replace(REMEDIES[0], arm="no-such-arm")
-    unmeasured = replace(REMEDIES[0], loss=Measure("smell", "smell"))
-    found, missing = effects.measured([absent, absent, other_arm, unmeasured, REMEDIES[0]])
-    assert [effect.remedy for effect in found] == [REMEDIES[0]]
+    here = next(remedy for remedy in REMEDIES if remedy.record == "digits-vae")
+    absent = replace(here, record="of-tomorrow", chapter="curation")
+    other_arm = replace(here, arm="no-such-arm")
+    unmeasured = replace(here, loss=Measure("smell", "smell"))
+    found, missing = effects.measured([absent, absent, other_arm, unmeasured, here])
+    assert [effect.remedy for effect in found] == [here]
     assert [name in line for name, line in zip(("of-tomorrow", "no-such-arm", "smell"), missing, strict=True)] == [
         True
     ] * 3
 
 
+def now(about: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings that the study of a record asks for now, at the size of the record; {} where that is gone."""
+    study = studies.find(about["study"]["name"])
+    size = study.sizes.get(about["study"]["size"])
+    if size is None:
+        return {}
+    return {label: settings.asked({**own, "seed": size.seed}) for label, own in study.arguments(size).items()}
+
+
+def stands(remedy: Remedy) -> bool:
+    """Whether both arms have their study's settings, but for what is measured and the name of a folder of text."""
+    about = read(remedy.record).about
+    asked = now(about)
+    return all(
+        arm in asked
+        and set(settings.different(about["arms"][arm]["run"], asked[arm])) <= {"metrics", "family.pretrain"}
+        for arm in (remedy.arm, remedy.baseline)
+    )
+
+
+THERE = [remedy for remedy in REMEDIES if remedy.record in records.names()]
+"""Remedies of recorded runs that lie here."""
+
+
 def test_every_remedy_names_a_chapter_and_arms_of_a_run_that_is_there():
     """A remedy of a recorded run that does not lie here is not looked at."""
-    there = [remedy for remedy in REMEDIES if remedy.record in records.names()]
-    assert {remedy.chapter for remedy in there} <= {chapter.slug for chapter in find()}
-    assert {"wikitext", "digits-vae", "digits-diffusion"} <= {remedy.record for remedy in there}
-    found, missing = effects.measured(there)
-    assert len(found) == len(there) and not missing
+    assert {remedy.chapter for remedy in THERE} <= {chapter.slug for chapter in find()}
+    assert {"wikitext", "digits-vae", "digits-diffusion"} <= {remedy.record for remedy in THERE}
+    for remedy in THERE:
+        assert {remedy.arm, remedy.baseline} <= set(read(remedy.record).tables), remedy.name
     assert len({(remedy.name, remedy.record) for remedy in REMEDIES}) == len(REMEDIES)
 
 
+def test_a_row_is_of_a_run_that_its_study_would_make_now_and_every_other_remedy_says_why_it_has_none():
+    found, missing = effects.measured(THERE)
+    serving = [remedy for remedy in THERE if stands(remedy)]
+    assert serving and [effect.remedy for effect in found] == serving
+    for remedy in THERE:
+        whose = f"Recorded run `{remedy.record}` says nothing of {remedy.chapter}: its arm "
+        said = [line for line in missing if line.startswith((f"{whose}{remedy.arm} ", f"{whose}{remedy.baseline} "))]
+        assert bool(said) is (remedy not in serving), remedy.name
+    assert len(missing) <= len(THERE) - len(serving)
+
+
+def test_a_run_of_a_size_that_its_study_has_no_more_says_so(monkeypatch):
+    kept = read("digits-vae")
+    old = records.Recorded(
+        kept.name, {**kept.about, "study": {**kept.about["study"], "size": "of-old"}}, kept.tables, kept.written
+    )
+    monkeypatch.setattr(records, "read", lambda name: old)
+    found, missing = effects.measured([remedy for remedy in REMEDIES if remedy.record == "digits-vae"])
+    assert missing and not found
+    assert all(line.endswith("is of the study vae, which has no size of-old here.") for line in missing), missing
+
+
 def test_the_controls_avoid_it_all():
-    """Real data only: the interval is within a tenth of everything."""
-    controls = [remedy for remedy in REMEDIES if remedy.arm == "control"]
-    found, _ = effects.measured(controls)
-    assert len(found) >= 2
-    for effect in found:
-        assert 0.9 < effect.avoided.low <= effect.avoided.high < 1.1
+    """Real data only: the interval is within a tenth of everything. So it was by earlier versions of a study too."""
+    controls = [remedy for remedy in THERE if remedy.arm == "control"]
+    assert len(controls) >= 2
+    for remedy in controls:
+        tables = read(remedy.record).tables
+        found = effects.effect(remedy, tables[remedy.arm], tables[remedy.baseline])
+        assert 0.9 < found.avoided.low <= found.avoided.high < 1.1, remedy.name
 
 
 def test_what_an_arm_is_called_says_nothing_of_what_it_is(monkeypatch):
-    """A record whose arms are exchanged, as if nobody had refused it."""
-    kept = records.read("curation")
-    arms = kept.about["arms"]
-    turned = {**arms, "curated": arms["lot"], "lot": arms["curated"]}
-    forged = records.Recorded(kept.name, {**kept.about, "arms": turned}, kept.tables, kept.written)
-    monkeypatch.setattr(records, "read", lambda name: forged)
+    """A record of the study as it is now, and the same with two arms exchanged, as if nobody had refused it."""
+    kept = read("curation")
+    arms = {label: {"run": run} for label, run in now(kept.about).items()}
     chosen = [remedy for remedy in REMEDIES if remedy.record == "curation" and remedy.arm == "curated"]
-    found, missing = effects.measured(chosen)
-    assert chosen and not found
+
+    def measured(arms: Mapping[str, Any]) -> tuple[list[effects.Effect], list[str]]:
+        forged = records.Recorded(kept.name, {**kept.about, "arms": arms}, kept.tables, kept.written)
+        monkeypatch.setattr(records, "read", lambda name: forged)
+        return effects.measured(chosen)
+
+    found, missing = measured(arms)
+    assert [effect.remedy for effect in found] == chosen and chosen and not missing
+    found, missing = measured({**arms, "curated": arms["lot"], "lot": arms["curated"]})
+    assert not found and missing
     assert all("its arm curated has filters" in line for line in missing), missing

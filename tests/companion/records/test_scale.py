@@ -21,8 +21,8 @@ OWN = {
     "penalty-2": {"family.repetition_penalty"},
     "marked": {"family.decoding", "family.watermark", "family.block"},
     "marked-beam": {"family.watermark", "family.block"},
-    # Untouched: one step at a rate that moves nothing.
-    "zero-shot": {"family.lr", "family.steps"},
+    # Untouched: one step at a rate that moves nothing, and what it would write is not read.
+    "zero-shot": {"family.lr", "family.steps", "family.decoding"},
 }
 """Arm -> what it has otherwise than the paper at the paper's size."""
 

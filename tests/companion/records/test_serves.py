@@ -16,6 +16,8 @@ from model_collapse.engine import spec
 
 TEXT: Study[Any] = studies.find("language_model")
 CLAIM = TEXT.arguments("verify", ("A", "B"))
+LARGER = TEXT.arguments("verify-gpu", ("A", "B"))
+"""As a claim has them: from scratch, a base for every seed; and of the paper's size."""
 
 
 def arms(size: str = "laptop", labels: tuple[str, ...] = ("A", "B", "control")) -> dict[str, dict[str, Any]]:
@@ -35,9 +37,17 @@ def test_settings_are_those_that_plan_makes(study: str) -> None:
         assert set(described) - set(asked) <= {*settings.UNSAID, "exchange"}
 
 
-def test_another_size_of_the_same_arms_serves() -> None:
-    for size in ("laptop", "smoke", "wikitext", "cpu", "t4"):
-        assert serves.unlike(CLAIM, arms(size)) == "", size
+OWN_BASE = {"smoke", "laptop", "verify", "verify-control", "recorded", "toy"}
+"""Sizes at which every seed has a base of its own; at all others epochs are counted, as published."""
+
+
+@pytest.mark.parametrize("size", TEXT.sizes)
+def test_another_size_of_the_same_arms_serves(size: str) -> None:
+    """And a size at which texts end and the base may be kept does not serve what was published, nor the other way."""
+    mine, others = (CLAIM, LARGER) if size in OWN_BASE else (LARGER, CLAIM)
+    assert serves.unlike(mine, arms(size)) == ""
+    said = serves.unlike(others, arms(size))
+    assert said.startswith("its arm A has family.own_base ") and "family.checkpoint" in said and "family.end" in said
 
 
 def _changed(arm: str, **changes: Any) -> dict[str, dict[str, Any]]:
@@ -64,7 +74,7 @@ def _control_as_b() -> dict[str, dict[str, Any]]:
         (_changed("B", regime__real_fraction=0.5), "its arm B has regime.real_fraction 0.5 instead of 0.1"),
         (_changed("A", family__decoding="sample"), "its arm A has family.decoding sample instead of beam"),
         (_changed("A", family__epochs=1), "its arm A has family.epochs 1 instead of 5"),
-        (_changed("A", family__checkpoint="last"), "its arm A has family.checkpoint last instead of best"),
+        (_changed("A", family__checkpoint="last"), "its arm A has family.checkpoint last instead of any"),
         (_changed("A", given="training"), "its arm A has given training instead of original"),
         (_changed("B", filters=[["surprise", {"keep": "low"}]]), "its arm B has filters"),
         (_changed("A", family="ngram"), "its arm A has family ngram instead of lm"),
@@ -87,12 +97,12 @@ def test_the_larger_has_to_be_the_larger() -> None:
 
 
 def test_a_setting_that_was_not_there_yet_has_its_present_default() -> None:
-    found = arms()
+    found = arms("cpu")
     for own in found.values():
         del own["family.checkpoint"]
-    assert serves.unlike(CLAIM, found) == ""
+    assert serves.unlike(LARGER, found) == ""
     changed = {
-        label: {**own, "settings": {**own["settings"], "family.checkpoint": "last"}} for label, own in CLAIM.items()
+        label: {**own, "settings": {**own["settings"], "family.checkpoint": "last"}} for label, own in LARGER.items()
     }
     assert serves.unlike(changed, found) == "its arm A has family.checkpoint best instead of last"
 

@@ -18,7 +18,7 @@ from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, rows
 from model_collapse.companion.claims.language import cross_entropy
-from model_collapse.companion.studies.cost import STUDY
+from model_collapse.companion.studies.cost import PRICED, STUDY
 from model_collapse.theory import cost as theory
 
 Loss = Callable[[pd.DataFrame], pd.DataFrame]
@@ -204,7 +204,7 @@ CLAIMS = (
         measured="rows per generation over real rows for the same cross-entropy, only what was written, generation 5",
         band=(2, np.inf),
         reason="twice the text, as for the counting model; set after two generations of one seed",
-        runs=STUDY.arguments("verify"),
+        runs=STUDY.arguments("verify", PRICED),
         recorded=("cost",),
         check=replaced_price,
         chapter="cost",

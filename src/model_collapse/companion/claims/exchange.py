@@ -184,7 +184,7 @@ CLAIMS = (
         # A model alone is the arm that other claims read.
         margin=NO_EFFECT,
         runs={
-            **other_ai.STUDY.arguments("verify"),
+            **other_ai.STUDY.arguments("verify", other_ai.FEW),
             "M1": language_model.STUDY.arguments("verify", ["sampled"])["sampled"],
         },
         larger=other_ai.STUDY.arguments("paper", other_ai.FEW),

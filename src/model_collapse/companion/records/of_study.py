@@ -68,7 +68,7 @@ def arm_otherwise(about: Mapping[str, Any], arm: str) -> str:
     try:
         asked = _now(named)
     except InputError:
-        return f"is of study {named['name']}, which is not here"
+        return f"is of the study {named['name']}, which has no size {named['size']} here"
     if arm not in asked:
         return "is not in its study"
     differs = settings.different(about["arms"][arm]["run"], asked[arm])
