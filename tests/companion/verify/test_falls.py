@@ -17,12 +17,22 @@ ROOT = Path(__file__).parents[3]
 DRIFT = ROOT / ".github" / "workflows" / "drift.yml"
 
 
+OUTCOMES = {
+    "reproduced": "supported",
+    "reproduced_small": "supported",
+    "not_reproduced": "contradicted",
+    "undecided": "undecided",
+    "not_run": "not_run",
+}
+
+
 def verified(scale: str | None = "simulation", named: tuple[str, ...] = (), **verdicts: str) -> dict[str, Any]:
     """A verification with these verdicts, as `verify` writes it; "small not_run" names another scale."""
     entries = []
     for name, said in verdicts.items():
         own, _, verdict = said.rpartition(" ")
-        entries.append({"id": name, "verdict": verdict, "scale": own or scale or "simulation"})
+        more = {"outcome": OUTCOMES[verdict], "at_small_scale": verdict == "reproduced_small"}
+        entries.append({"id": name, "verdict": verdict, "scale": own or scale or "simulation", **more})
     return {"scale": scale, "named": list(named), "claims": entries}
 
 

@@ -121,7 +121,7 @@ def test_what_changes_nothing_is_not_caught_and_an_error_is(baseline):
 
     harmless = Fault("nothing", "Nothing is wrong.", {"regime": ("grow",)}, nothing)
     entry = mutation.through(harmless, 1, baseline)
-    assert entry["claims"] == ["GA-5"] and not entry["caught"] and entry["by"] == [] and entry["how"] == ""
+    assert entry["claims"] == ["GA-5", "GA-8"] and not entry["caught"] and entry["by"] == [] and entry["how"] == ""
     entry = mutation.through(Fault("broken", "All is wrong.", {"regime": ("grow",)}, broken), 1, baseline)
     assert entry["caught"] and entry["by"] == []
     assert entry["how"] == "the verification ends with ZeroDivisionError: division by zero"
@@ -131,7 +131,8 @@ def test_the_command_writes_what_was_caught(tmp_path, capsys):
     out = tmp_path / "sabotage.json"
     assert cli.main(["verify", "--sabotage", "grow-does-not-grow", "--jobs", "1", "--json", str(out)]) == 0
     found = json.loads(out.read_text())
-    assert found["faults"][0]["by"] == ["GA-5"] and found["baseline"]["verdicts"] == {"GA-5": "reproduced"}
+    assert found["faults"][0]["by"] == ["GA-5", "GA-8"]
+    assert found["baseline"]["verdicts"] == {"GA-5": "reproduced", "GA-8": "reproduced"}
     assert "1 of 1 faults are caught" in capsys.readouterr().out
     assert cli.main(["verify", "--sabotage", "nobody"]) == 2
     assert "--mutants nobody: no such mutant" in capsys.readouterr().err
