@@ -3,8 +3,9 @@
 A claim says which runs test it. A record may be larger or smaller than these, of another model of the family, another
 text, other seeds: all that a study calls its size. In everything else each arm has to be as the claim says: regime,
 filters, exchange, prompts, and the settings of the family that are no size (how is written, how many epochs, which
-checkpoint). And what a claim's arms share or have apart, arms of the record share or have apart, the same way round: if
-the claim compares two numbers of rows, so does the record, and the larger is the larger.
+checkpoint, whether the weights are published ones). And what a claim's arms share or have apart, arms of the record
+share or have apart, the same way round: if the claim compares two numbers of rows, so does the record, and the larger
+is the larger.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ FREE = frozenset(
 """How long, how often, how exactly and on what machine: every arm may have its own."""
 
 _ANY = "n corpus family.preset regime.real regime.synthetic"
-_TRAINED = "family.start family.lr family.batch family.steps family.weight_decay"
+_TRAINED = "family.lr family.batch family.steps family.weight_decay"
 
 SIZES: Mapping[str, frozenset[str]] = {
     "lm": frozenset(
