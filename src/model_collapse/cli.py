@@ -566,7 +566,7 @@ def _verify(chosen: argparse.Namespace) -> int:
         one, other = (verify.read(Path(file)) for file in chosen.diff)
         print("\n".join(verify.differences(one, other)) or "no difference but in times")
         fell = verify.fallen(other, dict.fromkeys(verify.SCALES, one))
-        print("".join(f"{name} stood in the first, and {said}\n" for name, said in fell.items()), end="")
+        print("".join(f"{name} passed in the first, and {said}\n" for name, said in fell.items()), end="")
         return 1 if fell else 0
     if not chosen.seed.isdecimal():
         raise InputError(f"--seed {chosen.seed}: must be a whole number of at least 0")

@@ -105,5 +105,7 @@ def test_the_same_generator_gives_the_same_and_another_text_is_refused(corpus, c
 
 def test_only_a_corpus_with_a_known_law_has_continuations(tmp_path):
     (tmp_path / "a.txt").write_text("\n\n".join(f"text number {i}" for i in range(9)), encoding="utf-8")
-    with pytest.raises(InputError, match=r"^continuations need a corpus whose law is known \(embedded\), not "):
+    with pytest.raises(
+        InputError, match=r"^continuations need a corpus whose true distribution is known \(embedded\), not "
+    ):
         corpora.load(str(tmp_path)).continuation("corpus", 300)

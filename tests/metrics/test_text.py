@@ -182,7 +182,9 @@ def test_a_run_takes_the_cheap_ones_and_others_on_request(family, capsys):
 @pytest.mark.parametrize("name", KNOWN_LAW)
 def test_what_needs_a_known_law_is_refused_before_the_run(name, tmp_path):
     (tmp_path / "train.txt").write_text("\n\n".join(f"It rained on day {i} of the year." for i in range(400)))
-    with pytest.raises(InputError, match=f"--metrics: {name} needs a corpus whose law is known .embedded., not"):
+    with pytest.raises(
+        InputError, match=f"--metrics: {name} needs a corpus whose true distribution is known .embedded., not"
+    ):
         plan("ngram", corpus=str(tmp_path), metrics=[name])
 
 

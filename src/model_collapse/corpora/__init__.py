@@ -70,7 +70,7 @@ def world_of(source: Source) -> World:
     """The world that a text was written about. InputError where nobody knows it."""
     world = as_text(source).world
     if world is None:
-        raise InputError("the corpus must be one whose law is known (embedded)")
+        raise InputError("the corpus must be one whose true distribution is known (embedded)")
     return world
 
 
@@ -193,7 +193,9 @@ class Corpus:
     def continuation(self, tokenizer: str, vocabulary: int) -> Continuation:
         """What draws continuations of blocks of this text from its law; `tokenizer` and `vocabulary` as in `source`."""
         if self.world is None:
-            raise InputError(f"continuations need a corpus whose law is known (embedded), not {self.name}")
+            raise InputError(
+                f"continuations need a corpus whose true distribution is known (embedded), not {self.name}"
+            )
         key = (tokenizer, vocabulary)
         if key not in self._continuations:
             self._continuations[key] = Continuation(self.world, self._tokenizer(tokenizer, vocabulary))
@@ -260,7 +262,7 @@ class Corpus:
     def _about(self, document: str) -> str:
         """The topic of an embedded article, which names its entity first."""
         if self.world is None:
-            raise InputError(f"topics need a corpus whose law is known (embedded), not {self.name}")
+            raise InputError(f"topics need a corpus whose true distribution is known (embedded), not {self.name}")
         return self.world.topic(self.world.entities(document.partition(". ")[0])[0])
 
     def _endless(self, rows: list[str], topics: Collection[str] | None) -> Iterable[str]:

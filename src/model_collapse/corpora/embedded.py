@@ -1,4 +1,4 @@
-"""The embedded corpus: short articles about a small invented world, by a grammar whose law is known exactly.
+"""The embedded corpus: short articles about a small invented world, by a grammar whose probabilities are known.
 
 An article is one opening that names an entity, then a few sentences in random order:
 

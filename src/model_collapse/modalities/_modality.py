@@ -83,8 +83,8 @@ class Modality(ABC):
         return None
 
     def most(self, family: Family, corpus: Corpus) -> int:
-        """How many training rows a corpus has."""
-        raise NotImplementedError
+        """How many training rows a corpus has; asked only of a modality that has corpora."""
+        raise NotImplementedError(f"modality {type(self).__name__}: it reads no corpus, so nobody can count its rows")
 
     @abstractmethod
     def kinds(self, family: Family, corpus: Corpus | None) -> np.ndarray | None:

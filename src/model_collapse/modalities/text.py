@@ -37,9 +37,13 @@ class Text(Modality):
     def check(self, family: Family, corpus: Corpus | None, n: int, metrics: Sequence[str]) -> None:
         for name in metrics:
             if name in KNOWN_LAW and corpus is not None and corpus.world is None:
-                raise InputError(f"--metrics: {name} needs a corpus whose law is known (embedded), not {corpus.name}")
+                raise InputError(
+                    f"--metrics: {name} needs a corpus whose true distribution is known (embedded), not {corpus.name}"
+                )
         if family.knows_truth and corpus is not None and corpus.name != "embedded":
-            raise InputError(f"family.decoding=truth: needs corpus embedded, whose law is known, not {corpus.name}")
+            raise InputError(
+                f"family.decoding=truth: needs corpus embedded, whose true distribution is known, not {corpus.name}"
+            )
 
     def most(self, family: Family, corpus: Corpus) -> int:
         # The text to pre-train on is no part of n.

@@ -84,7 +84,7 @@ def test_the_drift_of_a_pool_is_compared_at_recorded_generations():
 
 
 def test_a_fork_on_the_other_side_of_the_line_is_seen():
-    """A table of T = 0.5 with 60 % real rows, read as one of 40 %: equal shares, where a side is due."""
+    """A table of T = 0.5 with 60 % real rows, read as one of 40 %: equal shares, where one symbol should lead."""
     table = tables({"fork": mixing.fork(2, 0.5, 0.6, replicates=4)})["fork"]
     assert mixing.largest_share(table)[160].max() < 0.51
     wrong = relabelled(table, "regime_args", real_fraction=0.4)

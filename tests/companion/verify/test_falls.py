@@ -1,4 +1,4 @@
-"""What stood when it was last recorded has to stand now: a claim that is gone, moved or not run is missed as well."""
+"""What passed when it was last recorded has to stand now: a claim that is gone, moved or not run is missed as well."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_retired_claim_is_named_and_not_missed(
     assert fallen(now, {"simulation": BEFORE}) == {} and retired(now, {"simulation": BEFORE}) == {"b": gone}
     monkeypatch.setattr(reporting, "line", lambda entry: entry["id"])
     assert reporting.report(now, {"simulation": BEFORE}) == 0
-    said = "b stood when it was last recorded; retired on 2026-11-30: it could not fail"
+    said = "b passed when it was last recorded; retired on 2026-11-30: it could not fail"
     assert said in capsys.readouterr().out.splitlines()
 
 
@@ -117,9 +117,9 @@ def test_a_claim_that_was_removed_ends_the_command_with_1(
     capsys.readouterr()
     finds("GA-7")
     assert main(["verify", "--json", "one.json"]) == 1
-    assert "XM-3 stood when it was last recorded, and is gone: removed or renamed" in capsys.readouterr().out
+    assert "XM-3 passed when it was last recorded, and is gone: removed or renamed" in capsys.readouterr().out
     assert main(["verify", "--diff", "both.json", "one.json"]) == 1
-    assert "XM-3 stood in the first, and is gone: removed or renamed" in capsys.readouterr().out
+    assert "XM-3 passed in the first, and is gone: removed or renamed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("scale", ["simulation", "small"])

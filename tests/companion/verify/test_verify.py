@@ -117,7 +117,7 @@ def test_a_claim_that_stood_and_falls_is_status_1(tmp_path, monkeypatch, capsys)
     arguments[-1] = str(tmp_path / "b.json")
     assert main(arguments) == 1
     said = capsys.readouterr().out
-    assert "GA-7 stood when it was last recorded, and does not now" in said
+    assert "GA-7 passed when it was last recorded, and does not now" in said
     assert main(["verify", "--diff", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 1
     changed = capsys.readouterr().out
     assert "GA-7: reproduced -> not_reproduced" in changed and "GA-7: band [0.98, 1.02] -> [1.5, 2.0]" in changed

@@ -36,6 +36,8 @@ def test_only_the_embedded_corpus_has_a_truth(tmp_path: Path) -> None:
     for i in range(9):
         (tmp_path / f"{i}.txt").write_text(f"text number {i} " * 60, encoding="utf-8")
     settings = {"family.decoding": "truth", "family.block": 8, "family.vocabulary": 300}
-    with pytest.raises(InputError, match=r"^family\.decoding=truth: needs corpus embedded, whose law is known, not "):
+    with pytest.raises(
+        InputError, match=r"^family\.decoding=truth: needs corpus embedded, whose true distribution is known, not "
+    ):
         plan("lm", n=4, corpus=str(tmp_path), settings=settings)
     assert plan("lm", n=4, settings=settings).family_args["decoding"] == "truth"

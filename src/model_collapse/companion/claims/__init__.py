@@ -346,7 +346,7 @@ class Verdict:
 
 
 MANY = 1000
-"""Seeds of which nobody will run so many: how many exactly is not said then."""
+"""From this number of seeds on, which nobody will run, the exact number that would decide is not given."""
 
 
 def in_words(outcome: Outcome, at_small_scale: bool = False) -> str:

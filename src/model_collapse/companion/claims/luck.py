@@ -47,10 +47,10 @@ def _chance(tables: Tables, level: float) -> Estimate:
     found, below = [], True
     for table in tables.values():
         nearer, expected = better(table)
-        for g, due in zip(nearer.columns, expected, strict=True):
+        for g, chance in zip(nearer.columns, expected, strict=True):
             share = partial(stats.proportion, nearer[g])
             below &= share(level).high < 0.5
-            found.append(testing.less(share, due))
+            found.append(testing.less(share, chance))
     worst = testing.farthest(found, 0, level)
     return worst if below else unsettled(worst)
 

@@ -151,7 +151,7 @@ FORKS = ((2, 0.5, 0.4), (2, 0.5, 0.6), (2, 0.8, 0.1), (2, 0.8, 0.3), (5, 0.8, 0.
 
 
 def fork(symbols: int, T: float, share: float, **changes: Any) -> dict[str, Any]:
-    """The run of a uniform law of so many symbols, written at temperature T, with a share of new real rows."""
+    """Arguments of `plan`: a uniform distribution over K symbols, written at temperature T, and new real rows."""
     return {
         "family": "discrete",
         "regime": "fresh",

@@ -92,9 +92,9 @@ def _chains(run: Arm, table: pd.DataFrame, reached: Mapping[str, Any] | None) ->
     there = sorted(table["replicate"].unique())
     if there != list(chains) or not set(there) <= set(range(run["replicates"])):
         return f"has other replicates in its table than in its manifest, {len(there)} instead of {len(chains)}"
-    due = {t for t in range(last + 1) if t % run["every"] == 0 or t == run["generations"]}
-    if any(set(one) != due for one in table.groupby("replicate")["generation"].unique()):
-        return f"lacks a generation of some replicate, or has one too many: 0 to {last} are due"
+    required = {t for t in range(last + 1) if t % run["every"] == 0 or t == run["generations"]}
+    if any(set(one) != required for one in table.groupby("replicate")["generation"].unique()):
+        return f"lacks a generation of some replicate, or has one too many: 0 to {last} are required"
     if table.duplicated(["replicate", "generation", "metric", "item"]).any():
         return "has a value twice"
     model = stats.by_model(table)["model"]

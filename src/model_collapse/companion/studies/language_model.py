@@ -124,7 +124,7 @@ OTHERS = ("group_loss", "test_loss", "minimal_pairs", "self_bleu", "mauve")
 """Metrics that are taken on request alone."""
 
 KNOWN = tuple(name for name in (*Lm.metrics, *Lm.more_metrics) if name not in (*WRITER, *OTHERS))
-"""What is measured of text whose law is known: everything else, but for the error by group and another unit of loss."""
+"""What is measured of text whose true distribution is known: all but what is taken on request."""
 
 TEXT = tuple(name for name in KNOWN if name not in KNOWN_LAW)
 """And of any other."""

@@ -104,7 +104,7 @@ class Drive:
         self.flying[self.pool.submit(task.name, over)] = task
 
     def _collect(self) -> None:
-        """Wait for something to happen, and take down what did."""
+        """Wait until tasks finish, and record what each of them returned."""
         if not self.flying:
             time.sleep(POLL)
             return

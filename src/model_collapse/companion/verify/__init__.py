@@ -1,7 +1,7 @@
 """The claims checked afresh: their runs made again from a seed, judged, and compared with what was found before.
 
     found = verify(scale="simulation", seed=1)     every claim of that scale; a result for every claim of the register
-    fell = fallen(found, before())                      claims that stood when they were last recorded, and do not now
+    fell = fallen(found, before())                      claims that passed before, and do not now
 
 Nothing that was stored is reused: finished runs lie in a scratch folder until all claims are judged, so that a run that
 was cut goes on, and are removed with it. Needs no torch but for claims whose families do.

@@ -1,4 +1,4 @@
-"""What stood when a scale was last verified, and does not now: by another verdict, or because nobody asks it any more.
+"""What passed when a scale was last verified, and does not now: by another verdict, or because nobody asks it any more.
 
 A claim that was dropped is missed like one that fails: else the way to have no failing claim would be to remove it. One
 that is dropped for a reason is named in RETIRED, and every verification of its scale says so.
@@ -36,7 +36,7 @@ RETIRED: Mapping[str, Retired] = {
 
 
 def fallen(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Id -> what became of it, of claims that stood in the earlier verification of their scale and do not now.
+    """Id -> what became of it, of claims that passed in the earlier verification of their scale and do not now.
 
     found    a verification; if claims were named, only these are compared
     earlier  scale -> an earlier one; of one of another scale only claims are compared that both have
@@ -60,7 +60,7 @@ def fallen(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -
 
 
 def regressions(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Ids of claims that stood in the earlier verification of their scale, and do not now; see `fallen`."""
+    """Ids of claims that passed in the earlier verification of their scale, and do not now; see `fallen`."""
     return list(fallen(found, earlier))
 
 

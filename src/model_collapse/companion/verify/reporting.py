@@ -39,10 +39,10 @@ def report(
     if unknown := without_baseline(found, earlier):
         print(f"{unknown} of them were never recorded at this scale: the exit status does not cover them")
     for name, about in retired(found, earlier).items():
-        print(f"{name} stood when it was last recorded; retired on {about.date}: {about.reason}")
+        print(f"{name} passed when it was last recorded; retired on {about.date}: {about.reason}")
     fell = fallen(found, earlier)
     for name, became in fell.items():
-        print(f"{name} stood when it was last recorded, and {became}")
+        print(f"{name} passed when it was last recorded, and {became}")
     lacking = found["scale"] is not None and found["scale"] not in earlier
     if lacking:
         print(f"records/verify-{found['scale']}.json is not there: nothing to compare this verification with")
