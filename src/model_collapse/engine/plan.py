@@ -182,8 +182,8 @@ def _split(shares: np.ndarray | None, models: int) -> None:
     """InputError where no kinds are known, or a model would lack nearly all there is; see `modalities.Part`."""
     if shares is None:
         raise InputError(
-            "--real split: known are the kinds of discrete, of breeds, and of a corpus whose true distribution is known "
-            "(embedded)"
+            "--real split: known are the kinds of discrete, of breeds, and of a corpus whose true distribution is "
+            "known (embedded)"
         )
     kinds = np.arange(len(shares))
     least = min(1 - float(shares[Part(model, models, split=True).lacks(kinds)].sum()) for model in range(models))
