@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from toy_kills import ENVIRONMENT
 
 from model_collapse import store
 
@@ -26,8 +27,9 @@ CHAIN = """chain lm mix -n 8 -g 3 --seed 5 --replicates 2 --jobs 1 --resume --se
 ATTEMPTS = """
 import json, os, signal, sys, warnings
 import numpy as np
+import toy_kills
 from model_collapse.families.lm import decoding, scoring, training
-from model_collapse import cli, corpora
+from model_collapse import corpora
 from model_collapse.families.lm import Lm
 arguments, folder, kills, touched = json.loads(sys.argv[1])
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -35,24 +37,8 @@ rng, landed = np.random.default_rng([kills, touched]), {"pretraining": 0, "gener
 target, bases = f"{folder}/run.parquet", f"{folder}/cache/bases"
 os.environ["MODEL_COLLAPSE_CACHE"] = f"{folder}/cache"
 corpora.load("embedded").source(8, **Lm(block=16, pretrain_blocks=16).reading())
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}
-
 def attempt(moment):
-    count = 0
-    def watch(event, given):
-        nonlocal count
-        touches = event in CHANGES or (event == "open" and given[2] and given[2] & WRITES)
-        if touches and str(given[0]).startswith(folder):
-            count += 1
-            if count == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(watch)
-    sys.stderr = open(os.devnull, "w")
-    status = cli.main([*arguments, "--out", target])
-    with open(f"{folder}/touched", "w") as file:
-        file.write(str(count))
-    os._exit(status)
+    toy_kills.attempt([*arguments, "--out", target], folder, f"{folder}/touched", moment)
 
 while sum(landed.values()) < kills and not os.path.exists(target):
     # Early moments hit pre-training, late ones let something be finished between kills.
@@ -73,7 +59,7 @@ def attempts(folder: Path, kills: int, touched: int) -> dict[str, int]:
     """Kill the chain in `folder` that often, or until it is finished, then run it to its end; where the kills hit."""
     folder.mkdir(exist_ok=True)
     asked = json.dumps([CHAIN, str(folder), kills, touched])
-    done = subprocess.run([sys.executable, "-c", ATTEMPTS, asked], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", ATTEMPTS, asked], env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

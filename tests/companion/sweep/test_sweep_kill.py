@@ -7,13 +7,13 @@ sweep's folder, for every k. Between two such changes nothing that is kept can d
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import toy_sweep
+from toy_kills import ENVIRONMENT
 from toy_runs import added
 from toy_sweep import STRIDE, STRIDE_METRICS, same, tidy, written
 
@@ -23,7 +23,8 @@ ONE = "family: stride\ngenerations: 1\n"
 # One process that imports everything; each attempt is a fork of it that runs the whole command.
 ATTEMPTS = """
 import json, os, signal, sys
-from model_collapse import cli, families, metrics
+import toy_kills
+from model_collapse import families, metrics
 from model_collapse.companion.sweep import collect, command, drive
 from model_collapse.companion.sweep.executors import local
 folder, part, parts = json.loads(sys.argv[1])
@@ -31,28 +32,12 @@ families.__path__.append(f"{folder}/model_collapse.families")
 metrics.__path__.append(f"{folder}/model_collapse.metrics")
 import model_collapse.families.stride
 drive.POLL = 0.01
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "os.link", "os.utime"}
-
-def attempt(number, moment):
-    place, count = f"{folder}/{number}", 0
-    def watch(event, given):
-        nonlocal count
-        touches = event in CHANGES or (event == "open" and given[2] and given[2] & WRITES)
-        if touches and str(given[0]).startswith(place):
-            count += 1
-            if count == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(watch)
-    sys.stderr = open(os.devnull, "w")
-    status = cli.main(["sweep", "run", f"{folder}/toy.yaml", "--jobs", "1", "--folder", place])
-    with open(f"{folder}/touched", "w") as file:
-        file.write(str(count))
-    os._exit(status)
 
 def run(number, moment):
     if (child := os.fork()) == 0:
-        attempt(number, moment)
+        place = f"{folder}/{number}"
+        arguments = ["sweep", "run", f"{folder}/toy.yaml", "--jobs", "1", "--folder", place]
+        toy_kills.attempt(arguments, place, f"{folder}/touched", moment)
     return os.waitpid(child, 0)[1]
 
 assert run("calm", -1) == 0
@@ -71,9 +56,7 @@ def test_killed_at_every_change_of_its_folder(parts: int, tmp_path: Path, monkey
         (tmp_path / "chains").mkdir()
         toy_sweep.chains(written(tmp_path, ONE), tmp_path / "chains")
         asked = json.dumps([str(tmp_path), 7 % parts, parts])
-        path = os.pathsep.join([str(Path(toy_sweep.__file__).parent), os.environ.get("PYTHONPATH", "")])
-        env = {**os.environ, "PYTHONPATH": path}
-        done = subprocess.run([sys.executable, "-c", ATTEMPTS, asked], env=env, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", ATTEMPTS, asked], env=ENVIRONMENT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         every, killed = json.loads(done.stdout.splitlines()[-1])
         assert every > 60 and len(killed) == len(range(7 % parts, every, parts))
