@@ -229,7 +229,7 @@ def _arms(runs: Mapping[str, Arm], tables: Tables) -> str:
     known: dict[bytes, str] = {}
     for arm, table in tables.items():
         run, later = runs[arm], table[table["generation"] > 0]
-        if later.empty or registry.member(families, run["family"]).reads == "numbers":
+        if later.empty or registry.member(families, run["family"]).reads == "numbers" or _unmoved(run, later):
             continue
         # Histograms are not kept of all arms.
         plain = later[~later["item"].astype(str).str.contains(f"(?:^|/){BINS}")]
@@ -237,6 +237,14 @@ def _arms(runs: Mapping[str, Arm], tables: Tables) -> str:
         if any(runs[other][key] != run[key] for key in ("regime", "filters")) or _mixed(runs[other]) != _mixed(run):
             return f"arms {other} and {arm} are the same number for number, and read different rows"
     return ""
+
+
+def _unmoved(run: Arm, later: pd.DataFrame) -> bool:
+    """Whether every model may be its start, which a checkpoint may be: then what was read makes no difference."""
+    if run.get("family.checkpoint") != "any":
+        return False
+    loss = later[later["metric"] == "perplexity"]
+    return bool((loss.groupby(["replicate", "item"], observed=True)["value"].nunique() == 1).all())
 
 
 def _mixed(run: Arm) -> dict[str, Any]:
