@@ -97,6 +97,29 @@ def verdict(claim: str, tables: Mapping[str, pd.DataFrame], *, of: str = "") -> 
     say(f"*Claim{f', {of}:' * bool(of)}* {said}{colon}**{outcome}**.")
 
 
+def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") -> None:
+    """Show what tables say to claims, as one table: statement, what was measured, the band that is allowed, verdict.
+
+    tables  id of a claim -> its tables, as for `verdict`
+    of      which run the tables are of, where a page shows several
+    """
+    from model_collapse.companion import claims
+    from model_collapse.companion.verify import evidence
+
+    lines = ["| claim | statement | measured | allowed | verdict |", "|---|---|---|---|---|"]
+    for name, own in tables.items():
+        claim = claims.named(name)
+        if why := evidence.unserved_by(claim, own):
+            measured, words = "not by this record", f"not served, {why}"
+        else:
+            judged = claim.judge(own)
+            value = "" if judged.outcome == "not_run" else f" {judged.estimate:.3g}"
+            measured, words = f"{claim.measured}{value}", f"**{judged.words}**{f', {judged.why}' if judged.why else ''}"
+        cells = (name, claim.statement, measured, claim.allowed, words)
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    say(f"**Claims{f', {of}' * bool(of)}.** Intervals are those of the verdict.\n\n" + "\n".join(lines))
+
+
 def changes(
     arms: Mapping[str, pd.DataFrame], metrics: Mapping[str, tuple[str, str]], *, relative: bool = False
 ) -> None:
