@@ -100,3 +100,13 @@ def test_symbols_are_those_of_acc_6() -> None:
 def test_sizes_that_it_cannot_show_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"^chains must be above 0, seeds 0 or at least 2, and blocks at least 20$"):
         remedies.checked(STUDY.at("smoke", **changes))
+
+
+def test_the_sentence_counts_what_the_panels_show(shown: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remedies, "_closed_forms", lambda kinds: {})
+    table = risks(5.0, 5.0).assign(n_train=60)
+    kept = {"replace": table, "accumulate": risks(1.5, 1.5), "real only": risks(1.0, 1.0)}
+    bad = {**kept, "accumulate": risks(6.0, 6.0)}
+    titles = ("Gaussian", "regression", "kernel density", "word pairs")
+    remedies.families([Kind(title, "regression", bad if title == "Gaussian" else kept, "risk") for title in titles])
+    assert shown[1].startswith("Replace ends worst for 3 of 4 kinds of models.") and shown[1].endswith("replace for 3.")
