@@ -273,7 +273,7 @@ FIXED = ("torch", "numpy")
 
 
 def _wanted(extras: tuple[str, ...]) -> dict[str, tuple[str, str | None]]:
-    """Requirements of the installed package, with these extras, that are not met: name -> versions allowed, one here."""
+    """Requirements of the installed package with these extras that are not met: name -> versions allowed, one here."""
     from importlib import metadata
 
     from packaging.requirements import Requirement
