@@ -23,6 +23,7 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse import corpora
+from model_collapse.corpora import tokens
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families._text import Text
@@ -251,6 +252,8 @@ class Lm(Text):
         # Of the shapes that we know without a file only the weights can be others.
         if self.start == "pretrained" or self.preset not in (*SHAPES, *PINNED):
             found.append(weights.contents(self.preset))
+        if self.reading()["tokenizer"] == "opt" and (other := tokens.instead_of_opt()):
+            found.append(other)
         return found
 
     def base_settings(self) -> dict[str, Any] | None:
