@@ -24,7 +24,7 @@ help:
 	@echo "make test-all  run all of it"
 	@echo "make verify  check every claim afresh                            (SCALE=small for small models, 20 minutes)"
 	@echo "make lab     open the notebooks in JupyterLab"
-	@echo "make lint    check style and types, notebooks too"
+	@echo "make lint    check style and types, notebooks and workflows too"
 	@echo "make lock    write requirements.lock from pyproject.toml          (UPGRADE=1 to move the pins)"
 	@echo "make setup   only set up .venv                                    (TORCH_INDEX=... for CPU-only torch)"
 	@echo "make clean   remove what was built, keep .venv                    (make clean-all removes both)"
@@ -49,6 +49,7 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/zizmor --offline --quiet .github/workflows
 
 # The stamps are written last: a set-up that was cut short starts again. --no-compile halves its time: Python compiles
 # what is used on first import.
