@@ -107,10 +107,12 @@ def test_a_claim_says_which_collapse_it_is_about_and_whose_it_is(name: str):
 
 
 def shown(chapter: str) -> Iterator[str]:
-    """Patterns of the texts in a chapter's code; what a name is put together from may be anything."""
+    """Patterns of the texts in a chapter's code and module; what a name is put together from may be anything."""
     (path,) = (found.path for found in find() if found.slug == chapter)
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    for code in ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
+    module = paths.PACKAGE / "companion" / "chapters" / f"{chapter}.py"
+    codes = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    for code in [*codes, *([module.read_text(encoding="utf-8")] if module.is_file() else [])]:
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield re.escape(node.value)
