@@ -15,11 +15,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := lm gguf images book dev
 RECENT := sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup book test test-all verify lab lint lock clean clean-all
+.PHONY: help setup book release test test-all verify lab lint lock clean clean-all
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    run every chapter and build _build/html/index.html   (PROFILE=smoke for a quick one)"
+	@echo "make release  make book, and put it, its PDF and the records into files to publish"
 	@echo "make test    run the test suite, without what is marked slow"
 	@echo "make test-all  run all of it"
 	@echo "make verify  check every claim afresh                            (SCALE=small for small models, 20 minutes)"
@@ -32,6 +33,9 @@ help:
 book: setup
 	@$(BIN)/model-collapse run --profile $(PROFILE)
 	@$(BIN)/model-collapse build --profile $(PROFILE)
+
+release: book
+	@$(BIN)/model-collapse release
 
 test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
