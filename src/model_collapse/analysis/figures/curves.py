@@ -141,9 +141,10 @@ def medians(
                 for _, chain in rows.groupby("replicate"):
                     ax.plot(chain["generation"], chain["value"], color=colour, lw=0.5, alpha=0.25)
             curve = {g: stats.median(group["value"]) for g, group in rows.groupby("generation")}
-            ax.plot(list(curve), [e.value for e in curve.values()], color=colour, label=label)
+            at = np.array(list(curve))
+            ax.plot(at, [e.value for e in curve.values()], color=colour, label=label)
             low, high = [e.low for e in curve.values()], [e.high for e in curve.values()]
-            ax.fill_between(list(curve), low, high, color=colour, alpha=0.25, lw=0)
+            ax.fill_between(at, low, high, color=colour, alpha=0.25, lw=0)
         if found := (marks or {}).get(metric):
             ax.plot(*zip(*found, strict=True), "x", color="black", ms=6, mew=1.6, label="published", zorder=4)
         ax.set(xlabel="generation", ylabel=ylabel, yscale=yscale)
