@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from model_collapse.analysis import stats
+from model_collapse.companion.book import compare
+from model_collapse.companion.claims import rows
 
 Form = Callable[[np.ndarray], np.ndarray]
 """A closed form of generations."""
@@ -29,5 +31,19 @@ def constant(value: float) -> Form:
 
 def changed(table: pd.DataFrame, metric: str, change: Callable[[pd.Series], pd.Series]) -> pd.DataFrame:
     """The rows of one metric with other values: squares, shares of something, events as 0 and 1."""
-    rows = stats.pick(table, metric)
-    return rows.assign(value=change(rows["value"]).astype(float))
+    picked = stats.pick(table, metric)
+    return picked.assign(value=change(picked["value"]).astype(float))
+
+
+def trusted(panels: compare.Panels, forms: Mapping[str, Mapping[str, Form]]) -> float:
+    """Largest distance of a mean over chains from its closed form up to M / 2 fits, in standard errors.
+
+    Later the mean is carried by too few chains. AssertionError if it is `FAR` or more.
+    """
+    early = {
+        title: {label: table[table["generation"] < rows(table) / 2] for label, table in own.items()}
+        for title, own in panels.items()
+    }
+    found = compare.farthest(early, forms)
+    assert found < FAR, f"a mean over chains is {found:.1f} standard errors from its closed form"
+    return found

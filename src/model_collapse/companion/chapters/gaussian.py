@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book import compare
-from model_collapse.companion.book.fits import FAR, Form, after
+from model_collapse.companion.book.fits import FAR, Form, after, trusted
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import named, planned, rows
 from model_collapse.companion.claims.gaussian import crossing
@@ -110,7 +110,7 @@ def half_times(tables: Mapping[int, pd.DataFrame]) -> None:
 def average(chains: Chains) -> None:
     """Mean variance ({eq}`gaussian-variance`), which for unbiased fits is not that of a typical chain."""
     panels, forms = _panels(chains, "variance"), _forms(chains, theory.expected_variance)
-    z = _early(panels, forms)
+    z = trusted(panels, forms)
     M = _smallest(chains)
     last = int(chains["unbiased", M]["generation"].max())
     wide = stats.per_replicate(chains["unbiased", M], "variance", last)
@@ -182,7 +182,7 @@ def drift(chains: Chains) -> None:
         "Right, unbiased: the closed form rises in proportion to the number of generations.",
     )
     say(
-        f"Up to M/2 fits the squared drift is within {_early(panels, forms):.1f} standard errors of theory. With the "
+        f"Up to M/2 fits the squared drift is within {trusted(panels, forms):.1f} standard errors of theory. With the "
         "unbiased estimator, late drift is carried by a few rare chains, as the variance is. So claims GA-2 and GA-3 "
         "below are judged by more chains of 100 rows, and early."
     )
@@ -191,7 +191,7 @@ def drift(chains: Chains) -> None:
 def distance(chains: Chains) -> None:
     """Mean squared Wasserstein distance to the real distribution ({eq}`gaussian-w2`)."""
     panels, forms = _panels(chains, "w2_squared"), _forms(chains, theory.expected_w2_squared)
-    z = _early(panels, forms)
+    z = trusted(panels, forms)
     M = _smallest(chains)
     last = int(chains["mle", M]["generation"].max())
     end = stats.mean(stats.per_replicate(chains["mle", M], "w2_squared", last), level=0.9999)
@@ -372,17 +372,6 @@ def _forms(chains: Chains, closed_form: ClosedForm) -> dict[str, dict[str, Form]
     found: dict[str, dict[str, Form]] = {TITLES[e]: {} for e in ESTIMATORS}
     for estimator, M in chains:
         found[TITLES[estimator]][f"M = {M}"] = after(closed_form, M, estimator)
-    return found
-
-
-def _early(panels: compare.Panels, forms: Mapping[str, Mapping[str, Form]]) -> float:
-    """Standard errors between means and closed forms, of all that has been fitted M / 2 times or less."""
-    own = {
-        title: {label: table[table["generation"] < rows(table) / 2] for label, table in arms.items()}
-        for title, arms in panels.items()
-    }
-    found = compare.farthest(own, forms)
-    assert found < FAR, "a mean over chains left its closed form"
     return found
 
 
