@@ -132,7 +132,7 @@ def medians(
     chains   thin lines for the single chains besides
     marks    {metric: published values as (generation, value)}, drawn as crosses
     """
-    axes = tiled(len(metrics), height=2.9)
+    axes = tiled(len(metrics), height=2.9, below=0.3 * (len(metrics) > 1))
     for ax, (metric, (ylabel, yscale)) in zip(axes, metrics.items(), strict=True):
         for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
             rows = stats.pick(table, metric)
@@ -148,7 +148,10 @@ def medians(
         if found := (marks or {}).get(metric):
             ax.plot(*zip(*found, strict=True), "x", color="black", ms=6, mew=1.6, label="published", zorder=4)
         ax.set(xlabel="generation", ylabel=ylabel, yscale=yscale)
-    axes[0].legend()
     figure = axes[0].get_figure(root=True)
     assert figure is not None
+    if len(axes) == 1:
+        axes[0].legend()
+    else:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
