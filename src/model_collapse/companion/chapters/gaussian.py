@@ -235,7 +235,7 @@ def growing_samples(tables: Mapping[str, pd.DataFrame]) -> None:
         ),
         compare.listed({title: distances}),
         "gaussian-growing-samples",
-        f"Mean squared distance with M = {M} rows in every fit, and with M i² rows in fit i, with 95 % bands over "
+        f"Mean squared distance with M = {M} rows in every fit, and with $M i^2$ rows in fit $i$, with 95 % bands over "
         "chains; dashed: {eq}`gaussian-grow`; dotted: its limit to first order.",
         "Two curves, logarithmic vertical axis. At constant size the distance rises without end. With growing "
         "samples it levels off after a few generations close to the dotted line.",

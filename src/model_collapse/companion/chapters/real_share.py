@@ -228,7 +228,7 @@ def _present(schedule: Sequence[tuple[int, int]], M: int) -> Callable[[np.ndarra
 
 
 def words(tables: Tables) -> None:
-    """Heterozygosity and words present by generation, beside {eq}`real-share-discrete` and the exact chain of counts."""
+    """Heterozygosity and words present by generation, beside {eq}`real-share-discrete` and exact counts."""
     panels = _of_words(tables)
     first = tables["10 % new"]
     M, last = rows(first), int(first["generation"].max())

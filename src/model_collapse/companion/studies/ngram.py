@@ -42,3 +42,11 @@ CONDITIONS = {
 }
 
 STUDY = Study("ngram", SIZES, CONDITIONS, "ngram")
+
+ORDERS = ("order 1", "order 2", "order 3")
+REGIMES = ("order 2", "order 2, 10 % real", "order 2, accumulate", "order 2, control")
+
+
+def words(size: Size) -> Size:
+    """Words alone, which cost little: a narrow interval about a count of words needs many chains."""
+    return replace(size, seeds=6 * size.seeds, labels=("order 1",), own={"order 1": {"metrics": ("vocabulary",)}})
