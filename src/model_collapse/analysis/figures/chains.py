@@ -8,40 +8,39 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import styled
+from model_collapse.analysis.figures.look import COLUMNS, styled, tiled
 
 
 @styled
 def fitted_densities(table: pd.DataFrame, generations: Sequence[int], chains: int = 12) -> Figure:
-    """The normal laws that chains have fitted, each over its own peak, one panel per generation; truth dashed."""
-    figure, axes = plt.subplots(1, len(generations), figsize=(2.2 * len(generations), 2.4), squeeze=False)
+    """The normal distributions that chains have fitted, each scaled to height 1, by generation; truth dashed."""
+    axes = tiled(len(generations), width=3.3, height=2.4)
     z = np.linspace(-4, 4, 201)
-    for ax, g in zip(axes[0], generations, strict=True):
+    for ax, g in zip(axes, generations, strict=True):
         centre = stats.per_replicate(table, "mean", g)
         spread = np.sqrt(stats.per_replicate(table, "variance", g))
         for chain in centre.index[:chains]:
             ax.plot(centre[chain] + spread[chain] * z, np.exp(-(z**2) / 2), lw=1)
         ax.plot(z, np.exp(-(z**2) / 2), color="black", ls="--", lw=1.2)
         ax.set(title=f"generation {g}", yticks=[], xlim=(-4, 4), xlabel="x")
-    axes[0][0].set_ylabel("density over its peak")
-    return figure
+    return _named(axes, "scaled to height 1")
 
 
 @styled
 def shares_of_chains(table: pd.DataFrame, chains: int = 4) -> Figure:
     """Shares of symbols (items of the metric `share`) stacked over generations, one panel per chain."""
     rows = stats.pick(table, "share").astype({"item": str}).astype({"item": int})
-    figure, axes = plt.subplots(1, chains, figsize=(2.2 * chains, 2.6), sharey=True, squeeze=False)
-    for ax, chain in zip(axes[0], sorted(rows["replicate"].unique())[:chains], strict=True):
+    axes = tiled(chains, width=3.3, height=2.5, sharey=True)
+    for ax, chain in zip(axes, sorted(rows["replicate"].unique())[:chains], strict=True):
         wide = rows[rows["replicate"] == chain].pivot(index="generation", columns="item", values="value")
         ax.stackplot(wide.index, wide.T, colors=sns.color_palette("viridis", wide.shape[1]), lw=0)
         ax.set(title=f"chain {chain + 1}", xlabel="generation", ylim=(0, 1), xlim=(0, wide.index.max()))
-    axes[0][0].set_ylabel("share, commonest below")
-    return figure
+    return _named(axes, "share, commonest below")
 
 
 @styled
@@ -78,4 +77,13 @@ def ellipses(
         axes[0, column].set_title(f"generation {g}")
     for ax, chains in zip(axes[:, 0], rows, strict=True):
         ax.set_ylabel("one chain" if chains == 1 else f"{min(chains, len(fitted))} chains")
+    return figure
+
+
+def _named(axes: Sequence[Axes], ylabel: str) -> Figure:
+    """The figure of these panels, with a name for the vertical axis of each row."""
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
     return figure

@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import band, styled
+from model_collapse.analysis.figures.look import COLUMNS, band, styled, tiled
 
 Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits. Bounds come as a pair."""
@@ -68,7 +68,7 @@ def fans(
     quantiles  {title: closed form (p, g) of the p-quantile}, dashed;  means  {title: closed form of the mean}, dotted
     bottom     lowest value shown
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.6), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.8), sharey=True, squeeze=False)
     blue, red = sns.color_palette(n_colors=2)
     for ax, (title, rows) in zip(axes[0], panels.items(), strict=True):
         quantile = rows.groupby("generation")["value"].quantile(np.array([0.05, 0.25, 0.5, 0.75, 0.95]))
@@ -85,7 +85,7 @@ def fans(
         ax.set(title=title, xlabel="generation", yscale="log")
     axes[0][0].set_ylabel(ylabel)
     axes[0][0].set_ylim(bottom=bottom)
-    axes[0][0].legend(loc="upper right")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -100,10 +100,8 @@ def stacked(
 
     panels  {title: rows of one metric};  parts  {title: {label: closed form of g}}, from the bottom up
     """
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(6 if len(panels) == 1 else 2.6 * len(panels), 3.2), sharey=True, squeeze=False
-    )
-    for ax, (title, rows) in zip(axes[0], panels.items(), strict=True):
+    axes = tiled(len(panels), height=2.7, below=0.3, sharey=True)
+    for ax, (title, rows) in zip(axes, panels.items(), strict=True):
         curve = stats.by_generation(rows)
         g = curve["generation"].to_numpy()
         names = parts[title]
@@ -111,9 +109,12 @@ def stacked(
         bars = [curve["mean"] - curve["low"], curve["high"] - curve["mean"]]
         ax.errorbar(g, curve["mean"], yerr=bars, fmt="o", color="black", ms=3, lw=1, label="simulated")
         ax.set(title=title, xlabel="generation")
-    axes[0][0].set_ylabel(ylabel)
-    axes[0][0].set_ylim(bottom=0)
-    axes[0][0].legend(loc="upper left")
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    axes[0].set_ylim(bottom=0)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -131,8 +132,8 @@ def medians(
     chains   thin lines for the single chains besides
     marks    {metric: published values as (generation, value)}, drawn as crosses
     """
-    figure, axes = plt.subplots(1, len(metrics), figsize=(6 if len(metrics) == 1 else 3.4 * len(metrics), 3.3))
-    for ax, (metric, (ylabel, yscale)) in zip(np.atleast_1d(axes), metrics.items(), strict=True):
+    axes = tiled(len(metrics), height=2.9, below=0.3 * (len(metrics) > 1))
+    for ax, (metric, (ylabel, yscale)) in zip(axes, metrics.items(), strict=True):
         for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
             rows = stats.pick(table, metric)
             rows = rows[rows["value"] > 0] if yscale == "log" else rows
@@ -140,11 +141,17 @@ def medians(
                 for _, chain in rows.groupby("replicate"):
                     ax.plot(chain["generation"], chain["value"], color=colour, lw=0.5, alpha=0.25)
             curve = {g: stats.median(group["value"]) for g, group in rows.groupby("generation")}
-            ax.plot(list(curve), [e.value for e in curve.values()], color=colour, label=label)
+            at = np.array(list(curve))
+            ax.plot(at, [e.value for e in curve.values()], color=colour, label=label)
             low, high = [e.low for e in curve.values()], [e.high for e in curve.values()]
-            ax.fill_between(list(curve), low, high, color=colour, alpha=0.25, lw=0)
+            ax.fill_between(at, low, high, color=colour, alpha=0.25, lw=0)
         if found := (marks or {}).get(metric):
             ax.plot(*zip(*found, strict=True), "x", color="black", ms=6, mew=1.6, label="published", zorder=4)
         ax.set(xlabel="generation", ylabel=ylabel, yscale=yscale)
-    np.atleast_1d(axes)[0].legend()
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    if len(axes) == 1:
+        axes[0].legend()
+    else:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from model_collapse.companion.studies import study
 from model_collapse.companion.studies.study import Condition, Study
+from model_collapse.engine.spec import Run
+from model_collapse.theory import Estimator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,9 @@ ENDLESS = 10**7
 CONDITIONS = {
     "statistical only": Condition("finite samples", settings={"family.truth": "normal", "family.noise": 0.0}),
     "expressivity only": Condition(
-        "two peaks that a normal law cannot have", settings={"family.truth": "bimodal", "family.noise": 0.0}, n=ENDLESS
+        "two peaks that a normal distribution cannot have",
+        settings={"family.truth": "bimodal", "family.noise": 0.0},
+        n=ENDLESS,
     ),
     "approximation only": Condition("training that errs", settings={"family.truth": "normal"}, n=ENDLESS),
     "all three": Condition("all three", settings={"family.truth": "bimodal"}),
@@ -44,3 +48,24 @@ def _noisy(size: Size) -> Size:
 
 
 STUDY = Study("error_sources", SIZES, CONDITIONS, "gaussian", complete=_noisy)
+
+
+def estimators(experiment: Study[Size], size: Size) -> dict[Estimator, Run]:
+    """Estimator -> run of all three sources with few rows and much noise.
+
+    Maximum likelihood far beyond M fits; unbiased up to M / 2, where means over chains can be trusted.
+    """
+    few = max(int(size.n or 0) // 10, 10)
+    lasts: dict[Estimator, int] = {"mle": 6 * few, "unbiased": few // 2 - 1}
+    found = {}
+    for estimator, last in lasts.items():
+        own = experiment.at(
+            size,
+            n=few,
+            noise=2 * size.noise,
+            generations=last,
+            every=max(last // 15, 1),
+            settings={"family.estimator": estimator},
+        )
+        found[estimator] = experiment.runs(own, "all three")["all three"]
+    return found
