@@ -136,6 +136,7 @@ PLACES = [
     *((name, "smoke") for name in ("language_model", "ngram", "vae", "diffusion", "curation", "provenance")),
     *((name, "laptop") for name in ("language_model", "other_ai", "copies", "remedies", "minorities")),
     *((name, "recorded") for name in ("curation", "cost", "how_much", "minorities", "other_ai")),
+    *(("other_ai", size) for size in ("symbols", "split", "means", "movers")),
     ("minorities", "weighed"),
     ("language_model", "verify"),
 ]
