@@ -138,6 +138,7 @@ PLACES = [
     *((name, "recorded") for name in ("curation", "cost", "how_much", "minorities", "other_ai")),
     *(("other_ai", size) for size in ("symbols", "split", "means", "movers")),
     ("minorities", "weighed"),
+    *(("curation", size) for size in ("labels", "judges", "rounds", "preference", "budget")),
     ("language_model", "verify"),
 ]
 
