@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_the_flower_in_numbers(shown: list[Any]) -> None:
 def test_copies_at_random_forget_originals() -> None:
     line = chapter.lineage(10, 50, 3)
     assert line.shape == (51, 10) and (line[0] == np.arange(10)).all()
-    assert all(set(later) <= set(before) for before, later in zip(line, line[1:], strict=False))
+    assert all(set(later) <= set(before) for before, later in itertools.pairwise(line))
     assert len(set(line[-1])) == 1, "after 50 generations of ten one is left, but for one chance in 70"
 
 
