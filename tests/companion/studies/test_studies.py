@@ -138,6 +138,15 @@ PLACES = [
     *((name, "recorded") for name in ("curation", "cost", "how_much", "minorities", "other_ai")),
     *(("other_ai", size) for size in ("symbols", "split", "means", "movers")),
     ("minorities", "weighed"),
+    *(
+        (name, size)
+        for name, size in (
+            ("minorities", "selected"),
+            ("cost", "tails"),
+            ("provenance", "adoption"),
+            ("how_much", "learners"),
+        )
+    ),
     *(("curation", size) for size in ("labels", "judges", "rounds", "preference", "budget")),
     ("language_model", "verify"),
 ]
