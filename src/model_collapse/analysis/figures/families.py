@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import ticker
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from model_collapse.analysis.figures.curves import Curves
@@ -102,14 +103,14 @@ def learning_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, xlabel:
     axes = tiled(len(panels), height=3.2, below=0.4, sharey=True)
     labels = list(dict.fromkeys(label for own in panels.values() for label in own))
     looks = dict(zip(labels, zip(sns.color_palette(n_colors=len(labels)), "osD^vP*", strict=False), strict=True))
-    drawn = {}
+    drawn: dict[str, Artist] = {}
     for ax, (title, own) in zip(axes, panels.items(), strict=True):
         for label, table in own.items():
             colour, marker = looks[label]
             bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
-            drawn[label] = ax.errorbar(
-                table["x"], table["y"], yerr=bars, fmt=marker, ls="-", ms=4, lw=1.4, color=colour, label=label
-            )
+            ax.errorbar(table["x"], table["y"], yerr=bars, fmt=marker, ls="-", ms=4, lw=1.4, color=colour, label=label)
+        handles, names = ax.get_legend_handles_labels()
+        drawn.update(zip(names, handles, strict=True))
         ax.set(title=title, xlabel=xlabel, xscale="log")
         ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
@@ -118,7 +119,7 @@ def learning_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, xlabel:
         ax.set_ylabel(ylabel)
     figure = axes[0].get_figure(root=True)
     assert figure is not None
-    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=min(len(drawn), 3))
+    figure.legend(list(drawn.values()), list(drawn), loc="outside lower center", ncols=min(len(drawn), 3))
     return figure
 
 

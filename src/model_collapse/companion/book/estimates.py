@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import pandas as pd
 
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
+
+K = TypeVar("K", bound=Hashable)
 
 
 def at(table: pd.DataFrame, metric: str, generation: int | None = None, item: str = "") -> Estimate:
@@ -33,7 +36,7 @@ def plane(found: Mapping[tuple[float, float], Estimate]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def below(tables: Mapping[str, pd.DataFrame], *names: str) -> pd.DataFrame:
+def below(tables: Mapping[K, pd.DataFrame], *names: str) -> pd.DataFrame:
     """Tables by label, one below the other, the label in a first column; of labels in pairs, two columns.
 
     names  of these columns; none: condition

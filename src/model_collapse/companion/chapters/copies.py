@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -48,7 +48,7 @@ class Device:
             last=last - 1,
             given=self.given,
         )
-        return np.stack([pictures, *(turn.sample.rows.x for turn in turns)])
+        return np.stack([pictures, *(turn.sample.x for turn in turns)])
 
     def error(self, copy: np.ndarray, power: np.ndarray) -> np.ndarray:
         """Closed form {eq}`copies-error` of the mean squared error of a copy, for pictures of this power spectrum."""
@@ -56,11 +56,14 @@ class Device:
         return copying_error(n, power, self.scanner.blur, self.scanner.noise, self.scanner.levels)
 
 
+PLAIN = Scanner(**EXACT)
+"""A scanner that copies as it is."""
+
 DEVICES: Mapping[str, Device] = {
     "scanner": Device(),
-    "blur alone": Device(Scanner(**{**EXACT, "blur": 0.5})),
-    "noise alone": Device(Scanner(**{**EXACT, "noise": 4.0})),
-    "JPEG alone": Device(Scanner(**{**EXACT, "jpeg": 10})),
+    "blur alone": Device(replace(PLAIN, blur=0.5)),
+    "noise alone": Device(replace(PLAIN, noise=4.0)),
+    "JPEG alone": Device(replace(PLAIN, jpeg=10)),
     "control": Device(given="original"),
 }
 """The devices that copy the flower."""
@@ -236,7 +239,7 @@ def psnr_of_digits(tables: Tables, size: Size) -> None:
 def changing_pixels(size: Size) -> None:
     """Figure: share of pixels that change from each copy to the next, and after which copy none moves any more."""
     devices = {
-        "JPEG, quality 50": Device(Scanner(**{**EXACT, "jpeg": 50})),
+        "JPEG, quality 50": Device(replace(PLAIN, jpeg=50)),
         "blur, 16 levels": Device(Scanner(blur=0.5, noise=0, levels=16)),
         "blur, 52 levels": Device(Scanner(blur=0.5, noise=0, levels=52)),
         "blur, 52 levels, noise": Device(),

@@ -125,7 +125,8 @@ def keep_rates_on_text(size: Size) -> None:
     }
     sheet = keep_rates(judges, 16 * size.blocks, size.seed)
     lines = [
-        (each.judge, f"{each.right:.2f}", f"{each.wrong:.2f}", f"{each.breakdown:.2f}") for each in sheet.itertuples()
+        (str(each["judge"]), f"{each['right']:.2f}", f"{each['wrong']:.2f}", f"{each['breakdown']:.2f}")
+        for each in sheet.to_dict("records")
     ]
     say(
         f"**On text.** A word model (order 3, embedded corpus) generated {16 * size.blocks} texts. A text is right if "

@@ -69,12 +69,10 @@ def error(tables: Mapping[int, Tables]) -> None:
     """
     maps, forms, worst = {}, {}, 0.0
     for M, own in tables.items():
-        squared = [
-            stats.pick(table, "mean").assign(value=lambda found, M=M: M * found["value"] ** 2) for table in own.values()
-        ]
+        squared = [_squared(table, M) for table in own.values()]
         title = f"{M} real rows"
         maps[title] = by_share(squared, _means)
-        forms[title] = closed_form(maps[title], lambda g, n, M=M: M * mixed.mix_moments(n, M, g)[0])
+        forms[title] = closed_form(maps[title], _factor(M, "estimated"))
         worst = max(worst, *(_off(found, part) for found, part in zip(squared, _by_x(forms[title]), strict=True)))
     for part in maps.values():
         alone = part[part["x"] == 0]["value"]
@@ -115,6 +113,17 @@ def _from(share: float) -> str:
     return "none" if np.isnan(share) else f"{share:.2f}"
 
 
+def _squared(table: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Squared errors of the mean times a number of rows: 1 on average where these alone are read."""
+    found = stats.pick(table, "mean")
+    return found.assign(value=rows * found["value"] ** 2)
+
+
+def _factor(M: int, variance: mixed.Variance) -> Callable[[float, np.ndarray], np.ndarray]:
+    """M V_n by the share of real rows and the number of fits, {eq}`how-much-factor`."""
+    return lambda share, n: M * mixed.mix_moments(n, M, share, variance=variance)[0]
+
+
 def _means(found: pd.DataFrame) -> pd.Series:
     """Mean over chains by generation."""
     return found.groupby("generation")["value"].mean()
@@ -140,15 +149,11 @@ def symbols_left(tables: Mapping[int, Tables]) -> None:
     maps, forms, worst = {}, {}, 0.0
     for M, own in tables.items():
         start = float(real_share.mix_presence(1, q, M, 1.0).sum())
-        left = [
-            stats.pick(table, "support").assign(value=lambda found, start=start: found["value"] / start)
-            for table in own.values()
-        ]
+        counted = [stats.pick(table, "support") for table in own.values()]
+        left = [found.assign(value=found["value"] / start) for found in counted]
         title = f"{M} real rows"
         maps[title] = by_share(left, _means)
-        forms[title] = closed_form(
-            maps[title], lambda g, n, M=M, start=start: real_share.mix_presence(n, q, M, g).sum(axis=-1) / start
-        )
+        forms[title] = closed_form(maps[title], _presence(q, M, start))
         worst = max(worst, *(_off(found, part) for found, part in zip(left, _by_x(forms[title]), strict=True)))
     show(
         figures.phase(
@@ -183,6 +188,11 @@ def symbols_left(tables: Mapping[int, Tables]) -> None:
     )
 
 
+def _presence(q: np.ndarray, M: int, start: float) -> Callable[[float, np.ndarray], np.ndarray]:
+    """Share of the symbols of the real data still read, by the share of real rows and the number of fits."""
+    return lambda share, n: real_share.mix_presence(n, q, M, share).sum(axis=-1) / start
+
+
 def text(tables: Mapping[int, Tables]) -> None:
     """Figure: nats per token of word models above real text only; contours of {eq}`how-much-factor` for one share.
 
@@ -190,12 +200,11 @@ def text(tables: Mapping[int, Tables]) -> None:
     """
     maps, forms = {}, {}
     for n, own in tables.items():
-        losses = [
-            stats.pick(table, "perplexity").assign(value=lambda found: np.log(found["value"])) for table in own.values()
-        ]
+        found = [stats.pick(table, "perplexity") for table in own.values()]
+        losses = [each.assign(value=np.log(each["value"])) for each in found]
         title, M = f"{n} real blocks", 64 * n
-        maps[title] = by_share(losses, lambda found: (means := _means(found)) - means[0])
-        forms[title] = closed_form(maps[title], lambda g, k, M=M: M * mixed.mix_moments(k, M, g, variance="known")[0])
+        maps[title] = by_share(losses, _rise)
+        forms[title] = closed_form(maps[title], _factor(M, "known"))
     corpus = next(iter(next(iter(tables.values())).values()))["corpus"].iloc[0]
     show(
         figures.phase(
@@ -221,6 +230,12 @@ def text(tables: Mapping[int, Tables]) -> None:
         + "; ".join(f"{title} {each[0.5]:.2f} and {each[1.0]:.2f}" for title, each in lost.items())
         + ". Without synthetic rows nothing changes."
     )
+
+
+def _rise(losses: pd.DataFrame) -> pd.Series:
+    """Mean over chains by generation, less that of generation 0."""
+    means = _means(losses)
+    return means - means[0]
 
 
 def endless(table: pd.DataFrame) -> None:
@@ -329,12 +344,7 @@ def learners(tables: Tables) -> None:
     N, mixes = rows(first), {label: amounts(table) for label, table in tables.items()}
     names = {label: f"{k} real rows" for label, (k, _) in mixes.items()}
     (m,) = {m for _, m in mixes.values()}
-    ratio = {
-        names[label]: stats.pick(table, "mean")
-        .query("generation > 0")
-        .assign(value=lambda found, k=mixes[label][0]: k * found["value"] ** 2)
-        for label, table in tables.items()
-    }
+    ratio = {names[label]: _squared(table[table["generation"] > 0], mixes[label][0]) for label, table in tables.items()}
     exact = {names[label]: _learner(k, m, N) for label, (k, _) in mixes.items()}
     title = f"{m} rows of a model of {N}"
     show(

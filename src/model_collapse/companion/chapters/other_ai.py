@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -98,10 +99,11 @@ def variety(tables: Tables, experiment: Study[Size] = STUDY) -> None:
     say(markdown(head, lines))
 
 
-def _reading(experiment: Study[Size], label: str) -> tuple[int, str, float]:
+def _reading(experiment: Study[Size], label: str) -> tuple[int, theory.Who, float]:
     """Models, who reads whom, and the share of others' rows, of a condition."""
     condition = experiment.condition(label)
-    who = condition.reads or ("all" if condition.models > 1 else "own")
+    asked = condition.reads or ("all" if condition.models > 1 else "own")
+    (who,) = (name for name in get_args(theory.Who) if name == asked)
     return condition.models, who, 0.5 if condition.others is None else condition.others
 
 
@@ -410,14 +412,11 @@ def _alone_is_the_plain_chain(seed: int, rows: int = 100) -> None:
     plain = generations(source, kind, Replace(), rows, stream, last=5)
     alone = exchange([Agent(source, kind, Replace(), stream)], Reads("deal"), rows, last=5)
     for one, (other,) in zip(plain, alone, strict=True):
-        assert (one.sample.rows.x == other.sample.rows.x).all(), "one model in an exchange is not the plain chain"
+        assert (one.sample.x == other.sample.x).all(), "one model in an exchange is not the plain chain"
 
 
 def _trend(table: pd.DataFrame) -> Estimate:
     """Slope of the loss (mean over models) times the number of generations, by least squares for each seed."""
-    wide = np.log(
-        stats.pick(stats.over_models(table), "perplexity").pivot(
-            index="generation", columns="replicate", values="value"
-        )
-    )
-    return stats.mean(int(table["generation"].max()) * np.polyfit(wide.index, wide, 1)[0])
+    found = stats.pick(stats.over_models(table), "perplexity")
+    wide = found.assign(value=np.log(found["value"])).pivot(index="generation", columns="replicate", values="value")
+    return stats.mean(int(table["generation"].max()) * np.polyfit(wide.index, wide.to_numpy(), 1)[0])

@@ -15,7 +15,8 @@ from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import Tables
 from model_collapse.companion.claims.provenance import excess, roc, unrecognised
 from model_collapse.companion.studies.gate import gate, said
-from model_collapse.companion.studies.provenance import LOOP, STUDY, WORLDS, Size
+from model_collapse.companion.studies.language_model import Size
+from model_collapse.companion.studies.provenance import LOOP, STUDY, WORLDS
 from model_collapse.engine import card
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
@@ -219,7 +220,8 @@ def loop(tables: Tables, name: str, source: str) -> None:
 def _change(table: pd.DataFrame) -> str:
     """Change of perplexity since generation 0, with its interval over seeds."""
     last = int(table["generation"].max())
-    return f"{stats.paired(*(stats.per_replicate(table, 'perplexity', g) for g in (last, 0))):.3g}"
+    end, start = (stats.per_replicate(table, "perplexity", g) for g in (last, 0))
+    return f"{stats.paired(end, start):.3g}"
 
 
 def gate_of(tables: Tables) -> None:
@@ -300,11 +302,11 @@ def drift(tables: Mapping[tuple[str, float], pd.DataFrame]) -> None:
         "Points on three dashed curves over the share of generated rows that pass. Where the real rows stay the same, "
         "the error rises as more generated rows pass. Where the real rows are new every time, it falls.",
     )
-    gap = max(
-        abs(row.y - float(forms[title](np.array(row.x)))) / ((row.high - row.low) / 2)
-        for title in CASES
-        for row in measured[title].itertuples()
-    )
+    gaps = [
+        np.abs(own["y"] - forms[title](own["x"].to_numpy())) / ((own["high"] - own["low"]) / 2)
+        for title, own in measured.items()
+    ]
+    gap = float(pd.concat(gaps).max())
     say(
         f"The farthest of the {len(tables)} points lies {gap:.1f} half-widths of its 95 % interval from the closed "
         f"form. (Where the real rows stay the same, the {len(passing)} points of a curve share them.)"

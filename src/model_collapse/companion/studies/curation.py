@@ -250,11 +250,19 @@ def of_numbers(name: str, size: Size) -> Size:
     """
     if name == "budget":
         twice = {label: {"seeds": 2 * size.chains} for label in ("oracle 0", "oracle 1")}
-        rounds = {"n": size.blocks, "generations": size.rounds, "every": size.rounds, "seeds": size.chains}
-        return replace(SIZES[name], **rounds, seed=size.seed, labels=tuple(budget(size.shares)), own=twice)
+        return replace(
+            SIZES[name],
+            n=size.blocks,
+            generations=size.rounds,
+            every=size.rounds,
+            seeds=size.chains,
+            seed=size.seed,
+            labels=tuple(budget(size.shares)),
+            own=twice,
+        )
     times = {"rounds": 3, "preference": 2}.get(name, 1)
-    points = {"n": size.points} if name in ("labels", "judges") else {}
-    return replace(SIZES[name], **points, seeds=times * size.replicates, seed=size.seed)
+    found = replace(SIZES[name], seeds=times * size.replicates, seed=size.seed)
+    return replace(found, n=size.points) if name in ("labels", "judges") else found
 
 
 def judging(shares: Iterable[float]) -> Study[Size]:
