@@ -92,7 +92,7 @@ def test_the_oracle_has_to_be_better_than_chance_between_seeds():
 
 def test_arms_of_the_text_experiment_are_known_and_differ_in_the_judge_alone():
     runs = curation.STUDY.runs("recorded")
-    assert len({run.run_id for run in runs.values()}) == len(curation.CONDITIONS) == 6
+    assert len({run.run_id for run in runs.values()}) == len(curation.SIZES["recorded"].labels) == 6
     chosen = [dict(run.filters)["curate"] for arm, run in runs.items() if arm not in ("sampled", "zero-shot")]
     assert all((args["candidates"], args["share"]) == (8, 1) for args in chosen)
 

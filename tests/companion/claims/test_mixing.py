@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from model_collapse.companion.claims import known, luck, mixing, planned, projection, selection
+from model_collapse.companion.studies.minorities import STUDY
 from model_collapse.engine.execute import execute
 
 KNOWN = known()
@@ -143,7 +144,7 @@ def test_the_same_x_every_time_lose_nothing_more():
 
 
 def test_selections_the_other_way_round_are_seen():
-    right = tables(selection.kept({**selection.SHARES, "replicates": 256}, 0.8))
+    right = tables(selection.by_way(STUDY.arguments(STUDY.at("selected", seeds=256))))
     assert selection.part(right["at random"]) == 0.8
     swapped = {**right, "likeliest": right["least likely"], "least likely": right["likeliest"]}
     for found in (swapped, {**right, "likeliest": right["at random"]}, {**right, "least likely": right["at random"]}):

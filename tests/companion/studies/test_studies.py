@@ -136,7 +136,18 @@ PLACES = [
     *((name, "smoke") for name in ("language_model", "ngram", "vae", "diffusion", "curation", "provenance")),
     *((name, "laptop") for name in ("language_model", "other_ai", "copies", "remedies", "minorities")),
     *((name, "recorded") for name in ("curation", "cost", "how_much", "minorities", "other_ai")),
+    *(("other_ai", size) for size in ("symbols", "split", "means", "movers")),
     ("minorities", "weighed"),
+    *(
+        (name, size)
+        for name, size in (
+            ("minorities", "selected"),
+            ("cost", "tails"),
+            ("provenance", "adoption"),
+            ("how_much", "learners"),
+        )
+    ),
+    *(("curation", size) for size in ("labels", "judges", "rounds", "preference", "budget")),
     ("language_model", "verify"),
 ]
 

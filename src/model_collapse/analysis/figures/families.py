@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import ticker
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from model_collapse.analysis.figures.curves import Curves
-from model_collapse.analysis.figures.look import band, plain_ticks, styled, whole_ticks
+from model_collapse.analysis.figures.look import COLUMNS, band, plain_ticks, styled, tiled, whole_ticks
 
 
 @styled
@@ -89,7 +90,7 @@ def prices(panels: Mapping[str, pd.DataFrame], *, theory: Mapping[str, Curves] |
         ax.set(title=title, xlabel="generation", yscale="log", xlim=(0.5, table["x"].max() + 0.5))
         plain_ticks(ax.yaxis)
     axes[0][0].set_ylabel("times the rows")
-    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=min(len(drawn), 5))
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=min(len(drawn), 3))
     return figure
 
 
@@ -99,24 +100,26 @@ def learning_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, xlabel:
 
     panels  {title: {label: columns x, y, low, high}}
     """
-    wide = 6.0 if len(panels) == 1 else 3.6 * len(panels)
-    figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.6), sharey=True, squeeze=False)
+    axes = tiled(len(panels), height=3.2, below=0.4, sharey=True)
     labels = list(dict.fromkeys(label for own in panels.values() for label in own))
     looks = dict(zip(labels, zip(sns.color_palette(n_colors=len(labels)), "osD^vP*", strict=False), strict=True))
-    drawn = {}
-    for ax, (title, own) in zip(axes[0], panels.items(), strict=True):
+    drawn: dict[str, Artist] = {}
+    for ax, (title, own) in zip(axes, panels.items(), strict=True):
         for label, table in own.items():
             colour, marker = looks[label]
             bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
-            drawn[label] = ax.errorbar(
-                table["x"], table["y"], yerr=bars, fmt=marker, ls="-", ms=4, lw=1.4, color=colour, label=label
-            )
+            ax.errorbar(table["x"], table["y"], yerr=bars, fmt=marker, ls="-", ms=4, lw=1.4, color=colour, label=label)
+        handles, names = ax.get_legend_handles_labels()
+        drawn.update(zip(names, handles, strict=True))
         ax.set(title=title, xlabel=xlabel, xscale="log")
         ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
         ax.xaxis.set_minor_formatter(ticker.NullFormatter())
-    axes[0][0].set_ylabel(ylabel)
-    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=min(len(drawn), 5))
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    figure.legend(list(drawn.values()), list(drawn), loc="outside lower center", ncols=min(len(drawn), 3))
     return figure
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, PowerNorm, SymLogNorm
 from matplotlib.figure import Figure
 
-from model_collapse.analysis.figures.look import styled
+from model_collapse.analysis.figures.look import COLUMNS, styled, tiled
 
 TICKS = 7
 """Labels on an axis, at most."""
@@ -45,9 +44,8 @@ def phase(
         "log": lambda: LogNorm(low, high),
         "signed": lambda: SymLogNorm(most / 20, vmin=-most, vmax=most),
     }[scale]()
-    size = 2.9 * len(panels) + 1.1, 3.4
-    figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
-    for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
+    axes = tiled(len(panels), width=3.4, height=3.1)
+    for place, (ax, (title, table)) in enumerate(zip(axes, panels.items(), strict=True)):
         wide = _wide(table)
         drawn = ax.pcolormesh(wide.to_numpy(), norm=norm, cmap="PuOr_r" if scale == "signed" else "viridis")
         if theory and title in theory and min(wide.shape) > 1:
@@ -60,11 +58,15 @@ def phase(
             axis.set_ticks(np.arange(0, len(names), step) + 0.5, [f"{name:g}" for name in names[::step]])
         if wide.size <= WRITTEN:
             _write(ax, wide.to_numpy(), norm)
-        ax.set(title=title, xlabel=xlabel)
+        # A panel below another names the axis for both.
+        ax.set(title=title, xlabel=xlabel if place + COLUMNS >= len(panels) else "")
         ax.grid(False)
-    axes[0][0].set_ylabel(ylabel)
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
     ticks = [f * 10.0**e for e in range(-3, 6) for f in (1, 2, 5) if low <= f * 10.0**e <= high]
-    bar = figure.colorbar(drawn, ax=list(axes[0]), label=label, shrink=0.9)
+    bar = figure.colorbar(drawn, ax=axes, label=label, shrink=0.9)
     if scale == "log":
         bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
         bar.minorticks_off()

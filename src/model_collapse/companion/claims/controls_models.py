@@ -31,7 +31,7 @@ from model_collapse.companion.claims.language import cross_entropy
 from model_collapse.companion.claims.minorities import first_rare, group_share
 from model_collapse.companion.claims.provenance import excess, unrecognised
 from model_collapse.companion.claims.remedies import SIZES, of_family
-from model_collapse.companion.studies.curation import labels, verified
+from model_collapse.companion.studies.curation import STUDY as CURATION
 
 
 def _minority(tables: Tables, level: float) -> Estimate:
@@ -235,7 +235,7 @@ CLAIMS = (
         measured="accuracy after the last round, 60 % of all written labels wrong",
         band=(0.9, 1.0),
         reason="at least 0.9; without a choice the majority is learned, and the accuracy is near 0",
-        runs={"oracle": labels(verified(0.6, 1.0, 0.0), n=10_000, generations=5, every=5)},
+        runs=CURATION.arguments("oracle"),
         check=at_the_end(last("accuracy"), 1),
         figure="curation-breakdown",
     ),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,11 @@ from model_collapse.companion.studies.curation import (
     BEYOND,
     BIAS,
     RATES,
-    STRONG,
-    WEAK,
-    budget,
+    STUDY,
     expected_choice,
-    labels,
-    preference,
-    rounds,
-    verified,
 )
-from model_collapse.theory import curation as theory
+
+T = TypeVar("T")
 
 
 def to_centre(table: pd.DataFrame) -> pd.DataFrame:
@@ -98,17 +93,24 @@ def _liked(tables: Tables, level: float) -> Estimate:
     return worst if moved else unsettled(worst)
 
 
-def _sides() -> dict[str, dict[str, Any]]:
-    """Label -> run, on either side of every breakdown point."""
-    runs = {}
-    for right, wrong in RATES:
-        point = float(theory.breakdown_point(right, wrong))
-        for side, error in (("below", point - BEYOND), ("above", point + BEYOND)):
-            runs[f"{right:g}, {wrong:g} {side}"] = labels(verified(error, right, wrong))
-    return runs
+def sides(tables: Mapping[str, T]) -> dict[str, T]:
+    """Of what there is for each verifier that on either side of its breakdown point: "0.9, 0.3 below"."""
+    return {
+        f"{right:g}, {wrong:g} {side}": tables[f"{right:g}, {wrong:g}, {offset:+g}"]
+        for right, wrong in RATES
+        for side, offset in (("below", -BEYOND), ("above", BEYOND))
+    }
 
 
-_BEYOND_HALF = {"family.error": 0.5 + BEYOND}
+def judges(tables: Mapping[str, T]) -> dict[str, T]:
+    """Of what there is for the judges of labels, by the names that the claim has for them."""
+    return {name: tables[label] for name, label in (("certain",) * 2, ("lot", "random"), ("checker",) * 2)}
+
+
+def word_models(tables: Mapping[str, T]) -> dict[str, T]:
+    """Of what there is for the word model that where an oracle judges everything, and where nothing is judged."""
+    return {"curated": tables["oracle 1"], "lot": tables["oracle 0"]}
+
 
 _one_round: Callable[[pd.DataFrame], float] = lambda table: 1  # noqa: E731
 
@@ -120,7 +122,7 @@ CLAIMS = (
         measured="accuracy 0.03 below the breakdown point, or 1 - accuracy 0.03 above, the lowest of six",
         band=(0.75, 1.0),
         reason="above 3/4 on one side and below 1/4 on the other, set before any run; 40,000 points in 20 dimensions",
-        runs=_sides(),
+        runs=sides(STUDY.arguments("labels")),
         check=_turned,
         chapter="curation",
         figure="curation-breakdown",
@@ -136,10 +138,7 @@ CLAIMS = (
         reason="better, set before any run; the best of 8 texts for each prompt is 12.5 % of what was written. That a "
         "word model is asked, which has chains enough, was chosen after a tiny OPT's interval had been seen to be too "
         "wide; the chapter shows both",
-        runs={
-            "curated": budget("oracle", 1.0, n=80, generations=5, replicates=16),
-            "lot": budget("random", 1.0, n=80, generations=5, replicates=16),
-        },
+        runs=word_models(STUDY.arguments("budget", ("oracle 0", "oracle 1"))),
         recorded=("curation",),
         check=_better_than_chance,
         chapter="curation",
@@ -158,13 +157,7 @@ CLAIMS = (
         reason="with 53 % of the labels wrong whoever keeps right and wrong alike is beyond his breakdown point, 1/2: "
         "below 1/4 as in VER-1, while a judge with an own accuracy of 0.80 instead of 0.97 who rejects what "
         "contradicts him has to get above 3/4",
-        runs={
-            "certain": labels(
-                {**_BEYOND_HALF, "curate.by": "certainty", "curate.share": 0.5, "curate.bias": STRONG}, ("curate",)
-            ),
-            "lot": labels({**_BEYOND_HALF, "curate.by": "random", "curate.share": 0.5}, ("curate",)),
-            "checker": labels({**_BEYOND_HALF, "verifier.bias": WEAK}),
-        },
+        runs=judges(STUDY.arguments("judges")),
         check=_skill,
         chapter="curation",
         ends=_one_round,
@@ -178,7 +171,7 @@ CLAIMS = (
         band=(0.0, 0.05),
         reason="it goes to 0: a twentieth is left at most; and the error, which falls at first, has to rise again, for "
         "the centre is not the truth",
-        runs={f"radius {radius:g}": rounds(radius) for radius in (0.1, 0.3)},
+        runs=STUDY.arguments("rounds", ("radius 0.1", "radius 0.3")),
         check=_centred,
         chapter="curation",
         figure="curation-rounds",
@@ -191,7 +184,7 @@ CLAIMS = (
         measured="gain of mean reward or loss of entropy in 6 generations over its closed form, the farther from 1",
         band=(0.95, 1.05),
         reason="5 % about the law of infinitely many rows; reward has to rise and entropy to fall",
-        runs={"preference": preference()},
+        runs=STUDY.arguments("preference", ["preference"]),
         check=_liked,
         chapter="curation",
         figure="curation-mean-reward",

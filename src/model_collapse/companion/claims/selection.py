@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import pandas as pd
 
@@ -16,12 +16,7 @@ from model_collapse.companion.claims.minorities import PEOPLE, first_rare, group
 from model_collapse.companion.studies import minorities
 from model_collapse.theory import groups
 
-KEPT: dict[str, dict[str, Any]] = {
-    "likeliest": {"filter": ["surprise"], "settings": {"surprise.keep": "low"}},
-    "at random": {"filter": ["curate"], "settings": {"curate.by": "random"}},
-    "least likely": {"filter": ["surprise"], "settings": {"surprise.keep": "high"}},
-}
-"""Which part of the written rows is kept -> filter and its settings, all but the share."""
+T = TypeVar("T")
 
 KEEP: Mapping[str, Literal["low", "high", "random"]] = {
     "likeliest": "low",
@@ -31,28 +26,9 @@ KEEP: Mapping[str, Literal["low", "high", "random"]] = {
 """The same -> its name in `groups.selected_share`."""
 
 
-def kept(base: dict[str, Any], share: float) -> dict[str, dict[str, Any]]:
-    """Label -> run, one for each way to keep this share of the written rows."""
-    runs = {}
-    for label, way in KEPT.items():
-        (name,) = way["filter"]
-        settings = {**base.get("settings", {}), **way["settings"], f"{name}.share": share}
-        runs[label] = {**base, "filter": [name], "settings": settings}
-    return runs
-
-
-SHARES: dict[str, Any] = {
-    "family": "discrete",
-    "n": 400,
-    "generations": 4,
-    "replicates": 4096,
-    "metrics": ["share"],
-    "settings": {**minorities.TEN, "family.sampling": "draw"},
-}
-"""Ten symbols; the four rarest, 8 % together, are the minority."""
-
-TEXT = dict(minorities.STUDY.arguments("laptop", ["replace"])["replace"])
-"""Word models of the invented corpus, as in FAIR-1b."""
+def by_way(found: Mapping[str, T]) -> dict[str, T]:
+    """What there is for "likeliest 0.8" and its like, by the way alone."""
+    return {label.rpartition(" ")[0]: each for label, each in found.items()}
 
 
 def part(table: pd.DataFrame) -> float:
@@ -99,7 +75,7 @@ CLAIMS = (
         target=1,
         reason="5 % about the exact values, 2.4 times its true share where the least likely stay and the true share at "
         "random, set before any run; where the likeliest stay it has to be gone from every chain",
-        runs=kept(SHARES, 0.8),
+        runs=by_way(minorities.STUDY.arguments("selected")),
         check=_order,
         chapter="minorities",
         figure="minorities-selected",
@@ -115,7 +91,7 @@ CLAIMS = (
         "least likely, the smaller",
         band=(0.0, float("inf")),
         reason="the order of three, set before any run; word models are asked for the reason of FAIR-1b",
-        runs=kept(TEXT, 0.5),
+        runs=by_way(minorities.STUDY.arguments("selected-text")),
         check=_order_in_text,
         chapter="minorities",
         figure="minorities-selected-text",

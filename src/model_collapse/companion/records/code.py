@@ -35,6 +35,7 @@ ASKED = (
     "book/notebook.py",
     "book/markup.py",
     "book/compare.py",
+    "book/estimates.py",
     "book/fits.py",
 )
 """Of `companion/` what decides a verdict, or what a chapter shows."""

@@ -68,6 +68,12 @@ def _labelled(size: Size, changed: Mapping[str, Any]) -> Size:
 
 LAPTOP = _chapter()
 
+REGIMES = {label: WORDS[label] for label in ("replace", "accumulate", "10 % new real rows")}
+"""Conditions of the models with closed forms."""
+
+TRIED = (100, 200, 400, 800, 1600)
+"""Rows of the training sets of models that lose symbols."""
+
 RECORDED = {**curves(OPT, (96, 192, 384, 768)), "zero-shot": language_model.UNTOUCHED}
 
 PRICED = ("sampled, 96", "sampled, 384")
@@ -76,6 +82,24 @@ PRICED = ("sampled, 96", "sampled, 384")
 SIZES: Mapping[str, Size] = {
     "smoke": replace(_chapter(blocks=(20, 40), chains=512), generations=2, seeds=2),
     "laptop": LAPTOP,
+    # Models with closed forms: a mean, and symbols never seen.
+    "means": Size(
+        family="gaussian",
+        n=100,
+        seeds=8192,
+        seed=1,
+        settings={"family.variance": "known"},
+        metrics=("mean",),
+        labels=tuple(REGIMES),
+    ),
+    "tails": Size(
+        family="discrete",
+        seeds=128,
+        seed=1,
+        settings={"family.symbols": 20_000, "family.zipf": 1.5},
+        metrics=("lost_mass",),
+        labels=tuple(curves(REGIMES, TRIED)),
+    ),
     "paper": replace(_chapter(blocks=(50, 100, 200, 400, 800, 1600, 3200, 6400)), generations=9, seeds=12),
     "verify-words": replace(LAPTOP, seeds=8, labels=tuple(f"replace, {n}" for n in LAPTOP.blocks)),
     # At its own size the condition is the run that other claims read.
@@ -101,6 +125,18 @@ SIZES: Mapping[str, Size] = {
     ),
 }
 
-CONDITIONS = {**RECORDED, **{label: each for size in SIZES.values() for label, each in _words(size.blocks).items()}}
+CONDITIONS = {
+    **RECORDED,
+    **{label: each for size in SIZES.values() for label, each in _words(size.blocks).items()},
+    **REGIMES,
+    **curves(REGIMES, TRIED),
+}
+
+
+def of_numbers(name: str, size: Size) -> Size:
+    """A size of models with closed forms, "means" or "tails", with the chains and seed that the chapter's size says."""
+    seeds = {"means": size.chains // 8, "tails": min(128, size.chains // 16)}[name]
+    return replace(SIZES[name], seeds=seeds, seed=size.seed)
+
 
 STUDY = Study("cost", SIZES, CONDITIONS, "ngram", _labelled)

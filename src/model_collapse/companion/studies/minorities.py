@@ -10,11 +10,34 @@ from model_collapse.companion.studies.language_model import SAMPLED, TINY, UNTOU
 from model_collapse.companion.studies.study import Condition, Record, Study
 from model_collapse.companion.studies.study import Size as Base
 
+WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "likeliest": ("surprise", {"surprise.keep": "low"}),
+    "at random": ("curate", {"curate.by": "random"}),
+    "least likely": ("surprise", {"surprise.keep": "high"}),
+}
+"""Which part of the generated rows is kept -> filter and its settings, all but the share."""
+
+
+def kept(share: float) -> dict[str, Condition]:
+    """One for each way to keep this share of the generated rows: "likeliest 0.8"."""
+    return {
+        f"{way} {share:g}": Condition(
+            f"{way}, {share:.0%} kept", settings={**settings, f"{name}.share": share}, filters=(name,)
+        )
+        for way, (name, settings) in WAYS.items()
+    }
+
+
+PRETRAINED = ("replace", "reweigh", "control", "zero-shot")
+"""Conditions of the recorded run."""
+
 CONDITIONS: Mapping[str, Condition] = {
     "replace": Condition("only what was written"),
     "reweigh": Condition("the same with weights that give groups their shares", filters=("reweigh",)),
     "control": Condition("real rows only", "mix", {"regime.real_fraction": 1.0}),
     "zero-shot": UNTOUCHED,
+    **kept(0.8),
+    **kept(0.5),
 }
 
 COUNTED = ("replace", "reweigh", "control")
@@ -114,9 +137,28 @@ SIZES: Mapping[str, Size] = {
         seed=2,
         settings=OPEN,
         metrics=("perplexity", "groups", "group_loss", "facts"),
-        labels=(),
+        labels=PRETRAINED,
         record=Record("minorities"),
     ),
+    # Which rows are kept: by models of numbers, and by models of pairs of words.
+    "selected": replace(NUMBERS, n=400, generations=4, every=1, seeds=4096, settings=DRAWN, labels=tuple(kept(0.8))),
+    "selected-text": replace(PAIRS, labels=tuple(kept(0.5))),
 }
 
 STUDY = Study("minorities", SIZES, CONDITIONS, "ngram")
+
+
+def of_numbers(name: str, size: Size, n: int | None = None) -> Size:
+    """A size of models of numbers, or of selected text, with the chains and the seed that a size of the chapter says.
+
+    n  rows per generation of "weighed"; fewer than in the claim are run with an eighth of the chains
+    """
+    found = replace(SIZES[name], seed=size.seed)
+    if name == "numbers":
+        return replace(found, every=5, seeds=size.chains * 5 // 3)
+    if name == "weighed" and n is not None:
+        return replace(found, n=n, seeds=size.chains if n == found.n else max(size.chains // 8, 2))
+    if name == "selected-text":
+        every = max(size.generations // 2, 1)
+        return replace(found, n=size.n, generations=size.generations, every=every, seeds=size.seeds)
+    return replace(found, seeds=min(int(found.seeds), max(size.chains, 64)))

@@ -37,6 +37,8 @@ class Condition:
     generations  the last one, where the condition needs no more; None: as the size says
     models       number of models that share the n rows and read each other
     reads        who reads whom, see `exchange.Reads`
+    others       share of what a model reads that others wrote, for the readings all and ring
+    part         the real data of each model: own, same or split
     first        regime of the first of them
     """
 
@@ -49,6 +51,8 @@ class Condition:
     generations: int | None = None
     models: int = 1
     reads: str | None = None
+    others: float | None = None
+    part: str | None = None
     first: str | None = None
 
 
@@ -202,9 +206,11 @@ class Study(Generic[S]):
                 raise InputError(f"n must be at least {condition.models}, a row for every model of condition {label}")
             n = int(n or 0) // condition.models
         rest = {
-            "every": size.every,
-            "models": condition.models,
+            "every": size.every if size.every > 1 else None,
+            "models": condition.models if condition.models > 1 else None,
             "reads": condition.reads,
+            "share": condition.others,
+            "real": condition.part,
             "first": condition.first,
         }
         return {
@@ -218,7 +224,7 @@ class Study(Generic[S]):
             "settings": {**size.settings, **condition.settings},
             "corpus": size.corpus,
             "metrics": size.metrics,
-            **{name: value for name, value in rest.items() if value not in (1, None)},
+            **{name: value for name, value in rest.items() if value is not None},
         }
 
     def _owners(self, condition: Condition) -> dict[str, list[str]]:

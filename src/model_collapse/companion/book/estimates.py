@@ -1,0 +1,71 @@
+"""Estimates with intervals as chapters show them: points of a figure, rows of the table below it, cells in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import pandas as pd
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+
+K = TypeVar("K", bound=Hashable)
+
+
+def at(table: pd.DataFrame, metric: str, generation: int | None = None, item: str = "") -> Estimate:
+    """Mean over replicates with its 95 % interval, at a generation; None: the last one of the table."""
+    last = int(table["generation"].max())
+    return stats.mean(stats.per_replicate(table, metric, last if generation is None else generation, item))
+
+
+def share(estimate: Estimate) -> Estimate:
+    """A mean of shares with its interval cut off at 0 and 1, which Student's t does not know."""
+    low, high = (min(max(end, 0.0), 1.0) if end == end else end for end in (estimate.low, estimate.high))
+    return Estimate(estimate.value, low, high, estimate.n, estimate.level)
+
+
+def points(found: Mapping[float, Estimate]) -> pd.DataFrame:
+    """Points of a figure, {x: estimate}: columns x, y, low, high."""
+    return pd.DataFrame([{"x": x, "y": e.value, "low": e.low, "high": e.high} for x, e in found.items()])
+
+
+def plane(found: Mapping[tuple[float, float], Estimate]) -> pd.DataFrame:
+    """A plane for `figures.phase`, {(x, y): estimate}: columns x, y, value, low, high."""
+    rows = [{"x": x, "y": y, "value": e.value, "low": e.low, "high": e.high} for (x, y), e in found.items()]
+    return pd.DataFrame(rows)
+
+
+def below(tables: Mapping[K, pd.DataFrame], *names: str) -> pd.DataFrame:
+    """Tables by label, one below the other, the label in a first column; of labels in pairs, two columns.
+
+    names  of these columns; none: condition
+    """
+    keys = list(names or ("condition",))
+    return pd.concat(dict(tables), names=keys).reset_index(keys)
+
+
+def curves(rows: Mapping[str, pd.DataFrame], *names: str) -> pd.DataFrame:
+    """Means by generation with their intervals, of rows of one metric by label, as the table below a figure."""
+    return below({label: stats.by_generation(each) for label, each in rows.items()}, *names)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+
+
+def listed(found: Mapping[str, str]) -> str:
+    """{label: text} in a sentence: "replace 1.2; control 0.9"."""
+    return "; ".join(f"{label} {text}" for label, text in found.items())
+
+
+def spans(values: Sequence[int], noun: str = "generation") -> str:
+    """Values by place, equal neighbours together: "1 in generation 0, 8 in generations 1 to 5"."""
+    said, start = [], 0
+    for end in range(1, len(values) + 1):
+        if end == len(values) or values[end] != values[start]:
+            place = f"{noun} {start}" if end - start == 1 else f"{noun}s {start} to {end - 1}"
+            said.append(f"{values[start]} in {place}")
+            start = end
+    return ", ".join(said)
