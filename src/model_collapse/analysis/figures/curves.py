@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import band, styled
+from model_collapse.analysis.figures.look import COLUMNS, band, styled, tiled
 
 Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits. Bounds come as a pair."""
@@ -32,11 +32,12 @@ def against_theory(
     panels  {title: {label: rows of one metric}}
     theory  {title: {label: closed form}}, drawn in the colour of the simulation of the same label
     limits  {title: horizontal lines}
+
+    Panels with the same labels have one legend, below all of them.
     """
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(6 if len(panels) == 1 else 3.7 * len(panels), 3.4), sharey=True, squeeze=False
-    )
-    for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
+    together = len(panels) > 1 and len({tuple(arms) for arms in panels.values()}) == 1
+    axes = tiled(len(panels), width=3.7, height=3.4, below=0.5 * together, sharey=True)
+    for ax, (title, arms) in zip(axes, panels.items(), strict=True):
         colours = dict(zip(arms, sns.color_palette(n_colors=len(arms)), strict=True))
         for label, rows in arms.items():
             band(ax, rows, label, color=colours[label])
@@ -48,8 +49,14 @@ def against_theory(
         ax.set(title=title, xlabel="generation", yscale=yscale, xscale=xscale)
         if xscale == "linear":
             ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend()
-    axes[0][0].set_ylabel(ylabel)
+        if not together:
+            ax.legend()
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    if together:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -39,6 +39,26 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapped
 
 
+COLUMNS = 2
+"""Panels side by side, at most: three are too small on a page."""
+
+
+def tiled(count: int, *, width: float = 3.6, height: float = 3.1, below: float = 0, sharey: bool = False) -> list[Axes]:
+    """Axes of so many panels of a new figure, row by row, at most `COLUMNS` in a row.
+
+    width, height  of a panel, in inches; one panel alone is 6 wide
+    below          room for a legend
+    sharey         whether all have one vertical axis
+    """
+    columns = min(count, COLUMNS)
+    lines = -(-count // columns)
+    size = 6 if count == 1 else width * columns, height * lines + below
+    _, axes = plt.subplots(lines, columns, figsize=size, sharey=sharey, squeeze=False)
+    for ax in axes.flat[count:]:
+        ax.remove()
+    return list(axes.flat[:count])
+
+
 def band(ax: Axes, table: pd.DataFrame, label: str, **line: Any) -> None:
     """Mean over replicates by generation, with its 95 % interval as a band."""
     curve = stats.by_generation(table)
