@@ -153,4 +153,4 @@ def test_decoding(tmp_path: Path, runs: Path, run: Run) -> None:
     made = list(kept(runs).values())
     assert len(made) == 8
     assert sorted(about["family.decoding"] for about in made) == ["beam"] * 3 + ["greedy"] + ["sample"] * 4  # type: ignore[index]
-    assert "*Claim* DEC-1" in text and "*Claim* SH-8" in text
+    assert "| DEC-1 |" in text and "| SH-8 |" in text and "| DEC-2 |" in text
