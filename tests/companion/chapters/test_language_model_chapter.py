@@ -99,9 +99,13 @@ def test_the_average_by_block_is_a_ratio_of_at_least_one(page: Page) -> None:
 def test_cross_entropy_is_the_logarithm(page: Page) -> None:
     class Record:
         name = "toy"
-        tables = dict.fromkeys(chapter.KEPT[1:], tidy(rising([2, 4], [2, 4])))
+        # One condition is longer than the others; they are compared where all are.
+        tables = dict.fromkeys(chapter.KEPT[1:], tidy(rising([2, 4], [2, 4]))) | {
+            "sampled": tidy(rising([2, 4, 9], [2, 4, 9]))
+        }
 
     chapter.accumulate({"toy": Record()})  # type: ignore[dict-item]
+    assert "From generation 0 to 1," in page.text
     assert page.text.count(f"{math.log(2):.3f}") == 4 * 3, "value and both ends, for each condition"
     chapter.accumulate({})
     assert "No recorded run has these" in page.said[-1]

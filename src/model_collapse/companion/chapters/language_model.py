@@ -362,13 +362,10 @@ def accumulate(records: Mapping[str, Recorded]) -> None:
         f"Four curves over generations. Nats per token in generation 0 and the last: {ends(entropies, 'perplexity')}.",
     )
     changes = {label: cross_entropy(own) for label, own in tables.items()}
-    titles = dict(zip(tables, entropies, strict=True))
+    last, titles = min(own.columns[-1] for own in changes.values()), dict(zip(tables, entropies, strict=True))
     say(
-        "From generation 0 to the last, cross-entropy changes by "
-        + listed(
-            f"{stats.mean(own.iloc[:, -1] - own[0]):.3f} nats ({titles[label]}, generation {own.columns[-1]})"
-            for label, own in changes.items()
-        )
+        f"From generation 0 to {last}, the last that all have, cross-entropy changes by "
+        + listed(f"{stats.mean(own[last] - own[0]):.3f} nats ({titles[label]})" for label, own in changes.items())
         + "."
     )
 
