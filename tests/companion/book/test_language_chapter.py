@@ -145,8 +145,10 @@ def test_another_model_is_trained_as_such_models_are(profile: str, preset: str) 
 
 
 def test_decoding(tmp_path: Path, runs: Path, run: Run) -> None:
-    """The chapter on ways of writing, on a reader's own texts: one run for each way, three that other chapters share, and
-    six of generation 0 with and without a constant in the logits."""
+    """The chapter on ways of writing, on a reader's own texts.
+
+    One run for each way, three that other chapters share, and six of generation 0 with and without a constant.
+    """
     text = run(
         "--profile", "smoke", "-p", f"corpus={own_texts(tmp_path)}", "-p", "n=12", "-p", "generations=1",
         "-p", "seeds=1", chapter="decoding", file="13_decoding",
