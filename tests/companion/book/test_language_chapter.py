@@ -145,12 +145,15 @@ def test_another_model_is_trained_as_such_models_are(profile: str, preset: str) 
 
 
 def test_decoding(tmp_path: Path, runs: Path, run: Run) -> None:
-    """The chapter on ways of writing, on a reader's own texts: one run for each way, A and the control."""
+    """The chapter on ways of writing, on a reader's own texts.
+
+    One run for each way, three that other chapters share, and six of generation 0 with and without a constant.
+    """
     text = run(
         "--profile", "smoke", "-p", f"corpus={own_texts(tmp_path)}", "-p", "n=12", "-p", "generations=1",
         "-p", "seeds=1", chapter="decoding", file="13_decoding",
     )  # fmt: skip
     made = list(kept(runs).values())
-    assert len(made) == 8
-    assert sorted(about["family.decoding"] for about in made) == ["beam"] * 3 + ["greedy"] + ["sample"] * 4  # type: ignore[index]
-    assert "*Claim* DEC-1" in text and "*Claim* SH-8" in text
+    assert len(made) == 15
+    assert sorted(about["family.decoding"] for about in made) == ["beam"] * 5 + ["greedy"] + ["sample"] * 9  # type: ignore[index]
+    assert "| DEC-1 |" in text and "| SH-8 |" in text and "| DEC-2 |" in text

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import band, plain_ticks, styled, whole_ticks
+from model_collapse.analysis.figures.look import COLUMNS, band, plain_ticks, styled, tiled, whole_ticks
 
 Metrics = Mapping[str, tuple[str, str]]
 """Metric and item by the title they get."""
@@ -36,7 +36,7 @@ def by_arm(
 
     An arm that ends with generation 0 while others go on (a model before fine-tuning) is a dotted line across.
     """
-    figure, ax = plt.subplots()
+    figure, ax = plt.subplots(figsize=(6, 3.4 + 0.2 * -(-len(arms) // 2)))
     for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
         rows = stats.pick(table, metric, item=item)
         if _ends_at_once(table, arms):
@@ -49,7 +49,7 @@ def by_arm(
         ax.plot(means.index, means, color=colour, marker="o", ms=4, label=label)
     whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
     ax.set(xlabel="generation", ylabel=ylabel, title=title, yscale=yscale)
-    ax.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -114,15 +114,13 @@ def _edges(shares: pd.DataFrame, log: bool) -> np.ndarray:
 @styled
 def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str], *, ylabel: str) -> Figure:
     """One panel per item of a metric (a band of rarity, say), one line per arm, by generation."""
-    figure, axes = plt.subplots(1, len(items), figsize=(2.6 * len(items), 3.1), sharey=True, squeeze=False)
-    for ax, item in zip(axes[0], items, strict=True):
+    axes = tiled(len(items), sharey=True)
+    for ax, item in zip(axes, items, strict=True):
         for colour, (label, table) in zip(cycle(sns.color_palette()), arms.items()):
             _by_generation(ax, stats.pick(table, metric, item=item), label, _ends_at_once(table, arms), color=colour)
         whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
         ax.set(title=item, xlabel="generation")
-    axes[0][0].set_ylabel(ylabel)
-    axes[0][-1].legend()
-    return figure
+    return _labelled(axes, ylabel, 3)
 
 
 @styled
@@ -140,10 +138,9 @@ def side_by_side(
     panels  {title: (metric, item)}
     shared  whether the panels have one vertical axis
     """
-    size = 3.3 * len(panels), 3.2 + 0.2 * -(-len(arms) // 3)
-    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=shared, squeeze=False)
+    axes = tiled(len(panels), height=2.9, below=0.3 + 0.2 * -(-len(arms) // 3), sharey=shared)
     looks = [(colour, dash) for dash in ("-", (0, (4, 2))) for colour in sns.color_palette()]
-    for ax, (title, (metric, item)) in zip(axes[0], panels.items(), strict=True):
+    for ax, (title, (metric, item)) in zip(axes, panels.items(), strict=True):
         for (colour, dash), (label, table) in zip(cycle(looks), arms.items()):
             rows, level = stats.pick(table, metric, item=item), _ends_at_once(table, arms)
             _by_generation(ax, rows, label, level, color=colour, ls=dash)
@@ -151,23 +148,30 @@ def side_by_side(
         ax.set(title=title, xlabel="generation", yscale=yscale)
         if yscale == "log":
             plain_ticks(ax.yaxis)
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
+    return _labelled(axes, "", 3)
 
 
 @styled
 def relative(arms: Mapping[str, pd.DataFrame], metrics: Metrics) -> Figure:
     """One panel per arm, one line per metric: relative change since generation 0, seed by seed, with 95 % bands."""
-    figure, axes = plt.subplots(1, len(arms), figsize=(3 * len(arms), 3.6), sharey=True, squeeze=False)
-    for ax, (label, table) in zip(axes[0], arms.items(), strict=True):
+    axes = tiled(len(arms), height=2.9, below=0.4, sharey=True)
+    for ax, (label, table) in zip(axes, arms.items(), strict=True):
         for marker, (title, (metric, item)) in zip(cycle("os^DvP*X"), metrics.items()):
             band(ax, stats.relative(table, metric, item), title, marker=marker, ms=3.5)
         whole_ticks(ax, table["generation"].max())
         ax.axhline(0, color="0.4", lw=0.8, ls=":")
         ax.set(title=label, xlabel="generation")
         ax.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
-    axes[0][0].set_ylabel("change since generation 0")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return _labelled(axes, "change since generation 0", 4)
+
+
+def _labelled(axes: Sequence[Axes], ylabel: str, ncols: int) -> Figure:
+    """The figure of these panels, with a name for the vertical axis of each row and one legend below all."""
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=ncols)
     return figure
 
 

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
@@ -32,11 +33,14 @@ def against_theory(
     panels  {title: {label: rows of one metric}}
     theory  {title: {label: closed form}}, drawn in the colour of the simulation of the same label
     limits  {title: horizontal lines}
+
+    Several panels have their legends below: one for all of them if their labels are the same.
     """
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(6 if len(panels) == 1 else 3.7 * len(panels), 3.4), sharey=True, squeeze=False
-    )
-    for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
+    together = len(panels) > 1 and len({tuple(arms) for arms in panels.values()}) == 1
+    most = max(map(len, panels.values()))
+    below = 0.0 if len(panels) == 1 else 0.5 if together else 0.2 * most
+    axes = tiled(len(panels), width=3.7, height=3.4, below=below, sharey=True)
+    for ax, (title, arms) in zip(axes, panels.items(), strict=True):
         colours = dict(zip(arms, sns.color_palette(n_colors=len(arms)), strict=True))
         for label, rows in arms.items():
             band(ax, rows, label, color=colours[label])
@@ -47,9 +51,20 @@ def against_theory(
             ax.axhline(level, color="0.4", lw=0.8, ls=":")
         ax.set(title=title, xlabel="generation", yscale=yscale, xscale=xscale)
         if xscale == "linear":
-            ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend()
-    axes[0][0].set_ylabel(ylabel)
+            locator = ax.xaxis.get_major_locator()
+            assert isinstance(locator, ticker.MaxNLocator)
+            locator.set_params(integer=True)
+        if len(panels) == 1:
+            ax.legend()
+        elif not together:
+            # Below: the curves may lie anywhere.
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    if together:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

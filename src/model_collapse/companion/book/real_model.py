@@ -9,7 +9,7 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.companion import claims
-from model_collapse.companion.book.notebook import say, show, verdict, written
+from model_collapse.companion.book.notebook import say, show, verdicts, written
 from model_collapse.companion.studies import pretrained
 from model_collapse.companion.studies.gate import GATE, gate
 
@@ -46,7 +46,12 @@ def progress(record: Recorded) -> None:
         "language-real-model",
         f"Perplexity on real test text by generation, {counted}, with 95 % bands if there are several seeds; dotted: "
         f"the model before any fine-tuning, {untouched.value:.1f}. {record.label}.",
-        "A curve over generations for each condition on a logarithmic axis, and a dotted line for the untouched model.",
+        "A curve over generations for each condition on a logarithmic axis. Mean perplexity in the last generation: "
+        + "; ".join(
+            f"{title} {own[own['generation'] == own['generation'].max()]['value'].mean():.3g}"
+            for title, own in rows.items()
+        )
+        + f"; the untouched model, dotted, {untouched.value:.3g}.",
     )
     gains = gate(record.tables)
     passed = int((gains >= GATE).sum())
@@ -55,14 +60,19 @@ def progress(record: Recorded) -> None:
         f"{gains.min():.2f} nats per token or more: the gate of {GATE:g} is passed in {passed} of {counted}."
     )
     say(_table(tables, titles))
-    for claim in ("PT-1", "PT-2", "PT-3"):
-        verdict(claim, {label: record.tables[label] for label in claims.named(claim).runs})
+
+
+def judged(record: Recorded) -> None:
+    """The verdicts on the three endpoints that were named before the run, in one table."""
+    runs = {name: claims.named(name).runs for name in ("PT-1", "PT-2", "PT-3")}
+    own = {name: {label: record.tables[label] for label in labels} for name, labels in runs.items()}
+    verdicts(own, of=f"recorded run `{record.name}`")
 
 
 def _table(tables: dict[str, pd.DataFrame], titles: dict[str, str]) -> str:
     """Markdown: perplexity in the first and the last generations of each condition."""
     lines = [
-        "| condition | generation 0 | generation 1 | last | last less first written, nats |",
+        "| condition | generation 0 | generation 1 | last | last less generation 1, nats |",
         "|---|---|---|---|---|",
     ]
     for label, table in tables.items():
@@ -91,7 +101,7 @@ def church_towers(record: Recorded) -> None:
     frame = pd.DataFrame.from_dict(lines, orient="index", columns=[*titles, "OPT-125m in the paper"])
     written(
         frame.reset_index(names=""),
-        f"How generations go on from the paper's prompt, first seed. {record.label}. Marked: what stands earlier "
+        f"How generations continue the paper's prompt, first seed. {record.label}. Marked: what stands earlier "
         "in the same text.",
         repeated=3,
     )

@@ -37,6 +37,7 @@ ASKED = (
     "book/compare.py",
     "book/estimates.py",
     "book/fits.py",
+    "book/real_model.py",
 )
 """Of `companion/` what decides a verdict, or what a chapter shows."""
 

@@ -1,0 +1,142 @@
+"""What the modules of several chapters share: sizes, values over seeds, words for them, and the table of claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from model_collapse.analysis import stats
+from model_collapse.analysis.stats import Estimate
+from model_collapse.companion import claims
+from model_collapse.companion.book.notebook import say, verdicts
+from model_collapse.companion.studies.study import Size, Study
+from model_collapse.companion.verify import evidence
+from model_collapse.errors import InputError
+
+Tables = Mapping[str, pd.DataFrame]
+"""Label of a condition, or its title -> tidy table."""
+
+S = TypeVar("S", bound=Size)
+
+
+def sized(study: Study[S], profile: str, **changes: int | str | None) -> S:
+    """The size of a study with the parameters of a notebook. InputError where there is nothing to compare."""
+    scale = study.at(profile, **changes)
+    if scale.generations < 2 or scale.seeds < 1:
+        raise InputError("generations must be at least 2, and seeds at least 1")
+    return scale
+
+
+def chosen(tables: Tables, labels: Iterable[str], known: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """The tables of these conditions, as far as they are there, and of those that a reader added to the known ones."""
+    known = set(known)
+    added = (label for label in tables if label not in known)
+    return {label: tables[label] for label in dict.fromkeys((*labels, *added)) if label in tables}
+
+
+SHARES = {
+    *((name, "") for name in ("repeated_3", "distinct_2", "distinct_3", "confidence")),
+    *(("rare_coverage", band) for band in ("common", "medium", "rare")),
+    *(("manifold", item) for item in ("precision", "recall")),
+    *(("similarity", item) for item in ("overlap_1", "overlap_2")),
+    ("facts", "true"),
+}
+"""Metrics, with their items, that lie between 0 and 1."""
+
+
+def at(table: pd.DataFrame, metric: str, generation: int, item: str = "") -> Estimate:
+    """Mean of a metric over seeds at one generation, with its 95 % interval, which for a share ends at 0 and 1."""
+    found = stats.mean(stats.per_replicate(table, metric, generation, item))
+    return as_share(found) if (metric, item) in SHARES or metric in ("classes", "groups") else found
+
+
+def as_share(found: Estimate) -> Estimate:
+    """The estimate of a share: what of its interval lies between 0 and 1."""
+    return replace(found, low=float(np.clip(found.low, 0, 1)), high=float(np.clip(found.high, 0, 1)))
+
+
+def last_of(table: pd.DataFrame) -> int:
+    """The last generation of a table."""
+    return int(table["generation"].max())
+
+
+def ends(arms: Tables, metric: str, item: str = "") -> str:
+    """Mean in generation 0 and in the last, for an alternative text: "A 2.28 to 4.21; control 2.28 to 2.3".
+
+    Conditions without a value are left out.
+    """
+    said = []
+    for label, table in arms.items():
+        values = [at(table, metric, g, item).value for g in sorted({0, last_of(table)})]
+        if not np.isnan(values).any():
+            said.append(f"{label} {' to '.join(f'{value:.3g}' for value in values)}")
+    return "; ".join(said)
+
+
+def moves(change: Estimate) -> str:
+    """In words what a change over seeds says: whether its interval lies above 0, below, or on both sides."""
+    if np.isnan(change.value):
+        return "has no value"
+    if np.isnan(change.low):
+        return "rises in the one seed" if change.value > 0 else "does not rise in the one seed"
+    if change.low > 0:
+        return "rises"
+    return "falls" if change.high < 0 else "shows no clear change"
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 seed", "3 seeds"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """ "a, b and c"."""
+    *first, end = words
+    return f"{', '.join(first)} and {end}" if first else end
+
+
+def tabled(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """Markdown of a table."""
+    head = list(head)
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def from_to(arms: Tables, metrics: Mapping[str, tuple[str, str]], *, relative: bool = False) -> None:
+    """Show what became of metrics: a row for each, a column for each condition, mean in generation 0 and in the last.
+
+    metrics   {quantity: (metric, item)}
+    relative  the change over generation 0, seed by seed, with its interval, beside it
+    """
+    lines = [(name, *(_from_to(own, *metric, relative) for own in arms.values())) for name, metric in metrics.items()]
+    say(tabled(("generation 0 to the last", *arms), lines))
+
+
+def _from_to(table: pd.DataFrame, metric: str, item: str, relative: bool) -> str:
+    begin, end = (stats.per_replicate(table, metric, g, item) for g in (0, last_of(table)))
+    change = f", {stats.mean(end / begin - 1):.0%}" if relative else ""
+    return f"{begin.mean():.3g} to {end.mean():.3g}{change}"
+
+
+def judged(names: Iterable[str], tables: Tables, *, of: str = "") -> None:
+    """Show in one table the verdicts on those of the claims all whose conditions are among the tables.
+
+    names  ids of claims
+    of     which run the tables are of
+
+    Claims that a recorded run does not serve are named below, with the reason.
+    """
+    runs = {name: claims.named(name).runs for name in names}
+    own = {name: {label: tables[label] for label in labels} for name, labels in runs.items() if {*labels} <= {*tables}}
+    unserved = {
+        name: why for name, of_claim in own.items() if (why := evidence.unserved_by(claims.named(name), of_claim))
+    }
+    if served := {name: of_claim for name, of_claim in own.items() if name not in unserved}:
+        verdicts(served, of=of)
+    if unserved:
+        said = "; ".join(dict.fromkeys(unserved.values()))
+        say(f"**Not judged{f' by the {of}' * bool(of)}:** {', '.join(unserved)} ({said}).")

@@ -1,0 +1,45 @@
+"""What the chapters on language models share: how a run is described, and short names of its models."""
+
+from __future__ import annotations
+
+from model_collapse.companion.book.notebook import say
+from model_collapse.companion.chapters._common import Tables, counted
+from model_collapse.companion.studies import language_model
+from model_collapse.companion.studies.gate import gate, said
+from model_collapse.companion.studies.language_model import Size
+
+NAMES = {
+    **{size: f"a {size} OPT that was pre-trained here on other text" for size in ("tiny", "mini", "small")},
+    "opt-125m": "OPT-125m with its published weights",
+}
+"""Size -> the model in words."""
+
+
+def described(tables: Tables, scale: Size, profile: str) -> str:
+    """Model, corpus, size, profile and device of a run in one line."""
+    first = tables["A"].iloc[0]
+    preset = str(scale.settings["family.preset"])
+    return (
+        f"{NAMES.get(preset, f'the OPT in {preset}')}; corpus {first['corpus']}, {first['n_train']} blocks, "
+        f"generations 0 to {scale.generations}, {counted(scale.seeds, 'seed')}, profile {profile}, on "
+        f"{first['device']}"
+    )
+
+
+def introduce(tables: Tables, scale: Size, profile: str) -> None:
+    """What was run, and whether generation 0 learned anything that could be lost (`gate`)."""
+    as_published = scale == language_model.STUDY.at("paper")
+    size = "This is the size of the paper." if as_published else "**Much smaller than the paper's.**"
+    say(f"**This run:** {described(tables, scale, profile)}. {size}")
+    say(said(gate(tables)))
+
+
+def titled(tables: Tables) -> Tables:
+    """Tables by the titles of their conditions, for figures; what a reader has added keeps its label."""
+    known = language_model.CONDITIONS
+    return {known[label].title if label in known else label: table for label, table in tables.items()}
+
+
+def paths_of(generations: int) -> list[int]:
+    """The generations of which texts are shown: the first ones, the paper's, and the last."""
+    return [g for g in (0, 1, 5, 9) if g < generations] + [generations]
