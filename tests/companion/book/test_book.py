@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +13,7 @@ import nbformat
 import pytest
 from conftest import Once
 from toy_chapters import chapter
+from toy_site import Site, serve
 
 from model_collapse.companion.book import build, runner
 from model_collapse.companion.book.chapter import find
@@ -263,80 +259,6 @@ def test_address_rewrites_all_that_is_derived(tmp_path: Path, capsys: pytest.Cap
 
 
 # In a browser ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Site:
-    """A built book served on this machine, and a browser page that can reach nothing else."""
-
-    address: str
-    html: Path
-    page: object
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, page: str) -> None:
-        """Open a page of the book and wait until its equations are set."""
-        self.page.goto(f"{self.address}/{page}")
-        self.page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise)")
-        self.page.evaluate("window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => null)")
-
-
-class Silent(SimpleHTTPRequestHandler):
-    """A file server that keeps no log."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """Any chromium on the PATH."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    if found is None:
-        reason = "no chromium on the PATH; on Debian: apt-get install chromium"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    from playwright.sync_api import sync_playwright
-
-    quiet = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=[*quiet.split(), "--disable-sync"])
-        yield launched
-        launched.close()
-
-
-def serve(html: Path, browser: object) -> Iterator[Site]:
-    """A site whose every failed request, outside request and console error is a complaint."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(html)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    site = Site(address, html, page)
-
-    def answer(route) -> None:
-        if route.request.url.startswith((address, "data:", "blob:", "file:")):
-            route.continue_()
-        else:
-            site.complaints.append(f"asks for {route.request.url}")
-            route.abort()
-
-    def failed(request) -> None:
-        # Aborted: the test went on to the next page before a picture had come, or `answer` has said so.
-        if request.failure != "net::ERR_ABORTED" and request.url.startswith((address, "file:")):
-            site.complaints.append(f"{page.url}: {request.failure} for {request.url}")
-
-    page.context.route("**/*", answer)
-    page.on("console", lambda said: said.type == "error" and site.complaints.append(f"{page.url}: {said.text}"))
-    page.on("pageerror", lambda error: site.complaints.append(f"{page.url}: {error}"))
-    page.on("requestfailed", failed)
-    page.on("response", lambda got: got.status >= 400 and site.complaints.append(f"{got.url}: {got.status}"))
-    try:
-        yield site
-    finally:
-        page.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
