@@ -34,12 +34,12 @@ class Live(SphinxDirective):
         for package in (live, theory):
             for file in sorted(Path(package.__file__ or "").parent.glob("*.py")):
                 self.env.note_dependency(str(file))
-        return [nodes.raw("", page.html(element), format="html", classes=["live"])]
+        return [nodes.raw("", page.html(element), format="html", live=element.name)]
 
 
 def script(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
     """Loads the script on pages that have an element."""
-    if doctree is not None and any("live" in raw["classes"] for raw in doctree.findall(nodes.raw)):
+    if doctree is not None and any(raw.hasattr("live") for raw in doctree.findall(nodes.raw)):
         app.add_js_file("live.js", loading_method="defer")
 
 

@@ -56,11 +56,13 @@
     return found;
   };
 
-  const place = (axis, value) => {
-    const found = axis.log
-      ? Math.log(Math.max(value, axis.low * 1e-9) / axis.low) / Math.log(axis.high / axis.low)
+  const place = (axis, value) =>
+    axis.log
+      ? Math.log(value / axis.low) / Math.log(axis.high / axis.low)
       : (value - axis.low) / (axis.high - axis.low);
-    return Math.min(Math.max(found, 0), 1);
+  const inside = (axis, value) => {
+    const room = 1e-9 * (axis.high - axis.low);
+    return axis.low - room <= value && value <= axis.high + room;
   };
   const plain = (value, digits) =>
     Number(value.toPrecision(digits)).toLocaleString("en-US", { maximumSignificantDigits: digits, useGrouping: false });
@@ -162,9 +164,13 @@
       about.curves
         .map((curve, i) => [curve, values[i]])
         .filter(([curve]) => curve.drawn)
-        .forEach(([, heights], i) =>
-          curves[i].setAttribute("d", `M${along.map((g, k) => `${x(g)} ${y(heights[k])}`).join("L")}`),
-        );
+        .forEach(([, heights], i) => {
+          const points = along
+            .map((g, k) => [g, heights[k]])
+            .filter(([, height]) => inside(about.y, height))
+            .map(([g, height]) => `${x(g)} ${y(height)}`);
+          curves[i].setAttribute("d", points.length ? `M${points.join("L")}` : "");
+        });
       mark.setAttribute("x1", x(along[at]));
       mark.setAttribute("x2", x(along[at]));
       box.querySelector(".live-said").replaceChildren(...sentence(about.said, said));

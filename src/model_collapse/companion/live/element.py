@@ -67,14 +67,16 @@ class Axis:
     percent: bool = False
     marks: tuple[float, ...] = ()
 
+    def has(self, value: float) -> bool:
+        """Whether a value lies between the ends, but for rounding."""
+        room = 1e-9 * (self.high - self.low)
+        return self.low - room <= value <= self.high + room
+
     def place(self, value: float) -> float:
-        """Where a value lies between the ends, 0 to 1; values beyond them lie on them."""
+        """Where a value lies between the ends, 0 to 1."""
         if self.log:
-            low, high = np.log(self.low), np.log(self.high)
-            found = (np.log(max(value, self.low * 1e-9)) - low) / (high - low)
-        else:
-            found = (value - self.low) / (self.high - self.low)
-        return float(min(max(found, 0.0), 1.0))
+            return float(np.log(value / self.low) / np.log(self.high / self.low))
+        return float((value - self.low) / (self.high - self.low))
 
     def ticks(self) -> list[float]:
         """A few round values: powers of ten, or four or five steps of 1, 2 or 5."""

@@ -98,9 +98,10 @@ def chart(element: Element) -> str:
 
 
 def path(element: Element, values: np.ndarray) -> str:
-    """The line through values along the horizontal axis."""
-    points = zip(element.along.values, values, strict=True)
-    return "M" + "L".join(f"{_x(element.x, at)} {_y(element.y, float(value))}" for at, value in points)
+    """The line through values along the horizontal axis, as far as they lie within the chart."""
+    points = [(at, float(value)) for at, value in zip(element.along.values, values, strict=True)]
+    inside = [f"{_x(element.x, at)} {_y(element.y, value)}" for at, value in points if element.y.has(value)]
+    return "M" + "L".join(inside) if inside else ""
 
 
 def tick(axis: Axis, value: float) -> str:

@@ -42,7 +42,7 @@ def compute(temperature: float, way: float) -> Values:
     rest = 1 - shares[common].sum(axis=0)
     shared = np.array([decoding.shared_mass(law, truth, contexts) for law in laws])
     return Values(
-        {"shared": shared, "variety": choices / choices[0]},
+        {"shared": shared, "variety": choices / SYMBOLS, "choices": choices},
         {"first": float(choices[0])},
         (*shares[common], np.maximum(rest, 0)),
     )
@@ -60,10 +60,14 @@ ELEMENT = Element(
     ),
     along=Slider("generation", "Generation", GENERATIONS, 5),
     x=Axis("generation", 0, 10),
-    y=Axis("share of the truth", 0, 1, percent=True),
-    curves=(Curve("shared", "shared with the truth"), Curve("variety", "words it hesitates among", dashed=True)),
-    said="Generation {generation:0} shares {shared:%} of its next-word probabilities with the truth, and "
-    "hesitates among {variety:%} of the {first} words that the truth leaves open on average.",
+    y=Axis("share", 0, 1, percent=True),
+    curves=(
+        Curve("shared", "shared with the truth"),
+        Curve("variety", "words it hesitates among, of 64", dashed=True),
+        Curve("choices", "words it hesitates among", drawn=False),
+    ),
+    said="Generation {generation:0} shares {shared:%} of its next-word probabilities with the truth. It hesitates "
+    "among {choices} words on average, the truth among {first}.",
     alt="At a temperature of 0.9 both curves fall: after ten generations the likeliest words have taken over.",
     compute=compute,
     source="`decoding.sharpened`, `decoding.cut`, `decoding.beam_law`, `decoding.shared_mass`, `decoding.next_entropy`",
