@@ -15,6 +15,7 @@ from conftest import Once
 from toy_chapters import chapter
 from toy_site import Site, serve
 
+from model_collapse.companion import live
 from model_collapse.companion.book import build, runner
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.book.executed import problem
@@ -43,6 +44,9 @@ It fell by {glue:text}`../notebooks/01_toy.ipynb::fall:.2f`; {numref}`main` is {
 
 ```{figure-of} toy-line
 :name: main
+```
+
+```{live} real-rows
 ```
 """
 
@@ -108,6 +112,22 @@ def test_overlay_shows_outputs_and_leaves_the_notebook_clean(toy: Path) -> None:
     assert all(not cell.get("outputs") for cell in source.cells)
     published = json.loads((toy / "_build/html/_sources/notebooks/01_toy.ipynb").read_text())
     assert all(not cell.get("outputs") for cell in published["cells"]), "the download is the clean notebook"
+
+
+def test_a_link_to_a_page_shows_its_title_its_first_sentence_and_a_picture_that_is_there(toy: Path) -> None:
+    url, _ = build.repository(ROOT)
+    owner, name = urlsplit(url).path.strip("/").split("/")
+    html = toy / "_build" / "html"
+    for page, title, text in (
+        ("book/intro", "Start", "It fell by"),
+        ("notebooks/01_toy", "Toy", "What does this show?"),
+    ):
+        source = (html / f"{page}.html").read_text(encoding="utf-8")
+        tags = dict(re.findall(r'<meta (?:property|name)="([^"]+)" content="([^"]*)"', source))
+        assert tags["og:title"] == title and tags["og:url"] == f"https://{owner}.github.io/{name}/{page}.html"
+        assert tags["og:description"].startswith(text) and tags["description"] == tags["og:description"]
+        picture = tags["og:image"].removeprefix(f"https://{owner}.github.io/{name}/")
+        assert (html / picture).is_file() and len(tags["og:image:alt"]) > 20
 
 
 def test_an_unchanged_build_reads_no_page_and_prose_needs_no_run(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -382,9 +402,19 @@ def test_claims_are_sorted_and_filtered(site: Site) -> None:
     site.page.select_option(".claims-filter select >> nth=0", "simulation")
     for _ in range(2):
         site.page.click("table.claims th:has-text('cost') button")
-    spent = [text for text in site.page.locator("table.claims tbody tr:visible td:nth-child(7)").all_inner_texts()]
+    spent = [text for text in site.page.locator("table.claims tbody tr:visible td:nth-child(6)").all_inner_texts()]
     seconds = [float(text.split()[0]) * (60 if " min" in text else 1) for text in spent]
     assert seconds == sorted(seconds, reverse=True) and len(set(seconds)) > 9
+    site.page.select_option(".claims-filter select >> nth=0", "")
+    menu = site.page.locator(".claims-filter select >> nth=1")
+    said = site.page.inner_text("article p:has(strong:text('claims:'))")
+    for verdict in menu.locator("option").all_inner_texts()[1:]:
+        menu.select_option(verdict)
+        assert 0 < rows.count() < len(claims.known()) and f" {rows.count()} {verdict}" in said, (
+            "totals, and every verdict"
+        )
+    table = site.page.locator("table.claims")
+    assert table.evaluate("table => table.scrollWidth - table.clientWidth") <= 0, "no column is cut"
     site.page.goto(f"{site.address}/book/claims.html#claim-wf-3")
     assert "heterozygosity" in site.page.inner_text("#claim-wf-3")
 
@@ -395,6 +425,19 @@ def test_opens_from_the_disk_without_a_server(site: Site) -> None:
     site.page.goto((site.html / "notebooks" / "01_gaussian.html").as_uri())
     site.page.wait_for_selector("mjx-container")
     assert site.page.evaluate("document.querySelector('main figure img').naturalWidth") > 0
+
+
+def test_a_live_element_answers_on_its_page_and_other_pages_load_no_script_for_it(toy: Path, browser: object) -> None:
+    for site in serve(toy / "_build" / "html", browser):
+        site.open("book/intro.html")
+        site.page.focus("#live-real-rows-real")
+        site.page.keyboard.press("ArrowRight")
+        wanted = live.known()["real-rows"].numbers({"real": 2, "rows": 100, "generation": 2000})["variance"]
+        said = site.page.get_attribute("#live-real-rows .live-said data[data-name=variance]", "value")
+        assert float(said) == pytest.approx(wanted, rel=1e-9)
+        site.open("notebooks/01_toy.html")
+        assert site.page.locator("script[src*='live.js']").count() == 0
+        assert site.complaints == []
 
 
 def test_what_a_model_wrote_is_shown_and_never_run(toy: Path, browser: object) -> None:

@@ -94,6 +94,18 @@ def test_what_was_checked_is_shown_as_it_was_found():
     assert "| small | not run yet" in table
 
 
+def test_a_claim_has_one_verdict():
+    """The fresh check decides, or else the recorded runs, if they agree; what serves no claim says nothing."""
+    kept = ["**supported at small scale**\n\n1", "**does not serve this claim**: other settings", "mnist: not here"]
+    assert register.outcome(None, []) == register.outcome(None, kept[1:]) == "not run here"
+    assert register.outcome(None, kept) == "supported"
+    assert register.outcome(None, ["**contradicted**\n\n2", *kept]) == "mixed"
+    assert register.outcome({"outcome": "undecided"}, kept) == "undecided"
+    assert register.totals(["supported", "undecided", "supported"]).startswith(
+        "**3 claims: 2 supported, 1 undecided.**"
+    )
+
+
 def test_recorded_runs_are_judged_as_the_claim_judges_them_and_corrected_together():
     shown = register.recorded()
     asked, unserved = [], 0
