@@ -440,6 +440,31 @@ def test_a_live_element_answers_on_its_page_and_other_pages_load_no_script_for_i
         assert site.complaints == []
 
 
+def test_a_link_shows_what_it_leads_to_until_it_is_left(toy: Path, browser: object) -> None:
+    for site in serve(toy / "_build" / "html", browser):
+        preview = site.page.locator(".preview")
+        site.open("book/intro.html")
+        assert not preview.is_visible()
+        site.page.hover("article p a:has-text('Fig. 2')")
+        preview.locator("img").wait_for()
+        assert preview.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        assert preview.get_attribute("role") == "tooltip" and "It falls" in preview.inner_text()
+        assert site.page.evaluate("document.querySelectorAll('[id=toy-line]').length") <= 1, "no name is given twice"
+        site.page.keyboard.press("Escape")
+        assert not preview.is_visible()
+        site.open("notebooks/01_toy.html")
+        site.page.focus("article a.internal[href='#equation-toy-law']")
+        preview.locator("mjx-container").wait_for()
+        assert site.page.get_attribute("article a.internal[href='#equation-toy-law']", "aria-describedby") == "preview"
+        site.page.focus("article a.download")
+        preview.wait_for(state="hidden")
+        site.page.goto((site.html / "book" / "intro.html").as_uri())
+        site.page.hover("article p a:has-text('Fig. 2')")
+        site.page.wait_for_timeout(500)
+        assert not preview.is_visible(), "from the disk another page cannot be read, and nothing is said"
+        assert site.complaints == []
+
+
 def test_what_a_model_wrote_is_shown_and_never_run(toy: Path, browser: object) -> None:
     for site in serve(toy / "_build" / "html", browser):
         site.open("notebooks/01_toy.html")
