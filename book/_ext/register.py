@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 HEADS = ("claim", "statement", "published", "allowed", "verdict", "cost", "see, run")
 
 NONE = "not run here"
+UNSERVED = "**does not serve this claim**"
 MIXED = "mixed"
 """The verdict of a claim without a fresh check, on which recorded runs differ."""
 
@@ -75,12 +76,17 @@ class Claims(SphinxDirective):
         row = nodes.row(ids=[anchor(claim)], classes=[f"scale-{claim.scale}"])
         row["classes"].append(f"verdict-{outcome(entry, self._recorded[claim.id]).replace(' ', '-')}")
         row += [nodes.entry("", *self.parse_text_to_nodes(text)) for text in cells]
-        row[HEADS.index("statement")] += [
-            nodes.raw("", "<details><summary>what is measured, why this band, source</summary>", format="html"),
-            *self.parse_text_to_nodes(details(claim)),
+        row[HEADS.index("statement")] += self._folded("what is measured, why this band, source", details(claim))
+        if unserved := [one for one in self._recorded[claim.id] if one.startswith(UNSERVED)]:
+            row[HEADS.index("verdict")] += self._folded("records of other settings", "\n\n".join(unserved))
+        return row
+
+    def _folded(self, summary: str, text: str) -> list[nodes.Node]:
+        return [
+            nodes.raw("", f"<details><summary>{summary}</summary>", format="html"),
+            *self.parse_text_to_nodes(text),
             nodes.raw("", "</details>", format="html"),
         ]
-        return row
 
     def _shown(self, figure: str) -> bool:
         """Whether a chapter of this build shows the figure: small profiles leave some out."""
@@ -164,7 +170,11 @@ def checked(claim: Claim, entry: dict[str, Any] | None) -> str:
 def verdicts(claim: Claim, entry: dict[str, Any] | None, kept: list[str]) -> list[str]:
     """Paragraphs of the column: the verdict, then what the fresh check and the recorded runs found."""
     said = [f"*checked afresh*: {checked(claim, entry)}"] if entry else []
-    return [f"**{outcome(entry, kept)}**", *said, *(f"*recorded*: {one}" for one in kept)]
+    return [
+        f"**{outcome(entry, kept)}**",
+        *said,
+        *(f"*recorded*: {one}" for one in kept if not one.startswith(UNSERVED)),
+    ]
 
 
 def outcome(entry: dict[str, Any] | None, kept: list[str]) -> str:
@@ -202,7 +212,7 @@ def recorded() -> dict[str, list[str]]:
             if name not in kept:
                 said[claim.id].append(f"{name}: not here")
             elif why := evidence.unserved(claim, kept[name]):
-                said[claim.id].append(f"**does not serve this claim**: {why}\n\n{name}: {kept[name].label}")
+                said[claim.id].append(f"{UNSERVED}: {why}\n\n{name}: {kept[name].label}")
             else:
                 asked.append((claim, name))
     verdicts = claims.together(claim.judge(kept[name].tables) for claim, name in asked)

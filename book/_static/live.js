@@ -70,7 +70,7 @@
     if (form === "%") {
       const scaled = 100 * value;
       if (scaled > 0 && scaled < 0.1) return `${plain(scaled, 2)} %`;
-      const exact = Math.abs(scaled - Math.round(scaled)) > 1e-9 && (scaled < 10 || scaled > 90);
+      const exact = Math.abs(scaled - Math.round(scaled)) > 1e-9 && (scaled < 10 || scaled > 99);
       return `${scaled.toFixed(exact ? 1 : 0)} %`;
     }
     if (!form) return plain(value, 3);

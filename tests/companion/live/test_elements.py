@@ -94,8 +94,8 @@ def test_without_a_change_of_the_distribution_nothing_is_lost(way: int):
 
 
 def test_numbers_are_said_with_the_digits_that_people_read():
-    assert [formed(value, "%") for value in (0, 1, 0.5, 0.0523, 0.987, 0.1449, 3e-5)] == [
-        *("0 %", "100 %", "50 %", "5.2 %", "98.7 %", "14 %", "0.003 %"),
+    assert [formed(value, "%") for value in (0, 1, 0.5, 0.0523, 0.9987, 0.1449, 3e-5)] == [
+        *("0 %", "100 %", "50 %", "5.2 %", "99.9 %", "14 %", "0.003 %"),
     ]
     assert (formed(0.000123456, ""), formed(1234.5, "0"), formed(21.0, "")) == ("0.000123", "1,234", "21")
     said = sentence("{a:%} of {b:0}", {"a": 0.25, "b": 8})

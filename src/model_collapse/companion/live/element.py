@@ -240,7 +240,7 @@ def formed(value: float, form: str) -> str:
         scaled = 100 * value
         if 0 < scaled < 0.1:
             return f"{plain(scaled, 2)} %"
-        exact = abs(scaled - round(scaled)) > 1e-9 and (scaled < 10 or scaled > 90)
+        exact = abs(scaled - round(scaled)) > 1e-9 and (scaled < 10 or scaled > 99)
         return f"{scaled:.1f} %" if exact else f"{scaled:.0f} %"
     return f"{value:,.{int(form)}f}" if form else plain(value, 3)
 
