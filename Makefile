@@ -15,16 +15,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := lm gguf images book dev
 RECENT := sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup book test test-all verify lab lint lock clean clean-all
+.PHONY: help setup book release test test-all verify lab lint lock clean clean-all
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    run every chapter and build _build/html/index.html   (PROFILE=smoke for a quick one)"
+	@echo "make release  make book, and put it, its PDF and the records into files to publish"
 	@echo "make test    run the test suite, without what is marked slow"
 	@echo "make test-all  run all of it"
 	@echo "make verify  check every claim afresh                            (SCALE=small for small models, 20 minutes)"
 	@echo "make lab     open the notebooks in JupyterLab"
-	@echo "make lint    check style and types, notebooks too"
+	@echo "make lint    check style and types, notebooks and workflows too"
 	@echo "make lock    write requirements.lock from pyproject.toml          (UPGRADE=1 to move the pins)"
 	@echo "make setup   only set up .venv                                    (TORCH_INDEX=... for CPU-only torch)"
 	@echo "make clean   remove what was built, keep .venv                    (make clean-all removes both)"
@@ -32,6 +33,9 @@ help:
 book: setup
 	@$(BIN)/model-collapse run --profile $(PROFILE)
 	@$(BIN)/model-collapse build --profile $(PROFILE)
+
+release: book
+	@$(BIN)/model-collapse release
 
 test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
@@ -49,6 +53,7 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/zizmor --offline --quiet .github/workflows
 
 # The stamps are written last: a set-up that was cut short starts again. --no-compile halves its time: Python compiles
 # what is used on first import.

@@ -253,3 +253,15 @@ def test_clean_keeps_the_environment(project):
     (project / ".venv").mkdir()
     assert make(project, "clean").returncode == 0
     assert not (project / "_build").exists() and (project / ".venv").exists()
+
+
+def test_workflows_pin_every_action_to_a_commit() -> None:
+    """And say which version that is; a tag can be moved to another commit."""
+    used = [
+        line.partition("uses:")[2].strip()
+        for file in sorted((ROOT / ".github/workflows").glob("*.yml"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "uses:" in line
+    ]
+    assert len(used) > 5
+    assert [line for line in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", line)] == []

@@ -207,6 +207,10 @@ def _parser() -> argparse.ArgumentParser:
     build = command("build", _build, "lay the executed chapters into the book")
     build.add_argument("--profile", default="laptop")
 
+    publish = command("release", _release, "put the built book, its PDF and the records into files to publish")
+    publish.add_argument("--out", metavar="FOLDER", help="default: _build/release")
+    publish.add_argument("--without-pdf", action="store_true", help="where there is no browser to print with")
+
     address = command("address", _address, "write the repository's address to where it is needed")
     address.add_argument("url", metavar="URL", nargs="?", help="without it, what _config.yml has is derived again")
     return parser
@@ -616,6 +620,12 @@ def _build(chosen: argparse.Namespace) -> int:
     from model_collapse.companion.book import build
 
     return build.build(chosen.profile)
+
+
+def _release(chosen: argparse.Namespace) -> int:
+    from model_collapse.companion.book.release import release
+
+    return release(out=Path(chosen.out) if chosen.out else None, pdf=not chosen.without_pdf)
 
 
 def _address(chosen: argparse.Namespace) -> int:

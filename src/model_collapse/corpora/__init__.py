@@ -15,7 +15,7 @@ from typing import cast
 
 import numpy as np
 
-from model_collapse.corpora import embedded, text, tokens
+from model_collapse.corpora import embedded, folder, text, tokens
 from model_collapse.corpora.continuation import Continuation
 from model_collapse.corpora.embedded import World
 from model_collapse.corpora.text import Text
@@ -29,8 +29,8 @@ NAMES = {
     "wikitext-2-raw": "WikiText-2 as Wikipedia spells it, the paper's data",
     "wikitext-2-raw-held-out": "its validation articles, all but six to train on, and its test articles",
     "wikitext-2-v1": "WikiText-2 with rare words as <unk>; its perplexities do not compare with those of raw",
-    "wikitext-2": "wikitext-2-raw where all its splits can be had, else wikitext-2-v1; says which",
-    "FOLDER": "a folder of parquet files with a column `text`, or of .txt files",
+    "wikitext-2": "wikitext-2-raw; wikitext-2-v1 only where a local folder has that alone; says which",
+    "FOLDER": "a file or a folder of .parquet, .jsonl, .csv or .txt files, the last three also as .gz",
 }
 
 WORLDS = {"embedded": World(), "embedded-other": World(embedded.SEED + 1, lacks=("breeds",))}
@@ -288,10 +288,15 @@ def load(name: str) -> Corpus:
         return _embedded(name)
     if name in NAMES and name != "FOLDER":
         return _split(text.wikitext(name))
-    if name and Path(name).is_dir():
-        return _split(text.folder(Path(name)))
+    place, column = folder.parted(name)
+    if name and place.exists():
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"corpus {name!r}: the name must be UTF-8, to be written down; rename it") from None
+        return _split(folder.read(place, column))
     known = ", ".join(known for known in NAMES if known != "FOLDER")
-    raise InputError(f"corpus must be one of {known}, or an existing folder; got {name!r}")
+    raise InputError(f"corpus must be one of {known}, or an existing file or folder; got {name!r}")
 
 
 @cache

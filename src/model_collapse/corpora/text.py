@@ -1,4 +1,4 @@
-"""Text from outside the package: WikiText-2 (a local folder first, else the hub) and any folder of the user."""
+"""A corpus as it is read, and WikiText-2: of a local folder, else of the hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from model_collapse import paths
 from model_collapse.corpora import hub
-from model_collapse.errors import ExternalError, InputError
+from model_collapse.corpora.files import read_parquet
 
 SPLITS = ("train", "validation", "test")
 
@@ -53,9 +53,6 @@ WIKITEXT_FILES = {
 }
 """The hub's configuration -> split -> its file. Where no sha256 is known the hub's own checksum is held to."""
 
-HELD_OUT = 0.1
-"""Share of a folder's training documents that becomes validation, and test, where it has no file for them."""
-
 SPLIT_SEED = 1
 
 
@@ -74,14 +71,15 @@ class Text:
 
 
 def wikitext(name: str) -> Text:
-    """WikiText-2 by our name; `wikitext-2` is raw where all its splits can be had, else v1, never a mixture."""
+    """WikiText-2 by our name; `wikitext-2` is raw, and v1 only where a local folder has all of v1 and not all of raw.
+
+    So what is read follows from what lies here, and never from whether the hub answers.
+    """
     if name in WIKITEXT:
         return _wikitext(name)
-    try:
-        text = _wikitext("wikitext-2-raw")
-    except ExternalError:
-        text = _wikitext("wikitext-2-v1")
-    _say(f"corpus wikitext-2: using {text.name}")
+    only_v1 = _local("wikitext-2-v1", SPLITS) and not _local("wikitext-2-raw-v1", SPLITS)
+    text = _wikitext("wikitext-2-v1" if only_v1 else "wikitext-2-raw")
+    say(f"corpus wikitext-2: using {text.name}")
     return text
 
 
@@ -99,10 +97,7 @@ def _wikitext(name: str) -> Text:
 
 def _parts(configuration: str, splits: Sequence[str]) -> tuple[dict[str, list[str]], str]:
     """Rows of these splits, and the revision they are of."""
-    data = paths.data()
-    local = data / "wikitext" / configuration if data else None
-    # A local folder that lacks a split does not count.
-    if local and all(_shards(local, split) for split in splits):
+    if local := _local(configuration, splits):
         return {
             split: [row for path in _shards(local, split) for row in read_parquet(path)] for split in splits
         }, "local"
@@ -110,6 +105,13 @@ def _parts(configuration: str, splits: Sequence[str]) -> tuple[dict[str, list[st
     # Read directly: the library `datasets` gives the same rows, and takes three seconds to be imported.
     files = WIKITEXT_FILES[configuration]
     return {split: read_parquet(hub.fetch(files[split], instead=instead)) for split in splits}, WIKITEXT_REVISION
+
+
+def _local(configuration: str, splits: Sequence[str]) -> Path | None:
+    """The folder of a configuration under $MODEL_COLLAPSE_DATA; one that lacks a split does not count."""
+    data = paths.data()
+    local = data / "wikitext" / configuration if data else None
+    return local if local and all(_shards(local, split) for split in splits) else None
 
 
 def _shards(folder: Path, split: str) -> list[Path]:
@@ -130,99 +132,6 @@ def articles(rows: list[str]) -> list[list[str]]:
 
 
 @cache
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Once per process."""
     print(line, file=sys.stderr)
-
-
-# A folder of the user
-
-
-def folder(path: Path) -> Text:
-    """Parquet files with a `text` column, else .txt files, anywhere below `path`.
-
-    A file belongs to the split that its path below `path` contains as a word (train; validation, valid or val;
-    test), else to train. A parquet row is a document, and so is a .txt file; where there is only one .txt file to
-    train on, documents end at blank lines. A training document that occurs twice counts once. A split without a
-    file gets a seeded tenth of the training documents.
-    """
-    files = _by_split(path)
-    parts = {split: [document for file in files[split] for document in _read(file)] for split in SPLITS}
-    if len(files["train"]) == 1 and files["train"][0].suffix == ".txt":
-        parts = {split: re.split(r"\n\s*\n", "\n\n".join(parts[split])) for split in SPLITS}
-    parts = {split: [document for document in parts[split] if document.strip()] for split in SPLITS}
-    missing = [split for split in SPLITS[1:] if not parts[split]]
-    train = _shuffled(list(dict.fromkeys(parts["train"])))
-    held_out = max(1, round(HELD_OUT * len(train)))
-    needed = len(missing) + 2  # one document each, and two to train on and pre-train on
-    if len(train) < needed:
-        many = f"{len(train)} training document" + ("" if len(train) == 1 else "s")
-        raise InputError(f"corpus {path}: only {many}, too few to split; at least {needed} are needed")
-    for split in missing:
-        parts[split], train = train[:held_out], train[held_out:]
-    return Text(str(path), "local", [[document] for document in train], parts["validation"], parts["test"])
-
-
-def _by_split(path: Path) -> dict[str, list[Path]]:
-    try:
-        if not any(path.iterdir()):
-            raise InputError(f"corpus {path}: the folder is empty; it must hold .parquet or .txt files")
-    except OSError as error:
-        raise InputError(f"corpus {path}: the folder cannot be read ({error.strerror})") from error
-    for suffix in (".parquet", ".txt"):
-        names = (file.relative_to(path) for file in path.rglob(f"*{suffix}"))
-        # Sorted by name and not by path, so that a corpus is the same wherever its folder lies.
-        files = [path / name for name in sorted(names) if not any(part.startswith(".") for part in name.parts)]
-        if files:
-            return {split: [file for file in files if _split_of(file.relative_to(path)) == split] for split in SPLITS}
-    raise InputError(f"corpus {path}: no .parquet or .txt file in this folder")
-
-
-def _split_of(name: Path) -> str:
-    for word in reversed(re.findall(r"[a-z]+", str(name.with_suffix("")).lower())):
-        if word in ("train", "test"):
-            return word
-        if word in ("validation", "valid", "val"):
-            return "validation"
-    return "train"
-
-
-def _shuffled(documents: list[str]) -> list[str]:
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(documents))
-    return [documents[i] for i in order]
-
-
-# Files
-
-
-def _read(path: Path) -> list[str]:
-    return read_parquet(path) if path.suffix == ".parquet" else [read_txt(path)]
-
-
-def read_parquet(path: Path) -> list[str]:
-    """The `text` column; InputError in one line if the file is damaged or has none."""
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        columns = file.schema_arrow.names
-        rows = file.read(["text"])["text"].to_pylist() if "text" in columns else None
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"corpus: {path} cannot be read; it is damaged, cut short or no parquet file") from error
-    if rows is None:
-        raise InputError(f"corpus: {path} has no column `text` (it has {', '.join(columns) or 'no column'})")
-    rows = ["" if row is None else row for row in rows]
-    if not all(isinstance(row, str) for row in rows):
-        raise InputError(f"corpus: column `text` of {path} does not hold text")
-    return rows
-
-
-def read_txt(path: Path) -> str:
-    """A UTF-8 file; InputError in one line if it is not."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"corpus: {path} is not UTF-8 text (byte {error.start})") from error
-    except OSError as error:
-        raise InputError(f"corpus: {path} cannot be read ({error.strerror})") from error

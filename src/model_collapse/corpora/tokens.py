@@ -38,6 +38,9 @@ OPT_REPOSITORY = "facebook/opt-125m"
 OPT_REVISION = "27dcfa74d334bc871f3234de431e71c6eeba5dd6"
 
 FILES = ("vocab.json", "merges.txt")
+OPT_SHA256 = "2a079fa35624dc62806d14d1a284ae0380d38cd3c0f0d201f7e7c52583468acf"
+"""Fingerprint of OPT's tokenizer."""
+
 OPT_FILES = tuple(hub.File(OPT_REPOSITORY, OPT_REVISION, name) for name in FILES)
 
 OWN = "tokenizer.json"
@@ -87,6 +90,12 @@ class Tokenizer:
     def writable(self) -> np.ndarray:
         """Ids that stand for a token, in order; int32."""
         return np.array(sorted(self.vocabulary.values()), np.int32)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the tokens, their ids and the merges."""
+        content = json.dumps([sorted(self.vocabulary.items()), self.merges])
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of every text, </s> first. A special token spelt out in a text is ordinary text here."""
@@ -188,6 +197,11 @@ class Own:
         return self.engine.get_vocab(with_added_tokens=True)
 
     @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the whole tokenizer."""
+        return hashlib.sha256(self.engine.to_str().encode()).hexdigest()
+
+    @cached_property
     def size(self) -> int:
         """Ids run from 0 to size - 1; there may be some without a token, see `writable`."""
         return max(self.vocabulary.values()) + 1
@@ -255,6 +269,12 @@ def opt() -> Tokenizer | Own:
     instead = "set MODEL_COLLAPSE_DATA to a folder that holds opt-125m-tokenizer/"
     vocabulary, merges = (hub.fetch(file, instead=instead) for file in OPT_FILES)
     return _opt(vocabulary, merges)
+
+
+def instead_of_opt() -> str:
+    """sha256 of what `opt` gives where another tokenizer lies in the place of OPT's; "" for OPT's own."""
+    found = opt().fingerprint
+    return "" if found == OPT_SHA256 else found
 
 
 def read(folder: Path) -> Tokenizer | Own:

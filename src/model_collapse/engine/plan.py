@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import numpy as np
@@ -54,7 +55,8 @@ def plan(
     n            rows per generation; None: the family's default; "all": every block of the corpus
     generations  g of the last generation; generation 0 is fitted to real data
     replicates   chains, each with data and randomness of its own
-    settings     {"family.epochs": 5, "regime.real_fraction": .1, "NAME.key": ...}; text is read as the setting's type
+    settings     {"family.epochs": 5, "regime.real_fraction": .1, "NAME.key": ...}; text is read as the setting's type;
+                 "corpus.column" names the column that holds the text of a folder
     corpus       text a family reads; None: the embedded one
     metrics      names of what is measured; None: the family's `metrics`, without its `more_metrics`
     every        metrics are taken at generations 0, k, 2k, ... and at the last
@@ -66,14 +68,16 @@ def plan(
 
     InputError names the argument and what is allowed.
     """
-    roles = ("family", "regime", *filter, *(["first"] if first else []))
+    roles = ("family", "regime", "corpus", *filter, *(["first"] if first else []))
     parts: dict[str, dict[str, Any]] = {name: {} for name in roles}
     for key, value in (settings or {}).items():
         owner, dot, name = key.partition(".")
         # The member's own name works as well as its role: lm.epochs is family.epochs.
         owner = {family: "family", regime: "regime"}.get(owner, owner)
         if not dot or owner not in parts:
-            raise InputError(f"--set {key}: write family.KEY, regime.KEY or the name of a filter in use, then =VALUE")
+            raise InputError(
+                f"--set {key}: write family.KEY, regime.KEY, corpus.column or the name of a filter in use, then =VALUE"
+            )
         parts[owner][name] = value
     kind: Family = registry.build(families, family, parts["family"], "family")
     family = registry.RENAMED.get(family, family)
@@ -90,7 +94,7 @@ def plan(
     exchanged = _exchange(kind, models, reads, share, real, first, opening)
     # Of a corpus, the parts that models have for themselves.
     own = exchanged["models"] if exchanged and exchanged["real"] != "same" else 1
-    read = modality.load(modality.corpus if corpus is None else corpus)
+    read = modality.load(_with_column(modality.corpus if corpus is None else corpus, parts["corpus"]))
     if n == "all" and read is not None:
         n = modality.most(kind, read) // own
     count = _checked("-n", Count, kind.rows if n is None else n)
@@ -131,6 +135,17 @@ def plan(
         _enough(planned, how, opening)
     vars(planned)["members"] = Members(kind, how, judges, opening)  # not to be built again
     return planned
+
+
+def _with_column(corpus: str, settings: Mapping[str, Any]) -> str:
+    """The name of a corpus with the column that is read of it."""
+    for key, value in settings.items():
+        if key != "column":
+            raise InputError(f"--set corpus.{key}: a corpus has one setting, corpus.column")
+        if not corpus or not Path(corpus).exists():
+            raise InputError(f"--set corpus.column={value}: only files of yours have columns; name them by --corpus")
+        return f"{corpus}::{value}"
+    return corpus
 
 
 def _exchange(

@@ -26,6 +26,7 @@ from model_collapse import paths
 from model_collapse.analysis import stats
 from model_collapse.companion.book import build, notebook
 from model_collapse.companion.book.markup import repeated_share
+from model_collapse.errors import InputError
 
 NASTY = '<script>window.pwned = 1</script><b>bold</b> & "quoted" $x^2$ \\(y\\)'
 
@@ -251,20 +252,30 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return ran
 
 
-def test_prepare_colab_installs_only_what_is_missing(
-    commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    installed = metadata.version
+@pytest.fixture
+def colab(commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Versions in place by package; the package needs numpy, torch, transformers and one that is rare."""
+    versions = {"numpy": "2.1.3", "torch": "2.11.0+cu128", "Trans_Formers": "5.1.0"}
 
     def version(name: str) -> str:
-        if name == "rare":
+        if name not in versions:
             raise metadata.PackageNotFoundError
-        return installed("numpy")
+        return versions[name]
 
-    needs = ["numpy>=2.0", "rare>=1.5", 'torch>=2.11; extra == "lm"', 'unused; extra == "book"']
-    monkeypatch.setattr(metadata, "requires", lambda _: needs)
+    needs = ["numpy>=2.0", "rare>=1.5", 'torch>=2.11; extra == "lm"', 'Trans_Formers>=5; extra == "lm"']
+    monkeypatch.setattr(metadata, "requires", lambda _: [*needs, 'unused; extra == "book"'])
     monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setenv("MODEL_COLLAPSE_RUNS", str(tmp_path))
+    return versions
+
+
+def test_prepare_colab_installs_only_what_is_missing(
+    colab: dict[str, str],
+    commands: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     notebook.prepare_colab()
     (install,) = [command for command in commands if "install" in command]
     assert install[install.index("-c") + 1] == "numpy==2.1.3\ntorch==2.11.0+cu128"
@@ -274,6 +285,32 @@ def test_prepare_colab_installs_only_what_is_missing(
     monkeypatch.setenv("MODEL_COLLAPSE_MIRROR", "/drive")
     notebook.prepare_colab()
     assert capsys.readouterr().out.splitlines()[-1] == "results are saved in /drive"
+
+
+def test_prepare_colab_replaces_what_is_too_old(
+    colab: dict[str, str],
+    commands: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    colab |= {"Trans_Formers": "4.57.1", "rare": "1.5"}
+    notebook.prepare_colab()
+    (install,) = [command for command in commands if "install" in command]
+    assert install[install.index("-c") + 2 :] == ["trans-formers>=5"]
+    assert "restart" not in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "trans-formers", types.ModuleType("trans-formers"))
+    notebook.prepare_colab()
+    assert "restart the runtime, and run this cell again: trans-formers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("package", notebook.FIXED)
+def test_prepare_colab_never_replaces_torch_or_numpy(
+    package: str, colab: dict[str, str], commands: list[list[str]]
+) -> None:
+    colab[package] = "1.9"
+    with pytest.raises(InputError, match=rf"^{package}>=.* is required, 1\.9 is here: choose the latest runtime"):
+        notebook.prepare_colab()
+    assert commands == []
 
 
 def test_colab_cell_does_nothing_elsewhere_and_never_touches_torch(

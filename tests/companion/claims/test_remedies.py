@@ -46,6 +46,20 @@ def test_the_order_of_regimes_is_that_of_the_damage(first, last):
     assert found.estimate.value == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("claim", "short"), [("REM-3", "accumulate"), ("REM-3", "sampled"), ("DEC-1", "cold"), ("DEC-1", "sampled")]
+)
+def test_conditions_are_compared_at_their_last_common_generation(claim, short):
+    """One condition ends sooner than the others: the estimate is that of all of them cut there."""
+    tables = {label: records.read("wikitext").tables[label] for label in claims.named(claim).runs}
+    cut = {label: table[table["generation"] <= 3] for label, table in tables.items()}
+    whole, all_cut = (claims.named(claim).check(each, 0.95) for each in (tables, cut))
+    one_cut = claims.named(claim).check(tables | {short: cut[short]}, 0.95)
+    if claim == "REM-3":
+        assert one_cut == all_cut
+    assert one_cut != whole
+
+
 def test_every_family_of_the_claims_has_its_measure():
     for name in ("REM-1", "REM-2"):
         for label, run in claims.named(name).runs.items():

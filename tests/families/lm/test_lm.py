@@ -462,6 +462,29 @@ def test_a_local_opt_beside_the_real_tokenizer(tmp_path):
     assert len(tokenizer.decode(wrote.x)) == 2
 
 
+def test_another_tokenizer_in_the_place_of_opts_is_another_run(tmp_path, monkeypatch):
+    """Its content is in the run_id; OPT's own, wherever it was read from, adds nothing."""
+    from model_collapse.corpora import tokens
+
+    folder = tmp_path / "opt-125m-tokenizer"
+    folder.mkdir()
+    tokens.trained(["a b c d"] * 9, 300).save(folder)
+    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(tmp_path))
+    family = Lm(preset="opt-125m", start="scratch")
+    (other,) = family.contents()
+    assert other == tokens.opt().fingerprint
+    monkeypatch.setattr(tokens, "OPT_SHA256", other)
+    assert family.contents() == []
+
+
+def test_opts_own_tokenizer_is_the_one_that_is_known():
+    if paths.data() is None or not (paths.data() / "opt-125m-tokenizer").is_dir():
+        pytest.skip("needs $MODEL_COLLAPSE_DATA/opt-125m-tokenizer")
+    from model_collapse.corpora import tokens
+
+    assert tokens.instead_of_opt() == ""
+
+
 # Settings and hardware
 
 

@@ -48,7 +48,6 @@ def wrote(trained, source, n: int = 120, seed: int = 1, **settings) -> np.ndarra
         {"watermark": "green"},
         {"watermark": "green", "beams": 2, "repetition_penalty": 2.0, "watermark_bias": 4.0},
         {"watermark": "green", "decoding": "greedy"},
-        {"watermark": "synthid", "decoding": "greedy"},
         {"watermark": "synthid", "block": 16, "beams": 3},
     ],
     ids=lambda s: "-".join(map(str, s.values())),

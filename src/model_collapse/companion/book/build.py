@@ -63,12 +63,17 @@ def build(profile: str = "laptop", *, root: Path | None = None, out: Path | None
     wrong = _complaints(said, root) if done.returncode else _missing(toc, html)
     if wrong or done.returncode:
         for line in [*wrong, f"the book was not built; all that was said: {executed.relative(log)}"]:
-            print(f"model-collapse: {line}", file=sys.stderr)
+            complain(line)
         # Sphinx reads only changed pages again: without this the next build would forget the warnings of this one.
         shutil.rmtree(out / "_build" / ".doctrees", ignore_errors=True)
         return 1
     print(f"the book: {executed.relative(html / 'index.html')}")
     return 0
+
+
+def complain(line: str) -> None:
+    """Say on stderr what is wrong with the book."""
+    print(f"model-collapse: {line}", file=sys.stderr)
 
 
 def pages(toc: Path) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import NATURE, Claim, Tables, chains, unsettled
-from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy
+from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy, to_common_end
 from model_collapse.companion.studies import language_model
 
 
@@ -76,8 +76,8 @@ def _constant_matters(tables: Tables, level: float) -> Estimate:
 
 def _steeper(tables: Tables, level: float) -> Estimate:
     """Slope with a cold temperature, or with beams, less that of sampling at temperature 1: the smaller."""
-    pure = slope(tables["sampled"])
-    return testing.lowest([partial(stats.paired, slope(tables[arm]), pure) for arm in ("cold", "A")], level)
+    ends = [to_common_end(tables, arm, "sampled") for arm in ("cold", "A")]
+    return testing.lowest([partial(stats.paired, slope(one), slope(pure)) for one, pure in ends], level)
 
 
 CLAIMS = (

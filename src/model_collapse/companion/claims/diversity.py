@@ -10,7 +10,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains
-from model_collapse.companion.claims.language import to_the_end
+from model_collapse.companion.claims.language import FOURTH, to_the_end
 from model_collapse.companion.studies import language_model
 
 
@@ -46,7 +46,7 @@ CLAIMS = (
         statement="models that read unsurprising text get surer than those that read surprising text",
         source="Gambetta et al. 2024, arXiv:2410.12341",
         measured="entropy of the next token on real test text in nats, fed the surprising half less the unsurprising, "
-        "generation 9",
+        "in the last generation that both have",
         band=(0, np.inf),
         reason="lower entropy on unsurprising text, set before any run",
         runs=language_model.STUDY.arguments("verify", ["surprising", "unsurprising"]),
@@ -55,7 +55,7 @@ CLAIMS = (
         check=_surer,
         chapter="diversity",
         figure="diversity-surprise",
-        ends=to_the_end,
+        ends=lambda table: FOURTH,
         definition=(4,),
         scale="small",
     ),

@@ -30,6 +30,13 @@ def to_the_end(table: pd.DataFrame) -> float:
     return 9
 
 
+def to_common_end(tables: Tables, *labels: str) -> list[pd.DataFrame]:
+    """These tables up to the last generation that all of them have: records keep some conditions for fewer."""
+    chosen = [tables[label] for label in labels]
+    last = min(table["generation"].max() for table in chosen)
+    return [table[table["generation"] <= last] for table in chosen]
+
+
 def cross_entropy(table: pd.DataFrame) -> pd.DataFrame:
     """Nats per token of the real test text, by chain and generation."""
     return chains(table, "perplexity").transform(np.log)

@@ -11,7 +11,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, images, unsettled
-from model_collapse.companion.claims.language import GERSTGRASSER, NO_EFFECT, to_the_end
+from model_collapse.companion.claims.language import FOURTH, GERSTGRASSER, NO_EFFECT, to_common_end
 from model_collapse.companion.records.effects import LOSS, Measure
 from model_collapse.companion.studies import language_model
 
@@ -54,7 +54,8 @@ def kept_over_replaced(tables: Tables, level: float) -> Estimate:
 
 
 def _kept_over_replaced(kind: str, tables: Tables) -> testing.Procedure:
-    kept, replaced = (MEASURES[kind].damage(tables[f"{kind} {regime}"]) for regime in ("accumulate", "replace"))
+    ends = to_common_end(tables, *(f"{kind} {regime}" for regime in ("accumulate", "replace")))
+    kept, replaced = map(MEASURES[kind].damage, ends)
     return partial(_sure_ratio, kept, replaced)
 
 
@@ -66,7 +67,7 @@ def _sure_ratio(a: pd.Series, b: pd.Series, level: float) -> Estimate:
 
 def _in_between(tables: Tables, level: float) -> Estimate:
     """Damage in nats: subsample less accumulate, or replace less subsample, the smaller."""
-    kept, taken, replaced = (LOSS.damage(tables[arm]) for arm in ("accumulate", "subsample", "sampled"))
+    kept, taken, replaced = map(LOSS.damage, to_common_end(tables, "accumulate", "subsample", "sampled"))
     return testing.lowest([partial(stats.paired, taken, kept), partial(stats.paired, replaced, taken)], level)
 
 
@@ -102,7 +103,8 @@ CLAIMS = (
         id="REM-2",
         statement="keeping the old data avoids most of the damage for networks, too",
         source=GERSTGRASSER,
-        measured="damage of all generations under accumulate over that under replace, the largest of three families",
+        measured="damage of all generations that both have under accumulate over that under replace, the largest of "
+        "three families",
         band=(-float("inf"), 0.5),
         reason="less than half, as for the families that take seconds; set before these damages were computed, of runs "
         "that were recorded before",
@@ -111,7 +113,7 @@ CLAIMS = (
         check=kept_over_replaced,
         chapter="remedies",
         figure="remedies-families",
-        ends=lambda table: {"lm": 9, "vae": 5}.get(str(table["family"].iloc[0]), 4),
+        ends=lambda table: {"lm": FOURTH, "vae": 5}.get(str(table["family"].iloc[0]), 4),
         definition=(2,),
         scale="small",
     ),
@@ -119,8 +121,8 @@ CLAIMS = (
         id="REM-3",
         statement="for a language model too, keeping all but reading n rows lies between keeping and replacing",
         source="Kazdan et al. 2025, arXiv:2410.16713",
-        measured="rise of cross-entropy to generation 9 in nats, subsample less accumulate or replace less subsample, "
-        "the smaller",
+        measured="rise of cross-entropy in nats up to the last generation that all have, subsample less accumulate or "
+        "replace less subsample, the smaller",
         band=(0, float("inf")),
         reason="accumulate < subsample < replace, as ACC-3 for models with closed forms; set before these damages were "
         "computed, of runs that were recorded before",
@@ -131,7 +133,7 @@ CLAIMS = (
         check=_in_between,
         chapter="remedies",
         figure="remedies-families",
-        ends=to_the_end,
+        ends=lambda table: FOURTH,
         definition=(2,),
         scale="small",
     ),

@@ -23,6 +23,7 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse import corpora
+from model_collapse.corpora import tokens
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
 from model_collapse.families._text import Text
@@ -223,6 +224,9 @@ class Lm(Text):
             raise InputError(f"family.pretrain={self.pretrain}: it is {', '.join(known)}, or an existing folder")
         if self.decoding != "sample" and (self.temperature, self.top_k, self.top_p) != (1.0, 0, 1.0):
             raise InputError("family.temperature, top_k and top_p need family.decoding=sample")
+        # Its tournament is among draws; the likeliest token alone has nobody to play against.
+        if self.watermark == "synthid" and self.decoding == "greedy":
+            raise InputError("family.watermark=synthid: marks what is drawn; use family.decoding=sample or beam")
 
     def reading(self) -> dict[str, Any]:
         """How a corpus is to be cut for this model: the arguments of `Corpus.source` after n."""
@@ -248,6 +252,8 @@ class Lm(Text):
         # Of the shapes that we know without a file only the weights can be others.
         if self.start == "pretrained" or self.preset not in (*SHAPES, *PINNED):
             found.append(weights.contents(self.preset))
+        if self.reading()["tokenizer"] == "opt" and (other := tokens.instead_of_opt()):
+            found.append(other)
         return found
 
     def base_settings(self) -> dict[str, Any] | None:
