@@ -91,6 +91,14 @@
       return found ? datum(numbers[found[1]], found[2] ?? "", found[1]) : part;
     });
 
+  // Screen readers say what is replaced; a sentence that reads the same is left, and only its numbers are kept exact.
+  const put = (place, parts) => {
+    const fresh = document.createElement("p");
+    fresh.append(...parts);
+    if (fresh.textContent !== place.textContent) place.replaceChildren(...fresh.childNodes);
+    else place.querySelectorAll("data").forEach((data, i) => (data.value = fresh.querySelectorAll("data")[i].value));
+  };
+
   const start = (box) => {
     const about = JSON.parse(box.querySelector("script[type='application/json']").textContent);
     const form = box.querySelector("form");
@@ -173,7 +181,7 @@
         });
       mark.setAttribute("x1", x(along[at]));
       mark.setAttribute("x2", x(along[at]));
-      box.querySelector(".live-said").replaceChildren(...sentence(about.said, said));
+      put(box.querySelector(".live-said"), sentence(about.said, said));
       box.querySelectorAll("tbody tr").forEach((line, k) =>
         line.querySelectorAll("td").forEach((cell, i) => cell.replaceChildren(datum(values[i][k], ""))),
       );
@@ -189,7 +197,7 @@
           const sorted = found[generation].map((each) => each.variance).sort((a, b) => a - b);
           said.chain = (sorted[CHAINS / 2 - 1] + sorted[CHAINS / 2]) / 2;
         }
-        box.querySelector(".live-chance").replaceChildren(...sentence(about.chance.said, said));
+        put(box.querySelector(".live-chance"), sentence(about.chance.said, said));
         form.elements.next.disabled = at === along.length - 1;
       }
       for (const input of form.querySelectorAll("input[type=range]")) {
