@@ -8,6 +8,8 @@ Without scripts the table is whole; `_static/claims.js` adds sorting and filters
 from __future__ import annotations
 
 import inspect
+import re
+from collections import Counter
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,12 @@ from model_collapse.errors import InputError
 
 log = logging.getLogger(__name__)
 
-HEADS = ("claim", "statement", "published", "allowed", "checked afresh", "recorded run", "cost", "see, run")
+HEADS = ("claim", "statement", "published", "allowed", "verdict", "cost", "see, run")
+
+NONE = "not run here"
+UNSERVED = "**does not serve this claim**"
+MIXED = "mixed"
+"""The verdict of a claim without a fresh check, on which recorded runs differ."""
 
 
 class Claims(SphinxDirective):
@@ -46,11 +53,14 @@ class Claims(SphinxDirective):
         except InputError as error:
             log.warning(str(error), location=self.env.docname)
             return []
+        outcomes = [outcome(found.get(name), self._recorded[name]) for name in claims.known()]
         group = nodes.tgroup(cols=len(HEADS))
         group += [nodes.colspec(colwidth=1) for _ in HEADS]
         head = nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in HEADS))
         group += [nodes.thead("", head), nodes.tbody("", *rows)]
-        return [nodes.table("", group, classes=["claims"])]
+        # Without widths of their own columns are as wide as they need to be.
+        table = nodes.table("", group, classes=["claims", "colwidths-auto"])
+        return [*self.parse_text_to_nodes(totals(outcomes)), table]
 
     def _row(self, claim: Claim, found: dict[str, dict[str, Any]], kept: dict[str, dict[str, Any]]) -> nodes.row:
         entry = found.get(claim.id)
@@ -59,19 +69,24 @@ class Claims(SphinxDirective):
             claim.statement,
             claim.published or "none",
             claim.allowed,
-            checked(claim, entry),
-            "\n\n".join(self._recorded[claim.id]) or "none",
+            "\n\n".join(verdicts(claim, entry, self._recorded[claim.id])),
             costs(claim, entry, kept),
             where(claim, Path(self.env.srcdir), self._shown(claim.figure)),
         )
         row = nodes.row(ids=[anchor(claim)], classes=[f"scale-{claim.scale}"])
+        row["classes"].append(f"verdict-{outcome(entry, self._recorded[claim.id]).replace(' ', '-')}")
         row += [nodes.entry("", *self.parse_text_to_nodes(text)) for text in cells]
-        row[HEADS.index("statement")] += [
-            nodes.raw("", "<details><summary>what is measured, why this band, source</summary>", format="html"),
-            *self.parse_text_to_nodes(details(claim)),
+        row[HEADS.index("statement")] += self._folded("what is measured, why this band, source", details(claim))
+        if unserved := [one for one in self._recorded[claim.id] if one.startswith(UNSERVED)]:
+            row[HEADS.index("verdict")] += self._folded("records of other settings", "\n\n".join(unserved))
+        return row
+
+    def _folded(self, summary: str, text: str) -> list[nodes.Node]:
+        return [
+            nodes.raw("", f"<details><summary>{summary}</summary>", format="html"),
+            *self.parse_text_to_nodes(text),
             nodes.raw("", "</details>", format="html"),
         ]
-        return row
 
     def _shown(self, figure: str) -> bool:
         """Whether a chapter of this build shows the figure: small profiles leave some out."""
@@ -152,6 +167,31 @@ def checked(claim: Claim, entry: dict[str, Any] | None) -> str:
     return f"**{words(entry)}**{note}\n\n{span(entry)}{_adjusted(entry.get('p_adjusted'))}{old}{moved}"
 
 
+def verdicts(claim: Claim, entry: dict[str, Any] | None, kept: list[str]) -> list[str]:
+    """Paragraphs of the column: the verdict, then what the fresh check and the recorded runs found."""
+    said = [f"*checked afresh*: {checked(claim, entry)}"] if entry else []
+    return [
+        f"**{outcome(entry, kept)}**",
+        *said,
+        *(f"*recorded*: {one}" for one in kept if not one.startswith(UNSERVED)),
+    ]
+
+
+def outcome(entry: dict[str, Any] | None, kept: list[str]) -> str:
+    """One word for a claim: what the fresh check found, or else what the recorded runs agree on."""
+    if entry is not None:
+        return claims.in_words(entry["outcome"])
+    outcomes = "|".join(words for words in claims.OUTCOMES.values() if words != NONE)
+    found = {match[1] for one in kept if (match := re.match(rf"\*\*({outcomes})\b", one))}
+    return found.pop() if len(found) == 1 else MIXED if found else NONE
+
+
+def totals(outcomes: list[str]) -> str:
+    """How many claims have which verdict, the most common first."""
+    counted = ", ".join(f"{count} {words}" for words, count in Counter(outcomes).most_common())
+    return f"**{len(outcomes)} claims: {counted}.** *Mixed* means that recorded runs of several sizes differ."
+
+
 def _adjusted(p: float | None) -> str:
     return "" if p is None else f", adjusted p {p:.2g}"
 
@@ -172,7 +212,7 @@ def recorded() -> dict[str, list[str]]:
             if name not in kept:
                 said[claim.id].append(f"{name}: not here")
             elif why := evidence.unserved(claim, kept[name]):
-                said[claim.id].append(f"**does not serve this claim**: {why}\n\n{name}: {kept[name].label}")
+                said[claim.id].append(f"{UNSERVED}: {why}\n\n{name}: {kept[name].label}")
             else:
                 asked.append((claim, name))
     verdicts = claims.together(claim.judge(kept[name].tables) for claim, name in asked)

@@ -19,8 +19,16 @@ document.addEventListener("DOMContentLoaded", () => {
     };
     const scales = [...new Set(rows.map((row) => row.className.match(/scale-(\w+)/)?.[1]))].map((s) => [s, s]);
     const scale = menu("scale", scales);
-    const words = (row) => row.cells[column("checked afresh")].querySelector("strong")?.innerText ?? "";
+    const words = (row) => row.cells[column("verdict")].querySelector("strong")?.innerText ?? "";
     const verdict = menu("verdict", [...new Set(rows.map(words))].filter(Boolean).map((v) => [v, v]));
+    // What is folded away is not searched: a word in it would find rows that do not show it.
+    const shownText = new Map(
+      rows.map((row) => {
+        const copy = row.cloneNode(true);
+        copy.querySelectorAll("details").forEach((folded) => folded.remove());
+        return [row, copy.textContent.toLowerCase()];
+      }),
+    );
     const count = document.createElement("output");
     bar.append(field, scale, verdict, count);
     table.before(bar);
@@ -29,7 +37,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const wanted = field.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const row of rows) {
-        const text = row.textContent.toLowerCase();
+        const text = shownText.get(row);
         const fits =
           wanted.every((word) => text.includes(word)) &&
           (!scale.value || row.classList.contains(`scale-${scale.value}`)) &&

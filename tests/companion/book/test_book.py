@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +13,9 @@ import nbformat
 import pytest
 from conftest import Once
 from toy_chapters import chapter
+from toy_site import Site, serve
 
+from model_collapse.companion import live
 from model_collapse.companion.book import build, runner
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.book.executed import problem
@@ -47,6 +44,9 @@ It fell by {glue:text}`../notebooks/01_toy.ipynb::fall:.2f`; {numref}`main` is {
 
 ```{figure-of} toy-line
 :name: main
+```
+
+```{live} real-rows
 ```
 """
 
@@ -112,6 +112,22 @@ def test_overlay_shows_outputs_and_leaves_the_notebook_clean(toy: Path) -> None:
     assert all(not cell.get("outputs") for cell in source.cells)
     published = json.loads((toy / "_build/html/_sources/notebooks/01_toy.ipynb").read_text())
     assert all(not cell.get("outputs") for cell in published["cells"]), "the download is the clean notebook"
+
+
+def test_a_link_to_a_page_shows_its_title_its_first_sentence_and_a_picture_that_is_there(toy: Path) -> None:
+    url, _ = build.repository(ROOT)
+    owner, name = urlsplit(url).path.strip("/").split("/")
+    html = toy / "_build" / "html"
+    for page, title, text in (
+        ("book/intro", "Start", "It fell by"),
+        ("notebooks/01_toy", "Toy", "What does this show?"),
+    ):
+        source = (html / f"{page}.html").read_text(encoding="utf-8")
+        tags = dict(re.findall(r'<meta (?:property|name)="([^"]+)" content="([^"]*)"', source))
+        assert tags["og:title"] == title and tags["og:url"] == f"https://{owner}.github.io/{name}/{page}.html"
+        assert tags["og:description"].startswith(text) and tags["description"] == tags["og:description"]
+        picture = tags["og:image"].removeprefix(f"https://{owner}.github.io/{name}/")
+        assert (html / picture).is_file() and len(tags["og:image:alt"]) > 20
 
 
 def test_an_unchanged_build_reads_no_page_and_prose_needs_no_run(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,80 +281,6 @@ def test_address_rewrites_all_that_is_derived(tmp_path: Path, capsys: pytest.Cap
 # In a browser ----------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Site:
-    """A built book served on this machine, and a browser page that can reach nothing else."""
-
-    address: str
-    html: Path
-    page: object
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, page: str) -> None:
-        """Open a page of the book and wait until its equations are set."""
-        self.page.goto(f"{self.address}/{page}")
-        self.page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise)")
-        self.page.evaluate("window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => null)")
-
-
-class Silent(SimpleHTTPRequestHandler):
-    """A file server that keeps no log."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """Any chromium on the PATH."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    if found is None:
-        reason = "no chromium on the PATH; on Debian: apt-get install chromium"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    from playwright.sync_api import sync_playwright
-
-    quiet = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=[*quiet.split(), "--disable-sync"])
-        yield launched
-        launched.close()
-
-
-def serve(html: Path, browser: object) -> Iterator[Site]:
-    """A site whose every failed request, outside request and console error is a complaint."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(html)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    site = Site(address, html, page)
-
-    def answer(route) -> None:
-        if route.request.url.startswith((address, "data:", "blob:", "file:")):
-            route.continue_()
-        else:
-            site.complaints.append(f"asks for {route.request.url}")
-            route.abort()
-
-    def failed(request) -> None:
-        # Aborted: the test went on to the next page before a picture had come, or `answer` has said so.
-        if request.failure != "net::ERR_ABORTED" and request.url.startswith((address, "file:")):
-            site.complaints.append(f"{page.url}: {request.failure} for {request.url}")
-
-    page.context.route("**/*", answer)
-    page.on("console", lambda said: said.type == "error" and site.complaints.append(f"{page.url}: {said.text}"))
-    page.on("pageerror", lambda error: site.complaints.append(f"{page.url}: {error}"))
-    page.on("requestfailed", failed)
-    page.on("response", lambda got: got.status >= 400 and site.complaints.append(f"{got.url}: {got.status}"))
-    try:
-        yield site
-    finally:
-        page.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def built(once: Once) -> Path:
     """The whole book at profile smoke."""
@@ -460,9 +402,19 @@ def test_claims_are_sorted_and_filtered(site: Site) -> None:
     site.page.select_option(".claims-filter select >> nth=0", "simulation")
     for _ in range(2):
         site.page.click("table.claims th:has-text('cost') button")
-    spent = [text for text in site.page.locator("table.claims tbody tr:visible td:nth-child(7)").all_inner_texts()]
+    spent = [text for text in site.page.locator("table.claims tbody tr:visible td:nth-child(6)").all_inner_texts()]
     seconds = [float(text.split()[0]) * (60 if " min" in text else 1) for text in spent]
     assert seconds == sorted(seconds, reverse=True) and len(set(seconds)) > 9
+    site.page.select_option(".claims-filter select >> nth=0", "")
+    menu = site.page.locator(".claims-filter select >> nth=1")
+    said = site.page.inner_text("article p:has(strong:text('claims:'))")
+    for verdict in menu.locator("option").all_inner_texts()[1:]:
+        menu.select_option(verdict)
+        assert 0 < rows.count() < len(claims.known()) and f" {rows.count()} {verdict}" in said, (
+            "totals, and every verdict"
+        )
+    table = site.page.locator("table.claims")
+    assert table.evaluate("table => table.scrollWidth - table.clientWidth") <= 0, "no column is cut"
     site.page.goto(f"{site.address}/book/claims.html#claim-wf-3")
     assert "heterozygosity" in site.page.inner_text("#claim-wf-3")
 
@@ -473,6 +425,44 @@ def test_opens_from_the_disk_without_a_server(site: Site) -> None:
     site.page.goto((site.html / "notebooks" / "01_gaussian.html").as_uri())
     site.page.wait_for_selector("mjx-container")
     assert site.page.evaluate("document.querySelector('main figure img').naturalWidth") > 0
+
+
+def test_a_live_element_answers_on_its_page_and_other_pages_load_no_script_for_it(toy: Path, browser: object) -> None:
+    for site in serve(toy / "_build" / "html", browser):
+        site.open("book/intro.html")
+        site.page.focus("#live-real-rows-real")
+        site.page.keyboard.press("ArrowRight")
+        wanted = live.known()["real-rows"].numbers({"real": 2, "rows": 100, "generation": 2000})["variance"]
+        said = site.page.get_attribute("#live-real-rows .live-said data[data-name=variance]", "value")
+        assert float(said) == pytest.approx(wanted, rel=1e-9)
+        site.open("notebooks/01_toy.html")
+        assert site.page.locator("script[src*='live.js']").count() == 0
+        assert site.complaints == []
+
+
+def test_a_link_shows_what_it_leads_to_until_it_is_left(toy: Path, browser: object) -> None:
+    for site in serve(toy / "_build" / "html", browser):
+        preview = site.page.locator(".preview")
+        site.open("book/intro.html")
+        assert not preview.is_visible()
+        site.page.hover("article p a:has-text('Fig. 2')")
+        preview.locator("img").wait_for()
+        assert preview.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        assert preview.get_attribute("role") == "tooltip" and "It falls" in preview.inner_text()
+        assert site.page.evaluate("document.querySelectorAll('[id=toy-line]').length") <= 1, "no name is given twice"
+        site.page.keyboard.press("Escape")
+        assert not preview.is_visible()
+        site.open("notebooks/01_toy.html")
+        site.page.focus("article a.internal[href='#equation-toy-law']")
+        preview.locator("mjx-container").wait_for()
+        assert site.page.get_attribute("article a.internal[href='#equation-toy-law']", "aria-describedby") == "preview"
+        site.page.focus("article a.download")
+        preview.wait_for(state="hidden")
+        site.page.goto((site.html / "book" / "intro.html").as_uri())
+        site.page.hover("article p a:has-text('Fig. 2')")
+        site.page.wait_for_timeout(500)
+        assert not preview.is_visible(), "from the disk another page cannot be read, and nothing is said"
+        assert site.complaints == []
 
 
 def test_what_a_model_wrote_is_shown_and_never_run(toy: Path, browser: object) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 
 from model_collapse import theory
 from model_collapse.companion import bench, claims, records, verify
@@ -94,6 +95,18 @@ def test_what_was_checked_is_shown_as_it_was_found():
     assert "| small | not run yet" in table
 
 
+def test_a_claim_has_one_verdict():
+    """The fresh check decides, or else the recorded runs, if they agree; what serves no claim says nothing."""
+    kept = ["**supported at small scale**\n\n1", "**does not serve this claim**: other settings", "mnist: not here"]
+    assert register.outcome(None, []) == register.outcome(None, kept[1:]) == "not run here"
+    assert register.outcome(None, kept) == "supported"
+    assert register.outcome(None, ["**contradicted**\n\n2", *kept]) == "mixed"
+    assert register.outcome({"outcome": "undecided"}, kept) == "undecided"
+    assert register.totals(["supported", "undecided", "supported"]).startswith(
+        "**3 claims: 2 supported, 1 undecided.**"
+    )
+
+
 def test_recorded_runs_are_judged_as_the_claim_judges_them_and_corrected_together():
     shown = register.recorded()
     asked, unserved = [], 0
@@ -122,3 +135,31 @@ def test_the_status_of_a_chapter_is_its_manifest():
     page = status.table([(first, made | {"versions": {"numpy": "2"}}), (second, {})], "laptop")
     assert "| 2026-01-02 03:04 | 61 s |" in page and "`aaaaaaaaaaaa`, changed since | CPU |" in page
     assert "1 of 2 chapters, 61 s" in page and "| not run |" in page and "Versions: numpy 2." in page
+
+
+def flat(typeset: list[nodes.Node]) -> str:
+    """Subscripts as _{}, superscripts as ^{}."""
+    marks = {nodes.subscript: "_{%s}", nodes.superscript: "^{%s}"}
+    return "".join(marks.get(type(n), "%s") % (flat(n.children) if n.children else n.astext()) for n in typeset)
+
+
+@pytest.mark.parametrize(
+    ("plain", "set_"),
+    [
+        ("E[s_n^2] = (1 - 1/M)^n", "E[s_{n}^{2}] = (1 - 1/M)^{n}"),
+        ("chi^2_(M-1) <= pi sqrt(M)", "χ^{2}_{M-1} ≤ π √(M)"),
+        ("prod_(j=1..t) (1 - g_(k-1)) -> e^-1", "∏_{j=1..t} (1 - g_{k-1}) → e^{-1}"),
+        ("psi_1^1.5 sqrt n", "ψ_{1}^{1.5} √n"),
+        ("a real_fraction, a matrix beta variate", "a real_fraction, a matrix beta variate"),
+    ],
+)
+def test_formulas_in_docstrings_are_typeset_and_names_are_left_alone(plain: str, set_: str):
+    assert flat(closed_forms.typeset(plain)) == set_
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_formula_of_the_page_is_left_as_typed(name: str):
+    for function in closed_forms.functions(importlib.import_module(f"model_collapse.theory.{name}")):
+        text = re.sub(r"`[^`]*`", "", function.__doc__ or "")
+        shown = "".join(node.astext() for node in closed_forms.typeset(text))
+        assert re.findall(r"(?<![A-Za-z_])[A-Za-z][_^][A-Za-z0-9(]", shown) == []

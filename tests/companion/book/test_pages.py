@@ -1,0 +1,108 @@
+"""Pages of text: the README, the headlines, teaching; what they promise is there."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_is_short_and_says_first_what_was_not_run():
+    assert len(README.split()) <= 900
+    first = README.partition("\n## ")[0]
+    assert "book/_static/main_figure.png" in first and "not by its authors" in first
+    assert re.search(r"\*\*Not run here\*\*:.*OPT-125m", first)
+
+
+def test_the_lines_of_python_in_the_readme_print_what_they_say():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    said = [float(number) for number in re.findall(r"0\.\d+", code.splitlines()[-1].partition("closed form:")[2])]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "README.md", "exec"), {})
+    assert [float(number) for number in out.getvalue().split()] == pytest.approx(said, abs=5e-4)
+
+
+def test_every_file_that_the_readme_names_is_there():
+    links = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"\]: \S+/blob/main/(\S+)", README)
+    assert len(links) > 25
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    listed = {Path(link).name for link in links if link.startswith("notebooks/")}
+    assert listed == {file.name for file in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+# The headlines ------------------------------------------------------------------------------------------------------
+
+HEADLINES = (ROOT / "book" / "headlines.md").read_text(encoding="utf-8")
+STATEMENT = re.compile(
+    r"^“(?P<quote>[^”]+)” \{cite:p\}`(?P<source>\w+)`[^\n]*\n"
+    r": \[(?P<verdict>[a-z ]+)\]\{\.verdict \.verdict-(?P<kind>[a-z-]+)\} (?P<why>[^\n]+(?:\n(?!  →)[^\n]+)*)\n"
+    r"  → (?P<links>[^\n]+)$",
+    re.MULTILINE,
+)
+VERDICTS = {"true", "true if", "not shown", "wrong"}
+
+
+def anchors(page: Path) -> set[str]:
+    """What may follow a # in a link to a page: its headings, as MyST writes them, and its labels."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    heads = re.findall(r"^#{1,3} (.+)$", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", head.strip().lower().replace(" ", "-")) for head in heads}
+    return slugs | set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE))
+
+
+def broken(links: list[str]) -> list[str]:
+    """Those of the links of a page in book/ that lead nowhere."""
+    labels = set().union(*(anchors(file) for file in (ROOT / "book").glob("*.md")))
+    wrong = []
+    for link in links:
+        name, _, anchor = link.partition("#")
+        page = ROOT / "book" / name
+        if not (anchor in labels if not name else page.is_file() and (not anchor or anchor in anchors(page))):
+            wrong.append(link)
+    return wrong
+
+
+def test_every_statement_has_a_source_a_verdict_a_reason_and_a_link():
+    found = list(STATEMENT.finditer(HEADLINES))
+    assert len(found) == HEADLINES.count("\n“") - 1 == 48, "the last one is a question"
+    known = re.findall(r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    for one in found:
+        assert one["verdict"] in VERDICTS and one["kind"] == one["verdict"].replace(" ", "-"), one["quote"]
+        assert one["source"] in known and 20 < len(one["why"]) < 330, one["quote"]
+        links = re.findall(r"\]\(([^)]+)\)", one["links"])
+        assert links and broken(links) == [], one["quote"]
+    assert {one["verdict"] for one in found} == VERDICTS
+    assert len({one["quote"] for one in found}) == len(found)
+
+
+def test_a_link_that_leads_nowhere_is_found():
+    good = ["theorems.md", "#what-was-measured", "../notebooks/02_discrete.ipynb#the-chain"]
+    assert broken(good) == []
+    bad = ["theorem.md", "#what-was-not-measured", "../notebooks/02_discrete.ipynb#another-chain"]
+    assert broken(bad) == bad
+
+
+# Teaching -----------------------------------------------------------------------------------------------------------
+
+
+def test_teaching_lists_every_chapter_and_every_exercise():
+    page = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+    listed = page[page.index("## Chapter by chapter") :]
+    files = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    labels = re.findall(
+        r":label: ([\w-]+-exercise-[\w-]+)", "".join(file.read_text(encoding="utf-8") for file in files)
+    )
+    assert sorted(re.findall(r"\{ref\}`([\w-]+)`", listed)) == sorted(labels) and len(labels) > 60
+    assert set(re.findall(r"\.\./(notebooks/\w+\.ipynb)", listed)) == {f"notebooks/{file.name}" for file in files}
+    assert broken(re.findall(r"\]\(([^):]+)\)", page)) == []
