@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import band, styled
+from model_collapse.analysis.figures.look import band, colours, styled
 
 Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits. Bounds come as a pair."""
@@ -30,16 +30,16 @@ def against_theory(
     """Simulated means with 95 % bands over replicates, closed forms dashed on top.
 
     panels  {title: {label: rows of one metric}}
-    theory  {title: {label: closed form}}, drawn in the colour of the simulation of the same label
+    theory  {title: {label: closed form}}, for the simulation of the same label
     limits  {title: horizontal lines}
     """
     figure, axes = plt.subplots(
         1, len(panels), figsize=(6 if len(panels) == 1 else 3.7 * len(panels), 3.4), sharey=True, squeeze=False
     )
     for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
-        colours = dict(zip(arms, sns.color_palette(n_colors=len(arms)), strict=True))
+        chosen = colours(arms)
         for label, rows in arms.items():
-            band(ax, rows, label, color=colours[label])
+            band(ax, rows, label, color=chosen[label])
             if curve := theory.get(title, {}).get(label):
                 g = np.unique(rows["generation"])
                 ax.plot(g, np.atleast_2d(curve(g)).T, ls=(0, (4, 3)), color="black", lw=1.1)
@@ -133,7 +133,7 @@ def medians(
     """
     figure, axes = plt.subplots(1, len(metrics), figsize=(6 if len(metrics) == 1 else 3.4 * len(metrics), 3.3))
     for ax, (metric, (ylabel, yscale)) in zip(np.atleast_1d(axes), metrics.items(), strict=True):
-        for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
+        for (label, colour), table in zip(colours(arms).items(), arms.values(), strict=True):
             rows = stats.pick(table, metric)
             rows = rows[rows["value"] > 0] if yscale == "log" else rows
             if chains:

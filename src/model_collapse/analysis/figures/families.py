@@ -12,7 +12,7 @@ from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from model_collapse.analysis.figures.curves import Curves
-from model_collapse.analysis.figures.look import band, plain_ticks, styled, whole_ticks
+from model_collapse.analysis.figures.look import band, colours, plain_ticks, styled, whole_ticks
 
 
 @styled
@@ -30,7 +30,7 @@ def by_family(
     ylabels  {title: label of the vertical axis}
     """
     arms = list(dict.fromkeys(arm for own in panels.values() for arm in own))
-    looks = dict(zip(arms, zip(sns.color_palette(n_colors=len(arms)), "osD^vP*", strict=False), strict=True))
+    looks = dict(zip(arms, zip(colours(arms).values(), "osD^vP*", strict=False), strict=True))
     lines = -(-len(panels) // columns)
     figure, axes = plt.subplots(lines, columns, figsize=(3.2 * columns, 2.7 * lines + 0.4), squeeze=False)
     for ax in axes.flat[len(panels) :]:
@@ -62,7 +62,7 @@ def prices(panels: Mapping[str, pd.DataFrame], *, theory: Mapping[str, Curves] |
     theory  {title: {arm: closed form of x}}, dashed
     """
     arms = list(dict.fromkeys(arm for table in panels.values() for arm in table["arm"]))
-    looks = dict(zip(arms, zip(sns.color_palette(n_colors=len(arms)), "osD^vP*", strict=False), strict=True))
+    looks = dict(zip(arms, zip(colours(arms).values(), "osD^vP*", strict=False), strict=True))
     wide = 6.0 if len(panels) == 1 else 3.8 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.7), squeeze=False)
     drawn = {}
@@ -102,7 +102,7 @@ def learning_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, xlabel:
     wide = 6.0 if len(panels) == 1 else 3.6 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.6), sharey=True, squeeze=False)
     labels = list(dict.fromkeys(label for own in panels.values() for label in own))
-    looks = dict(zip(labels, zip(sns.color_palette(n_colors=len(labels)), "osD^vP*", strict=False), strict=True))
+    looks = dict(zip(labels, zip(colours(labels).values(), "osD^vP*", strict=False), strict=True))
     drawn = {}
     for ax, (title, own) in zip(axes[0], panels.items(), strict=True):
         for label, table in own.items():
