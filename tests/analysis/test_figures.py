@@ -12,6 +12,7 @@ import pytest
 import seaborn as sns
 
 from model_collapse.analysis import figures
+from model_collapse.analysis.figures import look
 
 
 def table(metric: str = "m", items: tuple[str, ...] = ("",)) -> pd.DataFrame:
@@ -392,3 +393,36 @@ def test_forest_has_a_line_for_each_and_leaves_out_missing_intervals() -> None:
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "a"]
     first = ax.containers[0][2][0].get_segments()
     assert [list(bar[:, 0]) for bar in first] == [pytest.approx([0.4, 0.7]), pytest.approx([0.9, 0.9])]
+
+
+# Colours
+
+
+@pytest.mark.parametrize(
+    ("label", "like"),
+    [
+        ("A: only what was written", "replace"),
+        ("sampled, accumulate", "accumulate"),
+        ("sampled, accumulate and subsample", "subsample"),
+        ("everything so far", "accumulate"),
+        ("B: 10 % real, five beams", "mix"),
+        ("10 % real, drawn anew every time", "mix"),
+        ("control: real text only", "control"),
+        ("placebo: other real text every time", "placebo"),
+    ],
+)
+def test_a_regime_has_one_colour_in_every_figure(label: str, like: str) -> None:
+    """Whatever stands beside it, and in whichever order."""
+    others = ["first", "second", "third"]
+    expected = look.colours([like])[like]
+    assert look.colours([*others, label])[label] == look.colours([label, *others])[label] == expected
+
+
+def test_labels_of_a_figure_have_colours_of_their_own() -> None:
+    labels = ["replace", "replace, ten epochs", "control", "subsample", "accumulate", "a", "b"]
+    many = [f"{i} rows" for i in range(9)]
+    with look.style():
+        assert len(set(look.colours(labels).values())) == len(labels)
+        assert len(set(look.colours(many).values())) == 7
+        regimes = ("replace", "accumulate", "subsample", "mix", "control")
+        assert len({look.colours([regime])[regime] for regime in regimes}) == len(regimes)

@@ -15,7 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import COLUMNS, band, plain_ticks, styled, tiled, whole_ticks
+from model_collapse.analysis.figures.look import (
+    COLUMNS,
+    REGIMES,
+    band,
+    colours,
+    plain_ticks,
+    styled,
+    tiled,
+    whole_ticks,
+)
 
 Metrics = Mapping[str, tuple[str, str]]
 """Metric and item by the title they get."""
@@ -37,7 +46,7 @@ def by_arm(
     An arm that ends with generation 0 while others go on (a model before fine-tuning) is a dotted line across.
     """
     figure, ax = plt.subplots(figsize=(6, 3.4 + 0.2 * -(-len(arms) // 2)))
-    for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
+    for (label, colour), table in zip(colours(arms).items(), arms.values(), strict=True):
         rows = stats.pick(table, metric, item=item)
         if _ends_at_once(table, arms):
             ax.axhline(rows["value"].mean(), color=colour, ls=":", label=label)
@@ -116,7 +125,7 @@ def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str],
     """One panel per item of a metric (a band of rarity, say), one line per arm, by generation."""
     axes = tiled(len(items), sharey=True)
     for ax, item in zip(axes, items, strict=True):
-        for colour, (label, table) in zip(cycle(sns.color_palette()), arms.items()):
+        for (label, colour), table in zip(colours(arms).items(), arms.values(), strict=True):
             _by_generation(ax, stats.pick(table, metric, item=item), label, _ends_at_once(table, arms), color=colour)
         whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
         ax.set(title=item, xlabel="generation")
@@ -139,9 +148,10 @@ def side_by_side(
     shared  whether the panels have one vertical axis
     """
     axes = tiled(len(panels), height=2.9, below=0.3 + 0.2 * -(-len(arms) // 3), sharey=shared)
-    looks = [(colour, dash) for dash in ("-", (0, (4, 2))) for colour in sns.color_palette()]
     for ax, (title, (metric, item)) in zip(axes, panels.items(), strict=True):
-        for (colour, dash), (label, table) in zip(cycle(looks), arms.items()):
+        for place, ((label, colour), table) in enumerate(zip(colours(arms).items(), arms.values(), strict=True)):
+            # More than the palette has: the further ones are dashed.
+            dash = "-" if place < len(REGIMES) else (0, (4, 2))
             rows, level = stats.pick(table, metric, item=item), _ends_at_once(table, arms)
             _by_generation(ax, rows, label, level, color=colour, ls=dash)
         whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
@@ -181,12 +191,12 @@ def paths(
 ) -> Figure:
     """Where the arms go in the plane of two metrics (means over seeds), from a ring to the number of a generation."""
     figure, ax = plt.subplots()
-    for label, table in arms.items():
+    for (label, colour), table in zip(colours(arms).items(), arms.values(), strict=True):
         along, up = (stats.by_generation(stats.pick(table, metric, item=item))["mean"] for metric, item in (x, y))
-        (drawn,) = ax.plot(along, up, marker="o", ms=3, label=label)
-        ax.plot(along[:1], up[:1], "o", ms=10, mfc="none", color=drawn.get_color())
+        ax.plot(along, up, marker="o", ms=3, color=colour, label=label)
+        ax.plot(along[:1], up[:1], "o", ms=10, mfc="none", color=colour)
         last = along.iloc[-1], up.iloc[-1]
-        ax.annotate(f"{table['generation'].max()}", last, (4, 4), textcoords="offset points", color=drawn.get_color())
+        ax.annotate(f"{table['generation'].max()}", last, (4, 4), textcoords="offset points", color=colour)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend()
     return figure

@@ -12,7 +12,7 @@ from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import COLUMNS, band, styled, tiled
+from model_collapse.analysis.figures.look import COLUMNS, band, colours, styled, tiled
 
 Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits. Bounds come as a pair."""
@@ -31,7 +31,7 @@ def against_theory(
     """Simulated means with 95 % bands over replicates, closed forms dashed on top.
 
     panels  {title: {label: rows of one metric}}
-    theory  {title: {label: closed form}}, drawn in the colour of the simulation of the same label
+    theory  {title: {label: closed form}}, for the simulation of the same label
     limits  {title: horizontal lines}
 
     Several panels have their legends below: one for all of them if their labels are the same.
@@ -41,9 +41,9 @@ def against_theory(
     below = 0.0 if len(panels) == 1 else 0.5 if together else 0.2 * most
     axes = tiled(len(panels), width=3.7, height=3.4, below=below, sharey=True)
     for ax, (title, arms) in zip(axes, panels.items(), strict=True):
-        colours = dict(zip(arms, sns.color_palette(n_colors=len(arms)), strict=True))
+        chosen = colours(arms)
         for label, rows in arms.items():
-            band(ax, rows, label, color=colours[label])
+            band(ax, rows, label, color=chosen[label])
             if curve := theory.get(title, {}).get(label):
                 g = np.unique(rows["generation"])
                 ax.plot(g, np.atleast_2d(curve(g)).T, ls=(0, (4, 3)), color="black", lw=1.1)
@@ -149,7 +149,7 @@ def medians(
     """
     axes = tiled(len(metrics), height=2.9, below=0.3 * (len(metrics) > 1))
     for ax, (metric, (ylabel, yscale)) in zip(axes, metrics.items(), strict=True):
-        for colour, (label, table) in zip(sns.color_palette(n_colors=len(arms)), arms.items(), strict=True):
+        for (label, colour), table in zip(colours(arms).items(), arms.values(), strict=True):
             rows = stats.pick(table, metric)
             rows = rows[rows["value"] > 0] if yscale == "log" else rows
             if chains:

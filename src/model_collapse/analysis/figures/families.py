@@ -13,7 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from model_collapse.analysis.figures.curves import Curves
-from model_collapse.analysis.figures.look import COLUMNS, band, plain_ticks, styled, tiled, whole_ticks
+from model_collapse.analysis.figures.look import COLUMNS, band, colours, plain_ticks, styled, tiled, whole_ticks
 
 
 @styled
@@ -31,7 +31,7 @@ def by_family(
     ylabels  {title: label of the vertical axis}
     """
     arms = list(dict.fromkeys(arm for own in panels.values() for arm in own))
-    looks = dict(zip(arms, zip(sns.color_palette(n_colors=len(arms)), "osD^vP*", strict=False), strict=True))
+    looks = dict(zip(arms, zip(colours(arms).values(), "osD^vP*", strict=False), strict=True))
     lines = -(-len(panels) // columns)
     figure, axes = plt.subplots(lines, columns, figsize=(3.2 * columns, 2.7 * lines + 0.4), squeeze=False)
     for ax in axes.flat[len(panels) :]:
@@ -63,7 +63,7 @@ def prices(panels: Mapping[str, pd.DataFrame], *, theory: Mapping[str, Curves] |
     theory  {title: {arm: closed form of x}}, dashed
     """
     arms = list(dict.fromkeys(arm for table in panels.values() for arm in table["arm"]))
-    looks = dict(zip(arms, zip(sns.color_palette(n_colors=len(arms)), "osD^vP*", strict=False), strict=True))
+    looks = dict(zip(arms, zip(colours(arms).values(), "osD^vP*", strict=False), strict=True))
     wide = 6.0 if len(panels) == 1 else 3.8 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.7), squeeze=False)
     drawn = {}
@@ -102,7 +102,7 @@ def learning_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, xlabel:
     """
     axes = tiled(len(panels), height=3.2, below=0.4, sharey=True)
     labels = list(dict.fromkeys(label for own in panels.values() for label in own))
-    looks = dict(zip(labels, zip(sns.color_palette(n_colors=len(labels)), "osD^vP*", strict=False), strict=True))
+    looks = dict(zip(labels, zip(colours(labels).values(), "osD^vP*", strict=False), strict=True))
     drawn: dict[str, Artist] = {}
     for ax, (title, own) in zip(axes, panels.items(), strict=True):
         for label, table in own.items():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from importlib.resources import as_file, files
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -57,6 +59,35 @@ def tiled(count: int, *, width: float = 3.6, height: float = 3.1, below: float =
     for ax in axes.flat[count:]:
         ax.remove()
     return list(axes.flat[:count])
+
+
+REGIMES: Mapping[str, tuple[str, ...]] = {
+    "000000": ("control", "real text only", "real rows only", "real data only", "real images only", "same real text"),
+    "E69F00": ("other real", "placebo"),
+    "56B4E9": ("true distribution", "perfect writer"),
+    "D55E00": ("subsample",),
+    "009E73": ("accumulate", "everything so far", "all data kept"),
+    "CC79A7": ("% real", "half real", "quarter real", "mix"),
+    "0072B2": ("only what was written", "replace", "sampled"),
+}
+"""Colour of a regime -> parts of the labels by which figures call it; the first that a label has counts.
+
+One colour for each through the whole book, of Okabe and Ito's palette (https://jfly.uni-koeln.de/color/).
+"""
+
+
+def colours(labels: Iterable[str]) -> dict[str, str]:
+    """Label -> colour: that of its regime, once in a figure, and for all others those that are left, in their order."""
+    labels = list(labels)
+    found: dict[str, str] = {}
+    for label in labels:
+        own = next((colour for colour, parts in REGIMES.items() if any(part in label.lower() for part in parts)), None)
+        if own is not None and own not in found.values():
+            found[label] = own
+    palette = [colour.removeprefix("#") for colour in sns.color_palette().as_hex()]
+    left = [colour for colour in palette if colour not in found.values()]
+    further = cycle(left or palette)
+    return {label: f"#{found.get(label) or next(further)}" for label in labels}
 
 
 def band(ax: Axes, table: pd.DataFrame, label: str, **line: Any) -> None:

@@ -8,12 +8,11 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from model_collapse.analysis.figures.curves import Curves
-from model_collapse.analysis.figures.look import plain_ticks, styled
+from model_collapse.analysis.figures.look import colours, plain_ticks, styled
 
 
 @styled
@@ -55,7 +54,7 @@ def laws(
     limits  horizontal lines
     """
     figure, ax = plt.subplots()
-    for (label, table), colour in zip(arms.items(), sns.color_palette(n_colors=len(arms)), strict=True):
+    for (label, table), colour in zip(arms.items(), colours(arms).values(), strict=True):
         bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
         ax.errorbar(table["x"], table["y"], yerr=bars, fmt="o", ms=4, lw=1.2, color=colour, label=label)
         if line := lines.get(label):
@@ -89,8 +88,8 @@ def points_by_arm(
     wide = 6 if len(panels) == 1 else 3.7 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.4), sharey=True, squeeze=False)
     for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
-        colours = sns.color_palette(n_colors=len(arms))
-        for colour, marker, (label, table) in zip(colours, "osD^vP*"[: len(arms)], arms.items(), strict=True):
+        chosen = colours(arms).values()
+        for colour, marker, (label, table) in zip(chosen, "osD^vP*"[: len(arms)], arms.items(), strict=True):
             bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
             ax.errorbar(table["x"], table["y"], yerr=bars, fmt=marker, ms=4.5, lw=1.2, color=colour, label=label)
             if curve := theory.get(title, {}).get(label):
