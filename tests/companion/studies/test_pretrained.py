@@ -120,8 +120,8 @@ def test_the_page_shows_every_condition_the_untouched_model_and_the_gate(recorde
     assert [line.split("|")[1].strip() for line in lines] == [STUDY.condition(label).title for label in "ASBCP"]
     judged = verdicts["text/markdown"].splitlines()[-3:]
     for name, said in zip(("PT-1", "PT-2", "PT-3"), judged, strict=True):
-        # Of one generation, and of a model from scratch: it settles nothing, and says so.
-        assert said.startswith(f"| {name} |") and re.search("undecided|not run here", said)
+        # A model from scratch is no evidence of what pre-trained ones do, and the page says so.
+        assert said.startswith(f"| {name} |") and "family.start scratch instead of pretrained" in said
     first = {line.split("|")[2] for line in lines}
     assert len(first) == 1, "generation 0 is the same in all conditions"
 

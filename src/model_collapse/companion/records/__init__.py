@@ -267,13 +267,13 @@ def _table(file: Path, columns: list[str]) -> pd.DataFrame:
 def _by_arm(
     frame: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], name: str
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each arm that has some; `.attrs` names the record and the arm."""
+    """The rows of each arm that has some; `.attrs` names the record and the arm, with its settings."""
     whose = frame["run_id"].astype(str)
     if foreign := set(whose) - {own["run_id"] for own in arms.values()}:
         raise InputError(f"recorded run {name}: run {min(foreign)} is none of its arms")
     for arm, own in arms.items():
         rows = frame[whose == own["run_id"]].reset_index(drop=True)
-        rows.attrs = {"record": name, "arm": arm}
+        rows.attrs = {"record": name, "arm": arm, "run": own["run"]}
         if "family" in rows:
             rows["family"] = rows["family"].astype(str).replace(registry.RENAMED)
         if len(rows):

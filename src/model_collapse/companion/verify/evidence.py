@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 
 import pandas as pd
 
@@ -28,10 +27,7 @@ def unserved_by(claim: Claim, tables: Mapping[str, pd.DataFrame]) -> str:
     arms: dict[str, settings.Flat] = {
         label: settings.of_table(table) for label, table in tables.items() if label not in kept
     }
-    for label, place in kept.items():
-        name = place["record"]
-        arms[label] = _arms(_read(name, records.checksum(name)))[place["arm"]]
-    return _unserved(claim, arms)
+    return _unserved(claim, arms | {label: place["run"] for label, place in kept.items()})
 
 
 def speaks_to(recorded: Recorded) -> list[str]:
@@ -59,12 +55,6 @@ def named(claim: Claim) -> dict[str, str]:
 def _manifest(name: str) -> Arms:
     about = manifest.renamed(manifest.read(records.where() / f"{name}.json", name))
     return {arm: described["run"] for arm, described in about["arms"].items()}
-
-
-@cache
-def _read(name: str, checksum: str) -> Recorded:
-    """A record, as long as its files are these: a page judges many claims by one."""
-    return records.read(name)
 
 
 def _arms(recorded: Recorded) -> Arms:
