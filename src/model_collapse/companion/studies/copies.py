@@ -1,4 +1,4 @@
-"""Copies of copies: pictures that a scanner, a file format or a lot hands on."""
+"""Copies of copies: pictures that a scanner, a file format or chance hands on."""
 
 from __future__ import annotations
 
