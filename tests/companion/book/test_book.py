@@ -130,6 +130,14 @@ def test_a_link_to_a_page_shows_its_title_its_first_sentence_and_a_picture_that_
         assert (html / picture).is_file() and len(tags["og:image:alt"]) > 20
 
 
+def test_only_pages_that_something_links_to_are_built(toy: Path) -> None:
+    html = toy / "_build" / "html"
+    found = {str(file.relative_to(html)) for file in html.rglob("*.html")}
+    assert {name for name in found if not name.startswith("_static/")} == {
+        *("index.html", "search.html", "book/intro.html", "notebooks/01_toy.html"),
+    }
+
+
 def test_an_unchanged_build_reads_no_page_and_prose_needs_no_run(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(own / "notebooks/01_toy.ipynb", "What does this show?", "What might this show?")
     assert build.build("smoke", root=own) == 0

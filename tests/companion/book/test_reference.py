@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+import pybtex.database
 import pytest
 from docutils import nodes
 
@@ -24,6 +25,7 @@ import closed_forms  # noqa: E402
 import register  # noqa: E402
 import speed  # noqa: E402
 import status  # noqa: E402
+import works  # noqa: E402
 
 MODULES = [module.name for module in pkgutil.iter_modules(theory.__path__)]
 
@@ -163,3 +165,17 @@ def test_no_formula_of_the_page_is_left_as_typed(name: str):
         text = re.sub(r"`[^`]*`", "", function.__doc__ or "")
         shown = "".join(node.astext() for node in closed_forms.typeset(text))
         assert re.findall(r"(?<![A-Za-z_])[A-Za-z][_^][A-Za-z0-9(]", shown) == []
+
+
+def test_works_are_labelled_as_they_are_cited():
+    """Names as in the text: one, two, or the first of several; equal labels get letters."""
+    entries = pybtex.database.parse_file(str(ROOT / "book" / "references.bib")).entries
+    assert works.label(entries["gibney2024"]) == "Gibney, 2024"
+    assert works.label(entries["bohacek2023"]) == "Bohacek and Farid, 2023"
+    assert works.label(entries["seddik2024"]) == "Seddik et al., 2024", "others whose names were not checked"
+    labels = list(works.Labels().format_labels(entries.values()))
+    assert len(set(labels)) == len(labels) == len(entries)
+    assert {labels[list(entries).index(name)] for name in ("shumailov2024", "shumailov2024code")} == {
+        "Shumailov et al., 2024a",
+        "Shumailov et al., 2024b",
+    }
