@@ -27,7 +27,17 @@ _SILENT = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx"
 """Fields of a syntax tree that change no number, or that only some versions of Python have."""
 
 
-ASKED = ("studies", "records", "claims", "chapters", "book/notebook.py", "book/markup.py", "book/real_model.py")
+ASKED = (
+    "studies",
+    "records",
+    "claims",
+    "chapters",
+    "book/notebook.py",
+    "book/markup.py",
+    "book/findings.py",
+    "book/language_run.py",
+    "book/real_model.py",
+)
 """Of `companion/` what decides a verdict, or what a chapter shows."""
 
 
