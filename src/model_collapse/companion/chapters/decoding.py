@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
+from model_collapse.companion.book.findings import Tables, at, ends, last_of, listed, tabled
 from model_collapse.companion.book.notebook import say, show, written
-from model_collapse.companion.chapters._common import Tables, at, ends, last_of, listed, tabled
 from model_collapse.companion.claims import planned
 from model_collapse.companion.claims.decoding import penalised, slope
 from model_collapse.companion.studies.language_model import STUDY, Size

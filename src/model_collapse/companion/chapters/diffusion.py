@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
+from model_collapse.companion.book.findings import Tables, at, chosen, counted, ends, from_to, last_of, listed
 from model_collapse.companion.book.notebook import say, show
-from model_collapse.companion.chapters._common import Tables, at, chosen, counted, ends, from_to, last_of, listed
 from model_collapse.companion.chapters._images import gallery
 from model_collapse.companion.claims import images as claims
 from model_collapse.companion.records import Recorded

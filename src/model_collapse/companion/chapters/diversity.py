@@ -12,8 +12,8 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.book.findings import Tables, at, chosen, ends, from_to, last_of, listed, tabled
 from model_collapse.companion.book.notebook import say, show
-from model_collapse.companion.chapters._common import Tables, at, chosen, ends, from_to, last_of, listed, tabled
 from model_collapse.companion.records import Recorded
 from model_collapse.companion.studies import language_model
 

@@ -12,8 +12,7 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.book.notebook import say, show, written
-from model_collapse.companion.chapters._common import (
+from model_collapse.companion.book.findings import (
     Tables,
     at,
     counted,
@@ -23,7 +22,8 @@ from model_collapse.companion.chapters._common import (
     moves,
     tabled,
 )
-from model_collapse.companion.chapters._text import paths_of, titled
+from model_collapse.companion.book.language_run import paths_of, titled
+from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.claims.language import cross_entropy, gap, sign_changes
 from model_collapse.companion.records import Recorded
 from model_collapse.companion.studies.language_model import GRID, Size

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
+from model_collapse.companion.book.findings import Tables, as_share, at, chosen, ends, from_to, last_of, listed
 from model_collapse.companion.book.markup import repeated_share
 from model_collapse.companion.book.notebook import continuations, say, show
-from model_collapse.companion.chapters._common import Tables, as_share, at, chosen, ends, from_to, last_of, listed
 from model_collapse.companion.records import Recorded
 from model_collapse.companion.studies import language_model
 

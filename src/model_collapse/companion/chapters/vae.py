@@ -10,8 +10,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
-from model_collapse.companion.book.notebook import say, show
-from model_collapse.companion.chapters._common import (
+from model_collapse.companion.book.findings import (
     Tables,
     at,
     chosen,
@@ -22,6 +21,7 @@ from model_collapse.companion.chapters._common import (
     listed,
     tabled,
 )
+from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.chapters._images import gallery
 from model_collapse.companion.claims import images as claims
 from model_collapse.companion.records import Recorded

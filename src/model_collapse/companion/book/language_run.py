@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from model_collapse.companion.book.findings import Tables, counted
 from model_collapse.companion.book.notebook import say
-from model_collapse.companion.chapters._common import Tables, counted
 from model_collapse.companion.studies import language_model
 from model_collapse.companion.studies.gate import gate, said
 from model_collapse.companion.studies.language_model import Size

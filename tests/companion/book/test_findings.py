@@ -7,21 +7,21 @@ import pytest
 from toy_page import opened, tidy
 
 from model_collapse.companion import studies
-from model_collapse.companion.chapters import _common as common
+from model_collapse.companion.book import findings
 from model_collapse.errors import InputError
 
 
 def test_the_interval_of_a_share_ends_at_0_and_1() -> None:
     chains = [[0.9], [0.5]]
     table = tidy({"repeated_3": chains, "perplexity": chains})
-    share, number = (common.at(table, metric, 0) for metric in ("repeated_3", "perplexity"))
+    share, number = (findings.at(table, metric, 0) for metric in ("repeated_3", "perplexity"))
     assert (share.value, share.low, share.high) == (0.7, 0.0, 1.0)
     assert number.low < 0 and number.high > 1
 
 
 def test_ends_leave_out_what_has_no_value() -> None:
     arms = {"A": tidy({"m": [[1, 2, 3.14159]]}), "none": tidy({"m": [[np.nan, 1]]}), "once": tidy({"m": [[5]]})}
-    assert common.ends(arms, "m") == "A 1 to 3.14; once 5"
+    assert findings.ends(arms, "m") == "A 1 to 3.14; once 5"
 
 
 @pytest.mark.parametrize(
@@ -35,25 +35,25 @@ def test_ends_leave_out_what_has_no_value() -> None:
     ],
 )
 def test_a_change_in_words(values: list[float], words: str) -> None:
-    change = common.at(tidy({"m": [[value] for value in values]}), "m", 0)
-    assert common.moves(change) == words
+    change = findings.at(tidy({"m": [[value] for value in values]}), "m", 0)
+    assert findings.moves(change) == words
 
 
 @pytest.mark.parametrize("changes", [{"generations": 1}, {"seeds": 0}])
 def test_a_size_has_something_to_compare(changes: dict[str, int]) -> None:
     with pytest.raises(InputError, match="generations must be at least 2, and seeds at least 1"):
-        common.sized(studies.find("vae"), "smoke", **changes)
+        findings.sized(studies.find("vae"), "smoke", **changes)
 
 
 def test_what_a_reader_has_added_is_shown() -> None:
     tables = {label: tidy({"m": [[1]]}) for label in ("B", "A", "A, n=5")}
-    assert list(common.chosen(tables, ("A", "absent"), ("A", "B"))) == ["A", "A, n=5"]
+    assert list(findings.chosen(tables, ("A", "absent"), ("A", "B"))) == ["A", "A, n=5"]
 
 
 def test_claims_without_their_conditions_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     page = opened(monkeypatch)
     table = tidy({"perplexity": [[4, 5], [4, 5.1]]}, family="lm", settings="{}", n_train=8)
-    common.judged(("SH-9", "SH-4"), {"A": table}, of="this run")
+    findings.judged(("SH-9", "SH-4"), {"A": table}, of="this run")
     assert "| SH-9 |" in page.text and "SH-4" not in page.text and "Claims, this run" in page.text
-    common.judged(("SH-4",), {"A": table})
+    findings.judged(("SH-4",), {"A": table})
     assert len(page.said) == 1
