@@ -34,20 +34,11 @@ ASKED = (
     "chapters",
     "book/notebook.py",
     "book/markup.py",
-ASKED = (
-    "studies",
-    "records",
-    "claims",
-    "chapters",
-    "book/notebook.py",
-    "book/markup.py",
     "book/compare.py",
     "book/estimates.py",
     "book/findings.py",
     "book/fits.py",
     "book/language_run.py",
-    "book/real_model.py",
-)
     "book/real_model.py",
 )
 """Of `companion/` what decides a verdict, or what a chapter shows."""
