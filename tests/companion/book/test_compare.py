@@ -8,6 +8,7 @@ import pytest
 
 from model_collapse.companion.book import compare
 from model_collapse.companion.book.compare import Panels
+from model_collapse.companion.book.estimates import points
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_listed_has_every_curve(panels: Panels) -> None:
 def test_ends_are_means_at_a_generation(panels: Panels) -> None:
     ends = compare.ends(panels["panel"], 1)
     assert {label: found.value for label, found in ends.items()} == {"a": 2, "b": 12}
-    table = compare.points(ends)
+    table = points(ends)
     assert list(table.columns) == ["x", "y", "low", "high"] and list(table["y"]) == [2, 12]
 
 

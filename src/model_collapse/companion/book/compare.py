@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -37,12 +37,6 @@ def farthest(panels: Panels, theory: Mapping[str, Curves]) -> float:
 def ends(curves: Mapping[str, pd.DataFrame], generation: int) -> dict[str, Estimate]:
     """Mean of each curve at one generation."""
     return {label: stats.mean(rows[rows["generation"] == generation]["value"]) for label, rows in curves.items()}
-
-
-def points(estimates: Mapping[Hashable, Estimate]) -> pd.DataFrame:
-    """x -> estimate as columns x, y, low, high, as figures of points take them."""
-    rows = [(x, found.value, found.low, found.high) for x, found in estimates.items()]
-    return pd.DataFrame(rows, columns=["x", "y", "low", "high"])
 
 
 def off(table: pd.DataFrame, expected: pd.Series | np.ndarray) -> float:

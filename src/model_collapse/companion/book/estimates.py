@@ -25,9 +25,9 @@ def share(estimate: Estimate) -> Estimate:
     return Estimate(estimate.value, low, high, estimate.n, estimate.level)
 
 
-def points(found: Mapping[float, Estimate]) -> pd.DataFrame:
+def points(found: Mapping[K, Estimate]) -> pd.DataFrame:
     """Points of a figure, {x: estimate}: columns x, y, low, high."""
-    return pd.DataFrame([{"x": x, "y": e.value, "low": e.low, "high": e.high} for x, e in found.items()])
+    return pd.DataFrame([(x, e.value, e.low, e.high) for x, e in found.items()], columns=["x", "y", "low", "high"])
 
 
 def plane(found: Mapping[tuple[float, float], Estimate]) -> pd.DataFrame:

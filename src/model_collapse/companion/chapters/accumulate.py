@@ -17,6 +17,7 @@ from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.companion import claims
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import points
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import projection, rows
 from model_collapse.companion.studies import accumulate as study_of
@@ -243,7 +244,7 @@ def sine_law(size: Size) -> None:
     sizes = (2, 5, 10, 30, 100)
     tables = {M: _run(study_of.long(size, M))["accumulate"] for M in sizes}
     last = _last(tables[2])
-    kept = compare.points({M: stats.mean(stats.per_replicate(t, "variance", last)) for M, t in tables.items()})
+    kept = points({M: stats.mean(stats.per_replicate(t, "variance", last)) for M, t in tables.items()})
     lost = kept.assign(y=1 - kept["y"], low=1 - kept["high"], high=1 - kept["low"])
     show(
         figures.points(

@@ -12,6 +12,7 @@ from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import points
 from model_collapse.companion.book.fits import FAR, after, changed, constant
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import family, rows
@@ -54,15 +55,15 @@ def winners(table: pd.DataFrame) -> None:
     won = won.reindex(columns=range(1, len(q) + 1), fill_value=False).astype(bool)
     R, frequency = len(won), won.mean().to_numpy()
     found: dict[Hashable, Estimate] = {q[i - 1]: stats.proportion(won[i]) for i in range(1, len(q) + 1)}
-    points = compare.points(found)
+    each = points(found)
     show(
         figures.points(
-            points,
+            each,
             theory.fixation_probability,
             xlabel="true share of the symbol",
             ylabel="share of chains that end with it",
         ),
-        points.assign(symbol=won.columns),
+        each.assign(symbol=won.columns),
         "discrete-fixation-frequency",
         f"How often each symbol is the last one, over {R} chains of {rows(table)} rows, with 95 % intervals; dashed: "
         "{eq}`discrete-fixation`.",
@@ -84,7 +85,7 @@ def time_to_rest(tables: Mapping[float, pd.DataFrame], size: Size) -> None:
     for rarer, table in tables.items():
         # Before the first fit both symbols are there.
         fits[rarer] = stats.mean(1 + (by_chain(table, "support") > 1).sum())
-    times, first = compare.points(fits), next(iter(tables.values()))
+    times, first = points(fits), next(iter(tables.values()))
     exact = theory.absorption_time(times["x"], SHORT)
     off = compare.off(times, exact)
     assert off < FAR, "the time to rest left its closed form"

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import points
 from model_collapse.companion.book.fits import FAR, Form, after, trusted
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import named, planned, rows
@@ -260,7 +261,7 @@ def luck(tables: Mapping[str, pd.DataFrame]) -> None:
     panels, forms = {}, {}
     for label, table in tables.items():
         nearer, expected = better(table)
-        panels[label] = compare.points({g: stats.proportion(nearer[g]) for g in nearer})
+        panels[label] = points({g: stats.proportion(nearer[g]) for g in nearer})
         forms[label] = _between(nearer.columns.to_numpy(), expected)
     title = "ten real rows at first"
     show(

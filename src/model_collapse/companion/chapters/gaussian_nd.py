@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import points
 from model_collapse.companion.book.fits import FAR, Form, after, constant, trusted
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import family, rows
@@ -108,7 +109,7 @@ def distance(chains: Chains) -> None:
 def first_order(tables: Mapping[int, pd.DataFrame]) -> None:
     """M times the distance after five fits to very many rows ({eq}`gaussian-nd-first`), by dimension."""
     M, most = rows(next(iter(tables.values()))), max(tables)
-    cost = compare.points(
+    cost = points(
         {d: stats.mean(M * stats.per_replicate(table, "w2_squared", FITS - 1)) for d, table in tables.items()}
     )
     off = float(np.max(np.abs(cost["y"] / theory.w2_squared_first_order(FITS, 1, cost["x"]) - 1)))

@@ -17,6 +17,7 @@ from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.figures import Curves
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import points
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import mixing, named, planned, rows
 from model_collapse.companion.claims.minorities import as_rows
@@ -176,7 +177,7 @@ def migrants(size: Size) -> None:
     found: dict[str, pd.DataFrame] = {}
     for n in sizes:
         settled = {k: tables[n, k][tables[n, k]["generation"] > 7 / float(mixed.drift_decay(n, k / n))] for k in counts}
-        own = compare.points({k: stats.mean(t.groupby("replicate")["value"].mean()) for k, t in settled.items()})
+        own = points({k: stats.mean(t.groupby("replicate")["value"].mean()) for k, t in settled.items()})
         found[f"M = {n}"] = own.assign(theory=[float(expected[f"M = {n}"](k)) for k in counts])
     together = pd.concat(found, names=["size"]).reset_index("size")
     show(
@@ -358,7 +359,7 @@ def golden(size: Size) -> Tables:
     M = int(size.n or 0)
     tables: dict[float, pd.DataFrame] = _run(size, {w: study_of.weighed(size, w) for w in (0.3, *_INNER, 1.0)})
     drifts = drift_by_weight({str(w): table for w, table in tables.items()})
-    weights = compare.points({w: stats.mean(drifts[w]) for w in drifts})
+    weights = points({w: stats.mean(drifts[w]) for w in drifts})
     title, expected = "M new real rows and M synthetic ones", lambda w: M * mixed.weigh_drift_limit(M, w)
     show(
         figures.points_by_arm(
@@ -392,7 +393,7 @@ def weights_by_ratio(size: Size, golden: Tables) -> Tables:
     fewer = {"replicates": size.steady} if size.quick else {}
     tables = {k: _run(size, mixing.weights_of(k, **fewer)) for k in mixing.CURVE}
     best: dict[Hashable, stats.Estimate] = {k: best_weight(own) for k, own in tables.items()}
-    curve = compare.points(best | {1.0: best_weight(golden, 0.9999)})
+    curve = points(best | {1.0: best_weight(golden, 0.9999)})
     title = "weight with the least drift"
     show(
         figures.points_by_arm(
@@ -424,7 +425,7 @@ def labels(size: Size) -> Tables:
     error = {title: mixing.error_by_weight(own) for title, own in tables.items()}
     # Chains differ much in how hard their rows are, and not in which weight is best.
     shown = {
-        title: compare.points({float(w): stats.mean(own[w] / own.mean(axis=1).mean()) for w in own.columns})
+        title: points({float(w): stats.mean(own[w] / own.mean(axis=1).mean()) for w in own.columns})
         for title, own in error.items()
     }
     show(
@@ -551,7 +552,7 @@ def fork(size: Size) -> Tables:
         size, {(label, a): mixing.fork(2, T, a, replicates=chains) for label, T in cold.items() for a in shares}
     )
     found = {
-        label: compare.points({a: stats.mean(mixing.largest_share(tables[label, a]).iloc[:, -1]) for a in shares})
+        label: points({a: stats.mean(mixing.largest_share(tables[label, a]).iloc[:, -1]) for a in shares})
         for label in cold
     }
     title = "two symbols of equal true share"
@@ -628,9 +629,9 @@ def strong_collapse(size: Size) -> Tables:
     )
     exact = {name: partial(_biased_error, shift) for name, shift in shifts.items()}
     found = {
-        name: compare.points(
-            {n: stats.mean(stats.per_replicate(tables[name, n], "test_error", 1)) for n in lengths}
-        ).assign(theory=exact[name](np.array(lengths)))
+        name: points({n: stats.mean(stats.per_replicate(tables[name, n], "test_error", 1)) for n in lengths}).assign(
+            theory=exact[name](np.array(lengths))
+        )
         for name in shifts
     }
     together, title = pd.concat(found, names=["condition"]).reset_index("condition"), "10 % of labels synthetic, d = 20"

@@ -16,6 +16,7 @@ from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.companion import claims
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import points
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import mixing, rows
 from model_collapse.companion.claims.scaling import losses, token_prices
@@ -75,7 +76,7 @@ def _law(table: pd.DataFrame) -> np.ndarray:
 def _curve(tables: Mapping[int, pd.DataFrame], generation: int | None = None) -> pd.DataFrame:
     """Mean lost mass against rows, at a generation (None: the last)."""
     last = {T: int(table["generation"].max()) if generation is None else generation for T, table in tables.items()}
-    return compare.points({T: stats.mean(stats.per_replicate(t, "lost_mass", last[T])) for T, t in tables.items()})
+    return points({T: stats.mean(stats.per_replicate(t, "lost_mass", last[T])) for T, t in tables.items()})
 
 
 def _listed(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
