@@ -126,14 +126,16 @@ def _last(table: pd.DataFrame) -> pd.Series:
 CLAIMS = (
     Claim(
         id="ACC-1",
-        statement="relabelled regression gets linearly worse when data are replaced, by at most pi^2/6 when they stay",
+        statement="in a linear regression whose labels are generated anew by the model before, the test error grows "
+        "linearly with the generations if data are replaced, and by a factor of at most π²/6 if they accumulate",
         source="Gerstgrasser et al. 2024, arXiv:2404.01413; CF-L1, CF-L2",
-        measured="mean error of fit 10 over its closed form, the farther of the arms",
+        measured="mean test error of the tenth fit over its closed form; of all conditions, the one farthest from 1",
         band=(0.97, 1.03),
         target=1,
-        reason="3 % on either side of n, and of sum 1/k^2 (1.550 at n = 10): the upper end is 1.596 times fit 1, below "
-        "the bound of 1.645, which the arms that keep their data have to keep as well; new x in every "
-        "generation have a slightly smaller exact form",
+        reason="3 % on either side of the exact growth: n times if data are replaced, Σ 1/k² (1.550 at n = 10) if "
+        "they accumulate. The upper end is 1.596 times the error of the first fit, below the bound of 1.645, which "
+        "the conditions that accumulate have to keep as well; new x in every generation have a slightly smaller "
+        "exact form",
         runs={
             "replace": {**_LABELS, "regime": "replace"},
             _REUSED: {**_LABELS, "regime": "accumulate"},
@@ -148,11 +150,14 @@ CLAIMS = (
     ),
     Claim(
         id="ACC-3",
-        statement="keeping all data but reading n rows of them lies between keeping and replacing",
+        statement="training on n rows drawn from all data so far gives a test risk between those of accumulating and "
+        "of replacing the data",
         source="Kazdan et al. 2025, arXiv:2410.16713",
-        measured="ln of the ratio of two neighbours' mean test risks after 50 fits, the smallest of six",
+        measured="ln of the ratio of mean test risks after 50 fits, subsample over accumulate and replace over "
+        "subsample, for three families; the smallest of the six",
         band=(0.01, np.inf),
-        reason="accumulate < subsample < replace, by 1 % or more each, for Gaussian (W2^2), KDE (KL) and regression",
+        reason="accumulate < subsample < replace, by 1 % or more each, for Gaussians (W₂²), kernel density estimates "
+        "(KL divergence) and regression",
         runs={f"{family} {regime}": _risk(family, regime) for family in _RISKS for regime in _REGIMES},
         check=_order_of_regimes,
         chapter="accumulate",
@@ -161,14 +166,16 @@ CLAIMS = (
     ),
     Claim(
         id="MET-1",
-        statement="which of two distances says that a chain runs away depends on whether its models narrow or widen",
+        statement="which of two distances to the truth reveals a collapse depends on the direction: KL divergence "
+        "where the models get narrower, W₂ distance where they get wider",
         source="after Borji 2024, arXiv:2410.12954; derived in the chapter",
-        measured="ln of how much more one distance grew than the other over the second half, the smaller of two toys",
+        measured="ln of how many times more one distance grew than the other over the second half of the chain, the "
+        "smaller of two examples",
         band=(np.log(1.5), np.inf),
-        reason="often put as: KL levels off while W2 grows. Theory says: where models narrow (Gaussian, maximum "
-        "likelihood) W2^2 stays below 2 in the mean and KL(true || model) grows exponentially; where they widen "
-        "(kernels by Scott's rule) W2^2 grows exponentially and KL only like its logarithm, without levelling off. One "
-        "has to grow by half as much again as the other, in the direction of theory",
+        reason="one distance has to grow by half as much again as the other, in the direction of theory. Where "
+        "models get narrower (Gaussian, maximum likelihood), the mean of W₂² stays below 2 and KL(true ‖ model) "
+        "grows exponentially; where they get wider (kernels with Scott's rule), W₂² grows exponentially and KL only "
+        "like its logarithm, without levelling off. The source says more generally that KL levels off while W₂ grows",
         runs={
             "narrowing": {
                 "family": "gaussian",
@@ -196,12 +203,13 @@ CLAIMS = (
     ),
     Claim(
         id="MIX-3",
-        statement="a fixed share of biased labels makes the error level off, however many rows there are",
+        statement="if a fixed share of the labels is biased, the test error of a regression levels off, however many "
+        "rows there are",
         source="Dohmatob et al. 2025, arXiv:2410.04840; CF-L4",
-        measured="mean error of the second fit with 128,000 rows over that with 32,000",
+        measured="mean test error of the second fit with 128,000 rows over that with 32,000",
         band=(0.9, 1.0),
-        reason="unbiased data would leave a quarter; with 10 % of labels off by c = 1 the exact form leaves 0.952, "
-        "after 0.837 from 8000 rows to 32,000, and each quotient has to be above the one before",
+        reason="unbiased data would leave a quarter of the error; with 10 % of labels off by c = 1 the exact form "
+        "has 0.952, after 0.837 from 8000 rows to 32,000. Each ratio also has to be above the one before",
         runs={
             label: {
                 "family": "regression",

@@ -208,7 +208,7 @@ def control(chapter: str, what: str, ends: float, **claim: Any) -> Claim:
     return Claim(id=name, source=f"control: {what}", chapter=chapter, ends=lambda table: ends, **claim)
 
 
-NEW, SAME, ENDLESS = "new real rows in every generation", "the same real rows in every generation", "endless rows"
+NEW, SAME, ENDLESS = "new real rows in every generation", "the same real rows in every generation", "unlimited rows"
 
 UNBIASED: Mapping[str, Any] = {"family.estimator": "unbiased"}
 """Whose mean variance stays 1 however often it reads its own rows."""
@@ -219,11 +219,12 @@ NOISELESS: Mapping[str, Any] = {"family.written_noise": 0.0}
 CLAIMS = (
     control(
         "gaussian",
-        f"{NEW}; rows that an unbiased model wrote; and {ENDLESS} that are replaced",
+        f"{NEW}; rows that an unbiased model generated; and {ENDLESS} that are replaced",
         5,
-        statement="normal laws keep the variance of one fit where they read real rows, on average where each is fitted "
-        "without bias to what the one before wrote, and where the rows are endless",
-        measured="mean variance at the last generation over that of one fit, the farthest from 1",
+        statement="chains of Gaussian fits keep the variance of one fit if they are fitted to new real rows or to "
+        "unlimited generated rows, and keep it on average if unbiased estimates are fitted to the samples of the "
+        "model before",
+        measured="mean variance at the last generation over that of one fit, the one farthest from 1",
         band=(0.98, 1.02),
         reason="2 %; ten fits to 30 replaced rows leave 71 % of the variance, and a wrong divisor in one fit changes "
         "it by 3 %",
@@ -239,10 +240,11 @@ CLAIMS = (
         "discrete",
         f"{NEW}; the share of a symbol, which is kept on average; and {ENDLESS} that are replaced",
         5,
-        statement="chains of symbols keep the diversity of one fit where they read real rows or endless written ones, "
-        "and the share of the commonest symbol on average wherever the rows are from",
-        measured="heterozygosity, number of symbols or share of the commonest at the last generation over that of one "
-        "fit, the farthest from 1",
+        statement="discrete distributions keep the heterozygosity and the symbols of one fit if they are estimated "
+        "from real rows or from unlimited generated ones, and the share of the commonest symbol is kept on average "
+        "in either case and with replaced rows",
+        measured="heterozygosity, number of symbols or share of the commonest symbol at the last generation over "
+        "that of one fit, the one farthest from 1",
         band=(0.97, 1.03),
         reason="3 %; 50 replaced sets of 100 rows leave 61 % of the heterozygosity",
         runs={
@@ -255,14 +257,15 @@ CLAIMS = (
     ),
     control(
         "gaussian_nd",
-        f"{NEW}, and rows that an unbiased model wrote",
+        f"{NEW}, and rows that an unbiased model generated",
         5,
-        statement="normal laws in many dimensions keep the volume of one fit where they read real rows, and their mean "
-        "variance where each is fitted without bias to what the one before wrote",
-        measured="mean of ln det less that of one fit, or mean variance over that of one fit less 1, farthest from 0",
+        statement="Gaussian fits in several dimensions keep the determinant of their covariance on new real rows, "
+        "and their mean variance if unbiased estimates are fitted to the samples of the model before",
+        measured="mean of ln det less that of one fit, or mean variance over that of one fit less 1, the one "
+        "farthest from 0",
         band=(-0.05, 0.05),
-        reason="0.05 nats; theory has -13 for 49 more fits to 100 replaced rows in 5 dimensions, and a wrong divisor "
-        "is 0.05 in each",
+        reason="0.05 nats; theory has −13 for 49 more fits to 100 replaced rows in 5 dimensions, and a wrong divisor "
+        "changes each by 0.05",
         runs={
             "real": fresh("gaussian", 100, 49, ["log_det"], 4096, **{"family.dim": 5}),
             "unbiased": written("gaussian", 100, 9, ["variance"], 4096, **{"family.dim": 5, **UNBIASED}),
@@ -272,12 +275,12 @@ CLAIMS = (
     ),
     control(
         "error_sources",
-        f"{ENDLESS} of a normal truth, perfect training",
+        f"{ENDLESS} of a true normal distribution, perfect training",
         5,
-        statement="with none of the three errors a chain stays where it began",
-        measured="mean squared W2 distance to the truth at the last generation",
+        statement="without statistical, expressivity and training errors a chain of models stays where it began",
+        measured="mean squared W₂ distance to the truth at the last generation",
         band=(0.0, 1e-3),
-        reason="a hundredth of the smallest that one source alone makes in 20 fits here",
+        reason="a hundredth of the smallest distance that one source of error alone causes in 20 fits here",
         runs={"none": written("gaussian", 10**7, 19, ["w2_squared"], 512)},
         check=at_the_end(last("w2_squared"), 0),
         figure="error-sources-stacked",
@@ -286,13 +289,13 @@ CLAIMS = (
         "mixtures",
         f"{NEW}, and very many rows that are replaced",
         3,
-        statement="mixtures keep the variance of one fit where they read real rows, and the width of their components "
-        "where very many written rows replace them",
-        measured="variance of the mixture over that of one fit, or sd of the components over the true one, at the last "
-        "generation, the farther from 1",
+        statement="Gaussian mixtures keep the variance of one fit on new real rows, and the width of their "
+        "components if each generation is replaced by very many generated rows",
+        measured="variance of the mixture over that of one fit, or sd of the components over the true one, at the "
+        "last generation, the one farther from 1",
         band=(0.96, 1.04),
-        reason="4 %; replaced sets of a hundred rows lose half or more, and components that are one step of EM from "
-        "their start are off by more",
+        reason="4 %; replaced sets of a hundred rows lose half or more, and components after one step of EM are off "
+        "by more",
         runs={
             "real": fresh("gmm", 100, 40, ["pooled_sd"], 512),
             "many": written("gmm", 4000, 3, ["component_sd"], 32, **{"family.source": "clusters"}),
@@ -302,14 +305,15 @@ CLAIMS = (
     ),
     control(
         "accumulate",
-        f"{NEW}; labels that were written without noise; kernels whose width makes up for the rows",
+        f"{NEW}; labels that were generated without noise; kernels whose bandwidth makes up for the number of rows",
         4,
-        statement="regression keeps the error of one fit on real rows and on its own labels without noise, and "
-        "kernels of width M^(-1/2) keep their variance on their own rows",
-        measured="excess risk or variance at the last generation over that of one fit, the farthest from 1",
+        statement="linear regression keeps the error of one fit when it trains on new real rows or on labels of the "
+        "model before without noise, and kernel density estimates of bandwidth 1/√M keep their variance on their own "
+        "samples",
+        measured="excess risk or variance at the last generation over that of one fit, the one farthest from 1",
         band=(0.95, 1.05),
-        reason="5 %; replacing makes the risk of regression as many times as large as there were fits, and takes "
-        "kernels without width a seventh of their variance",
+        reason="5 %; with replaced noisy labels the risk of regression is as many times as large as there were fits, "
+        "and kernel density estimates of bandwidth 0 lose a seventh of their variance",
         runs={
             "real": of_family("regression", "fresh", every=9, replicates=16_384, settings=dict(REAL)),
             "noiseless": of_family("regression", "replace", every=9, replicates=16_384, settings=dict(NOISELESS)),
@@ -328,14 +332,14 @@ CLAIMS = (
     ),
     control(
         "real_share",
-        f"a share of one of new real rows, and {ENDLESS} of which a tenth is real",
+        f"only new real rows, and {ENDLESS} of which a tenth is real",
         5,
-        statement="where all rows are real and new the drift of the mean is that of one fit, and with endless rows "
-        "there is none",
-        measured="mean square of the fitted mean at the last generation less that of one fit, in units of that of one "
-        "fit to the fewest rows",
+        statement="the drift of a Gaussian mean is that of one fit if all rows are new and real, and there is none "
+        "with unlimited rows",
+        measured="mean square of the fitted mean at the last generation less that of one fit, in units of that of "
+        "one fit to the fewest rows",
         band=(-0.1, 0.1),
-        reason="10 % of one fit; with a tenth of real rows the drift comes to five times as much",
+        reason="10 % of the value of one fit; with a tenth of real rows the drift comes to five times as much",
         runs={
             "real": fresh("gaussian", 20, 40, ["mean"], 16_384, **{"family.variance": "known"}),
             "endless": fresh(
@@ -347,11 +351,12 @@ CLAIMS = (
     ),
     control(
         "scaling",
-        "half of the rows new and real, half of them by writers who cut their tail",
+        "half of the rows new and real, the other half generated by models with truncated tails",
         3,
-        statement="with half of all rows real the scaling law goes on, also after several generations of writers who "
-        "cut their tail",
-        measured="slope of ln lost mass against ln T at the last generation, less -(beta - 1) / beta",
+        statement="if half of the training rows are real, the power law of the error in the number of rows "
+        "continues, even after several generations of models with truncated tails",
+        measured="slope of ln lost probability mass against the ln of the number of rows T at the last generation, "
+        "less −(β − 1) / β",
         band=(-0.05, 0.05),
         reason="a seventh of the exponent of 1/3, as T = 1000 is not large yet; a plateau would be off by 1/3",
         runs={

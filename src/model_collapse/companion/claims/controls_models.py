@@ -67,7 +67,7 @@ CLAIMS = (
         statement="a language model that is fine-tuned on real text in every generation does not get worse",
         measured="perplexity on real test text, mean of generations 1 to the last over generation 0",
         band=(0.9, 1.1),
-        reason="10 %; the paper's arm A rises by some 60 %",
+        reason="10 %; condition A of the paper, which keeps no real text, rises by some 60 %",
         runs=studies.find("language_model").arguments("verify-control"),
         check=kept("perplexity", average=True),
         scale="small",
@@ -79,11 +79,11 @@ CLAIMS = (
         "text",
         SAME,
         2,
-        statement="models of real text do not come to repeat themselves more",
+        statement="language models that train on real text in every generation do not come to repeat themselves more",
         measured="share of repeated sequences of three tokens, mean of generations 1 to the last over generation 0",
         band=(0.9, 1.1),
-        reason="a tenth; it was a fifth until November 2026, in which the recorded models that read what was written "
-        "lay as well. What beams repeat by themselves is in both",
+        reason="a tenth. Until November 2026 it was a fifth, which the recorded models that train on generated text "
+        "would have met as well. What beam search repeats by itself is in both",
         runs=studies.find("language_model").arguments("verify-control"),
         check=kept("repeated_3", average=True),
         scale="small",
@@ -95,10 +95,12 @@ CLAIMS = (
         "decoding",
         SAME,
         2,
-        statement="without written text in the diet no way of writing matters: the loss has no trend",
+        statement="the loss of a language model that trains on real text in every generation has no trend, however "
+        "its samples are decoded",
         measured="slope of the cross-entropy on real test text, nats per token and generation",
         band=(-0.02, 0.02),
-        reason="less than 0.2 nats in nine generations, an eighth of what the paper's arm A rises by in each",
+        reason="less than 0.2 nats in nine generations, an eighth of the rise of condition A of the paper (no real "
+        "text kept) over as many",
         runs=studies.find("language_model").arguments("verify-control"),
         check=at_the_end(slope, 0),
         scale="small",
@@ -110,11 +112,12 @@ CLAIMS = (
         "diversity",
         SAME,
         2,
-        statement="models of real text keep the breadth of what they hold possible",
+        statement="language models that train on real text in every generation keep the entropy of their next-token "
+        "distribution",
         measured="entropy of the next token on real text, mean of generations 1 to the last over generation 0",
         band=(0.85, 1.15),
-        reason="15 %, set before any run; the share of different pairs, planned beside it, was left out because it "
-        "scatters by more than that in the recorded run",
+        reason="15 %, set before any run; the share of different pairs of tokens, planned beside it, was left out "
+        "because it scatters by more than that in the recorded run",
         runs=studies.find("language_model").arguments("verify-control"),
         check=kept(("entropy", "test"), average=True),
         scale="small",
@@ -126,11 +129,12 @@ CLAIMS = (
         "ngram",
         NEW,
         2,
-        statement="word counts of real text lose neither words nor fit",
-        measured="perplexity on real text and different words written, last generation over generation 0, the farther "
-        "from 1",
+        statement="n-gram models that are estimated from new real text in every generation keep their vocabulary and "
+        "their perplexity",
+        measured="perplexity on real text and number of different generated words, last generation over generation "
+        "0, the one farther from 1",
         band=(0.9, 1.1),
-        reason="10 %: one sample of 200 blocks is not another",
+        reason="10 %, for the difference between two samples of 200 blocks",
         runs={"real": fresh("ngram", 200, 3, ["perplexity", "vocabulary"], 20)},
         check=kept("perplexity", "vocabulary"),
         figure="ngram-perplexity-by-regime",
@@ -139,7 +143,7 @@ CLAIMS = (
         "vae",
         SAME,
         2,
-        statement="VAEs of real images do not narrow",
+        statement="the latent codes of VAEs that train on real images in every generation keep their spread",
         measured="standard deviation of generation 0's latent means, last generation over generation 1",
         band=(0.9, 1.1),
         reason="10 %; the published loop leaves 62 to 67 %",
@@ -154,10 +158,10 @@ CLAIMS = (
         "diffusion",
         SAME,
         2,
-        statement="diffusion models of real images keep covering them",
+        statement="diffusion models that train on real images in every generation keep their recall",
         measured="recall of real images, mean of generations 1 to the last over generation 0",
         band=(0.75, 1.25),
-        reason="a quarter, set before any run for the Frechet distance, in whose place recall was put because the "
+        reason="a quarter, set before any run for the Fréchet distance; recall took its place because the Fréchet "
         "distance scatters by more than that in the recorded run",
         runs=studies.find("diffusion").arguments("verify-control"),
         check=kept(("manifold", "recall"), average=True),
@@ -170,8 +174,8 @@ CLAIMS = (
         "copies",
         "every copy is one of the original",
         3,
-        statement="copies of the original do not get worse from one to the next",
-        measured="dB of peak signal-to-noise ratio, last copy less the first",
+        statement="if every copy is made of the original image, later copies are as good as the first",
+        measured="peak signal-to-noise ratio in dB, last copy less the first",
         band=(-0.1, 0.1),
         reason="0.1 dB; copies of copies lose ten times as much in a step",
         runs={
@@ -190,15 +194,15 @@ CLAIMS = (
     ),
     control(
         "remedies",
-        f"{NEW}; rows that are written without bias or noise",
+        f"{NEW}; rows that are generated without bias or noise",
         3,
-        statement="on real rows nothing is damaged, whatever the kind of model, and nothing on average on rows that "
-        "are written without bias or noise",
-        measured="what is damaged, last generation over that of one fit, or for kernels and words over generation 0, "
-        "the farthest from 1 of five families",
+        statement="models of five families keep their quality on new real rows, and keep it on average on generated "
+        "rows without bias or noise",
+        measured="the measure of damage of each family, last generation over that of one fit, or for kernel density "
+        "estimates and n-grams over generation 0, the one farthest from 1 of five families",
         band=(0.9, 1.1),
-        reason="a tenth, for the noisiest; replaced, four generations of ten rows keep 66 % of the heterozygosity, and "
-        "the other families change more",
+        reason="a tenth, for the noisiest family; four generations of ten replaced rows keep 66 % of the "
+        "heterozygosity, and the other families change more",
         runs={
             f"{kind} real only": of_family(kind, "fresh", 4, every=4, settings={**sizes.get("settings", {}), **REAL})
             | {"replicates": {"ngram": 20, "kde": 4096}.get(kind, 8192)}
@@ -218,10 +222,10 @@ CLAIMS = (
         "how_much",
         f"{ENDLESS}, none of them real",
         4,
-        statement="an unbiased writer of endless rows loses nothing, with no real row at all",
+        statement="unbiased Gaussian fits to unlimited generated rows keep the variance even without any real row",
         measured="mean variance at the last generation",
         band=(0.999, 1.001),
-        reason="0.1 %; theory has 6e-8 for 60 fits to 1e9 rows",
+        reason="0.1 %; theory has 6 · 10⁻⁸ for 60 fits to 10⁹ rows",
         runs={
             "replace": fresh("gaussian", 10**9, 60, ["variance"], 200) | {"regime": "replace", "settings": {}},
         },
@@ -229,24 +233,26 @@ CLAIMS = (
     ),
     control(
         "curation",
-        "an oracle who keeps all right labels and no wrong one",
+        "an oracle that keeps all right labels and no wrong one",
         1,
-        statement="with an oracle to choose, a majority of wrong labels does no harm, round after round",
-        measured="accuracy after the last round, 60 % of all written labels wrong",
+        statement="if an oracle keeps only correct labels, training on them round after round does no harm, even "
+        "though most of the generated labels are wrong",
+        measured="accuracy after the last round, with 60 % of all generated labels wrong",
         band=(0.9, 1.0),
-        reason="at least 0.9; without a choice the majority is learned, and the accuracy is near 0",
+        reason="at least 0.9; without the selection the model learns the wrong labels, and its accuracy is near 0",
         runs=CURATION.arguments("oracle"),
         check=at_the_end(last("accuracy"), 1),
         figure="curation-breakdown",
     ),
     control(
         "provenance",
-        "a perfect record of who wrote what",
+        "a perfect record of which rows are real",
         5,
-        statement="with a perfect record the error is that of the real rows, however many written ones there are",
+        statement="if a perfect record tells real rows from generated ones, the error is that of the real rows, "
+        "however many generated ones there are",
         measured="mean square of the fitted mean over the variance of the mean of the real rows",
         band=(0.9, 1.1),
-        reason="10 % about 1; the closed form has 1.44 with no record",
+        reason="10 % about 1; the closed form has 1.44 without a record",
         runs={"none missed": unrecognised(0.0, 0.2, replicates=16_384)},
         check=at_the_end(excess, 1),
         figure="provenance-drift",
@@ -255,12 +261,12 @@ CLAIMS = (
         "other_ai",
         f"{NEW}, and the share of a symbol, which is kept on average",
         3,
-        statement="models that are dealt each other's rows keep the symbols of one fit if all rows are real, and the "
-        "share of the commonest symbol on average if none is",
-        measured="symbols, or share of the commonest, in the last generation over that of one fit, mean over two "
-        "models",
+        statement="models whose training rows come from a common pool keep the symbols of one fit if all rows are "
+        "real, and the share of the commonest symbol on average if none is",
+        measured="number of symbols, or share of the commonest symbol, in the last generation over that of one fit, "
+        "mean over two models",
         band=(0.97, 1.03),
-        reason="3 %; two models that read each other lose most of their rare symbols in 20 generations",
+        reason="3 %; two models that train on each other's output lose most of their rare symbols in 20 generations",
         runs={
             "real": fresh("discrete", 100, 20, ["support"], 512, **{"family.sampling": "draw", "family.symbols": 200})
             | {"models": 2, "reads": "deal"},
@@ -275,12 +281,12 @@ CLAIMS = (
         "minorities",
         f"{NEW}, and the share of a minority, which is kept on average",
         3,
-        statement="in real rows a minority keeps its share in every chain, and in rows that are written on average "
-        "over chains",
-        measured="mean share of the minority in the last generation over its true one, where no chain of real rows has "
-        "lost it, the farther from 1",
+        statement="with new real rows in every generation a minority keeps its share in every chain, and with "
+        "replaced generated rows it keeps it on average over chains",
+        measured="mean share of the minority in the last generation over its true one, the one farther from 1; no "
+        "verdict if a chain with real rows has lost it",
         band=(0.95, 1.05),
-        reason="5 %, and none of 4096 chains without it; 100 replaced sets of 200 rows lose it in most",
+        reason="5 %, and none of 4096 chains without it; 100 replaced sets of 200 rows lose it in most chains",
         runs={
             "real": fresh("discrete", 200, 99, ["share"], 4096, **{"family.symbols": 10, "family.zipf": 1.5}),
             "written": written("discrete", 200, 19, ["share"], 32_768, **{"family.symbols": 10, "family.zipf": 1.5}),
@@ -292,10 +298,11 @@ CLAIMS = (
         "cost",
         NEW,
         2,
-        statement="real rows keep their price: an error that takes so many takes so many in any generation",
-        measured="rows for the same loss over real rows, last generation",
+        statement="with new real rows in every generation, a given error takes the same number of rows in the last "
+        "generation as in one fit",
+        measured="rows for the same loss in the last generation over rows in one fit",
         band=(0.8, 1.25),
-        reason="a quarter; ten replaced fits ask for about six times the rows for what is never seen",
+        reason="a quarter; ten fits to replaced rows need about six times the rows for the same lost probability mass",
         runs={
             f"real only, {n}": fresh(
                 "discrete", n, 9, ["lost_mass"], 256, **{"family.symbols": 20_000, "family.zipf": 1.5}

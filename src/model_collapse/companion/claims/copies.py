@@ -23,9 +23,9 @@ def lost_per_copy(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="SC-1",
-        statement="a scanner and a printer that copy their own copies keep adding errors",
+        statement="copies of copies get worse with every step: a scanner and a printer keep adding errors",
         source="the press: Shumailov, quoted in Freethink 2024",
-        measured="dB of peak signal-to-noise ratio lost from one copy to the next, the least of 19 steps",
+        measured="peak signal-to-noise ratio in dB lost from one copy to the next, the least of 19 steps",
         band=(0.0, float("inf")),
         reason="every copy has to be worse than the one before it",
         runs=STUDY.arguments("verify"),

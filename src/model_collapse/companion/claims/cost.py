@@ -170,9 +170,11 @@ def _bought(regime: str) -> dict[str, Any]:
 CLAIMS = (
     Claim(
         id="COST-1",
-        statement="the error of one fit to real rows costs as many times the rows as theory says",
+        statement="after ten generations, the number of generated rows that reach the error of one fit to real rows "
+        "is the one that theory predicts",
         source="derived from Dey & Donoho 2024, arXiv:2410.22812, and from the drift of means; CF-C1",
-        measured="squared error of the mean after ten fits over the one that is bought, farthest of three regimes",
+        measured="mean squared error of the estimated mean after ten fits, with as many times the rows as theory "
+        "asks for, over the error of one fit to real rows; of three regimes, the one farthest from 1",
         band=(0.95, 1.05),
         target=1,
         reason="5 % on either side of the same error",
@@ -185,11 +187,13 @@ CLAIMS = (
     ),
     Claim(
         id="COST-2",
-        statement="after five generations a counting model needs at least twice the text for the same loss",
+        statement="an n-gram model needs at least twice the text for the same loss after five generations on "
+        "generated text",
         source="after the press: 'the cost of making them will increase'; derived",
-        measured="rows per generation over real rows for the same cross-entropy, replace, generation 5",
+        measured="rows per generation over rows of real text for the same cross-entropy, generated text replaces the "
+        "data, generation 5",
         band=(2, np.inf),
-        reason="twice the text; set before its own runs, after a shorter one had shown that the loss rises",
+        reason="twice the text; set before its own runs, after a shorter run had shown that the loss rises",
         runs=STUDY.arguments("verify-words"),
         check=replaced_price,
         chapter="cost",
@@ -199,11 +203,13 @@ CLAIMS = (
     ),
     Claim(
         id="COST-3",
-        statement="after five generations a language model needs at least twice the text for the same loss",
+        statement="a small language model needs at least twice the text for the same loss after five generations on "
+        "generated text",
         source="after the press: 'the cost of making them will increase'; derived",
-        measured="rows per generation over real rows for the same cross-entropy, only what was written, generation 5",
+        measured="rows per generation over rows of real text for the same cross-entropy, no real text after "
+        "generation 0, generation 5",
         band=(2, np.inf),
-        reason="twice the text, as for the counting model; set after two generations of one seed",
+        reason="twice the text, as for the n-gram model of COST-2; set after two generations of one seed",
         runs=STUDY.arguments("verify", PRICED),
         recorded=("cost",),
         check=replaced_price,

@@ -117,9 +117,11 @@ _one_round: Callable[[pd.DataFrame], float] = lambda table: 1  # noqa: E731
 CLAIMS = (
     Claim(
         id="VER-1",
-        statement="selected labels teach the truth up to 1 / (1 + psi / phi) errors among them, beyond it the opposite",
+        statement="a classifier that trains on selected labels learns the truth if their share of errors before "
+        "selection is below 1 / (1 + ψ / φ), and the opposite of the truth above it, where φ is the share of right "
+        "labels that the selection keeps and ψ that of wrong ones",
         source="Feng et al. 2025, arXiv:2406.07515, theorem 4.2; CF-L5",
-        measured="accuracy 0.03 below the breakdown point, or 1 - accuracy 0.03 above, the lowest of six",
+        measured="accuracy at 0.03 below the breakdown point, or 1 − accuracy at 0.03 above it, the lowest of six",
         band=(0.75, 1.0),
         reason="above 3/4 on one side and below 1/4 on the other, set before any run; 40,000 points in 20 dimensions",
         runs=sides(STUDY.arguments("labels")),
@@ -131,12 +133,13 @@ CLAIMS = (
     ),
     Claim(
         id="VER-2",
-        statement="the eighth of the text that an oracle chooses makes models more truthful than an eighth at random",
+        statement="training on the eighth of the generated text that an oracle selects makes models more truthful "
+        "than training on a random eighth",
         source="Feng et al. 2025, arXiv:2406.07515",
-        measured="share of true statements at the last generation, oracle less lot",
+        measured="share of true statements at the last generation, selected by the oracle less selected at random",
         band=(0, np.inf),
-        reason="better, set before any run; the best of 8 texts for each prompt is 12.5 % of what was written. That a "
-        "word model is asked, which has chains enough, was chosen after a tiny OPT's interval had been seen to be too "
+        reason="better, set before any run; the best of 8 texts for each prompt is 12.5 % of what was generated. The "
+        "word model, which has enough chains, was chosen after the interval of a tiny OPT had turned out to be too "
         "wide; the chapter shows both",
         runs=word_models(STUDY.arguments("budget", ("oracle 0", "oracle 1"))),
         recorded=("curation",),
@@ -144,33 +147,37 @@ CLAIMS = (
         chapter="curation",
         figure="curation-budget-truth",
         ends=lambda table: 5,
-        published="news summaries: the oracle's 12.5 % beat all human labels, a random 12.5 % is worse than the writer",
+        published="news summaries: the oracle's 12.5 % beat all human labels, a random 12.5 % is worse than the model "
+        "that generated them",
         definition=(2,),
         scale="small",
     ),
     Claim(
         id="VER-3",
-        statement="a judge who is better at the task but does not look at the labels is worth no more than a lot",
+        statement="a selector that does the task better but does not check the labels is worth no more than random "
+        "selection",
         source="Feng et al. 2025, arXiv:2406.07515",
-        measured="accuracy after half of the labels are chosen by a judge's certainty, or at random, the higher",
+        measured="accuracy after half of the labels are selected by the selector's certainty, or at random, the higher",
         band=(0.0, 0.25),
-        reason="with 53 % of the labels wrong whoever keeps right and wrong alike is beyond his breakdown point, 1/2: "
-        "below 1/4 as in VER-1, while a judge with an own accuracy of 0.80 instead of 0.97 who rejects what "
-        "contradicts him has to get above 3/4",
+        reason="with 53 % of the labels wrong, a selection that keeps right and wrong labels alike is beyond its "
+        "breakdown point of 1/2: accuracy below 1/4, as in VER-1. A selector with an accuracy of 0.80 instead of "
+        "0.97 that rejects the labels that contradict it has to lead to more than 3/4",
         runs=judges(STUDY.arguments("judges")),
         check=_skill,
         chapter="curation",
         ends=_one_round,
-        published="a selector with better summaries of its own chose about as well as a lot",
+        published="a selector with better summaries of its own chose about as well as random selection",
     ),
     Claim(
         id="VER-4",
-        statement="many rounds of verification end at what the verifier believes, however strict he is",
+        statement="after many rounds of training on verified data a model ends at what the verifier takes for true, "
+        "however strict the verifier is",
         source="Yi et al. 2025, arXiv:2510.16657",
-        measured="squared distance from the verifier's centre after 12 rounds over that at first, larger of two radii",
+        measured="squared distance from the verifier's centre after 12 rounds over that at first, the larger of two "
+        "radii of acceptance",
         band=(0.0, 0.05),
-        reason="it goes to 0: a twentieth is left at most; and the error, which falls at first, has to rise again, for "
-        "the centre is not the truth",
+        reason="it goes to 0: a twentieth is left at most. The error, which falls at first, also has to rise again, "
+        "because the verifier's centre is not the truth",
         runs=STUDY.arguments("rounds", ("radius 0.1", "radius 0.3")),
         check=_centred,
         chapter="curation",
@@ -179,11 +186,12 @@ CLAIMS = (
     ),
     Claim(
         id="VER-5",
-        statement="what readers prefer takes over: more reward and less variety in every generation",
+        statement="if readers select the generated data that they prefer, the mean reward rises and the variety "
+        "falls in every generation",
         source="Ferbach et al. 2024, arXiv:2407.09499",
-        measured="gain of mean reward or loss of entropy in 6 generations over its closed form, the farther from 1",
+        measured="gain of mean reward or loss of entropy in 6 generations over its closed form, the one farther from 1",
         band=(0.95, 1.05),
-        reason="5 % about the law of infinitely many rows; reward has to rise and entropy to fall",
+        reason="5 % about the values for infinitely many rows; reward has to rise and entropy to fall",
         runs=STUDY.arguments("preference", ["preference"]),
         check=_liked,
         chapter="curation",

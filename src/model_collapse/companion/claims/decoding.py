@@ -83,9 +83,9 @@ def _steeper(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="SH-8",
-        statement="a repetition penalty of 2 is no cure",
+        statement="a repetition penalty of 2 does not cure the collapse of language models but makes their loss larger",
         source=NATURE,
-        measured="perplexity with the penalty over that without, last generation",
+        measured="perplexity on real test text with the penalty over that without, last generation",
         band=(1.3, np.inf),
         reason="30 % worse, set before any run; generation 0 is the same in both",
         runs=language_model.STUDY.arguments("verify", ["penalty-2", "A"]),
@@ -101,12 +101,13 @@ CLAIMS = (
     ),
     Claim(
         id="DEC-1",
-        statement="a low temperature and beam search degrade models faster than sampling",
+        statement="language models that train on their own output degrade faster if it is generated at a low "
+        "temperature or by beam search than if it is sampled",
         source="Gerstgrasser et al. 2024, arXiv:2404.01413; Drayson et al. 2025, arXiv:2502.15654",
-        measured="slope of cross-entropy in nats per generation less that of sampling, temperature 0.3 or 5 beams, "
-        "the smaller",
+        measured="slope of the cross-entropy in nats per token and generation, at temperature 0.3 or with 5 beams, "
+        "less that of plain sampling, the smaller",
         band=(0, np.inf),
-        reason="both steeper, set before any run",
+        reason="both slopes steeper, set before any run",
         margin=NO_EFFECT,
         runs=language_model.STUDY.arguments("verify", ["cold", "A", "sampled"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["cold", "A", "sampled"]),
@@ -121,15 +122,16 @@ CLAIMS = (
     ),
     Claim(
         id="DEC-2",
-        statement="sampling with a repetition penalty is no function of the model's probabilities: a constant added to "
-        "all logits, which changes none of them, changes what is written, and not what beams write",
+        statement="sampling with a repetition penalty depends on more than the model's probabilities: a constant "
+        "added to all logits, which leaves every probability as it is, changes the sampled text and not the text of "
+        "beam search",
         source="after arXiv:2607.09791 and transformers issue 47595",
-        measured="nats per token of what generation 0 writes by sampling with penalty 1.2, with 20 added to all logits "
-        "less without",
+        measured="difference in nats per token of the text that generation 0 samples with repetition penalty 1.2: "
+        "with 20 added to all logits less without",
         band=(0.05, np.inf),
-        reason="0.05 nats or more, set before any run: on positive logits the penalty takes 3.3 nats more from a token "
-        "that was there; without a penalty, and by five beams with it, nothing may move by 0.01 nats. Of the sources "
-        "the thread was read, not the paper; the identity is derived in the chapter",
+        reason="0.05 nats or more, set before any run: on positive logits the penalty takes 3.3 nats more from a "
+        "token that has occurred. Without a penalty, and with five beams and the penalty, the difference must stay "
+        "below 0.01 nats. Of the sources the thread was read, not the paper; the identity is derived in the chapter",
         runs=penalised(),
         check=_constant_matters,
         chapter="decoding",

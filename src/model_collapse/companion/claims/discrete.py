@@ -198,11 +198,11 @@ SURESH = "Suresh et al. 2025, arXiv:2412.17646"
 CLAIMS = (
     Claim(
         id="WF-1",
-        statement="every discrete chain ends with one symbol",
+        statement="every discrete chain on its own samples ends with a single symbol",
         source=DISCRETE,
-        measured="share of chains with one symbol left by generation 20 M",
+        measured="share of chains with one symbol left by generation 20 M, for M rows per generation",
         band=(0.999, np.inf),
-        reason="the claim is probability 1; at 20 M about one chain in 10^8 is still on its way",
+        reason="the claim is probability 1; at 20 M about one chain in 10⁸ still has two symbols",
         runs={"ends": ENDS},
         check=absorbed,
         chapter="discrete",
@@ -212,13 +212,13 @@ CLAIMS = (
     ),
     Claim(
         id="WF-2",
-        statement="a symbol is the last one with its true share as probability",
+        statement="the probability that a symbol is the last one left in a chain is its share in the real distribution",
         source=DISCRETE,
-        measured="frequency minus true share, farthest of all symbols",
+        measured="frequency of being the last symbol minus true share, of all symbols the one farthest from 0",
         band=(-0.02, 0.02),
         target=0,
-        reason="three standard errors of the commonest symbol over 5,500 chains; at the level of the interval over all "
-        "symbols, and for a verdict that chance does not turn, 43,008 are needed",
+        reason="three standard errors of the commonest symbol over 5,500 chains; at the level of the interval over "
+        "all symbols, and for a verdict that does not depend on chance, 43,008 are needed",
         runs={"ends": ENDS},
         check=fixation,
         chapter="discrete",
@@ -228,9 +228,11 @@ CLAIMS = (
     ),
     Claim(
         id="WF-3",
-        statement="heterozygosity decays as (1 - 1/M)^n",
+        statement="the heterozygosity, the chance that two draws differ, decays as (1 − 1/M)ⁿ over n generations of "
+        "M generated rows",
         source=f"{WRIGHT}; Seddik et al. 2024, arXiv:2404.05090",
-        measured="simulated over expected heterozygosity up to generation M / 2, farthest of all sizes",
+        measured="simulated over expected heterozygosity up to generation M / 2, of all numbers of rows the one "
+        "farthest from 1",
         band=(0.98, 1.02),
         target=1,
         reason="relative error below 2 %",
@@ -243,11 +245,11 @@ CLAIMS = (
     ),
     Claim(
         id="WF-4",
-        statement="rare symbols vanish first",
+        statement="rare symbols vanish first from a chain on its own samples",
         source=f"{NATURE}; {SURESH}",
-        measured="Spearman correlation of time of survival and true share",
+        measured="Spearman correlation between how long symbols survive and their true shares",
         band=(0.9, np.inf),
-        reason="close to a strict order; 1 is the most. The number of survivors also keeps the published bounds",
+        reason="close to a strict order; 1 is the most. The number of survivors also has to keep the published bounds",
         runs={"early": EARLY},
         check=rank_order,
         chapter="discrete",
@@ -257,13 +259,14 @@ CLAIMS = (
     ),
     Claim(
         id="WF-5",
-        statement="when one breed has taken over, the dogs in it have nearly become one dog as well",
+        statement="in the example of the dog breeds, the images of the breed that has taken over are nearly all alike",
         source="Wenger 2024, doi:10.1038/d41586-024-02355-z, the dog breeds of the News and Views on the paper",
-        measured="spread within the breed when it is alone, over that at first, median chain, farthest of the sizes",
+        measured="spread within the breed when no other is left, over that at first, median chain, of all numbers of "
+        "rows the one farthest from 0.01",
         band=(0.001, 0.1),
-        reason="a factor of ten about a hundredth, of which a reviewer's runs had shown before that it is met in half "
-        "of the chains. Which of the two comes first has no answer: the breed is alone before the spread falls below "
-        "10 % in a fifth of the chains, below 0.3 % in three fifths",
+        reason="a factor of ten about a hundredth; a reviewer's earlier runs had shown that half of the chains meet "
+        "it. Which of the two comes first has no answer: the breed is alone before the spread falls below 10 % in a "
+        "fifth of the chains, below 0.3 % in three fifths",
         runs={f"M = {M}": _breeds(M, R) for M, R in ((20, 2048), (50, 2048), (100, 1024))},
         check=alike_when_alone,
         chapter="discrete",
@@ -273,9 +276,10 @@ CLAIMS = (
     ),
     Claim(
         id="WF-6",
-        statement="the time until a symbol is forgotten is proportional to its count in the real data",
+        statement="the time until a symbol is lost is proportional to its expected count in the real data",
         source=SURESH,
-        measured="R^2 of a line through zero, fits until half of the symbols are lost against expected count",
+        measured="R² of a line through zero, for the number of fits until half of the symbols are lost against their "
+        "expected count",
         band=(0.95, np.inf),
         reason="a straight line through zero explains it; 1 is the most",
         runs={f"{c} times": run for c, run in COUNTS.items()},
@@ -286,9 +290,10 @@ CLAIMS = (
     ),
     Claim(
         id="INB-1",
-        statement="the comparison with inbreeding is an identity",
+        statement="model collapse follows the formula for inbreeding: the probability that two generated symbols "
+        "descend from the same real row is 1 − (1 − 1/M)ⁿ after n generations of M rows",
         source=WRIGHT,
-        measured="probability that two draws descend from one real row over 1 - (1 - 1/M)^n, up to 2 M fits",
+        measured="probability that two draws descend from one real row over 1 − (1 − 1/M)ⁿ, up to 2 M fits",
         band=(0.98, 1.02),
         target=1,
         reason="relative error below 2 %, as for WF-3",
@@ -301,11 +306,12 @@ CLAIMS = (
     ),
     Claim(
         id="ACC-6",
-        statement="accumulating data neither loses symbols nor brings any back",
+        statement="a discrete distribution that is estimated from all data so far never loses a symbol, and none "
+        "that is missing from the data comes back",
         source="derived from the accumulate regime of Gerstgrasser et al. 2024, arXiv:2404.01413",
-        measured="share of chains whose number of symbols ever changes",
+        measured="share of chains in which the number of symbols ever changes",
         band=(-np.inf, 0.02),
-        reason="never happens; fewer than one chain in fifty at the level of the interval",
+        reason="it never happens; the interval must exclude one chain in fifty",
         runs={"accumulate": KEPT},
         check=support_changes,
         chapter="discrete",

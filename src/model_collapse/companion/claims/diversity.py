@@ -43,12 +43,13 @@ def _true_but_few(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="SUR-1",
-        statement="models that read unsurprising text get surer than those that read surprising text",
+        statement="language models that train on the less surprising half of the generated text become more certain "
+        "than those that train on the more surprising half",
         source="Gambetta et al. 2024, arXiv:2410.12341",
-        measured="entropy of the next token on real test text in nats, fed the surprising half less the unsurprising, "
-        "in the last generation that both have",
+        measured="entropy of the next token on real test text in nats, trained on the surprising half less trained "
+        "on the unsurprising half, in the last generation that both have",
         band=(0, np.inf),
-        reason="lower entropy on unsurprising text, set before any run",
+        reason="lower entropy after unsurprising text, set before any run",
         runs=language_model.STUDY.arguments("verify", ["surprising", "unsurprising"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["surprising", "unsurprising"]),
         recorded=("wikitext",),
@@ -61,14 +62,15 @@ CLAIMS = (
     ),
     Claim(
         id="DIV-1",
-        statement="words, phrases and syntax of sampled text lose variety",
+        statement="the words, phrases and syntax of sampled text lose variety from generation to generation",
         source="Guo et al. 2024, arXiv:2311.09807",
         measured="relative decline since generation 0 of type-token ratio, distinct 2-grams and patterns of syntax, "
         "the smallest",
         band=(0, np.inf),
-        reason="all three fall; where text is sampled, so that no search for the likeliest text, which alone costs "
-        "variety, takes part. That meaning loses least was a part of it until November 2026: the spread of a model's "
-        "states, which stood for meaning, rises by four fifths in the recorded run, and so measures something else",
+        reason="all three fall. Text is sampled, because a search for the likeliest text costs variety by itself. "
+        "Until November 2026 the claim also said that meaning loses least; that part was dropped because the measure "
+        "for meaning, the spread of a model's hidden states, rises by four fifths in the recorded run and so "
+        "measures something else",
         runs=language_model.STUDY.arguments("verify", ["sampled"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["sampled"]),
         recorded=("wikitext",),
@@ -76,19 +78,21 @@ CLAIMS = (
         chapter="diversity",
         figure="diversity-kinds",
         ends=lambda table: 5,
-        published="news, 6 iterations: type-token ratio -50 %, syntax -74 %, meaning most stable",
+        published="news, 6 iterations: type-token ratio −50 %, syntax −74 %, meaning most stable",
         definition=(4,),
         scale="small",
     ),
     Claim(
         id="COR-1",
-        statement="what is written stays true while it gets less varied",
+        statement="the text of a language model that is trained on its own output stays as true as before while the "
+        "number of different facts in it falls",
         source="Briesch et al. 2023, arXiv:2311.16822",
-        measured="gain of the share of true statements, or relative loss of different true facts, generation 9 since "
-        "0, the smaller",
+        measured="gain of the share of true statements, or relative loss of different true facts, from generation 0 "
+        "to 9, the smaller",
         band=(0, np.inf),
-        reason="no less true than at the start and fewer different facts, set before any run; only a gain shows that "
-        "there is no loss; where text is sampled, since beams choose what is probable already in generation 0",
+        reason="at least as true as at the start, and fewer different facts, set before any run; only a gain can "
+        "show that nothing is lost. Text is sampled here, because beam search prefers probable text already in "
+        "generation 0",
         # Only of the embedded corpus true is known from false, so there are no runs on real text.
         runs=language_model.STUDY.arguments("verify", ["sampled"]),
         recorded=("curation",),

@@ -153,14 +153,15 @@ _TAIL: Mapping[str, Any] = {
 CLAIMS = (
     Claim(
         id="XM-1",
-        statement="two models that read each other learn what their own data lacked, and grow alike where both knew",
+        statement="two models that train on each other's output learn symbols that their own real data lacked, and "
+        "become more alike in those that both knew",
         source="Vu, Reeves & Wenger 2025, arXiv:2505.21677",
-        measured="share of the lacking symbols that a model has in the last generation of an exchange, less half of "
-        "that of models whose own data had them, or Jensen-Shannon divergence of what both knew, without exchange "
-        "less with (nats), the smaller",
+        measured="the smaller of two: share of the missing symbols that a model has in the last generation of an "
+        "exchange, less half of that of models whose own data had them; Jensen-Shannon divergence over the symbols "
+        "that both knew, without exchange less with (nats)",
         band=(0, np.inf),
-        reason="at least half as much as had it been in their data; without exchange it is nothing by construction. Of "
-        "what both know, more in common",
+        reason="at least half as much as if the symbols had been in their own data (without exchange it is nothing "
+        "by construction), and more alike in what both know",
         runs={
             "own": {**_SPLIT, "reads": "own"},
             "exchange": {**_SPLIT, "reads": "all", "share": 0.5},
@@ -174,13 +175,14 @@ CLAIMS = (
     ),
     Claim(
         id="XM-2",
-        statement="one large model is best at first, several small ones that read each other later, ever more of them",
+        statement="one large language model is best at first, but after some generations several small ones that "
+        "train on each other's output are better, and the best number of models grows",
         source="Hodel & West 2025, arXiv:2512.15011",
-        measured="of one, two and four models: nats on real test text by which one leads all in generation 0, or "
-        "by which the best number of several leads it in the last, the smaller",
+        measured="of one, two and four models, nats per token on real test text: lead of the single model in "
+        "generation 0, or of the best number of several over it in the last, the smaller",
         band=(0, np.inf),
         reason="both in the published direction, and the best number never falls from generation to generation, set "
-        "before any run; that it never falls alone would hold as well if one model were always best",
+        "before any run; that it never falls would hold by itself if one model were always best",
         # A model alone is the arm that other claims read.
         margin=NO_EFFECT,
         runs={
@@ -198,12 +200,13 @@ CLAIMS = (
     ),
     Claim(
         id="XM-3",
-        statement="data of another AI keep more symbols than a model's own do, and fewer than real data",
+        statement="training on the output of another model besides its own keeps more symbols than training on its "
+        "own alone, and fewer than training on real data",
         source="derived; theory.exchange.survival_bounds",
-        measured="ln of the symbols left in the last generation, two models dealt out over one alone, or real data "
-        "over two models, the smaller",
+        measured="ln of the ratio of the numbers of symbols left in the last generation: two models with a common "
+        "pool over one alone, or real data over two models, the smaller",
         band=(0, np.inf),
-        reason="more than alone, fewer than real: the order is what is claimed, set before any run",
+        reason="more than one model alone, fewer than real data: the claim is about the order, set before any run",
         runs={
             "self": _TAIL,
             "exchange": {**_TAIL, "models": 2, "reads": "deal"},

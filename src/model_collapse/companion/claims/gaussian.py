@@ -176,11 +176,13 @@ def _arms() -> Iterator[tuple[str, int]]:
 CLAIMS = (
     Claim(
         id="GA-1",
-        statement="the variance of a typical Gaussian chain goes to 0 at the rate of the closed form",
+        statement="the variance of a typical chain of Gaussian fits goes to 0 at the exponential rate of the closed "
+        "form",
         source=f"{NATURE}, theorem 3.1; rate derived (CF-G3)",
         measured="median of ln s² over E[ln s²] at the last generation",
         band=(0.95, 1.05),
-        reason="5 % on the exponent; after the 20 M fits of the official runs it is -40 (mle) or -20 (unbiased)",
+        reason="5 % of the exponent; after the 20 M fits of the official runs it is −40 (maximum likelihood) or −20 "
+        "(unbiased)",
         runs={
             f"{estimator}, M = {M}": _run(
                 estimator=estimator, n=M, generations=20 * M - 1, every=20 * M - 1, replicates=4096, metrics=["log_det"]
@@ -195,12 +197,13 @@ CLAIMS = (
     ),
     Claim(
         id="GA-2",
-        statement="the mean wanders: its squared drift grows as n / M",
+        statement="the mean of a chain of Gaussian fits drifts away from the truth like a random walk: its expected "
+        "square grows as n / M after n fits to M rows",
         source=f"{NATURE}, supplement 3.1; exact form derived (CF-G4)",
-        measured="mean of mu² over n / M, unbiased fits, n = M / 4 and M / 2",
+        measured="mean of μ² over n / M, unbiased fits, n = M / 4 and M / 2, the one farther from 1",
         band=(0.9, 1.1),
         target=1,
-        reason="10 %, twice the half-width at 25,600 chains; the mle falls short by 21 % at M / 2",
+        reason="10 %, twice the half-width at 25,600 chains; maximum likelihood falls short by 21 % at M / 2",
         runs={
             f"M = {M}": _run(
                 estimator="unbiased", n=M, generations=M // 2 - 1, every=M // 4 - 1, replicates=25600, metrics=["mean"]
@@ -215,11 +218,12 @@ CLAIMS = (
     ),
     Claim(
         id="GA-3",
-        statement="the risk E[W2²] is 3 n / (2 M) to first order",
+        statement="the expected squared distance E[W₂²] of a Gaussian chain from the truth is 3 n / (2 M) to first "
+        "order, after n fits to M rows",
         source=f"{NATURE}, supplement 3.1.1",
-        measured="mean of W2² over 3 n / (2 M), unbiased fits, n = M / 10 and M / 5",
+        measured="mean of W₂² over 3 n / (2 M), unbiased fits, n = M / 10 and M / 5, the one farther from 1",
         band=(0.95, 1.05),
-        reason="5 % for n / M up to 0.2; the next order is about -2 % there",
+        reason="5 % for n / M up to 0.2; the next order is about −2 % there",
         runs={
             "M = 100": _run(
                 estimator="unbiased", n=100, generations=19, every=9, replicates=53248, metrics=["w2_squared"]
@@ -234,15 +238,15 @@ CLAIMS = (
     ),
     Claim(
         id="GA-4",
-        statement="the risk of the unbiased Gaussian chain grows by 1 / M or more with every fit, and so without "
-        "bound, while that of maximum likelihood stays below 2",
+        statement="the risk E[W₂²] of a Gaussian chain grows by 1 / M or more with every fit to M rows, and so "
+        "without bound, if the variance is estimated without bias; by maximum likelihood it stays below 2",
         source=f"{NATURE}, theorem 3.1, which assumes unbiased estimates; bound derived (CF-G5)",
-        measured="gain of E[W2²] from fit M / 2 to fit M over that of n / M, unbiased, or 2 / E[W2²], mle, n <= 2 M, "
-        "the smallest",
+        measured="the smallest of two: gain of E[W₂²] from fit M / 2 to fit M over the gain of n / M (unbiased), and "
+        "2 / E[W₂²] for n ≤ 2 M (maximum likelihood)",
         band=(1.0, np.inf),
-        reason="the unbiased risk is n / M + 2 (1 - a^n), which gains more than n / M at every n; theory has 1.43 "
-        "between these fits, where maximum likelihood gains 0.87 and would fail. Later means over chains are carried "
-        "by too few",
+        reason="the unbiased risk is n / M + 2 (1 − aⁿ), which gains more than n / M at every n; theory has 1.43 "
+        "between these fits, where maximum likelihood gains 0.87 and would fail. Later means over chains rest on too "
+        "few chains",
         runs={
             "mle": _run(estimator="mle", n=20, generations=39, every=3, replicates=8192, metrics=["w2_squared"]),
             "unbiased": _run(
@@ -257,11 +261,13 @@ CLAIMS = (
     ),
     Claim(
         id="GA-5",
-        statement="the risk stays finite if the sum of 1 / M_i does, and grows without end at constant size",
+        statement="the risk E[W₂²] of a Gaussian chain stays finite if generation i has Mᵢ rows and the sum of all 1 "
+        "/ Mᵢ is finite; with a constant number of rows it grows without bound",
         source=f"{NATURE}, supplement 3.1.1",
-        measured="gain of E[W2²] in the second half of the fits, M_i = M i² over M_i = M",
+        measured="gain of E[W₂²] in the second half of the fits, for Mᵢ = M i² over the same for Mᵢ = M",
         band=(-np.inf, 0.05),
-        reason="for 40 fits the sum of 1 / i² from 21 on, 0.024, over 20: 0.001; equal growth would be 1",
+        reason="for 40 fits the expected ratio is 0.001: the sum of 1 / i² from 21 on is 0.024, over 20; equal "
+        "growth would give 1",
         runs={
             "growing": _run(
                 "grow", estimator="unbiased", power=2, n=100, generations=39, replicates=2048, metrics=["w2_squared"]
@@ -276,9 +282,10 @@ CLAIMS = (
     ),
     Claim(
         id="GA-6",
-        statement="more rows slow collapse in proportion",
+        statement="a Gaussian chain with k times the rows per generation takes k times the generations to collapse",
         source="Suresh et al. 2025, arXiv:2412.17646",
-        measured="log-log slope of the fits until the median deviation is one half, against M",
+        measured="log-log slope, against the number of rows M, of the number of fits until the median standard "
+        "deviation is one half",
         band=(0.9, 1.1),
         reason="exactly 1 for large M; M = 10 adds about 0.015",
         runs={
@@ -292,11 +299,13 @@ CLAIMS = (
     ),
     Claim(
         id="GA-7",
-        statement="the expressivity error acts once: with endless data the first fit makes it and no later one adds",
+        statement="the functional expressivity error is made only once: with unlimited data it appears at the first "
+        "fit, and later fits add nothing to it",
         source=f"{NATURE}, section on the sources of model collapse",
-        measured="W2 to the two-peaked truth at later generations over that at generation 0",
+        measured="W₂ distance to the two-peaked truth at later generations over that at generation 0, the one "
+        "farthest from 1",
         band=(0.98, 1.02),
-        reason="2 %; if every fit made it anew, the square would double at generation 1",
+        reason="2 %; if every fit made the error again, the squared distance would double at generation 1",
         runs={"two peaks": _run(truth="bimodal", n=1_000_000, generations=10, replicates=128, metrics=["w2_squared"])},
         check=expressivity_again,
         chapter="error_sources",
@@ -305,12 +314,12 @@ CLAIMS = (
     ),
     Claim(
         id="ACC-2",
-        statement="a Gaussian keeps its variance if data accumulate",
+        statement="a Gaussian that is fitted to all data so far, real and generated, keeps its variance on average",
         source="Kazdan et al. 2025, arXiv:2410.16713; exact form derived (CF-G7)",
         measured="mean variance over its closed form at the last generation",
         band=(0.99, 1.01),
         target=1,
-        reason="1 %; for 100 fits of M = 100, replacing the data would leave a third",
+        reason="1 %; after 100 fits of M = 100 rows, replaced data would leave a third of the variance",
         runs={"M = 100": _run("accumulate", n=100, generations=99, every=99, replicates=24576, metrics=["variance"])},
         check=accumulated_variance,
         chapter="accumulate",

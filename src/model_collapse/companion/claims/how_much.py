@@ -101,11 +101,12 @@ def mirrored(estimate: Estimate) -> Estimate:
 CLAIMS = (
     Claim(
         id="MIX-4",
-        statement="synthetic text helps a learner with few real texts and harms one with many",
+        statement="synthetic text helps a language model that has little real text and harms one that has much",
         source="Kazdan et al. 2025, arXiv:2410.16713",
-        measured="nats per token gained by those with the fewest real blocks, or lost by those with the most, the less",
+        measured="nats per token of real test text, gained with the fewest real blocks or lost with the most, the "
+        "smaller",
         band=(0.0, np.inf),
-        reason="the sign of the effect has to change with the number of real rows; in the source at 1,024",
+        reason="the effect has to change its sign with the number of real rows; in the source it does at 1,024",
         # What is written differs from chain to chain even where all that is read is real; real text has no spread.
         margin=NO_EFFECT,
         runs=beside((128, 12_288), (0, 1024, 4096)).arguments("verify"),

@@ -201,13 +201,13 @@ UNTRAINED: dict[str, Any] = {"steps": 1, "lr": 1e-12}
 CLAIMS = (
     Claim(
         id="IN-1",
-        statement="chains of a run, and generations of a chain, are drawn independently of each other",
+        statement="the replicate chains of a run, and the generations of a chain, use independent random numbers",
         source="control: a Gaussian of known variance, whose steps of the mean are independent whatever happens",
-        measured="correlation of steps of the mean between chains and between generations, farthest from 0",
+        measured="correlation of the steps of the mean between chains and between generations, the one farthest from 0",
         band=(-0.1, 0.1),
         target=0,
-        reason="streams that are used twice make it 1, or 1/R where one chain of R repeats another: no interval of "
-        "these runs reaches a tenth by chance",
+        reason="a random stream that is used twice makes it 1, or 1/R if one of R chains repeats another: no "
+        "interval of these runs reaches 0.1 by chance",
         runs={"walk": WALK},
         check=_independence,
         chapter="gaussian",
@@ -215,12 +215,13 @@ CLAIMS = (
     ),
     Claim(
         id="IN-2",
-        statement="a share of the same real rows, drawn without replacement, bounds the drift at its closed form",
-        source="control: exact moments of the regime mix (chapter Real data in the mix)",
-        measured="E[mean^2] over its closed form, farthest of the generations",
+        statement="if a share of every training set is drawn without replacement from the same real rows, the "
+        "squared drift of a Gaussian mean stays at its closed form",
+        source="control: exact moments of the regime `mix` (chapter Real data in the mix)",
+        measured="E[mean²] over its closed form, the generation farthest from 1",
         band=(0.95, 1.05),
         target=1,
-        reason="drawing with replacement, or another share, changes it by a tenth and more",
+        reason="drawing with replacement, or another share, changes it by a tenth or more",
         runs={"mix": _numbers("mix", 10, 4, 2**17, family_sampling="draw", regime_real_fraction=0.5)},
         check=_mixed,
         chapter="real_share",
@@ -228,10 +229,11 @@ CLAIMS = (
     ),
     Claim(
         id="IN-3",
-        statement="training sets are as large and as real as their regime says",
-        source="control: real are none of replace, the setting of mix and fresh, half of fixed, 1 / (t + 1) of "
-        "accumulate and subsample; all are of n rows but fixed with 2 n and accumulate with (t + 1) n",
-        measured="share of real rows less what it must be, farthest of six regimes and of the generations",
+        statement="training sets have the size and the share of real rows that their regime prescribes",
+        source="control: the real share is 0 under `replace`, the setting under `mix` and `fresh`, a half under "
+        "`fixed`, 1 / (t + 1) under `accumulate` and `subsample`; training sets have n rows, but 2 n under `fixed` "
+        "and (t + 1) n under `accumulate`",
+        measured="share of real rows less its prescribed value, the farthest from 0 of six regimes and all generations",
         band=(-0.02, 0.02),
         target=0,
         reason="one row of the 40 in a training set is a share of 0.025",
@@ -249,13 +251,13 @@ CLAIMS = (
     ),
     Claim(
         id="IN-4",
-        statement="intervals miss the true value as rarely as their level says",
+        statement="the confidence intervals of this book miss the true value as rarely as their level says",
         source="control: Student's interval for the mean of normal values is exact",
-        measured="ln of how often intervals of eight values miss over how often they may, at 90, 95 and 99.99 %, the "
-        "farthest from 0",
+        measured="ln of how often intervals of eight quantities miss over their nominal rate, at 90, 95 and 99.99 %, "
+        "the farthest from 0",
         band=(-np.log(2), np.log(2)),
         target=0,
-        reason="half to twice as often: intervals of 99.98 or 99.995 % in place of 99.99 % are at its ends",
+        reason="half to twice as often; intervals of 99.98 or 99.995 % in place of 99.99 % are at the ends of the band",
         runs={"walk": WALK},
         check=_coverage,
         chapter="gaussian",
@@ -263,14 +265,14 @@ CLAIMS = (
     ),
     Claim(
         id="IN-5",
-        statement="a model's own words are as likely to it as the entropy of its law says",
-        source="control: E[-ln p] = H for draws from p; a uniform law has perplexity V; Jensen's inequality for the "
-        "two averages of perplexity",
-        measured="nats per token of written text over the entropy of the law that wrote it, or of real text over ln V "
-        "under a uniform law, the farther from 1",
+        statement="the cross-entropy of a language model on its own samples equals the entropy of its distribution",
+        source="control: E[−ln p] = H for draws from p; a uniform distribution of V tokens has perplexity V; "
+        "Jensen's inequality for the two averages of perplexity",
+        measured="nats per token of generated text over the entropy of the model that generated it, or of real text "
+        "over ln V under a uniform distribution of V tokens, the one farther from 1",
         band=(0.95, 1.05),
-        reason="expectations of 1; another base or temperature, or a token too early, changes them by much more. "
-        "Blocks are short, so that the prompt counts",
+        reason="both are 1 in expectation; another base or temperature, or an offset of one token, changes them by "
+        "much more. Blocks are short, so that errors about the prompt show",
         runs={"own words": _counted(), "uniform law": _counted(smoothing=1 - 1e-9)},
         check=_likelihood,
         chapter="ngram",
@@ -278,11 +280,13 @@ CLAIMS = (
     ),
     Claim(
         id="IN-6",
-        statement="colder draws, the likeliest token and five beams write ever likelier text, and training helps",
+        statement="lower temperatures, greedy decoding and five beams generate ever more probable text, and training "
+        "raises its probability",
         source="control: what each way of decoding maximises",
-        measured="nats per token that each gains on the one before, the least",
+        measured="gain in nats per token of each way of decoding over the one before, the least",
         band=(0, np.inf),
-        reason="directional: a greedy beam, or a temperature that is ignored, gains nothing",
+        reason="a gain at every step: a beam search that is only greedy, or a temperature that is ignored, gains "
+        "nothing",
         runs={
             "sample": _words(**TRAINED),
             "cold": _words(**TRAINED, temperature=0.5),
@@ -296,9 +300,9 @@ CLAIMS = (
     ),
     Claim(
         id="IN-7",
-        statement="no test row, no validation row and no written row stands in a training set",
-        source="control: real rows are split before anything is fitted, and models do not write what they read",
-        measured="largest share of such rows that stand in a training set",
+        statement="no row of the test or validation set and no generated row is also in the real training set",
+        source="control: real rows are split before anything is fitted, and models do not copy their training rows",
+        measured="largest share of such rows that are in a training set",
         band=(-np.inf, 0.01),
         reason="0 but for rows that are equal by chance",
         runs={
@@ -319,11 +323,12 @@ CLAIMS = (
     ),
     Claim(
         id="IN-8",
-        statement="the test for a watermark finds as many green tokens as were made green, and no more in other text",
+        statement="the watermark test finds the green tokens that the watermark adds, and in other text only the "
+        "share expected by chance",
         source="control: an untrained model, to which all tokens are about equally likely",
-        measured="green share over its expectation, marked and unmarked, farthest from 1",
+        measured="share of green tokens over its expectation, with and without watermark, the one farther from 1",
         band=(0.85, 1.15),
-        reason="sampling moves it by a few per cent; another share, key or bias by half and more",
+        reason="sampling moves it by a few per cent; another share, key or bias by a half or more",
         runs={
             "marked": _words(("watermark", "perplexity"), replicates=20, watermark="green", **UNTRAINED),
             "unmarked": _words(("watermark", "perplexity"), replicates=20, **UNTRAINED),

@@ -127,12 +127,12 @@ GERSTGRASSER = "Gerstgrasser et al. 2024, arXiv:2404.01413"
 CLAIMS = (
     Claim(
         id="SH-1",
-        statement="fine-tuning on real text learns the task",
+        statement="fine-tuning on the real text improves the pre-trained language model",
         source=NATURE,
-        measured="nats per token of real test text by which generation 0 beats the model as it was before",
+        measured="nats per token of real test text, pre-trained model less the fine-tuned generation 0",
         band=(1, np.inf),
-        reason="the published gain is ln(115 / 34) = 1.22. Until November 2026 the perplexity itself had to lie within "
-        "10 % of 34, which the published spread of seeds would have made undecidable",
+        reason="the published gain is ln(115 / 34) = 1.22. Until November 2026 the perplexity itself had to lie "
+        "within 10 % of 34, which the published spread of seeds would have made undecidable",
         runs=language_model.STUDY.arguments("verify-gpu", ["zero-shot", "A"]),
         check=_learned,
         chapter="language_model",
@@ -142,9 +142,11 @@ CLAIMS = (
     ),
     Claim(
         id="SH-2",
-        statement="models that read only what the one before wrote predict real text worse",
+        statement="language models that train only on the output of the generation before predict real text worse, "
+        "in every later generation",
         source=f"{NATURE}, Fig. 1b",
-        measured="rise of perplexity over generation 0, A, least of generations 1 to 9",
+        measured="rise of the perplexity on real test text over generation 0, without real text (condition A of the "
+        "paper), the least of generations 1 to 9",
         band=(0, np.inf),
         reason="worse in every generation, set before any run",
         runs=language_model.STUDY.arguments("verify", ["A"]),
@@ -163,9 +165,11 @@ CLAIMS = (
     ),
     Claim(
         id="SH-2b",
-        statement="models that read only what the one before wrote lose 5 to 30 points of perplexity, as in the paper",
+        statement="language models that train only on the output of the generation before lose 5 to 30 points of "
+        "perplexity, as in the paper",
         source=f"{NATURE}, Fig. 1b",
-        measured="rise of perplexity over generation 0, A, mean of generations 1 to 9",
+        measured="rise of the perplexity on real test text over generation 0, without real text (condition A of the "
+        "paper), mean of generations 1 to 9",
         band=(5, 30),
         reason="the published 20 to 28 points, and the 7 to 25 of an independent run with one seed",
         runs=language_model.STUDY.arguments("verify-gpu", ["A"]),
@@ -178,12 +182,14 @@ CLAIMS = (
     ),
     Claim(
         id="SH-3",
-        statement="what models that read their own text lose is more than chance between seeds",
+        statement="the loss of language models that train on their own text is larger than the spread between random "
+        "seeds",
         source=f"{NATURE}, Fig. 1b",
-        measured="rise of perplexity from generation 0 to 9, A, in pooled standard deviations of seeds",
+        measured="rise of the perplexity from generation 0 to 9 without real text (condition A of the paper), in "
+        "pooled standard deviations of seeds",
         band=(1, np.inf),
-        reason="one standard deviation, which with five seeds takes a rise of 2.9 of them to show. Until November 2026 "
-        "three were asked for at 99.99 %, which took 28",
+        reason="one standard deviation, which with five seeds takes a rise of 2.9 of them to show. Until November "
+        "2026 three were asked for at 99.99 %, which took 28",
         runs=language_model.STUDY.arguments("verify-gpu", ["A"]),
         check=_beyond_chance,
         chapter="language_model",
@@ -193,11 +199,13 @@ CLAIMS = (
     ),
     Claim(
         id="SH-4",
-        statement="a tenth of real text mitigates the loss of models that read their own text",
+        statement="keeping a tenth of the real text avoids more than half of the loss of language models that train "
+        "on their own text",
         source=f"{NATURE}, Fig. 1c",
-        measured="mean rise of perplexity over generation 0, B over A",
+        measured="mean rise of the perplexity over generation 0, with a tenth of real text (condition B of the "
+        "paper) over without (condition A)",
         band=(-np.inf, 0.5),
-        reason="less than half, set before any run, where A surely gets worse",
+        reason="less than half, set before any run, where condition A surely gets worse",
         runs=language_model.STUDY.arguments("verify", ["A", "B"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["A", "B"]),
         recorded=(
@@ -214,9 +222,11 @@ CLAIMS = (
     ),
     Claim(
         id="SH-9",
-        statement="the first generation that reads generated text is worse already",
+        statement="the first language model that trains on generated text is already worse than the one that trained "
+        "on real text",
         source=AUDIT,
-        measured="rise of perplexity from generation 0 to 1, A",
+        measured="rise of the perplexity on real test text from generation 0 to 1, without real text (condition A of "
+        "the paper)",
         band=(0, np.inf),
         reason="a loss, set before any run",
         runs=language_model.STUDY.arguments("verify", ["A"]),
@@ -234,12 +244,14 @@ CLAIMS = (
     ),
     Claim(
         id="ACC-4",
-        statement="replacing the text degrades a small model, accumulating it does not",
+        statement="a small language model gets worse if generated text replaces its training data, and does not if "
+        "generated text accumulates beside the real text",
         source=GERSTGRASSER,
-        measured="nats to spare: change of cross-entropy up to iteration 4 less 0.1 where text is replaced, or 0.02 "
-        "less the change where it accumulates, the smaller",
+        measured="margin in nats per token up to iteration 4, the smaller of two: rise of the cross-entropy with "
+        "replaced text less 0.1, and 0.02 less the rise with accumulated text",
         band=(0, np.inf),
-        reason="more than 0.1 nats worse and at most 0.02, set before any run; iteration 1 is generation 0",
+        reason="more than 0.1 nats worse with replaced text and at most 0.02 with accumulated text, set before any "
+        "run; iteration 1 of the source is generation 0 here",
         runs=language_model.STUDY.arguments("verify", ["sampled", "accumulate"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["sampled", "accumulate"]),
         recorded=("wikitext",),
@@ -253,12 +265,13 @@ CLAIMS = (
     ),
     Claim(
         id="ACC-5",
-        statement="text that is replaced degrades a small model more than accumulated text does, even if as much of "
-        "it is read",
+        statement="generated text that replaces the training data harms a small language model more than text that "
+        "accumulates, even if the model trains on equally many tokens",
         source=GERSTGRASSER,
-        measured="change of cross-entropy up to iteration 4 in nats, replaced by a set that grows less accumulated",
+        measured="rise of the cross-entropy up to iteration 4 in nats per token, a replaced training set that grows "
+        "less an accumulated one of the same size",
         band=(0, np.inf),
-        reason="worse, set before any run; both read (t + 1) n blocks in generation t",
+        reason="worse, set before any run; in generation t both train on (t + 1) n blocks",
         margin=NO_EFFECT,
         runs=language_model.STUDY.arguments("verify", ["grow", "accumulate"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["grow", "accumulate"]),

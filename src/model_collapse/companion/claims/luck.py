@@ -58,15 +58,16 @@ def _chance(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="GA-8",
-        statement="a mean that is fitted again to written rows is nearer to the truth than the first with probability "
-        "arctan(2 sqrt(a/b)) / pi, less than one half",
+        statement="the mean of a model that is fitted again to generated rows is nearer to the truth than the first "
+        "fit with probability arctan(2 √(a/b)) / π, which is less than one half",
         source="derived, after Xu, He & Cheng 2025, arXiv:2505.13947",
-        measured="share of chains nearer to the truth than generation 0 less its closed form, farthest of 14 values",
+        measured="share of chains nearer to the truth than generation 0, less its closed form, the farthest of 14 "
+        "values",
         band=(-0.02, 0.02),
         target=0,
-        reason="0.02 on either side, set before any run: from 0.352 after one refit of equal size to 0.187 after nine; "
-        "and each interval has to lie below 1/2. The formula is derived here for a normal mean, only the abstract of "
-        "the source was read",
+        reason="0.02 on either side, set before any run: from 0.352 after one refit of equal size to 0.187 after "
+        "nine; each interval also has to lie below 1/2. The formula is derived here for a normal mean, since only "
+        "the abstract of the source was read",
         runs={"equal sets": luck("replace", 9), "growing sets": luck("grow", 5)},
         check=_chance,
         chapter="gaussian",

@@ -137,10 +137,11 @@ WYLLIE = "Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857"
 CLAIMS = (
     Claim(
         id="FAIR-1",
-        statement="a minority keeps its share on average over chains while chain after chain loses it, and errors "
-        "about it grow more",
+        statement="with only synthetic data a minority keeps its share on average over chains, while more and more "
+        "chains lose it, and errors about it grow more than those about the majority",
         source=f"{NATURE}, on low-probability events and marginalised groups; CF-W1, CF-W3, CF-W4",
-        measured="mean share, frequency of extinction and lost mass by group over their closed forms, the farthest",
+        measured="mean share of the minority, share of chains without it, and lost probability mass by group, each "
+        "over its closed form, the one farthest from 1",
         band=(0.95, 1.05),
         target=1,
         reason="5 % about the exact values, set before any run",
@@ -153,12 +154,13 @@ CLAIMS = (
     ),
     Claim(
         id="FAIR-1b",
-        statement="models of text forget the minority more than the majority",
+        statement="models of text forget articles about a minority more than those about the majority when they "
+        "train on generated text",
         source=f"{NATURE}, on low-probability events and marginalised groups",
         measured="rise of the nats per token of true articles about the minority, less that about the majority",
         band=(0.0, np.inf),
-        reason="the minority loses more; word models are asked since six seeds of a tiny OPT had settled nothing; the "
-        "chapter shows twelve others",
+        reason="the minority loses more. Word models are used because six seeds of a tiny OPT had been undecided; "
+        "the chapter shows twelve others",
         margin=NO_EFFECT,
         runs=minorities.STUDY.arguments("laptop", ["replace"]),
         recorded=("minorities",),
@@ -171,9 +173,11 @@ CLAIMS = (
     ),
     Claim(
         id="FAIR-2",
-        statement="weights that give groups their true share keep a minority for longer, and bring none back",
+        statement="reweighting generated rows so that each group has its true share keeps a minority for longer, but "
+        "does not bring back one that is lost",
         source=f"{WYLLIE}; closed form derived",
-        measured="share of chains that still have the minority over its closed form, the farther of both arms",
+        measured="share of chains that still have the minority over its closed form, with and without weights, the "
+        "one farther from 1",
         band=(0.95, 1.05),
         target=1,
         reason="5 % about the exact values, set before any run",
@@ -186,11 +190,12 @@ CLAIMS = (
     ),
     Claim(
         id="FAIR-2b",
-        statement="models of text forget less of a minority that weights give its true share",
+        statement="models of text forget less about a minority if weights give it its true share of the generated "
+        "training text",
         source=WYLLIE,
         measured="rise of the nats per token of true articles about the minority, without weights less with them",
         band=(0.0, np.inf),
-        reason="weights have to spare something; asked of word models for the reason of FAIR-1b",
+        reason="the rise must be smaller with weights; word models are used for the reason that FAIR-1b gives",
         margin=NO_EFFECT,
         runs=minorities.STUDY.arguments("laptop", ["replace", "reweigh"]),
         recorded=("minorities",),

@@ -16,7 +16,7 @@ from model_collapse.companion.claims.discrete import law
 from model_collapse.companion.claims.real_share import best_weight, least
 from model_collapse.theory import mixed, temperature
 
-ABSTRACT = "the formula is derived here, only the abstract of the source was read"
+ABSTRACT = "the formula is derived here, since only the abstract of the source was read"
 
 
 def regime(table: pd.DataFrame) -> dict[str, Any]:
@@ -228,10 +228,11 @@ def _discounted(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="MIX-5",
-        statement="the best weight of k new real rows per written row is (sqrt(k^2 + 4k) - k) / 2, of which the "
-        "inverse of the golden ratio is one point",
+        statement="with k new real rows per generated row, the best weight of the real rows is (√(k² + 4k) − k) / 2, "
+        "which is the inverse of the golden ratio at k = 1",
         source="derived, after He, Xu & Cheng 2025, arXiv:2502.18049v5",
-        measured="weight at which the stationary drift is least, less its closed form, the farthest of k = 2, 1/2, 1/8",
+        measured="weight of the real rows at which the stationary squared drift is least, less its closed form, the "
+        "farthest from 0 of k = 2, 1/2, 1/8",
         band=(-0.04, 0.04),
         target=0,
         reason=f"0.04 on either side of 0.732, 0.500 and 0.297, set before any run, as for MIX-2; {ABSTRACT}",
@@ -242,13 +243,13 @@ CLAIMS = (
     ),
     Claim(
         id="MIX-6",
-        statement="the best weight of real labels is the inverse of the golden ratio for the shortest fit with more "
-        "dimensions than rows, and more than one half with ridge",
+        statement="in a regression with more dimensions than rows, the best weight of real labels beside generated "
+        "ones is the inverse of the golden ratio for the least-norm fit, and more than one half for ridge regression",
         source="Garg, Bhattacharya & Sur 2025, arXiv:2509.22341",
-        measured="weight of real labels at which the test error of the shortest fit is least",
+        measured="weight of real labels at which the test error of the least-norm fit is least",
         band=(0.58, 0.66),
         reason="0.618 within 0.04, set before any run, as for MIX-2; the interval for ridge has to lie above 1/2. "
-        f"Every label is written for the x of generation 0; for that case {ABSTRACT}",
+        f"Every label is generated for the x of generation 0; for that case {ABSTRACT}",
         runs={**labels_of("shortest"), **labels_of("ridge")},
         check=_golden_labels,
         chapter="real_share",
@@ -258,14 +259,16 @@ CLAIMS = (
     ),
     Claim(
         id="MIX-7",
-        statement="where data accumulate and a share a of each new batch is real, the error falls at a rate that "
-        "changes at a = 1/2",
+        statement="if data accumulate and a share a of every new batch is real, the error falls with the generations "
+        "at a rate that stops rising at a = 1/2",
         source="Wang, Niu & Li 2026, arXiv:2602.16065",
-        measured="mean square of the pool's mean after 41 fits over its closed form, the farthest of a = 1/4, 1/2, 3/4",
+        measured="mean square of the accumulated data's mean after 41 fits over its closed form, the farthest from 1 "
+        "of a = 1/4, 1/2, 3/4",
         band=(0.94, 1.06),
         target=1,
-        reason="6 % about the exact recursion, whose rate is 2a below one half and 1 above, set before any run: the "
-        f"three differ by factors of 3.5 and 2.5 there. {ABSTRACT[0].upper()}{ABSTRACT[1:]}",
+        reason="6 % about the exact recursion, set before any run; its rate is 2a below one half and 1 above, so "
+        "that the three values differ by factors of 3.5 and 2.5. The formula is derived here, since only the "
+        "abstract of the source was read",
         runs={f"a = {share:g}": inflow(share) for share in (0.25, 0.5, 0.75)},
         check=_rates,
         chapter="real_share",
@@ -275,15 +278,16 @@ CLAIMS = (
     ),
     Claim(
         id="MIX-8",
-        statement="models that write at a temperature T below 1 hold a uniform law if more than 1 - T of what they "
-        "read is new real data, and take a side if it is less",
+        statement="models that sample at a temperature T below 1 keep a uniform distribution if the share of new "
+        "real data exceeds 1 − T, and concentrate on one symbol if it is smaller",
         source="derived, after Marchi et al. 2024, arXiv:2404.02325",
-        measured="share of the commonest symbol after 160 generations less that at rest by mean field, farthest of six",
+        measured="share of the commonest symbol after 160 generations, less the stationary share of the mean-field "
+        "equation, the farthest from 0 of six settings",
         band=(-0.01, 0.01),
         target=0,
-        reason="0.01 on either side, set before any run; on the two sides of 1 - T the shares at rest differ by 0.2 or "
-        f"more. {ABSTRACT[0].upper()}{ABSTRACT[1:]}, which says that any temperature degenerates without enough real "
-        "data; that its condition is this one is not known",
+        reason="0.01 on either side, set before any run; on the two sides of 1 − T the stationary shares differ by "
+        "0.2 or more. The formula is derived here: only the abstract of the source was read, which says that any "
+        "temperature degenerates without enough real data, and whether its condition is this one is not known",
         runs={f"{K} symbols, T = {T:g}, {share:.0%} real": fork(K, T, share) for K, T, share in FORKS},
         check=_sides,
         chapter="real_share",
@@ -293,13 +297,15 @@ CLAIMS = (
     ),
     Claim(
         id="MIX-9",
-        statement="damage is the sum of each generation's own error, discounted by the square of the written share",
+        statement="the distance of a model from the truth is the sum of each generation's own error, discounted by "
+        "the square of the synthetic share once per later generation",
         source="Khelifa, Turner & Venkataramanan 2026, arXiv:2602.16601",
-        measured="mean chi-square distance to the truth over that sum after 21 fits, the farther of 10 % and 30 % real",
+        measured="mean χ² distance to the truth over that sum after 21 fits, with 10 % or 30 % real rows, the one "
+        "farther from 1",
         band=(0.9, 1.1),
-        reason="10 % on either side, set before any run: with own errors measured from each training set's own law "
-        "the sum is right to first order, and in these runs a few per cent too large. A summary of the source was "
-        "read; the identity is derived here",
+        reason="10 % on either side, set before any run: with each generation's own error measured from the "
+        "distribution of its training set, the sum is right to first order, and in these runs a few per cent too "
+        "large. A summary of the source was read; the identity is derived here",
         runs={
             f"{share:.0%} real": {
                 "family": "discrete",

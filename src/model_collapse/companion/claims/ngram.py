@@ -50,11 +50,13 @@ def vocabulary_inside_bounds(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="WF-7",
-        statement="a chain of word counts loses its vocabulary as the survival of symbols says",
+        statement="an n-gram model that is estimated from its own text loses its vocabulary at the rate that theory "
+        "predicts",
         source="Suresh, Thangaraj & Khandavally 2025, arXiv:2412.17646",
-        measured="different words written over their expected number, unigrams, farthest of the generations",
+        measured="number of different generated words over its expectation, unigrams, of all generations the one "
+        "farthest from 1",
         band=(0.97, 1.05),
-        reason="the published bounds are a few per cent apart for words that are said a few times",
+        reason="the published bounds are a few per cent apart for words that occur a few times",
         runs={"unigrams": STUDY.arguments("verify")["order 1"]},
         check=vocabulary_inside_bounds,
         chapter="ngram",

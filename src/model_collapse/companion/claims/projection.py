@@ -40,13 +40,15 @@ def _lost(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="ACC-7",
-        statement="relabelling with fewer rows than dimensions loses the truth exponentially fast without any noise",
+        statement="linear regression on labels of the model before forgets the true weights exponentially fast, even "
+        "without noise, if a generation has fewer rows than dimensions",
         source="Dohmatob, Feng & Kempe 2024, arXiv:2402.07712",
-        measured="mean error, or mean square of what is left of w, after 3 fits over 1 - (T/d)^3 and (T/d)^3, farthest",
+        measured="mean test error after 3 fits over 1 − (T/d)³, or mean square of what is left of the true weights "
+        "over (T/d)³, for T rows in d dimensions; the one farthest from 1",
         band=(0.95, 1.05),
         target=1,
-        reason="5 % about the exact values 0.936 and 0.064 (T = 4 of d = 10), 0.488 and 0.512 (T = 8), set before any "
-        "run; the formula is derived here, only the abstract of the source was read",
+        reason="5 % about the exact values 0.936 and 0.064 (T = 4, d = 10), 0.488 and 0.512 (T = 8), set before any "
+        "run; the formula is derived here, since only the abstract of the source was read",
         runs={f"{T} rows in 10 dimensions": projected(T) for T in (4, 8)},
         check=_lost,
         chapter="accumulate",

@@ -145,13 +145,13 @@ KANABAR = "Kanabar & Gastpar 2025, arXiv:2501.19273"
 CLAIMS = (
     Claim(
         id="WM-1",
-        statement="the test of a watermark tells marked text from people's",
+        statement="the watermark test tells watermarked text from text by people",
         source=KIRCHENBAUER,
         measured="share of sampled texts of 200 tokens with z > 4, green share 0.25, bias 2",
         band=(0.95, np.inf),
-        reason="the register's 95 %, where surely less than 2 % of real texts are accused; set before any run. The six "
-        "planned seeds were finished after two had left it open. The invented corpus, which is all that "
-        "`verify` has, has too few real texts of that length to bound the share accused: there the claim stays open",
+        reason="95 %, where surely less than 2 % of real texts are flagged; set before any run. The six planned "
+        "seeds were finished after two had left it undecided. The invented corpus, which is all that `verify` has, "
+        "has too few real texts of that length to bound the share flagged: there the claim stays undecided",
         runs=language_model.STUDY.arguments("verify", ["marked"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["marked"]),
         recorded=("marks",),
@@ -162,12 +162,13 @@ CLAIMS = (
     ),
     Claim(
         id="WM-2",
-        statement="a test that counts repeats accuses collapsed text that nobody marked",
+        statement="a watermark test that counts repeated tokens flags the repetitive text of collapsed models that "
+        "has no watermark",
         source=KIRCHENBAUER,
-        measured="share of unmarked texts of A's last generation accused with repeats counted, less that with none, or "
-        "less that of generation 0, the smaller",
+        measured="share of texts without watermark flagged in the last generation without real text (condition A of "
+        "the paper), counting repeats, less the share counting none, or less that of generation 0, the smaller",
         band=(0, np.inf),
-        reason="more accused, set before any run",
+        reason="more flagged, set before any run",
         margin=FALSE_ALARMS,
         runs=language_model.STUDY.arguments("verify", ["A"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
@@ -180,9 +181,9 @@ CLAIMS = (
     ),
     Claim(
         id="WM-2b",
-        statement="beam search weakens the mark",
+        statement="beam search weakens the watermark of a language model's text",
         source=f"after {KIRCHENBAUER}, whose mark needs entropy",
-        measured="share of marked texts of 200 tokens with z > 4, sampled less five beams",
+        measured="share of watermarked texts of 200 tokens with z > 4, sampled less five beams",
         band=(0, np.inf),
         reason="fewer found, set before any run",
         runs=language_model.STUDY.arguments("verify", ["marked", "marked-beam"]),
@@ -195,9 +196,11 @@ CLAIMS = (
     ),
     Claim(
         id="WM-3",
-        statement="the fewer written rows go unrecognised, the smaller the drift, where the real rows stay the same",
+        statement="the fewer generated rows a filter misses, the smaller the drift of a Gaussian mean, with the same "
+        "real rows",
         source=f"{KANABAR}; CF-P3",
-        measured="smallest fall of the drift over the variance of the real mean, from all to a tenth to none missed",
+        measured="fall of the squared drift, in variances of the mean of the real rows, if the filter misses a tenth "
+        "instead of all generated rows, or none instead of a tenth, the smaller",
         band=(0, np.inf),
         reason="a fall at each step, set before any run; the closed form has 0.18 and 0.30",
         runs={label: unrecognised(missed, 0.1) for label, missed in (("all", 1.0), ("a tenth", 0.1), ("none", 0.0))},
@@ -208,9 +211,11 @@ CLAIMS = (
     ),
     Claim(
         id="WM-3b",
-        statement="where real rows are rare, a fixed rate of misses wastes most of what a perfect filter is worth",
+        statement="if real rows are rare, a filter that misses a fixed share of generated rows loses most of the "
+        "benefit of a perfect filter",
         source=f"{KANABAR}; CF-P2, CF-P3",
-        measured="share of a perfect filter's worth that a tenth missed loses against 0.2 % missed, at 2 % real rows",
+        measured="share of a perfect filter's benefit that is lost if a tenth of the generated rows is missed "
+        "instead of 0.2 %, with 2 % real rows",
         band=(0.5, np.inf),
         reason="more than half, set before any run; the closed form has 0.79",
         runs={
@@ -224,10 +229,11 @@ CLAIMS = (
     ),
     Claim(
         id="DET-1",
-        statement="weighing rows by an imperfect detector helps",
+        statement="weighting training rows by an imperfect detector of generated text lowers the loss of a language "
+        "model",
         source="Drayson, Yilmaz & Lampos 2025, arXiv:2502.15654",
-        measured="nats per token of real test text at a quarter real, unfiltered less weighed by the detector, mean of "
-        "generations 1 to the last",
+        measured="nats per token of real test text where a quarter of the training text is real, without filter less "
+        "with rows weighted by the detector, mean of generations 1 to the last",
         band=(0, np.inf),
         reason="a lower cross-entropy, set before any run",
         margin=NO_EFFECT,

@@ -22,7 +22,9 @@ from model_collapse.companion.claims import NATURE, Claim, Tables
 from model_collapse.companion.claims.language import NO_EFFECT, cross_entropy, to_the_end
 from model_collapse.companion.studies import language_model, pretrained
 
-REVIEW = "after a review of this book: every claim on text compared with generation 0, which one bad step satisfies"
+REVIEW = (
+    "after a review of this book: all claims on text compared with generation 0, so that a single bad step met them"
+)
 
 
 def _harm(control: str, end: int, tables: Tables, level: float) -> Estimate:
@@ -70,32 +72,38 @@ def _three(
         claim(
             1,
             ["A", control],
-            statement=f"{model} that reads only what its predecessor wrote predicts real text worse than one that "
-            "reads real text",
+            statement=f"{model} that trains only on the output of the generation before predicts real text worse than "
+            "one that trains on real text",
             source=f"{NATURE}, Fig. 1b",
-            measured="nats per token in the last generation, only written less only real text",
+            measured="nats per token of real test text in the last generation, no real text less only real text in "
+            "training",
             band=(0, np.inf),
-            reason="worse at all; primary endpoint, dated before the runs",
+            reason="any loss; primary endpoint, fixed and dated before the runs",
             check=partial(_harm, control, end),
         ),
         claim(
             2,
             ["A", sampled],
-            statement=f"{model} loses more with every generation that reads the one before, with beams and sampled",
+            statement=f"{model} loses more with every generation that trains on the one before, with beam search "
+            "and with sampling",
             source=REVIEW,
-            measured="nats per token, last less first generation that read written text, beams or sampled, the smaller",
+            measured="nats per token of real test text, last generation less the first that trained on generated text, "
+            "with beam search or sampling, the smaller",
             band=(0, np.inf),
-            reason="more at all in both; one jump that stays is no recursion; primary endpoint, dated before the runs",
+            reason="any further loss in both: a single jump at the first step would be no recursion; primary endpoint, "
+            "fixed and dated before the runs",
             check=partial(_recursion, sampled, end),
         ),
         claim(
             3,
             ["A", "B"],
-            statement=f"a tenth of real text protects {model} that reads what its predecessor wrote",
+            statement=f"a tenth of real text in the training set protects {model} that trains on the output of the "
+            "generation before",
             source=f"{NATURE}, Fig. 1c",
-            measured="nats per token in the last generation, a tenth of real text less none",
+            measured="nats per token of real test text in the last generation, a tenth of real text in training less "
+            "none",
             band=(-np.inf, 0),
-            reason="better at all; primary endpoint, dated before the runs",
+            reason="any gain; primary endpoint, fixed and dated before the runs",
             check=partial(_protection, end),
         ),
     )
@@ -104,7 +112,7 @@ def _three(
 CLAIMS = (
     *_three(
         "RE",
-        "a tiny model",
+        "a tiny language model",
         "control",
         "sampled",
         partial(language_model.STUDY.arguments, "verify"),
@@ -117,7 +125,7 @@ CLAIMS = (
     ),
     *_three(
         "PT",
-        "a really pre-trained model",
+        "a published pre-trained language model",
         "C",
         "S",
         partial(pretrained.STUDY.arguments, "recorded"),

@@ -85,9 +85,9 @@ def _networks() -> Mapping[str, Mapping[str, Any]]:
 CLAIMS = (
     Claim(
         id="REM-1",
-        statement="whatever the kind of model, keeping the old data avoids most of the damage",
+        statement="keeping the old data avoids most of the damage in every one of five families of models",
         source=f"after {GERSTGRASSER}",
-        measured="damage of ten fits under accumulate over that under replace, the largest of five families",
+        measured="damage of ten fits if data accumulate over that if they are replaced, the largest of five families",
         band=(-float("inf"), 0.5),
         reason="less than half, set before any run; for regression theory has 0.55 / 9 = 0.06",
         runs={
@@ -101,13 +101,13 @@ CLAIMS = (
     ),
     Claim(
         id="REM-2",
-        statement="keeping the old data avoids most of the damage for networks, too",
+        statement="keeping the old data avoids most of the damage for neural networks, too",
         source=GERSTGRASSER,
-        measured="damage of all generations that both have under accumulate over that under replace, the largest of "
-        "three families",
+        measured="damage if data accumulate over that if they are replaced, over all generations that both "
+        "conditions have, the largest of three families",
         band=(-float("inf"), 0.5),
-        reason="less than half, as for the families that take seconds; set before these damages were computed, of runs "
-        "that were recorded before",
+        reason="less than half, as in REM-1; set before these damages were computed, but of runs that had been "
+        "recorded earlier",
         # Recorded, these arms lie in three records; the chapter puts them together.
         runs=_networks(),
         check=kept_over_replaced,
@@ -119,13 +119,14 @@ CLAIMS = (
     ),
     Claim(
         id="REM-3",
-        statement="for a language model too, keeping all but reading n rows lies between keeping and replacing",
+        statement="for a language model, training on n rows drawn from all data so far costs more than accumulating "
+        "the data and less than replacing them",
         source="Kazdan et al. 2025, arXiv:2410.16713",
-        measured="rise of cross-entropy in nats up to the last generation that all have, subsample less accumulate or "
-        "replace less subsample, the smaller",
+        measured="rise of the cross-entropy in nats per token up to the last generation that all have: subsample "
+        "less accumulate, or replace less subsample, the smaller",
         band=(0, float("inf")),
-        reason="accumulate < subsample < replace, as ACC-3 for models with closed forms; set before these damages were "
-        "computed, of runs that were recorded before",
+        reason="accumulate < subsample < replace, as in ACC-3 for models with closed forms; set before these damages "
+        "were computed, but of runs that had been recorded earlier",
         margin=NO_EFFECT,
         runs=language_model.STUDY.arguments("verify", ["accumulate", "subsample", "sampled"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["accumulate", "subsample", "sampled"]),

@@ -143,9 +143,10 @@ EXPONENTS = (1.5, 2.0)
 CLAIMS = (
     Claim(
         id="TT-1",
-        statement="the error of Hutter's learner is a power law of its training rows",
+        statement="the error of a model that memorises its training rows (Hutter's learner) falls as a power of "
+        "their number if the data follow Zipf's law",
         source=f"Hutter 2021, arXiv:2102.04074; {TALES}",
-        measured="exponent minus -(beta - 1) / beta, farthest of beta = 1.5 and 2",
+        measured="exponent of the number of rows less −(β − 1) / β, for β = 1.5 and 2 the one farther from 0",
         band=(-0.02, 0.02),
         reason="two hundredths of an exponent",
         runs={
@@ -160,11 +161,13 @@ CLAIMS = (
     ),
     Claim(
         id="TT-2",
-        statement="data without their tail stop the power law at a plateau, a power law of the cut",
+        statement="training data whose tail is cut off after the k commonest symbols stop the fall of the error at a "
+        "plateau, which is itself a power of k",
         source=f"{TALES}, theorem 2.1",
-        measured="exponent in k minus -(beta - 1), farthest of beta = 1.5 and 2",
+        measured="exponent of k less −(β − 1), for β = 1.5 and 2 the one farther from 0",
         band=(-0.03, 0.03),
-        reason="three hundredths of an exponent, for 1 << k << K",
+        reason="three hundredths of an exponent, for k much larger than 1 and much smaller than the number of "
+        "symbols K",
         runs={
             f"beta = {beta:g}, k = {k}": _run(2_000_000, beta, 1, 16, settings={"family.top_k": k})
             for beta in EXPONENTS
@@ -178,9 +181,10 @@ CLAIMS = (
     ),
     Claim(
         id="TT-3",
-        statement="the floor of the error grows with the generations as the survival of symbols says",
+        statement="the lowest error that a chain of models can reach rises with the generations as the loss of rare "
+        "symbols predicts",
         source=f"derived from Suresh et al. 2025, arXiv:2412.17646, and {TALES}",
-        measured="lost mass over its approximation, fits 1 to 40, farthest",
+        measured="lost probability mass over its approximation, fits 1 to 40, the one farthest from 1",
         band=(0.9, 1.1),
         reason="within 10 %",
         runs={f"beta = {beta:g}": _run(2000, beta, 39, 512) for beta in EXPONENTS},
@@ -192,12 +196,13 @@ CLAIMS = (
     ),
     Claim(
         id="TT-4",
-        statement="a tenth of clean data brings the error below the plateau",
+        statement="a tenth of real data in the training set brings the error below the plateau of data without their "
+        "tail",
         source=f"{TALES}, theorem 3.2",
-        measured="lost mass over the plateau of the cut, generation 5, largest training set",
+        measured="lost probability mass over the plateau of the truncated data, generation 5, largest training set",
         band=(-np.inf, 1),
-        reason="below the plateau, which data without their tail never pass; with the fewest rows the error has to be "
-        "above it",
+        reason="below the plateau, which data without their tail never pass; with the fewest rows the error has to "
+        "be above it",
         runs={
             f"T = {T}": _run(
                 T, 1.5, 5, 64, every=5, regime="fresh", settings={"family.top_k": 20, "regime.real_fraction": 0.1}

@@ -68,13 +68,16 @@ SOURCE = "after Gambetta et al. 2024, arXiv:2410.12341, and a README of M. A. Ze
 CLAIMS = (
     Claim(
         id="FAIR-3",
-        statement="keeping the least likely of the written rows saves a minority that keeping the likeliest ends",
+        statement="keeping only the least likely of the generated rows preserves a minority, and keeping only the "
+        "likeliest removes it",
         source=f"{SOURCE}; closed form derived",
-        measured="mean share of the minority after 4 selections of 80 % over its closed form, random or least likely",
+        measured="mean share of the minority after 4 selections of 80 % over its closed form, selected at random or "
+        "the least likely, the one farther from 1",
         band=(0.95, 1.05),
         target=1,
-        reason="5 % about the exact values, 2.4 times its true share where the least likely stay and the true share at "
-        "random, set before any run; where the likeliest stay it has to be gone from every chain",
+        reason="5 % about the exact values, set before any run: 2.4 times its true share if the least likely rows "
+        "are kept, its true share if rows are kept at random. Where the likeliest are kept, every chain has to lose "
+        "it",
         runs=by_way(minorities.STUDY.arguments("selected")),
         check=_order,
         chapter="minorities",
@@ -84,13 +87,13 @@ CLAIMS = (
     ),
     Claim(
         id="FAIR-3b",
-        statement="models of text forget a minority least if the least likely half of what they write is kept, and "
-        "most if the likeliest is",
+        statement="models of text forget a minority least if the least likely half of the generated text is kept for "
+        "training, and most if the likeliest half is",
         source=SOURCE,
-        measured="rise of the nats per token of true articles about the minority, likeliest less random or random less "
-        "least likely, the smaller",
+        measured="rise of the nats per token of true articles about the minority: likeliest half less random half, "
+        "or random half less least likely half, the smaller",
         band=(0.0, float("inf")),
-        reason="the order of three, set before any run; word models are asked for the reason of FAIR-1b",
+        reason="the order of the three, set before any run; word models are used for the reason that FAIR-1b gives",
         runs=by_way(minorities.STUDY.arguments("selected-text")),
         check=_order_in_text,
         chapter="minorities",

@@ -66,9 +66,10 @@ def _drift(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="SH-5a",
-        statement="what is written gets more probable under the first model",
+        statement="the text of later generations is more probable under the first model than that of earlier ones",
         source=f"{NATURE}, Fig. 1",
-        measured="median perplexity of written blocks under generation 0, A, generation 9 over generation 1",
+        measured="median perplexity under generation 0 of generated blocks, without real text (condition A of the "
+        "paper), generation 9 over generation 1",
         band=(-np.inf, 1),
         reason="lower, set before any run",
         runs=language_model.STUDY.arguments("verify", ["A"]),
@@ -86,12 +87,12 @@ CLAIMS = (
     ),
     Claim(
         id="SH-5b",
-        statement="collapsed models write more of what the first model would hardly write",
+        statement="later generations generate more text that the first model would hardly ever generate",
         source=f"{NATURE}, Fig. 1",
-        measured="share of written blocks beyond generation 0's 99.9 % quantile of perplexity under generation 0, A, "
-        "generation 9 less 0",
+        measured="share of generated blocks whose perplexity under generation 0 exceeds the 99.9 % quantile of "
+        "generation 0's own text, without real text (condition A of the paper), generation 9 less generation 0",
         band=(0, np.inf),
-        reason="a larger share; 2,000 blocks or more of all seeds together have to tell where the quantile lies. Until "
+        reason="a larger share; all seeds together need 2,000 blocks or more to tell where the quantile lies. Until "
         "November 2026 the 99 % quantile of 192 blocks was compared, which is their second largest",
         runs=language_model.STUDY.arguments("verify", ["A"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
@@ -108,12 +109,12 @@ CLAIMS = (
     ),
     Claim(
         id="SH-6",
-        statement="repeated phrases increase",
+        statement="the text of language models that train on their own output repeats more and more phrases",
         source=NATURE,
-        measured="share of 3-grams that repeat in their block, A, generation 9 less 1 or generation 1 less real text, "
-        "the smaller",
+        measured="share of 3-grams that repeat within their block, without real text (condition A of the paper): "
+        "generation 9 less 1, or generation 1 less real text, the smaller",
         band=(0, np.inf),
-        reason="more in generation 9 than in 1, and there than in real text, set before any run",
+        reason="more in generation 9 than in 1, and more in generation 1 than in real text, set before any run",
         runs=language_model.STUDY.arguments("verify", ["A"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=(
@@ -129,11 +130,12 @@ CLAIMS = (
     ),
     Claim(
         id="SH-7",
-        statement="continuations drift away from the topic of their prompt",
+        statement="the text of later generations strays from the topic of its prompt",
         source=f"{NATURE}, the church towers",
-        measured="cosine with the real continuation by generation 0's states, A, generation 9 less 0",
+        measured="cosine similarity of generated and real continuation, in the hidden states of generation 0, "
+        "without real text (condition A of the paper), generation 9 less 0",
         band=(-np.inf, 0),
-        reason="less alike, set before any run",
+        reason="less similar, set before any run",
         runs=language_model.STUDY.arguments("verify", ["A"]),
         larger=language_model.STUDY.arguments("verify-gpu", ["A"]),
         recorded=(

@@ -16,11 +16,11 @@ def _read(tables: Tables, level: float) -> Estimate:
 CLAIMS = (
     Claim(
         id="NOTWILD",
-        statement="no evidence of collapse in deployed systems",
+        statement="there is no evidence of model collapse in deployed systems",
         source="the press: Gibney 2024, doi:10.1038/d41586-024-02420-7, and the dated sources of book/in_the_wild.md",
-        measured="dated sources on the page In the wild that show it",
+        measured="number of dated sources on the page In the wild that show collapse in a deployed system",
         band=(-np.inf, 1),
-        reason="a single good study ends it; none does not show that it cannot happen",
+        reason="a single good study refutes it; that there is none does not show that collapse cannot happen",
         runs={},
         check=_read,
         chapter="in_the_wild",
