@@ -263,18 +263,23 @@ def _bytes() -> tokenizers.pre_tokenizers.PreTokenizer:
 
 def opt() -> Tokenizer | Own:
     """OPT's tokenizer: $MODEL_COLLAPSE_DATA/opt-125m-tokenizer first, else the hub."""
-    data = paths.data()
-    if data is not None and all((data / "opt-125m-tokenizer" / name).is_file() for name in FILES):
-        return read(data / "opt-125m-tokenizer")
+    if (local := _local_opt()) is not None:
+        return read(local)
     instead = "set MODEL_COLLAPSE_DATA to a folder that holds opt-125m-tokenizer/"
     vocabulary, merges = (hub.fetch(file, instead=instead) for file in OPT_FILES)
     return _opt(vocabulary, merges)
 
 
 def instead_of_opt() -> str:
-    """sha256 of what `opt` gives where another tokenizer lies in the place of OPT's; "" for OPT's own."""
-    found = opt().fingerprint
+    """sha256 of the tokenizer that lies in the place of OPT's under $MODEL_COLLAPSE_DATA; "" for OPT's own, or none."""
+    found = "" if (local := _local_opt()) is None else read(local).fingerprint
     return "" if found == OPT_SHA256 else found
+
+
+def _local_opt() -> Path | None:
+    data = paths.data()
+    folder = data / "opt-125m-tokenizer" if data is not None else None
+    return folder if folder is not None and all((folder / name).is_file() for name in FILES) else None
 
 
 def read(folder: Path) -> Tokenizer | Own:

@@ -253,7 +253,8 @@ class Lm(Text):
         # Of the shapes that we know without a file only the weights can be others.
         if self.start == "pretrained" or self.preset not in (*SHAPES, *PINNED):
             found.append(weights.contents(self.preset))
-        if self.reading()["tokenizer"] == "opt" and (other := tokens.instead_of_opt()):
+        opts = self.tokenizer == "opt" or (self.tokenizer == "auto" and self.preset == "opt-125m")
+        if opts and (other := tokens.instead_of_opt()):
             found.append(other)
         return found
 
