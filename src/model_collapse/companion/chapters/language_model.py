@@ -199,8 +199,8 @@ def seen_by_the_first(tables: Tables) -> None:
     tails = {g: stats.mean(_written(tables["A"], "q99", g) / _written(tables["A"], "q50", g)) for g in (1, last)}
     say(
         f"The median block of A has perplexity {middle[0]:.2f} under generation 0 when it comes from generation 0, "
-        f"{middle[1]:.2f} when it comes from generation 1, and {middle[last]:.2f} for generation {last}. The 99 % quantile is "
-        f"{tails[1]:.2f} times the median in generation 1 and {tails[last]:.2f} times in generation {last}."
+        f"{middle[1]:.2f} when it comes from generation 1, and {middle[last]:.2f} for generation {last}. The 99 % "
+        f"quantile is {tails[1]:.2f} times the median in generation 1 and {tails[last]:.2f} times in generation {last}."
     )
 
 
