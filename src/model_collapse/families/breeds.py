@@ -69,7 +69,7 @@ def _merge(a: Litter, b: Litter) -> Litter:
 
 @dataclass(frozen=True)
 class Breeds(Summarised):
-    """Refit the shares of K breeds, and a normal law of a trait within each, to n rows in all, again and again.
+    """Refit the shares of K breeds, and the normal distribution of a trait in each, to n rows, again and again.
 
     Real rows are (breed, trait): the breed by Zipf's law, the trait normal about the centre of its breed. Every fit is
     by maximum likelihood. `sampling=exact` draws the numbers of rows of the breeds, then the mean and the scatter

@@ -21,7 +21,7 @@ class Halves:
 
 @dataclass(frozen=True)
 class Classifier(Numbers):
-    """Refit w = mean of y x, the averaging classifier, to labels y = +1 or -1 that the last model wrote.
+    """Refit w = mean of y x, the averaging classifier, to labels y = +1 or -1 of the last model.
 
     Real x come from N(0, I) and are labelled sign(x.w*), w* = (1, 0, ..., 0). A model writes sign(x.w), and with
     probability `error` the other label. Rows are (x, y), d + 1 numbers, stacked: shape (n, R, d + 1). After the task in
@@ -29,7 +29,7 @@ class Classifier(Numbers):
     """
 
     dim: Annotated[int, Field(ge=2, le=10**4, description="dimensions d of x")] = 20
-    error: Annotated[float, Field(ge=0, le=1, description="probability that a written label is turned over")] = 0.25
+    error: Annotated[float, Field(ge=0, le=1, description="probability that a generated label is flipped")] = 0.25
 
     conditional: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)

@@ -86,7 +86,9 @@ class Discrete(Summarised):
     """
 
     symbols: Annotated[int, Field(ge=1, le=10**7, description="number of symbols K")] = 20
-    zipf: Annotated[float, Field(ge=0, le=100, description="exponent S of the true law p_i ~ i^-S; 0: uniform")] = 1.0
+    zipf: Annotated[float, Field(ge=0, le=100, description="exponent S of the true shares p_i ~ i^-S; 0: uniform")] = (
+        1.0
+    )
     sampling: Annotated[Literal["exact", "draw"], Field(description="exact: counts of symbols; draw: every row")] = (
         "exact"
     )
@@ -96,13 +98,11 @@ class Discrete(Summarised):
     ] = "multinomial"
     top_k: Annotated[
         int,
-        Field(
-            ge=0, description="a model writes only its k commonest symbols (of equal ones the truly commoner); 0: all"
-        ),
+        Field(ge=0, description="a model generates only its k commonest symbols (ties: true order); 0: all"),
     ] = 0
 
     temperature: Annotated[
-        float, Field(gt=0, le=100, description="a model writes shares ~ p^(1/temperature); 1: those it has learned")
+        float, Field(gt=0, le=100, description="samples have shares ~ p^(1/temperature); 1: the learned ones")
     ] = 1.0
 
     metrics: ClassVar[tuple[str, ...]] = ("heterozygosity", "support", "kl", "lost_mass", "share")

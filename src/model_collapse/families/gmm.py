@@ -38,20 +38,20 @@ class Truth(str):
 
 @dataclass(frozen=True)
 class Gmm(Numbers):
-    """Refit a mixture of normal laws with full covariances to n rows in the plane, again and again.
+    """Refit a Gaussian mixture with full covariances to n rows in the plane, again and again.
 
     Fits as scikit-learn's GaussianMixture does (Pedregosa et al. 2011, JMLR 12, 2825-2830): same start, same
     stopping rule, same regularisation. The defaults are those of the paper's code: two components, one blob.
     """
 
-    components: Annotated[int, Field(ge=1, le=100, description="normal laws in the mixture, K")] = 2
+    components: Annotated[int, Field(ge=1, le=100, description="normal components K of the mixture")] = 2
     source: Annotated[
         Literal["blob", "clusters"], Field(description="real data: one N(0, I), or two with centres 4 apart")
     ] = Truth("blob")  # type: ignore[assignment]
     tol: Annotated[
         float, Field(ge=0, allow_inf_nan=False, description="EM ends when the mean log-likelihood changes by less")
     ] = 1e-5
-    max_iter: Annotated[int, Field(ge=1, le=10**6, description="steps of EM at most; then the last one stands")] = 2000
+    max_iter: Annotated[int, Field(ge=1, le=10**6, description="steps of EM at most; then the last one is used")] = 2000
     reg_covar: Annotated[
         float, Field(ge=1e-12, le=1, allow_inf_nan=False, description="added to every fitted variance")
     ] = 1e-6

@@ -88,7 +88,9 @@ class Kde(Numbers):
     """
 
     dim: Annotated[int, Field(ge=1, le=2, description="dimensions d")] = 1
-    shape: Annotated[Shape, Field(description="law of real rows; blobs, circles and moons lie in the plane")] = "normal"
+    shape: Annotated[
+        Shape, Field(description="distribution of real rows; blobs, circles and moons lie in the plane")
+    ] = "normal"
     rule: Annotated[
         Literal["fixed", "scott", "silverman"],
         Field(description="fixed: kernels of width `bandwidth`; scott, silverman: by number and spread of the rows"),

@@ -44,7 +44,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Ngram(Text):
-    """Refit the counts of n-grams to what the last model wrote; one sample continues every given block.
+    """Refit the counts of n-grams to the text of the last model; one sample continues every given block.
 
     With ML_k the frequencies after contexts of k - 1 tokens, P_k = (1 - b) ML_k + b P_(k-1) for k = 2 .. order where
     the context was seen, P_k = P_(k-1) where it was not, and P_1 = ML_1. Scores mix in a uniform law, so that a word
@@ -55,12 +55,12 @@ class Ngram(Text):
     order: Annotated[int, Field(ge=1, le=3, description="tokens in an n-gram: 1 counts words alone")] = 2
     back: Annotated[float, Field(ge=0, le=1, description="weight b of the next shorter context")] = 0.1
     smoothing: Annotated[
-        float, Field(ge=0, lt=1, description="weight of the uniform law in scores, not in writing")
+        float, Field(ge=0, lt=1, description="weight of the uniform distribution in scores, not in sampling")
     ] = 1e-3
     tokenizer: Annotated[str, Field(description="words (at white space), corpus, opt, or a folder")] = "words"
     vocabulary: Annotated[int, Field(ge=5, le=10**6, description="tokens at most; rarer words are <unk>")] = 50_000
     block: Annotated[
-        int, Field(ge=4, le=10**5, description="tokens in a block, in a prompt, and in what is written")
+        int, Field(ge=4, le=10**5, description="tokens in a block, a prompt and a generated continuation")
     ] = 64
     evaluate: Annotated[int, Field(ge=1, description="largest number of blocks each of validation and test")] = 256
 

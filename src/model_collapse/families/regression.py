@@ -25,7 +25,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Regression(Summarised):
-    """Refit y = x.w by least squares to labels that the last fit wrote, plus noise; real x come from N(0, I_d).
+    """Refit y = x.w by least squares to labels of the last fit, plus noise; real x come from N(0, I_d).
 
     Real labels are y = x.w* + sigma e with w* = (1, ..., 1) / sqrt d; which x get new labels, the loop's `given` says.
     A row is (x, y), its d + 1 numbers side by side. No intercept is fitted, so that all a fit needs are the sums X'X
@@ -41,16 +41,16 @@ class Regression(Summarised):
     ] = 1.0
     written_noise: Annotated[
         float | None,
-        Field(ge=0, le=1e6, allow_inf_nan=False, description="the same for written labels; None: noise"),
+        Field(ge=0, le=1e6, allow_inf_nan=False, description="the same for generated labels; None: noise"),
     ] = None
     ridge: Annotated[
         float, Field(ge=0, le=1e6, allow_inf_nan=False, description="penalty per row: |y - Xw|^2 / n + ridge |w|^2")
     ] = 0.0
-    interpolate: Annotated[
-        bool, Field(description="rows that do not span all dimensions: the shortest of all w that fit best")
-    ] = False
+    interpolate: Annotated[bool, Field(description="rows that do not span all dimensions: the least-norm solution")] = (
+        False
+    )
     real_weight: Annotated[
-        float, Field(ge=0, le=1, description="weight of a new real label in every written label, of the same x")
+        float, Field(ge=0, le=1, description="weight of a new real label in every generated label, of the same x")
     ] = 0.0
     shift: Annotated[
         float,

@@ -18,36 +18,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Curate(Filter):
-    """Keeps the best of the `candidates` written for each prompt, and of these the best `share`; all real rows stay.
+    """Keeps the best of the `candidates` generated for each prompt, and of these the best `share`; all real rows stay.
 
-    A judge who may look at some rows only takes every other one for as good as the average of those, or predicts its
-    score from its words (by=learned). Equals are drawn at random. With `noise` b a Gumbel variate times b is added to
+    If only some rows are scored, every other one counts as the average of those, or its score is predicted from its
+    words (by=learned). Equals are drawn at random. With `noise` b a Gumbel variate times b is added to
     each score, so that a candidate is chosen with probability ~ exp(score / b): the choice of Bradley and Terry, for
     several that of Plackett and Luce.
 
     oracle      minus the miss: the false share of what a text states, or what a row of numbers misses the truth by
-    learned     as oracle where the judge looked, predicted elsewhere (kernel ridge regression on pairs of words)
+    learned     as oracle for the rows that are scored, predicted elsewhere (kernel ridge regression on pairs of words)
     likelihood  mean log-likelihood under generation 0's model; `surprise` keeps rows by it too, low or high, and real
-                ones are judged like all others there
-    certainty   how sure a judge is of its own answer to the same question, whatever the row answers
+                ones are scored like all others there
+    certainty   how certain a classifier is of its own answer to the same question, whatever the row answers
     reward      how much readers like a row, true or not
-    random      all alike: the control that keeps as many rows
+    random      all equal: the control that keeps as many rows
     """
 
     by: Annotated[
         Literal["oracle", "learned", "likelihood", "certainty", "reward", "random"],
-        Field(description="what the judge goes by"),
+        Field(description="criterion of the selection"),
     ] = "oracle"
-    share: Annotated[float, Field(gt=0, le=1, description="share of the written rows that is kept")] = 0.5
+    share: Annotated[float, Field(gt=0, le=1, description="share of the generated rows that is kept")] = 0.5
     candidates: Annotated[
-        int, Field(ge=1, le=1000, description="rows written for each prompt, of which one is kept")
+        int, Field(ge=1, le=1000, description="rows generated for each prompt, of which one is kept")
     ] = 1
-    judged: Annotated[float, Field(ge=0, le=1, description="share of the written rows that the judge looks at")] = 1.0
-    noise: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="scale of the Gumbel noise in the judge's scores")
-    ] = 0.0
+    judged: Annotated[
+        float,
+        Field(ge=0, le=1, description="share of the generated rows that are scored"),
+    ] = 1.0
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False, description="scale of the Gumbel noise in the scores")] = (
+        0.0
+    )
     bias: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="how far the judge's belief is off (families of numbers)")
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="distance of the selector's belief from the truth (families of numbers)",
+        ),
     ] = 0.0
     top_up: Annotated[bool, Field(description="repeat what is kept until there are as many rows as before")] = False
 

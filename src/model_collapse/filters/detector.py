@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Detector(Filter):
-    """Drops rows that a classifier takes for a model's, or weighs every row by its chance of being real.
+    """Drops rows that a classifier takes for generated, or weighs every row by its chance of being real.
 
     It is trained once, on what generation 0 wrote against real rows, of which generation 0 had read some; see
     `detection`. So it knows some of the real rows that a chain with old real data puts before it.

@@ -15,7 +15,7 @@ from model_collapse.theory.provenance import unrecognised
 
 @dataclass(frozen=True)
 class Provenance(Filter):
-    """Drops rows that a model wrote, by the record of who made them: with the defaults, the perfect detector.
+    """Drops generated rows, by the record of who made them: with the defaults, a perfect detector.
 
     A row that a model wrote carries a mark with chance `adoption`, and then goes unrecognised with chance `missed`; a
     real row is dropped with chance `false_alarms`. Every row is judged by itself, anew in every generation. The regime
@@ -24,7 +24,7 @@ class Provenance(Filter):
 
     missed: Annotated[float, Field(ge=0, le=1, description="share of marked rows that are not recognised")] = 0.0
     false_alarms: Annotated[float, Field(ge=0, lt=1, description="share of real rows that are dropped")] = 0.0
-    adoption: Annotated[float, Field(ge=0, le=1, description="share of written rows that carry a mark at all")] = 1.0
+    adoption: Annotated[float, Field(ge=0, le=1, description="share of generated rows that carry a mark at all")] = 1.0
     top_up: Annotated[bool, Field(description="repeat the kept rows until the set is as large as before")] = False
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:

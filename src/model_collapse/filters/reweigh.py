@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reweigh(Filter):
-    """A row of group j weighs true share / share found, so that the groups which are there have their true ratios.
+    """Weighs a row of group j by true share / share found: the groups that are left get their true ratios.
 
     "Algorithmic reparation" (Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857), which draws rows where this weighs
     them. True shares are those of the law, over the groups that are there: what is gone cannot be weighed. Groups are
@@ -35,7 +35,7 @@ class Reweigh(Filter):
         Field(
             ge=0,
             le=10**7,
-            description="numbers: how many commonest kinds are one group, the rest another; 0: each",
+            description="numbers: how many of the commonest kinds form one group, the rest another; 0: each its own",
         ),
     ] = 0
 

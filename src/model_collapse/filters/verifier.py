@@ -31,7 +31,7 @@ class Verifier(Filter):
     bias: Annotated[
         float, Field(ge=0, allow_inf_nan=False, description="how far the verifier's belief is off (numbers)")
     ] = 0.0
-    candidates: Annotated[int, Field(ge=1, le=1000, description="rows written for each row of the training set")] = 1
+    candidates: Annotated[int, Field(ge=1, le=1000, description="rows generated for each row of the training set")] = 1
     top_up: Annotated[bool, Field(description="repeat what is kept until there are as many rows as before")] = False
 
     def check(self, family: Family, corpus: Corpus | None) -> None:

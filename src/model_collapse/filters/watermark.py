@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watermark(Filter):
-    """Drops rows whose test for the family's own watermark exceeds a threshold, whoever wrote them.
+    """Drops rows, real or generated, whose z in the test for the family's watermark exceeds a threshold.
 
     z is that of `Lm.marks`: the library's detectors, on what was written and not on what it continues. At z = 4 three
     texts in 100,000 would be accused wrongly if n-grams never came twice.

@@ -60,7 +60,7 @@ def share(m: Measurement) -> dict[str, np.ndarray]:
 
 
 def mean_reward(m: Measurement) -> np.ndarray:
-    """How much readers like what the model writes, on average, shape (R,); the family says how much they like what."""
+    """Mean reward of readers for the model's samples, shape (R,); the family says how much they like what."""
     model = m.model
     liked = m.family.reward(Rows(model.symbol))
     return np.sum(_normalised(m) * liked, axis=1)

@@ -28,7 +28,7 @@ def kl_density(m: Measurement) -> np.ndarray:
 
 
 def w2_marginal(m: Measurement) -> np.ndarray:
-    """Squared 2-Wasserstein distance of the first coordinate's law to the true one, shape (R,); in 1-D, of it all.
+    """Squared 2-Wasserstein distance of the first coordinate to its true distribution, shape (R,); in 1-D, of it all.
 
     The mean of (Q(u) - Q_true(u))^2 over 400 midpoints u, quantiles by interpolation of distribution functions.
     """

@@ -15,7 +15,7 @@ from model_collapse.interfaces import History, Regime
 
 @dataclass(frozen=True)
 class Inflow(Regime):
-    """Training set t + 1 is training set t, round(real_fraction n) new real rows and n - that many written ones.
+    """Training set t + 1 is training set t, round(real_fraction n) new real rows and n - that many generated ones.
 
     It has (t + 2) n rows. real_fraction=0 is `accumulate`. The error of what the pool says falls at a rate that changes
     at real_fraction=1/2 (Wang, Niu & Li 2026, arXiv:2602.16065).

@@ -23,7 +23,7 @@ class Weigh(Regime):
     """
 
     real_weight: Annotated[float, Field(ge=0, le=1, description="share of the weight that real rows have")] = 0.5
-    ratio: Annotated[float, Field(gt=0, le=1000, description="new real rows per written row")] = 1.0
+    ratio: Annotated[float, Field(gt=0, le=1000, description="new real rows per generated row")] = 1.0
 
     needs: ClassVar[Literal["last"]] = "last"
 

@@ -130,7 +130,10 @@ def changes(
     """
     from model_collapse.analysis import stats
 
-    lines = [f"| | arm | generation 0 | last generation | {'relative ' * relative}change |", "|---|---|---|---|---|"]
+    lines = [
+        f"| | condition | generation 0 | last generation | {'relative ' * relative}change |",
+        "|---|---|---|---|---|",
+    ]
     for quantity, (metric, item) in metrics.items():
         for arm, table in arms.items():
             last = int(table["generation"].max())
@@ -178,7 +181,7 @@ def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repea
 
 def conditions(table: pd.DataFrame) -> None:
     """Show what is run, from `Study.table`."""
-    written(table, "What is run; base: only what the model before wrote, settings of the size")
+    written(table, "What is run; base: only data of the model before, settings of the size")
 
 
 def continuations(

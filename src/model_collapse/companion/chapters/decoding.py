@@ -106,9 +106,9 @@ def one_text_per_prompt(length: int = 8) -> None:
     one, five = (float(np.exp(decoding.beam_texts(TRUTH, length, k)[1]) @ CONTEXTS) for k in (1, 5))
     looping = decoding.beam_texts(TRUTH, 64, 5)[0][int(np.argmax(CONTEXTS))]
     say(
-        f"A search writes one text after each prompt. For {length} symbols, the text that five beams find has the "
+        f"A search generates one text after each prompt. For {length} symbols, the text that five beams find has the "
         f"true probability {five:.1g} on average (greedy: {one:.1g}). Everything else, {1 - five:.3%} of what could "
-        "have followed, is never written. Searched text also repeats itself: in a chain, a greedy writer that meets "
+        "have followed, is never generated. Searched text also repeats itself: in a chain, greedy decoding that meets "
         "a symbol again continues as before, so it must end in a cycle. With five beams, the text after the "
         "commonest symbol is: " + " ".join(f"{symbol}" for symbol in looping[:32]) + " ..."
     )
@@ -141,7 +141,7 @@ def constant_in_the_logits(tables: Tables) -> None:
         for way in ("sampled", "sampled, penalty", "beams, penalty")
     }
     say(
-        "Change of the loss of what generation 0 of a tiny OPT writes if 20 is added to all logits, in nats per token: "
+        "Change of the loss of the text of generation 0 of a tiny OPT if 20 is added to all logits, in nats per token: "
         + listed(f"{change:.3f} ({way})" for way, change in moved.items())
         + ". The constant changes no probability, so the first and the last are 0."
     )
@@ -239,7 +239,7 @@ def what_is_written(tables: Tables) -> None:
         figures.side_by_side(arms, quantiles, yscale="log", shared=True),
         stats.listing(arms, quantiles),
         "decoding-written",
-        "Perplexity, under the model of generation 0, of the blocks that each generation wrote: median and 99 % "
+        "Perplexity, under the model of generation 0, of the generated blocks of each generation: median and 99 % "
         "quantile over blocks, with 95 % bands over seeds.",
         "Two panels with one logarithmic axis. Median block in generation 0 and in the last: "
         f"{ends(arms, *quantiles['median block'])}.",
@@ -248,7 +248,7 @@ def what_is_written(tables: Tables) -> None:
     say(
         "The median block of generation 0 has perplexity "
         + listed(f"{at(table, 'written_perplexity', 0, 'q50').value:.2f} ({title})" for title, table in arms.items())
-        + f" under the model that wrote it. At generation {last}, under the same model, it has "
+        + f" under the model that generated it. At generation {last}, under the same model, it has "
         + listed(
             f"{at(own, 'written_perplexity', last, 'q50'):.2f} ({title})"
             for title, own in titled({label: tables[label] for label in ("A", "cold", "sampled")}).items()
@@ -259,7 +259,7 @@ def what_is_written(tables: Tables) -> None:
 
 def repetition(tables: Tables) -> None:
     """Sequences of three tokens: the share that stands earlier in the same block, and different ones over all."""
-    trigrams = {"repeated within a block": ("repeated_3", ""), "different in all that was written": ("distinct_3", "")}
+    trigrams = {"repeated within a block": ("repeated_3", ""), "different in all generated text": ("distinct_3", "")}
     arms = titled({label: tables[label] for label in SHOWN})
     show(
         figures.side_by_side(arms, trigrams),

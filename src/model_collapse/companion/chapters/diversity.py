@@ -42,7 +42,7 @@ def plane(tables: Tables) -> None:
     arms = of(tables, (*MAIN, "zero-shot"))
     show(
         figures.paths(
-            arms, *axes.values(), xlabel="perplexity on real test text", ylabel="different pairs / all pairs written"
+            arms, *axes.values(), xlabel="perplexity on real test text", ylabel="different pairs / all generated pairs"
         ),
         stats.listing(arms, axes),
         "diversity-plane",
@@ -89,7 +89,7 @@ def kinds(tables: Tables, record: str = "") -> None:
         figures.relative(arms, KINDS),
         stats.listing(moved, KINDS),
         "diversity-kinds-recorded" if record else "diversity-kinds",
-        "Four kinds of diversity of what was written, change since generation 0, seed by seed; means with 95 % bands "
+        "Four kinds of diversity of the generated text, change since generation 0, seed by seed; means with 95 % bands "
         f"over seeds. {f'Recorded run `{record}`' if record else 'This run'}.",
         "One panel for each condition. Change up to the last generation: "
         + "; ".join(
@@ -126,8 +126,8 @@ def how_sure(tables: Tables) -> None:
         figures.side_by_side(arms, sureness),
         stats.listing(arms, sureness),
         "diversity-entropy",
-        "Entropy of the next token, on real test text and on what the model wrote itself, and Zipf's exponent of the "
-        "written tokens; means with 95 % bands over seeds.",
+        "Entropy of the next token, on real test text and on the model's own text, and Zipf's exponent of the "
+        "generated tokens; means with 95 % bands over seeds.",
         _three_panels(arms, sureness),
     )
     real = stats.per_replicate(tables["A"], "real_text", 0, "zipf")
@@ -142,9 +142,9 @@ def how_sure(tables: Tables) -> None:
     say(
         f"From generation 0 to {last}, the entropy on real text goes "
         + listed(f"from {begin:.2f} to {end:.2f} nats {name}" for name, (begin, end) in moved.items())
-        + f". On what they wrote themselves it ends at {own[0]:.2f} and {own[1]:.2f}."
+        + f". On their own text it ends at {own[0]:.2f} and {own[1]:.2f}."
     )
-    from_to(of(tables, MAIN), sureness | {"different tokens written": ("vocabulary", "")})
+    from_to(of(tables, MAIN), sureness | {"different generated tokens": ("vocabulary", "")})
 
 
 def still_said(tables: Tables) -> None:
@@ -202,7 +202,7 @@ def people(tables: Tables) -> None:
 
 
 def truth(tables: Tables) -> None:
-    """Share of written statements that are true, and number of different true facts."""
+    """Share of generated statements that are true, and number of different true facts."""
     if not states_facts(tables):
         return
     facts = {"share of statements true": ("facts", "true"), "different true facts": ("facts", "different")}
@@ -211,7 +211,7 @@ def truth(tables: Tables) -> None:
         figures.side_by_side(arms, facts),
         stats.listing(arms, facts),
         "diversity-facts",
-        "Share of written statements that are true, and number of different true facts; means with 95 % bands over "
+        "Share of generated statements that are true, and number of different true facts; means with 95 % bands over "
         "seeds.",
         _three_panels(arms, facts),
     )
@@ -260,8 +260,8 @@ def surprise(tables: Tables) -> None:
         figures.side_by_side(arms, effects),
         stats.listing(arms, effects),
         "diversity-surprise",
-        "Trained on all that was written, its least surprising half, or its most surprising half: entropy and "
-        "perplexity on real text, and different pairs written; means with 95 % bands over seeds.",
+        "Trained on all generated text, its least surprising half, or its most surprising half: entropy and "
+        "perplexity on real text, and different generated pairs; means with 95 % bands over seeds.",
         _three_panels(arms, effects),
     )
     last = last_of(arms["sampled"])

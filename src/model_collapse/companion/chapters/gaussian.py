@@ -185,7 +185,7 @@ def drift(chains: Chains) -> None:
     say(
         f"Up to M/2 fits the squared drift is within {trusted(panels, forms):.1f} standard errors of theory. With the "
         "unbiased estimator, late drift is carried by a few rare chains, as the variance is. So claims GA-2 and GA-3 "
-        "below are judged by more chains of 100 rows, and early."
+        "below are tested with more chains of 100 rows, and early."
     )
 
 

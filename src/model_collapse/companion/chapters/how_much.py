@@ -241,7 +241,7 @@ def _rise(losses: pd.DataFrame) -> pd.Series:
 def endless(table: pd.DataFrame) -> None:
     """Say what is left of the variance after many generations of so many rows that nothing is lost."""
     kept = at(table, "variance")
-    assert abs(kept.value - 1) < 1e-3, "an unbiased writer and endless rows must lose nothing"
+    assert abs(kept.value - 1) < 1e-3, "an unbiased model and unlimited rows must lose nothing"
     say(
         f"With {rows(table):.0e} rows per generation, none of them real after the first, generation "
         f"{int(table['generation'].max())} has {kept.value:.5f} of the true variance (mean over {kept.n} chains)."
@@ -283,7 +283,7 @@ def breeds(tables: Tables) -> None:
     real = {label: STUDY.condition(label).settings["regime.real_fraction"] for label in little}
     limit = {label: float(rows(control) * mixed.fresh_drift_limit(rows(control), g)) for label, g in real.items() if g}
     say(
-        "One or five per cent of synthetic rows by an unbiased writer do next to nothing. By the closed form of `fresh`"
+        "One or five per cent of synthetic rows of an unbiased model do next to nothing. By the closed form of `fresh`"
         f" the error of a share, in units of that of {rows(control)} real rows, ends at "
         + ", ".join(f"{value:.3g} ({label})" for label, value in limit.items())
         + "."
@@ -315,7 +315,7 @@ def biased(tables: Tables) -> None:
         ),
         curves(tails),
         "how-much-biased",
-        "Share of the ten rarest symbols over their true share, where synthetic rows come from a writer of its ten "
+        "Share of the ten rarest symbols over their true share, where synthetic rows come from a model of its ten "
         "commonest; dashed: $1 - s$ from generation 1 on.",
         "Four curves that step down from generation 0 to generation 1 and are level from there. The more synthetic "
         "rows, the lower; each lies on its dashed line.",
@@ -391,7 +391,7 @@ def worth_of_text(tables: Tables) -> None:
             for k, m in zip(measured["y"], measured["x"], strict=True)
         ]
     )
-    title = f"writer: {most} blocks"
+    title = f"generating model: {most} blocks"
     show(
         figures.phase(
             {title: measured},

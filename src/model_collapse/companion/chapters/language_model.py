@@ -189,7 +189,7 @@ def seen_by_the_first(tables: Tables) -> None:
         figures.side_by_side(arms, quantiles, yscale="log"),
         stats.listing(arms, quantiles),
         "language-histogram",
-        "Perplexity, under the model of generation 0, of the blocks that each generation wrote: median and 99 % "
+        "Perplexity, under the model of generation 0, of the generated blocks of each generation: median and 99 % "
         "quantile over blocks, with 95 % bands over seeds; logarithmic axes.",
         "Two panels over generations, A and the control. Median block in generation 0 and the last: "
         f"{ends(arms, *quantiles['median block'])}. 99 % quantile: {ends(arms, *quantiles['99 % quantile'])}.",
@@ -198,9 +198,9 @@ def seen_by_the_first(tables: Tables) -> None:
     middle = {g: at(tables["A"], "written_perplexity", g, "q50") for g in (0, 1, last)}
     tails = {g: stats.mean(_written(tables["A"], "q99", g) / _written(tables["A"], "q50", g)) for g in (1, last)}
     say(
-        f"The median block of A has perplexity {middle[0]:.2f} under generation 0 when generation 0 wrote it, "
-        f"{middle[1]:.2f} when generation 1 did, and {middle[last]:.2f} for generation {last}. The 99 % quantile is "
-        f"{tails[1]:.2f} times the median in generation 1 and {tails[last]:.2f} times in generation {last}."
+        f"The median block of A has perplexity {middle[0]:.2f} under generation 0 when it comes from generation 0, "
+        f"{middle[1]:.2f} when it comes from generation 1, and {middle[last]:.2f} for generation {last}. The 99 % "
+        f"quantile is {tails[1]:.2f} times the median in generation 1 and {tails[last]:.2f} times in generation {last}."
     )
 
 
@@ -234,7 +234,7 @@ def rare_things(tables: Tables) -> None:
     facts = str(tables["A"]["corpus"].iloc[0]) == "embedded"
     say(
         "The invented corpus describes a small world in which every fact has a known probability. Of the facts that "
-        "the real training text states, which are still stated in what a generation wrote?"
+        "the real training text states, which are still stated in the text of a generation?"
         if facts
         else "Of the tokens (words and parts of words) of the real training text, by how often they occur, "
         "which are still used?"
@@ -242,7 +242,7 @@ def rare_things(tables: Tables) -> None:
     what, last = "facts" if facts else "tokens", last_of(tables["A"])
     shares = {band: {g: _share(tables["A"], band, g) for g in (0, last)} for band in BANDS}
     say(
-        f"In A the share of {what} that are still written goes, from generation 0 to {last}, "
+        f"In A the share of {what} that are still generated goes, from generation 0 to {last}, "
         + listed(
             f"from {stats.mean(own[0]).value:.1%} to {stats.mean(own[last]).value:.1%} for {band} ones"
             for band, own in shares.items()
@@ -251,7 +251,9 @@ def rare_things(tables: Tables) -> None:
     )
     kept = {band: own[last] / own[0] for band, own in shares.items()}
     if not all(np.isfinite(own).all() for own in kept.values()):
-        say(f"**Rare {what} first?** This run cannot tell: generation 0 does not write any of one kind in some seed.")
+        say(
+            f"**Rare {what} first?** This run cannot tell: generation 0 does not generate any of one kind in some seed."
+        )
         return
     arms = titled({label: tables[label] for label in ("A", "control")})
     metrics = {band: ("rare_coverage", band) for band in BANDS}
@@ -259,7 +261,7 @@ def rare_things(tables: Tables) -> None:
         figures.relative(arms, metrics),
         stats.listing({title: _relative(own) for title, own in arms.items()}, metrics),
         "language-rare",
-        f"Change of the share of {what} that are still written, since generation 0, for common, medium and rare "
+        f"Change of the share of {what} that are still generated, since generation 0, for common, medium and rare "
         "ones; means with 95 % bands over seeds.",
         "Two panels over generations. In A, the shares left at the end, relative to generation 0: "
         + "; ".join(f"{band} {own.mean():.0%}" for band, own in kept.items())
@@ -288,7 +290,7 @@ def _first_to_go(kept: Mapping[str, pd.Series], what: str) -> str:
         answer = (
             "This run does not show it: the difference between rare and common ones is within the scatter of its seeds"
         )
-    return f"{answer}. Left at the end, of what generation 0 wrote: {left}. Rare less common is {more:.1%}."
+    return f"{answer}. Left at the end, of the text of generation 0: {left}. Rare less common is {more:.1%}."
 
 
 def beside(tables: Tables, records: Mapping[str, Recorded]) -> None:

@@ -348,7 +348,7 @@ def first_mover_of_text(tables: Tables, name: str, source: str) -> None:
     source  which run it is, for the caption
     """
     told = _movers(tables)
-    panels = {**PERPLEXITY, "different true facts written": ("facts", "different")}
+    panels = {**PERPLEXITY, "different true facts generated": ("facts", "different")}
     nats = {label: _nats(table) for label, table in told.items()}
     cost = {label: stats.mean(end - start) for label, (start, end) in nats.items()}
     ahead = stats.paired(nats["the latecomer"][1], nats["the first mover"][1])
@@ -357,7 +357,7 @@ def first_mover_of_text(tables: Tables, name: str, source: str) -> None:
     drawn = "perplexity on real test text"
     if several:
         figure = figures.side_by_side(told, panels)
-        drawn += ", and different true facts that each writes; means with 95 % bands over seeds"
+        drawn += ", and different true facts that each generates; means with 95 % bands over seeds"
     else:
         figure = figures.by_arm(told, "perplexity", ylabel=drawn)
         drawn += "; thick: mean over seeds, thin: single seeds, of a pair their mean"

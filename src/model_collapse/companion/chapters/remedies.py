@@ -277,7 +277,7 @@ def facts_left(size: Size) -> None:
         + ", ".join(f"{label} {stats.mean(values).value:.0f}" for label, values in words.items())
         + f"; accumulate less the control {gap:.0f}. The pool still holds every word of the real text, but among more "
         "and more synthetic text without some of them. The control too states only a part of the facts, because it "
-        "writes no more than it read and does not repeat everything."
+        "generates no more than it was trained on and does not repeat everything."
     )
 
 
@@ -322,7 +322,7 @@ def every_remedy(found: list[effects.Effect], missing: list[str]) -> None:
     say(effects.listing(found))
     say("\n".join(f"- {line}" for line in missing))
     say(
-        "Shares have 95 % intervals over seeds. *Tails:* share of rare words that are still written, or of real "
+        "Shares have 95 % intervals over seeds. *Tails:* share of rare words that are still generated, or of real "
         "images that lie near synthetic ones. *Training set:* its size over that of the chain without the remedy, and "
         "the share of real rows in it, mean over generations. Where the chain without the remedy searches for the "
         "likeliest text, its tails are gone already in generation 0. In the run `provenance` the chain without the "

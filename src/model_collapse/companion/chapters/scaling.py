@@ -151,11 +151,11 @@ def tail_cut(tables: ByRows) -> None:
         ),
         _listed(errors),
         "scaling-tail-cut",
-        f"Error of generation 1 after a model that writes its k commonest facts, β = {BETA}, with 95 % intervals over "
+        f"Error of generation 1 after a model that samples its k commonest facts, β = {BETA}, with 95 % intervals over "
         f"{chains} chains; dashed: "
         "{eq}`scaling-cut`; dotted: its plateaus.",
         "Four falling curves on logarithmic axes. Those with a cut bend and end on horizontal dotted lines, which "
-        "lie higher where fewer facts are written; the one without a cut keeps falling as a straight line.",
+        "lie higher where fewer facts are generated; the one without a cut keeps falling as a straight line.",
     )
     most = max(next(iter(tables.values())))
     end = {
@@ -326,7 +326,7 @@ def clean_share(tables: ByRows) -> None:
         figures.laws(errors, forms, xlabel="training rows T", ylabel="lost mass", limits=[plateau]),
         _listed(errors),
         "scaling-clean-share",
-        f"Error of generation 5 when every model writes its {k} commonest facts and a share of each training set is "
+        f"Error of generation 5 when every model generates its {k} commonest facts and a share of each training set is "
         f"real and new, β = {BETA}, with 95 % intervals over {chains} chains; dashed: {{eq}}`scaling-clean`; dotted: "
         "the plateau. In a few hundred rows five generations lose more than the formula says, which takes the k "
         "commonest facts for known.",

@@ -69,7 +69,7 @@ def pictures(tables: Tables, images: Tables) -> None:
     gallery(
         images["published"],
         "vae-pictures",
-        "What the published loop writes, generation by generation.",
+        "Images of the published loop, generation by generation.",
         f"Sharpness is {sharp[0].value:.3g} in the first row and {sharp[1].value:.3g} in the last.",
     )
     say(
@@ -97,7 +97,7 @@ def pictures_of_mnist(record: Recorded) -> None:
     gallery(
         record.written["published"],
         "vae-pictures-recorded",
-        f"What the published loop writes on MNIST. Recorded run `{record.name}`.",
+        f"Images of the published loop on MNIST. Recorded run `{record.name}`.",
         "Sharpness in the first row and the last: " + ends({"published": table}, "sharpness") + ".",
     )
 

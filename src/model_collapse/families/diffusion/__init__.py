@@ -59,7 +59,7 @@ class Diffusion(Trained):
     timesteps: Annotated[int, Field(ge=2, le=10_000, description="noise levels T in training")] = 1000
     prediction: Annotated[
         Literal["sample", "epsilon", "v_prediction"],
-        Field(description="what the network says: the image x, the noise z, or sqrt(a_t) z - sqrt(1 - a_t) x"),
+        Field(description="what the network predicts: the image x, the noise z, or sqrt(a_t) z - sqrt(1 - a_t) x"),
     ] = "sample"
     sampler: Annotated[
         Literal["ddim", "ddpm"], Field(description="ddim: new noise as eta says; ddpm: new noise at every step")
@@ -83,7 +83,7 @@ class Diffusion(Trained):
     evaluate: Annotated[int, Field(ge=2, description="largest number of images measured, and of test images")] = 1000
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        Field(description="of training and writing; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
+        Field(description="of training and sampling; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
     ] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024, description="CPU threads; more than one may change the last bits")] = 1
 

@@ -91,7 +91,7 @@ class Lm(Text):
         1024
     )
     block: Annotated[
-        int, Field(ge=2, le=10**5, description="tokens in a block, in a prompt, and in what is written")
+        int, Field(ge=2, le=10**5, description="tokens in a block, a prompt and a generated continuation")
     ] = 64
     evaluate: Annotated[int, Field(ge=1, description="largest number of blocks each of validation and test")] = 256
     draw: Annotated[
@@ -143,8 +143,8 @@ class Lm(Text):
     decoding: Annotated[
         Literal["beam", "sample", "greedy", "truth"],
         Field(
-            description="how a continuation is chosen; truth: drawn from the law of the embedded corpus, as a perfect "
-            "model would write"
+            description="how a continuation is chosen; truth: drawn from the distribution of the embedded corpus, as "
+            "by a perfect model"
         ),
     ] = "beam"
     beams: Annotated[int, Field(ge=1, le=1000, description="beams of decoding=beam")] = 5
@@ -153,7 +153,7 @@ class Lm(Text):
     ] = 1.0
     logit_shift: Annotated[
         float,
-        Field(ge=-1e4, le=1e4, description="added to all logits in writing, which changes no probability; 0: nothing"),
+        Field(ge=-1e4, le=1e4, description="added to all logits in decoding, which changes no probability; 0: nothing"),
     ] = 0.0
     temperature: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="divisor of the logits in decoding=sample")
@@ -162,12 +162,15 @@ class Lm(Text):
     top_p: Annotated[float, Field(gt=0, le=1, description="probability mass kept in decoding=sample; 1: all")] = 1.0
     end: Annotated[
         Literal["forbidden", "ordinary"],
-        Field(description="end tokens: never written (published: all texts are as long as can be), or like any token"),
+        Field(description="end tokens: never generated (published: all texts have full length), or like any token"),
     ] = "forbidden"
     watermark: Annotated[
-        Literal["none", "green", "synthid"], Field(description="mark in what is written, by transformers' processors")
+        Literal["none", "green", "synthid"],
+        Field(description="watermark of generated text, by transformers' processors"),
     ] = "none"
-    watermark_key: Annotated[int, Field(ge=1, le=2**31 - 1, description="secret of writer and detector")] = 15485863
+    watermark_key: Annotated[int, Field(ge=1, le=2**31 - 1, description="secret key of generator and detector")] = (
+        15485863
+    )
     watermark_share: Annotated[
         float, Field(ge=0.01, le=0.99, description="share of tokens that are green; synthid has none")
     ] = 0.25
@@ -176,9 +179,7 @@ class Lm(Text):
     ] = 2.0
     probe: Annotated[
         str,
-        Field(
-            description="a text whose last block every generation continues as well; it is row -1 of what was written"
-        ),
+        Field(description="a text whose last block every generation continues as well; row -1 of the generated blocks"),
     ] = ""
     engine: Annotated[
         Literal["fast", "reference"],
@@ -192,7 +193,7 @@ class Lm(Text):
     ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        Field(description="of training and writing; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
+        Field(description="of training and sampling; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
     ] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024, description="CPU threads; more than one may change the last bits")] = 1
 

@@ -33,7 +33,7 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Vae(Trained):
-    """A variational autoencoder, fitted by the evidence lower bound with Adam; it writes what normal latents decode to.
+    """A variational autoencoder, fitted by the evidence lower bound with Adam; it decodes normal latents.
 
     The loss of an image x in [0, 1]^(side x side) is, in nats, with z drawn from the encoder's q(z | x),
     -sum_pixels [x ln p(z) + (1 - x) ln(1 - p(z))] + beta KL(q(z | x) || N(0, I)). Defaults are those of the notebook
@@ -48,13 +48,13 @@ class Vae(Trained):
     latents: Annotated[
         Literal["finite", "fresh"],
         Field(
-            description="finite: n images are written and read in `epochs` passes; fresh (published): epochs * n are "
-            "written, from new latents for every batch, and read once"
+            description="finite: n images are generated and trained on in `epochs` passes; fresh (published): epochs * "
+            "n are generated, from new latents for every batch, and used once"
         ),
     ] = "finite"
     output: Annotated[
         Literal["mean", "bernoulli"],
-        Field(description="what is written of the decoder's law of a pixel: its mean (published), or a draw"),
+        Field(description="the generated pixel: mean of the decoder's distribution (published), or a draw"),
     ] = "mean"
     epochs: Annotated[int, Field(ge=1, description="passes over n images")] = 30
     steps: Annotated[
@@ -66,7 +66,7 @@ class Vae(Trained):
     evaluate: Annotated[int, Field(ge=2, description="largest number of images measured, and of test images")] = 1000
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        Field(description="of training and writing; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
+        Field(description="of training and sampling; auto: CPU fp32, GPU bf16 from compute capability 8, older fp16"),
     ] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024, description="CPU threads; more than one may change the last bits")] = 1
 

@@ -12,7 +12,7 @@ from model_collapse.metrics.images._classifier import classifier
 
 
 def classes(m: Measurement) -> dict[str, float]:
-    """Share of written images in each class, as the classifier sees them; items are the labels."""
+    """Share of generated images in each class, as the classifier sees them; items are the labels."""
     return {str(label): float(share) for label, share in enumerate(_shares(m))}
 
 

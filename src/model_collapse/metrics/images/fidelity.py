@@ -15,7 +15,7 @@ NEIGHBOURS = 5
 
 
 def frechet(m: Measurement) -> float:
-    """Squared Frechet distance of normal laws fitted to the features of real test images and of written ones.
+    """Squared Fréchet distance of normal distributions fitted to the features of real and generated images.
 
     |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)); Heusel et al. 2017 (arXiv:1706.08500) in Inception's features, here in
     those of the classifier, so values compare within one corpus only. With few images it is biased upwards.

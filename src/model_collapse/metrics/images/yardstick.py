@@ -11,7 +11,7 @@ from model_collapse.metrics.images.pictures import pixel_sd, sharpness
 
 
 def real_images(m: Measurement) -> dict[str, float]:
-    """What the real training images have of all that is measured of written ones; items are named as there.
+    """All that is measured of generated images, for the real training images; items are named as there.
 
     Against test images, as many as are measured of a model. The same for every generation.
     """

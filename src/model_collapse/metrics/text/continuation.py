@@ -14,7 +14,7 @@ from model_collapse.ngrams import grams
 
 
 def similarity(m: Measurement) -> dict[str, float]:
-    """Mean likeness of each written block to the real block that follows its prompt; 1 where they are the same.
+    """Mean similarity of each generated block to the real block that follows its prompt; 1 where they are the same.
 
     Real blocks are running text, so after training block i comes block i + 1. A row counts if its prompt is the real
     training block in its place and not the last one: all do with given=original, and nan is the answer where none does.
@@ -33,7 +33,7 @@ def similarity(m: Measurement) -> dict[str, float]:
 
 
 def mauve(m: Measurement[Text]) -> float:
-    """MAUVE of what was written against the real training text, from 0 to 1, where the two are alike.
+    """MAUVE of the generated text against the real training text, from 0 to 1, where the two are alike.
 
     The area under the curve of exp(-5 KL(p | r)) and exp(-5 KL(q | r)) over mixtures r of p and q, the shares of both
     in clusters of their mean hidden states in generation 0's model (Pillutla et al. 2021, arXiv:2102.01454; library
@@ -47,7 +47,7 @@ def mauve(m: Measurement[Text]) -> float:
 
 
 def states(m: Measurement[Text]) -> np.ndarray:
-    """Mean hidden state of each written block under generation 0's model, as a unit vector: (n, width), float64."""
+    """Mean hidden state of each generated block under generation 0's model, as a unit vector: (n, width), float64."""
     return _states(m.reference, m.sample.drawn)
 
 

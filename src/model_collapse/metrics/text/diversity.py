@@ -28,34 +28,34 @@ RANKS = 100
 
 
 def vocabulary(m: Measurement) -> float:
-    """Number of different tokens in all that was written."""
+    """Number of different tokens in the generated text."""
     return float(len(np.unique(m.sample.x)))
 
 
 def type_token_ratio(m: Measurement) -> float:
-    """Different tokens / all tokens written. It falls as more is written, even if nothing collapses."""
+    """Different tokens / all generated tokens. It falls with the length of the text, even if nothing collapses."""
     x = m.sample.x
     return len(np.unique(x)) / x.size
 
 
 def distinct_2(m: Measurement) -> float:
-    """Different 2-grams of tokens / all 2-grams, over all written blocks; none crosses the end of a block."""
+    """Different 2-grams of tokens / all 2-grams, over all generated blocks; none crosses the end of a block."""
     return _different(grams(m.sample.x, 2))
 
 
 def distinct_3(m: Measurement) -> float:
-    """Different 3-grams of tokens / all 3-grams, over all written blocks; none crosses the end of a block."""
+    """Different 3-grams of tokens / all 3-grams, over all generated blocks; none crosses the end of a block."""
     return _different(grams(m.sample.x, 3))
 
 
 def repeated_3(m: Measurement) -> float:
-    """Share of the written 3-grams of tokens that stand earlier in the same block too."""
+    """Share of the generated 3-grams of tokens that occur earlier in the same block."""
     ordered = np.sort(grams(m.sample.x, 3), axis=1)
     return float((ordered[:, 1:] == ordered[:, :-1]).sum() / ordered.size) if ordered.size else float("nan")
 
 
 def self_bleu(m: Measurement) -> float:
-    """Mean BLEU-4 of each of the first 100 written blocks against all the others of them, in tokens, from 0 to 1.
+    """Mean BLEU-4 of each of the first 100 generated blocks against all the others of them, in tokens, from 0 to 1.
 
     1 where all are the same (Zhu et al. 2018, doi:10.1145/3209978.3210080); by sacrebleu, with its exponential
     smoothing. nan for a single block.
@@ -72,7 +72,7 @@ def self_bleu(m: Measurement) -> float:
 
 
 def unique_sentences(m: Measurement) -> float:
-    """Share of the written sentences that are different from each other; nan where no whole one was written.
+    """Share of the generated sentences that are different from each other; nan without a whole one.
 
     A sentence ends at the end of a line, or at . ! or ? before white space. One that the block's end cuts does not
     count, nor what stands before a block's first such end, unless the prompt ended with a sentence too.
@@ -85,7 +85,7 @@ def unique_sentences(m: Measurement) -> float:
 
 
 def zipf(m: Measurement) -> float:
-    """Exponent s of Zipf's law p(r) ~ r**-s for the ranks r = 1 ... 100 of the written tokens, by count.
+    """Exponent s of Zipf's law p(r) ~ r**-s for the ranks r = 1 ... 100 of the generated tokens, by count.
 
     Maximum likelihood of the law cut off at rank 100 (or at the last token, where fewer different ones were written):
     s solves E_s[ln r] = mean of ln r over the tokens written. Least squares on the logarithms would give rank 100 the
@@ -116,7 +116,7 @@ def skeletons(m: Measurement) -> float:
 
 
 def state_diversity(m: Measurement) -> float:
-    """1 - mean cosine of two different written blocks, each by its mean hidden state: 0 if these are the same.
+    """1 - mean cosine of two different generated blocks, each by its mean hidden state: 0 if these are the same.
 
     States are those of generation 0's model, for every generation. With unit vectors u_i and their mean m the mean
     cosine over all pairs i != j is (n |m|^2 - 1) / (n - 1); nan for a single block. A block that repeats one phrase has

@@ -19,7 +19,7 @@ COMMON, MEDIUM = 0.5, 0.9
 
 
 def rare_coverage(m: Measurement) -> dict[str, float]:
-    """Share of what the real training text says that the written text says at least once, by how rare it is.
+    """Share of the facts of the real training text that the generated text states at least once, by how rare it is.
 
     Where the true law is known (`source.world`), "what" are the true facts, ordered by the probability that an article
     states them; a statement is about the entity named last before it, in the block or in the block it continues (its
@@ -43,7 +43,7 @@ def rare_coverage(m: Measurement) -> dict[str, float]:
 
 
 def facts(m: Measurement) -> dict[str, float]:
-    """What is stated, of a corpus whose true law is known; a prompt's own statements do not count.
+    """What is stated, of a corpus whose true distribution is known; a prompt's own statements do not count.
 
     Item "true": share of all statements that are true, repeated ones included, nan where nothing is stated; false are
     wrong values and attributes of another topic. Item "different": number of different true facts, which grows with how
@@ -70,7 +70,7 @@ def groups(m: Measurement) -> dict[str, float]:
 
 
 def _stated(m: Measurement) -> list[Fact]:
-    """Every statement that the written blocks make."""
+    """Every statement that the generated blocks make."""
     return _read(m.source, m.given.x, m.sample.x)
 
 

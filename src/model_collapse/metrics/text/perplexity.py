@@ -32,7 +32,7 @@ def perplexity_block_mean(m: Measurement[Text]) -> float:
 
 
 def written_perplexity(m: Measurement[Text]) -> dict[str, float]:
-    """Perplexity of every block this generation wrote, under the model of generation 0 and without its prompt.
+    """Perplexity of every generated block of this generation, under the model of generation 0 and without its prompt.
 
     Items "q01" to "q99" are quantiles over blocks; item "bin 1.30" is the share of blocks with log10 perplexity in
     [1.30, 1.35), and so on from 0 to 4, where the first and the last bin also hold what lies beyond them.
@@ -46,7 +46,7 @@ def written_perplexity(m: Measurement[Text]) -> dict[str, float]:
 
 
 def entropy(m: Measurement[Text]) -> dict[str, float]:
-    """Mean entropy in nats of this generation's next-token law: ln V where it knows nothing, 0 where it is sure.
+    """Mean entropy in nats of this generation's next-token distribution: ln V if uniform, 0 if certain.
 
     Item "test": before every predicted token of the real test blocks. Item "written": before every token of what it
     wrote itself, its prompt included in what comes before, over at most `BLOCKS` blocks, evenly spread.
@@ -60,7 +60,7 @@ def entropy(m: Measurement[Text]) -> dict[str, float]:
 
 
 def written_loss(m: Measurement[Text]) -> float:
-    """Mean -ln p, nats per token, of what this generation wrote, under its own model and after its prompts.
+    """Mean -ln p, nats per token, of the generated text, under its own model and after its prompts.
 
     Of text that is drawn from the model's law as it is, the expectation is the mean entropy of that law along the text
     (`entropy`, item "written"); what seeks likelier text, a beam or a low temperature, writes at a lower loss.

@@ -17,7 +17,7 @@ MARK_BINS, SCORE_BINS = np.arange(-24, 121) / 4, np.arange(-40, 41) / 4
 
 
 def watermark(m: Measurement) -> dict[str, float]:
-    """The test for the family's watermark, with watermark=none for a green one that nobody wrote.
+    """The test for the family's watermark, with watermark=none for a green one that no text has.
 
     Items "written", "real": share of what this generation wrote, and of the real test blocks, with z > 4, every n-gram
     counted once; "written repeats", "real repeats": the same with n-grams counted as often as they come; "z", "z
