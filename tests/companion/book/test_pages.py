@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from model_collapse.companion import records
+
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -106,3 +108,16 @@ def test_teaching_lists_every_chapter_and_every_exercise():
     assert sorted(re.findall(r"\{ref\}`([\w-]+)`", listed)) == sorted(labels) and len(labels) > 60
     assert set(re.findall(r"\.\./(notebooks/\w+\.ipynb)", listed)) == {f"notebooks/{file.name}" for file in files}
     assert broken(re.findall(r"\]\(([^):]+)\)", page)) == []
+
+
+def test_the_table_of_the_real_model_is_that_of_its_record() -> None:
+    """Every number of the table, and what the sentence below it says of the untouched model."""
+    tables = records.read("pretrained").tables
+    page = (ROOT / "book" / "results.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([ASBCP]): [^|]*\|(.+)\|$", page, flags=re.MULTILINE)
+    assert [name for name, _ in rows] == list("ASBCP")
+    for name, cells in rows:
+        kept = tables[name].query("metric == 'perplexity'").groupby("generation")["value"].mean()
+        assert [cell.strip() for cell in cells.split("|") if cell.strip()] == [f"{value:.1f}" for value in kept]
+    before = tables["zero-shot"].query("metric == 'perplexity'")["value"].mean()
+    assert f"Before fine-tuning it is {before:.1f}" in page
