@@ -60,7 +60,9 @@ def test_words_are_counted_beside_the_closed_form(tmp_path: Path, shown: list[An
     ngram.vocabulary(table)
     counted = table.query("metric == 'vocabulary'")
     first, last = (counted[counted["generation"] == g]["value"].mean() for g in (0, 2))
-    assert f"The first model writes {first:.0f} of them" in shown[1] and f"generation 2 {last:.0f} (theory" in shown[1]
+    assert (
+        f"The first model generates {first:.0f} of them" in shown[1] and f"generation 2 {last:.0f} (theory" in shown[1]
+    )
     assert set(table["metric"].astype(str)) == {"vocabulary"}
 
 
