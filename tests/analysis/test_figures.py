@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import seaborn as sns
+from matplotlib.colors import to_rgb
 
 from model_collapse.analysis import figures
 from model_collapse.analysis.figures import look
@@ -418,11 +419,17 @@ def test_a_regime_has_one_colour_in_every_figure(label: str, like: str) -> None:
     assert look.colours([*others, label])[label] == look.colours([label, *others])[label] == expected
 
 
+def different(labels: list[str]) -> set[tuple[float, float, float]]:
+    """Colours of these labels, as they are drawn."""
+    return {to_rgb(colour) for colour in look.colours(labels).values()}
+
+
 def test_labels_of_a_figure_have_colours_of_their_own() -> None:
     labels = ["replace", "replace, ten epochs", "control", "subsample", "accumulate", "a", "b"]
     many = [f"{i} rows" for i in range(9)]
     with look.style():
-        assert len(set(look.colours(labels).values())) == len(labels)
-        assert len(set(look.colours(many).values())) == 7
+        assert len(different(labels)) == len(labels)
+        assert len(different(many)) == 7
+        assert len(different(["five beams (A)", "greedy", "sampled, temperature 0.3", "as pre-trained"])) == 4
         regimes = ("replace", "accumulate", "subsample", "mix", "control")
         assert len({look.colours([regime])[regime] for regime in regimes}) == len(regimes)

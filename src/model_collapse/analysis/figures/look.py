@@ -84,7 +84,7 @@ def colours(labels: Iterable[str]) -> dict[str, str]:
         own = next((colour for colour, parts in REGIMES.items() if any(part in label.lower() for part in parts)), None)
         if own is not None and own not in found.values():
             found[label] = own
-    palette = [colour.removeprefix("#") for colour in sns.color_palette().as_hex()]
+    palette = [colour.removeprefix("#").upper() for colour in sns.color_palette().as_hex()]
     left = [colour for colour in palette if colour not in found.values()]
     further = cycle(left or palette)
     return {label: f"#{found.get(label) or next(further)}" for label in labels}
