@@ -91,7 +91,8 @@ def lay_over(clean: dict[str, Any], executed: dict[str, Any], figures: str) -> d
                 cells.append(cell | only | {"id": f"{cell.get('id', len(cells))}-{index}"})
         if "parameters" in _tags(cell):
             given = [done for done in executed["cells"] if _tags(done) == ["injected-parameters"]]
-            cells.extend(done | {"metadata": {"tags": ["hide-input"]}} for done in given)
+            told = {"tags": ["hide-input"], "mystnb": {"code_prompt_show": "Code: parameters of this build"}}
+            cells.extend(done | {"metadata": told} for done in given)
     return clean | {"cells": cells}
 
 

@@ -327,3 +327,17 @@ def test_colab_cell_does_nothing_elsewhere_and_never_touches_torch(
     assert called == [True]
     ((*_, no_deps, package),) = commands
     assert (no_deps, package) == ("--no-deps", "git+https://github.com/someone/copy@v1")
+
+
+def test_conditions_are_a_table_and_their_commands_are_folded_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    from model_collapse.companion import studies
+
+    shown: list[str] = []
+    monkeypatch.setattr(IPython.display, "display", lambda made: shown.append(made.data))
+    experiment = studies.find("language_model")
+    table = experiment.table("smoke", ("A", "control"))
+    notebook.conditions(table)
+    listed, commands = shown
+    assert "nothing: the base" in listed and "control: real text only" in listed and "model-collapse" not in listed
+    assert commands.startswith("<details>") and commands.count("model-collapse chain lm") == 2
+    assert all(f"# {label}\n" in commands for label in table["condition"])

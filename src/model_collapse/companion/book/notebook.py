@@ -180,8 +180,22 @@ def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repea
 
 
 def conditions(table: pd.DataFrame) -> None:
-    """Show what is run, from `Study.table`."""
-    written(table, "What is run; base: only data of the model before, settings of the size")
+    """Show what is run, from `Study.table`: the conditions as a table, and folded below it the command of each."""
+    from IPython.display import HTML, display
+
+    shown = table.drop(columns="command").replace({"differs": {"": "nothing: the base"}})
+    written(
+        shown.rename(columns={"title": "in figures", "differs": "what differs from the base"}),
+        "What is run. The base trains each model only on data of the model before it.",
+    )
+    lines = (f"# {row.condition}\n{row.command}" for row in table.itertuples())
+    style = 'style="text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"'
+    display(
+        HTML(
+            "<details><summary>The command that runs each condition alone</summary>"
+            f'<pre class="tex2jax_ignore mathjax_ignore" {style}>{escaped(chr(10).join(lines))}</pre></details>'
+        )
+    )
 
 
 def continuations(
