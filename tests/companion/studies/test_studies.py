@@ -172,6 +172,14 @@ def test_the_table_says_what_differs() -> None:
     assert said["A10"] == f"{published}, family.epochs=10, generations=3"
 
 
+def test_settings_that_a_size_gives_one_condition_are_named_one_by_one() -> None:
+    """And only those that are not the size's own."""
+    laptop = TEXT.at("laptop")
+    settings = {**laptop.settings, "family.block": 201}
+    size = replace(laptop, own={"A": {"settings": settings, "generations": 3}})
+    assert TEXT.differs("A", size) == "family.block=201, generations=3"
+
+
 def test_the_command_of_a_claim_is_its_run() -> None:
     for name in ("GA-1", "XM-1", "VER-2"):
         for arguments in known()[name].runs.values():

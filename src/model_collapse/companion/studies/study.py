@@ -175,7 +175,10 @@ class Study(Generic[S]):
             for each in fields(Condition)
             if each.name not in ("title", "settings") and getattr(found, each.name) != getattr(base, each.name)
         }
-        parts = {**parts, **found.settings, **self.at(size).own.get(label, {})}
+        chosen = self.at(size)
+        own = dict(chosen.own.get(label, {}))
+        more = {key: value for key, value in own.pop("settings", {}).items() if chosen.settings.get(key) != value}
+        parts = {**parts, **found.settings, **more, **own}
         return ", ".join(f"{name}={_said(value)}" for name, value in parts.items())
 
     def condition(self, label: str) -> Condition:
