@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
+from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
 from model_collapse.companion.book.notebook import say, show, verdicts, written
 from model_collapse.companion.studies import pretrained
@@ -37,16 +38,14 @@ def progress(record: Recorded) -> None:
     seeds = tables["A"]["replicate"].nunique()
     counted = f"{seeds} seed{'s' * (seeds != 1)}"
     show(
-        figures.against_theory(
-            {"": rows}, {}, ylabel="perplexity on real test text", yscale="log", limits={"": [untouched.value]}
-        ),
+        figures.against_theory({"": rows}, {}, ylabel="perplexity on real test text", limits={"": [untouched.value]}),
         pd.concat({title: stats.by_generation(own) for title, own in rows.items()}, names=["condition"]).reset_index(
             "condition"
         ),
         "language-real-model",
         f"Perplexity on real test text by generation, {counted}, with 95 % bands if there are several seeds; dotted: "
         f"the model before any fine-tuning, {untouched.value:.1f}. {record.label}.",
-        "A curve over generations for each condition on a logarithmic axis. Mean perplexity in the last generation: "
+        "A curve over generations for each condition. Mean perplexity in the last generation: "
         + "; ".join(
             f"{title} {own[own['generation'] == own['generation'].max()]['value'].mean():.3g}"
             for title, own in rows.items()
@@ -56,8 +55,8 @@ def progress(record: Recorded) -> None:
     gains = gate(record.tables)
     passed = int((gains >= GATE).sum())
     say(
-        f"Before fine-tuning the model has perplexity {untouched:.1f}. Fine-tuning on real text lowers its loss by "
-        f"{gains.min():.2f} nats per token or more: the gate of {GATE:g} is passed in {passed} of {counted}."
+        f"Before fine-tuning the model has perplexity {_said(untouched, '.1f')}. "
+        f"Fine-tuning on real text lowers its loss by {gains.min():.2f} nats per token or more: the gate of {GATE:g} is passed in {passed} of {counted}."
     )
     say(_table(tables, titles))
 
@@ -78,10 +77,15 @@ def _table(tables: dict[str, pd.DataFrame], titles: dict[str, str]) -> str:
     for label, table in tables.items():
         last = int(table["generation"].max())
         nats = {g: np.log(stats.per_replicate(table, "perplexity", g)) for g in {0, 1, last}}
-        means = [f"{stats.mean(np.exp(nats[g])):.1f}" for g in (0, 1, last)]
-        more = f"{stats.paired(nats[last], nats[1]):.3f}" if last > 1 else "one generation"
+        means = [_said(stats.mean(np.exp(nats[g])), ".1f") for g in (0, 1, last)]
+        more = _said(stats.paired(nats[last], nats[1]), ".3f") if last > 1 else "one generation"
         lines.append(f"| {titles[label]} | {means[0]} | {means[1]} | {last}: {means[2]} | {more} |")
     return "\n".join(lines)
+
+
+def _said(found: Estimate, form: str) -> str:
+    """A mean with its interval; of one seed, which has none, the value."""
+    return f"{found:{form}}" if found.n > 1 else f"{found.value:{form}}"
 
 
 def church_towers(record: Recorded) -> None:
