@@ -56,7 +56,8 @@ def progress(record: Recorded) -> None:
     passed = int((gains >= GATE).sum())
     say(
         f"Before fine-tuning the model has perplexity {_said(untouched, '.1f')}. "
-        f"Fine-tuning on real text lowers its loss by {gains.min():.2f} nats per token or more: the gate of {GATE:g} is passed in {passed} of {counted}."
+        f"Fine-tuning on real text lowers its loss by {gains.min():.2f} nats per token or more: "
+        f"the gate of {GATE:g} is passed in {passed} of {counted}."
     )
     say(_table(tables, titles))
 
