@@ -10,6 +10,7 @@ import pytest
 from model_collapse import cli
 
 CALLS = {
+    "chain gaussian -n all": "-n all: only a corpus has a last row",
     # A sampling setting that has no effect would be worse than a refusal.
     "chain lm --set family.watermark=synthid --set family.decoding=greedy": "use family.decoding=sample or beam",
     # run

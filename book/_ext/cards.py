@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
 
 from docutils import nodes
 from sphinx.application import Sphinx
+
+from model_collapse.companion.book.build import site
 
 LENGTH = 200
 """Characters of a description that readers of such tags show."""
@@ -49,12 +50,6 @@ def description(doctree: nodes.document) -> str:
             break
     said = " ".join(texts)
     return said if len(said) <= LENGTH else said[:LENGTH].rsplit(" ", 1)[0] + " ..."
-
-
-def site(repository: str) -> str:
-    """Address of the pages of a repository on GitHub."""
-    owner, name = urlsplit(repository).path.strip("/").split("/")
-    return f"https://{owner.lower()}.github.io/{name}"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from model_collapse.companion.book import release
+from model_collapse.errors import ExternalError
+
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """Any chromium on the PATH."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    if found is None:
+def chrome() -> str:
+    """Where a browser is."""
+    try:
+        return release.chrome()
+    except ExternalError:
         reason = "no chromium on the PATH; on Debian: apt-get install chromium"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    from playwright.sync_api import sync_playwright
+        raise (pytest.fail.Exception if os.environ.get("CI") else pytest.skip.Exception)(reason) from None
 
-    quiet = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=[*quiet.split(), "--disable-sync"])
+
+@pytest.fixture(scope="module")
+def browser(chrome: str) -> Iterator[object]:
+    """Any chromium on the PATH, running."""
+    with release.browser() as launched:
         yield launched
-        launched.close()

@@ -238,9 +238,18 @@ def test_a_document_is_in_one_split_alone(tmp_path: Path, capsys: pytest.Capture
     assert sorted(corpus.whole) == sorted(every[:18])
     assert (corpus.validation, corpus.test) == (every[18:24], every[24:])
     assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
-        "1 document stands in validation and in test; dropped from validation",
-        "2 documents stand in train and in validation or test; dropped from train",
+        "1 document is in validation and in test; dropped from validation",
+        "2 documents are in train and in validation or test; dropped from train",
     ]
+
+
+def test_a_split_whose_documents_are_all_in_another_is_made_of_the_training_documents(tmp_path: Path) -> None:
+    every = paragraphs(30)
+    for split, these in {"train": every[:20], "validation": every[20:], "test": every[20:]}.items():
+        (tmp_path / f"{split}.jsonl").write_text(lines(these))
+    corpus = corpora.load(str(tmp_path))
+    assert corpus.test == every[20:] and len(corpus.validation) == 2
+    assert sorted(corpus.whole + corpus.validation) == sorted(every[:20])
 
 
 def test_what_is_left_unread_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -304,6 +313,7 @@ def test_a_name_that_is_not_utf_8_is_one_line(tmp_path: Path, capsys: pytest.Cap
     try:
         place.mkdir()
     except OSError:
+        # As on a Mac: then there is no such name that could be given.
         pytest.skip("this file system takes only UTF-8")
     (place / "a.txt").write_text("\n\n".join(paragraphs(9)))
     assert cli.main(["chain", "ngram", "replace", "-n", "4", "-g", "1", "--corpus", str(place)]) == 2

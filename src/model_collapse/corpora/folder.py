@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from model_collapse.corpora import files
-from model_collapse.corpora.text import SPLITS, Text, say
+from model_collapse.corpora.text import SPLIT_SEED, SPLITS, Text, say
 from model_collapse.errors import InputError
 
 COLUMN = "::"
@@ -19,8 +19,6 @@ COLUMN = "::"
 
 HELD_OUT = 0.1
 """Share of the training documents that becomes validation, and test, where there is no file for them."""
-
-SPLIT_SEED = 1
 
 PIECE = 2_000
 """Characters of a document that is a piece of one long line."""
@@ -44,26 +42,23 @@ def read(path: Path, column: str | None = None) -> Text:
 
     A row of a table is a document, and so is a .txt file. Where there is only one .txt file to train on, documents end
     at its blank lines; if that makes too few, at its line ends; and if that makes too few, it is cut at white space
-    after some `PIECE` characters.
+    into pieces of at most `PIECE` characters.
 
     A file or folder belongs to a split where its whole name without ending says so: train, validation (valid, val,
     dev) or test, with a number behind it or not (test, test-00000-of-00001); the innermost name decides, and without
-    any it is to train on. A training document that occurs twice counts once. One that stands in another split too is
-    dropped from training, and one of validation that is in test from validation; how many is said on stderr. A split
+    any it is to train on. A training document that occurs twice counts once. One that is in another split too is
+    dropped from training, and one of validation that is in test from validation; stderr says how many. A split
     without a file gets a seeded tenth of the training documents.
     """
     name = f"{path}{COLUMN}{column}" if column else str(path)
     places = _by_split(path)
     parts = {split: [text for file in places[split] for text in files.read(file, column)] for split in SPLITS}
-    missing = [split for split in SPLITS[1:] if not any(map(str.strip, parts[split]))]
-    needed = len(missing) + 2  # one document each, and two to train on and pre-train on
     if len(places["train"]) == 1 and files.kind(places["train"][0]) == "txt":
-        parts["train"] = _cut(parts["train"][0], needed)
-        parts |= {
-            split: re.split(r"\n\s*\n", "\n\n".join(parts[split])) for split in SPLITS[1:] if split not in missing
-        }
+        parts |= {split: _paragraphs("\n\n".join(parts[split])) for split in SPLITS[1:]}
+        parts["train"] = _cut(parts["train"][0], _needed(parts))
     parts = _apart(name, {split: [text for text in parts[split] if text.strip()] for split in SPLITS})
     train = _shuffled(list(dict.fromkeys(parts["train"])))
+    missing, needed = [split for split in SPLITS[1:] if not parts[split]], _needed(parts)
     if len(train) < needed:
         many = f"{len(train)} training document" + ("" if len(train) == 1 else "s")
         raise InputError(f"corpus {name}: only {many}, too few to split; at least {needed} are needed")
@@ -71,6 +66,11 @@ def read(path: Path, column: str | None = None) -> Text:
     for split in missing:
         parts[split], train = train[:held_out], train[held_out:]
     return Text(name, "local", [[text] for text in train], parts["validation"], parts["test"])
+
+
+def _needed(parts: Mapping[str, list[str]]) -> int:
+    """Training documents that are needed: two, to train on and to pre-train on, and one for each split without any."""
+    return 2 + sum(not any(map(str.strip, parts[split])) for split in SPLITS[1:])
 
 
 def _by_split(path: Path) -> dict[str, list[Path]]:
@@ -113,12 +113,19 @@ def _split_of(name: Path) -> str:
 
 def _cut(text: str, needed: int) -> list[str]:
     """Documents of one text: its paragraphs, else its lines, else pieces of it."""
-    for documents in (re.split(r"\n\s*\n", text), text.split("\n")):
+    for documents in (_paragraphs(text), text.split("\n")):
         if sum(bool(document.strip()) for document in documents) >= needed:
             return documents
     if len(text) <= PIECE:
-        return re.split(r"\n\s*\n", text)
-    return textwrap.wrap(text, PIECE, expand_tabs=False, replace_whitespace=False, drop_whitespace=False)
+        return _paragraphs(text)
+    wrapper = textwrap.TextWrapper(
+        PIECE, expand_tabs=False, replace_whitespace=False, drop_whitespace=False, break_on_hyphens=False
+    )
+    return wrapper.wrap(text)
+
+
+def _paragraphs(text: str) -> list[str]:
+    return re.split(r"\n\s*\n", text)
 
 
 def _apart(name: str, parts: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -128,9 +135,8 @@ def _apart(name: str, parts: Mapping[str, list[str]]) -> dict[str, list[str]]:
         elsewhere = {text for other in others for text in parts[other]}
         own = [text for text in parts[split] if text not in elsewhere]
         if dropped := len(parts[split]) - len(own):
-            where = " or ".join(others)
-            stand = "documents stand" if dropped > 1 else "document stands"
-            say(f"corpus {name}: {dropped} {stand} in {split} and in {where}; dropped from {split}")
+            many = "documents are" if dropped > 1 else "document is"
+            say(f"corpus {name}: {dropped} {many} in {split} and in {' or '.join(others)}; dropped from {split}")
         kept[split] = own
     return kept
 

@@ -95,7 +95,7 @@ def plan(
     # Of a corpus, the parts that models have for themselves.
     own = exchanged["models"] if exchanged and exchanged["real"] != "same" else 1
     read = modality.load(_with_column(modality.corpus if corpus is None else corpus, parts["corpus"]))
-    if n == "all" and read is not None:
+    if n == "all":
         n = modality.most(kind, read) // own
     count = _checked("-n", Count, kind.rows if n is None else n)
     modality.check(kind, read, count * own, taken)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from model_collapse.data import Source
+from model_collapse.errors import InputError
 from model_collapse.interfaces import Family, Generation
 from model_collapse.streams import Stream
 
@@ -82,9 +83,9 @@ class Modality(ABC):
         """InputError, before any work, for what does not fit: n rows of all models together, a metric."""
         return None
 
-    def most(self, family: Family, corpus: Corpus) -> int:
-        """How many training rows a corpus has; asked only of a modality that has corpora."""
-        raise NotImplementedError(f"modality {type(self).__name__}: it reads no corpus, so nobody can count its rows")
+    def most(self, family: Family, corpus: Corpus | None) -> int:
+        """How many training rows a corpus has. InputError where rows are drawn from a distribution, without end."""
+        raise InputError("-n all: only a corpus has a last row; the rows of this family are drawn, name a number")
 
     @abstractmethod
     def kinds(self, family: Family, corpus: Corpus | None) -> np.ndarray | None:

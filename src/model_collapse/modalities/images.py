@@ -35,8 +35,8 @@ class Images(Modality):
     def check(self, family: Family, corpus: Corpus | None, n: int, metrics: Sequence[str]) -> None:
         cast(images.Pictures, corpus).source(n, **{**family.reading(), "passes": 1})
 
-    def most(self, family: Family, corpus: Corpus) -> int:
-        return len(corpus.train)
+    def most(self, family: Family, corpus: Corpus | None) -> int:
+        return len(cast(images.Pictures, corpus).train)
 
     def kinds(self, family: Family, corpus: Corpus | None) -> None:
         return None

@@ -45,7 +45,7 @@ class Text(Modality):
                 f"family.decoding=truth: needs corpus embedded, whose true distribution is known, not {corpus.name}"
             )
 
-    def most(self, family: Family, corpus: Corpus) -> int:
+    def most(self, family: Family, corpus: Corpus | None) -> int:
         # The text to pre-train on is no part of n.
         reading = {**family.reading(), "pretrain": 1, "order": np.random.default_rng(0)}
         return len(cast(corpora.Corpus, corpus).source(None, **reading).train)

@@ -80,17 +80,18 @@ def test_losses_per_token_word_and_byte_are_of_one_total(recorded):
 def test_the_real_model_is_read_and_its_blocks_are_its_own_tokens(monkeypatch):
     """SmolLM2 where it was fetched: perplexity 60 to 110 on the first test blocks, before any fine-tuning."""
     from model_collapse.corpora import text
-    from model_collapse.errors import ExternalError, InputError
+    from model_collapse.errors import ExternalError
     from model_collapse.families.lm import weights
 
+    # 98 MB of weights and WikiText are not ours to ship. Where both are there, nothing else excuses a failure.
     try:
         text.wikitext("wikitext-2-raw-held-out")
-        if weights.in_package("smollm2-135m-q4") is None:
-            pytest.skip("smollm2-135m-q4 is not at hand: model-collapse fetch smollm2-135m-q4")
-        unit = Unit(STUDY.runs("laptop", ("A",))["A"], Path("unused"), 0)
-        source = unit.source()
-    except (InputError, ExternalError) as error:
+    except ExternalError as error:
         pytest.skip(str(error))
+    if weights.in_package("smollm2-135m-q4") is None:
+        pytest.skip("smollm2-135m-q4 is not at hand: model-collapse fetch smollm2-135m-q4")
+    unit = Unit(STUDY.runs("laptop", ("A",))["A"], Path("unused"), 0)
+    source = unit.source()
     family = unit.run.members.family
     model = family.base(source, np.random.default_rng(0))
     assert model.config["model_type"] == "llama" and model.vocabulary == 49152

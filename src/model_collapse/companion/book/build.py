@@ -105,7 +105,7 @@ def address(url: str | None = None, *, root: Path | None = None) -> int:
     _replace(config, {before: f"https://github.com/{new[0]}/{new[1]}"})
     pairs = {
         f"{old[0]}/{old[1]}": f"{new[0]}/{new[1]}",
-        f"{old[0].lower()}.github.io/{old[1]}": f"{new[0].lower()}.github.io/{new[1]}",
+        site(before): site(f"https://github.com/{new[0]}/{new[1]}"),
     }
     for file in [*(root / name for name in _DERIVED), *sorted((root / "book").glob("*.md"))]:
         _replace(file, pairs)
@@ -121,6 +121,12 @@ def repository(root: Path) -> tuple[str, str]:
 
     said = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
     return said["url"], said["branch"]
+
+
+def site(url: str) -> str:
+    """Address of the pages that GitHub publishes of the repository at an address."""
+    owner, name = _parts(url)
+    return f"https://{owner.lower()}.github.io/{name}"
 
 
 def colab_cell(url: str, branch: str) -> str:

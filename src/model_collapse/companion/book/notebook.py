@@ -80,27 +80,10 @@ def say(text: str) -> None:
     display({"text/markdown": text, "text/plain": text}, raw=True, metadata={MARK: {"kind": "say"}})
 
 
-def verdict(claim: str, tables: Mapping[str, pd.DataFrame], *, of: str = "") -> None:
-    """Show what these tables say to the claim of that id: estimate, interval, allowed band, verdict.
-
-    of  which run the tables are of, where a page shows several
-    """
-    from model_collapse.companion import claims
-    from model_collapse.companion.verify import evidence
-
-    if why := evidence.unserved_by(claims.named(claim), tables):
-        asked = claims.named(claim).statement
-        say(f"*Claim{f', {of}:' * bool(of)}* {claim}, {asked}: **not served by this record**, {why}.")
-        return
-    judged = str(claims.named(claim).judge(tables))
-    said, colon, outcome = judged.rpartition(": ")
-    say(f"*Claim{f', {of}:' * bool(of)}* {said}{colon}**{outcome}**.")
-
-
 def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") -> None:
     """Show what tables say to claims, as one table: statement, what was measured, the band that is allowed, verdict.
 
-    tables  id of a claim -> its tables, as for `verdict`
+    tables  id of a claim -> tables of its conditions
     of      which run the tables are of, where a page shows several
     """
     from model_collapse.companion import claims

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 CHROMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SUMS = "SHA256SUMS"
-FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
+FLAGS = (
+    "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync"
+)
 
 
 def release(*, root: Path | None = None, out: Path | None = None, pdf: bool = True) -> int:
@@ -56,7 +59,7 @@ def release(*, root: Path | None = None, out: Path | None = None, pdf: bool = Tr
     if pdf:
         chrome()  # before anything is written
         pages = build.pages(root / "book" / "_toc.yml")
-        address = site_address(build.repository(root)[0])
+        address = build.site(build.repository(root)[0])
         made[f"{name}.pdf"] = lambda file: print_pages(html, pages, file, address)
     out.mkdir(parents=True, exist_ok=True)
     for title, write in made.items():
@@ -138,9 +141,9 @@ def print_pages(html: Path, pages: Iterable[str], file: Path, address: str) -> N
     from pypdf import PdfReader, PdfWriter
 
     book = PdfWriter()
-    with _browser() as browser:
+    with browser() as opened:
         for page in pages:
-            title, printed = _printed(browser, html, page, address)
+            title, printed = _printed(opened, html, page, address)
             first = len(book.pages)
             book.append(PdfReader(io.BytesIO(printed)), import_outline=False)
             book.add_outline_item(title=title, page_number=first)
@@ -159,7 +162,8 @@ def chrome() -> str:
 
 
 @contextmanager
-def _browser() -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
+    """It, without a window, as long as it is needed."""
     found = chrome()
     from playwright.sync_api import sync_playwright
 
@@ -191,15 +195,9 @@ def _printed(browser: Browser, html: Path, page: str, address: str) -> tuple[str
         opened.goto((html / f"{page}.html").resolve().as_uri())
         opened.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise)")
         opened.evaluate("window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => null)")
-        opened.evaluate(ELSEWHERE, f"{address}{page}.html")
+        opened.evaluate(ELSEWHERE, f"{address}/{page}.html")
         title = opened.locator("article h1, main h1").first.inner_text()
         margin: PdfMargins = {"top": "15mm", "bottom": "15mm", "left": "12mm", "right": "12mm"}
         return re.sub(r"\s*#\s*$", "", title).strip(), opened.pdf(format="A4", margin=margin)
     finally:
         opened.close()
-
-
-def site_address(repository: str) -> str:
-    """Where GitHub publishes the pages of a repository."""
-    owner, name = repository.rstrip("/").rsplit("/", 2)[-2:]
-    return f"https://{owner.lower()}.github.io/{name}/"

@@ -225,7 +225,7 @@ class Lm(Text):
             raise InputError(f"family.pretrain={self.pretrain}: it is {', '.join(known)}, or an existing folder")
         if self.decoding != "sample" and (self.temperature, self.top_k, self.top_p) != (1.0, 0, 1.0):
             raise InputError("family.temperature, top_k and top_p need family.decoding=sample")
-        # Its tournament is among draws; the likeliest token alone has nobody to play against.
+        # SynthID is a tournament among tokens that are drawn; greedy decoding draws none.
         if self.watermark == "synthid" and self.decoding == "greedy":
             raise InputError("family.watermark=synthid: marks what is drawn; use family.decoding=sample or beam")
 
