@@ -104,7 +104,7 @@ def sides(tables: Mapping[str, T]) -> dict[str, T]:
 
 def judges(tables: Mapping[str, T]) -> dict[str, T]:
     """Of what there is for the judges of labels, by the names that the claim has for them."""
-    return {name: tables[label] for name, label in (("certain",) * 2, ("lot", "random"), ("checker",) * 2)}
+    return {"certain": tables["certain"], "lot": tables["random"], "checker": tables["checker"]}
 
 
 def word_models(tables: Mapping[str, T]) -> dict[str, T]:
