@@ -13,15 +13,6 @@ from model_collapse.errors import InputError
 from model_collapse.theory import curation as theory
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(chapter, "say", seen.append)
-    monkeypatch.setattr(chapter, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def table(values: tuple[float, ...], metric: str = "accuracy", item: str = "", last: int = 1) -> pd.DataFrame:
     """The same values in every generation, one for each replicate."""
     rows = [
