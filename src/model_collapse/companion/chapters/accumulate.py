@@ -1,4 +1,4 @@
-"""Keep the old data: regression on labels that models write, normal distributions and kernels that accumulate.
+"""Keep the old data: regression on labels that models generate, normal distributions and kernels that accumulate.
 
 Functions take the tables of their runs, or the size of the study and make the runs; each shows one figure, with the
 sentence that states what one sees. Closed forms are those of the chapter's equations, see `theory.regression`,
@@ -170,8 +170,8 @@ def projected(size: Size) -> None:
         "accumulate-projected",
         "Relabelling with fewer rows than dimensions and without noise, means with 95 % bands over chains; dashed: "
         "{eq}`accumulate-projected`.",
-        "Two curves that rise towards one, with four rows in ten dimensions almost to it within a few generations, "
-        "with eight rows to 0.87 at generation 8.",
+        "Two curves that rise towards one. The one of four rows in ten dimensions is close to it after a few "
+        "generations, the one of eight rows is at 0.87 at generation 8.",
     )
     end = compare.ends(found, 8)
     say(

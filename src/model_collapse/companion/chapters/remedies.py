@@ -252,7 +252,7 @@ def symbols_left(size: Size) -> Tables:
 
 
 def facts_left(size: Size) -> None:
-    """Share of the real text's facts that a generation states, common and rare, where triples of words write."""
+    """Share of the real text's facts that a generation states, common and rare, by models of word triples."""
     tables, _ = study(KINDS.runs(study_of.triples(size)), runs_folder())
     bands = ["common", "medium", "rare"]
     last, chains = int(tables["replace"]["generation"].max()), tables["replace"]["replicate"].nunique()

@@ -1,4 +1,4 @@
-"""Scaling laws: what part of the facts a learner knows after so many rows, and what generated rows do to that.
+"""Scaling laws: what part of the facts a learner knows after a number of rows, and what generated rows do to that.
 
 Functions take the size of the study, or the tables of their runs, and show one figure with the sentence that states
 what one sees. The error is always the *lost mass*, {eq}`scaling-loss`: the probability of what a model has not seen.
@@ -62,7 +62,7 @@ def by_rows(experiment: Study[Size], size: Size, labels: Iterable[str], of_rows:
 
 
 def _replaced(size: Size, sizes: Mapping[Any, Size]) -> dict[Any, pd.DataFrame]:
-    """Tables of chains that are trained on what the last model wrote, for each of several sizes."""
+    """Tables of chains that are trained on what the last model generated, for each of several sizes."""
     runs = {key: STUDY.runs(each, ["nothing cut"])["nothing cut"] for key, each in sizes.items()}
     return study(runs, runs_folder())[0]
 
@@ -128,7 +128,7 @@ def _beta(beta: float) -> str:
 
 
 def tail_cut(tables: ByRows) -> None:
-    """Lost mass of generation 1 against rows, where models write their k commonest facts, beside {eq}`scaling-cut`."""
+    """Lost mass of generation 1 against rows, if models generate their k commonest facts, beside {eq}`scaling-cut`."""
     first = next(iter(next(iter(tables.values())).values()))
     law, chains = _law(first), first["replicate"].nunique()
     kept = {label: int(claims.family(next(iter(own.values())))["top_k"]) for label, own in tables.items()}
