@@ -18,15 +18,6 @@ from model_collapse.errors import InputError
 Tables = dict[str, pd.DataFrame]
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(accumulate, "say", seen.append)
-    monkeypatch.setattr(accumulate, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 @pytest.fixture(scope="module")
 def regression(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tables, Tables]:
     """Tables for the same inputs in every generation, and for new ones."""

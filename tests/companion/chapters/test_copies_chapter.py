@@ -18,15 +18,6 @@ from model_collapse.theory.copies import power_spectrum
 EXACT = Scanner(blur=0, noise=0, levels=256)
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(chapter, "say", seen.append)
-    monkeypatch.setattr(chapter, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def test_a_device_copies_the_last_copy_or_the_original() -> None:
     picture = chapter.flower(32)
     assert picture.shape == (1, 32, 32) and picture.dtype == np.uint8

@@ -13,15 +13,6 @@ from model_collapse.companion.studies.cost import REGIMES
 from model_collapse.errors import InputError
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(chapter, "say", seen.append)
-    monkeypatch.setattr(chapter, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def table(n: int, values: dict[int, float], metric: str = "perplexity") -> pd.DataFrame:
     """Training sets of n rows; the same value by generation in two replicates."""
     rows = [

@@ -13,15 +13,6 @@ from model_collapse.errors import InputError
 from model_collapse.theory import curation as theory
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(chapter, "say", seen.append)
-    monkeypatch.setattr(chapter, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def table(values: tuple[float, ...], metric: str = "accuracy", item: str = "", last: int = 1) -> pd.DataFrame:
     """The same values in every generation, one for each replicate."""
     rows = [
@@ -49,12 +40,12 @@ def test_kinds_left_in_effect(shown: list[Any]) -> None:
     assert "by preference 4.0" in shown[1] and "after 1 rounds" in shown[1]
 
 
-def test_everything_judged_is_the_oracle_for_the_learned_judge(shown: list[Any]) -> None:
+def test_everything_scored_is_the_oracle_for_the_learned_selector(shown: list[Any]) -> None:
     tables = {label: table((0.5, 0.5), "facts", "true") for label in judging((0.1, 1.0)).conditions}
     tables["oracle 1"] = table((0.8, 0.8), "facts", "true")
     chapter.budget(tables, "truth")
     drawn = shown[0][1].set_index(["condition", "x"])["y"]
-    assert drawn["predicted from it", 1.0] == 0.8 == drawn["what was judged", 1.0]
+    assert drawn["predicted from it", 1.0] == 0.8 == drawn["what was scored", 1.0]
     assert drawn["at random", 0.1] == drawn["predicted from it", 0.1] == 0.5
 
 

@@ -15,15 +15,6 @@ from model_collapse.companion.studies.discrete import KEPT, STUDY, by_rows, coun
 from model_collapse.errors import InputError
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(discrete, "say", seen.append)
-    monkeypatch.setattr(discrete, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def table(shares: np.ndarray, M: int) -> pd.DataFrame:
     """A table of chains with these shares, (chains, generations, K); zipf 1."""
     chain, generation, symbol = np.indices(shares.shape).reshape(3, -1)

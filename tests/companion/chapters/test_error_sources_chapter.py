@@ -18,15 +18,6 @@ RNG = np.random.default_rng(5)
 SIZE = STUDY.at("smoke", n=50, noise=0.1, generations=6, seeds=100)
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(error_sources, "say", seen.append)
-    monkeypatch.setattr(error_sources, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def table(label: str, more: float = 0) -> pd.DataFrame:
     """Distances of 100 chains about those that the three terms give, by hand: 2 (1 - c), the finite sample, n tau^2."""
     M = ENDLESS if CONDITIONS[label].n else 50

@@ -15,15 +15,6 @@ from model_collapse.errors import InputError
 RNG = np.random.default_rng(1)
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(gaussian, "say", seen.append)
-    monkeypatch.setattr(gaussian, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def tidy(values: dict[str, np.ndarray], M: int) -> pd.DataFrame:
     """A table of these metrics, (chains, generations)."""
     parts = []

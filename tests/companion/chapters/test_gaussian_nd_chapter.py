@@ -18,15 +18,6 @@ from model_collapse.theory import mixed
 RNG = np.random.default_rng(3)
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(gaussian_nd, "say", seen.append)
-    monkeypatch.setattr(gaussian_nd, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def table(metric: str, values: np.ndarray, M: int, d: int) -> pd.DataFrame:
     """One metric of chains, (chains, generations)."""
     chain, generation = np.indices(values.shape).reshape(2, -1)

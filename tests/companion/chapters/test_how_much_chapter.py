@@ -12,15 +12,6 @@ from model_collapse.companion.chapters import how_much as chapter
 from model_collapse.errors import InputError
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(chapter, "say", seen.append)
-    monkeypatch.setattr(chapter, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def mixed(share: float, means: dict[int, tuple[float, ...]], metric: str = "mean", n: int = 4) -> pd.DataFrame:
     """A table of `mix`: values of two or more chains by generation."""
     rows = [
@@ -41,6 +32,15 @@ def test_the_share_that_doubles_the_error(shown: list[Any]) -> None:
     # 4 real rows: M mean^2 is 1, and 4 at last where all is synthetic; halfway to 4 it has passed 2 by a third.
     assert table[(table["x"] == 1) & (table["y"] == 3)]["value"].tolist() == [4.0]
     assert "none in generation 1" in sentence and "0.33 in generation 3" in sentence
+
+
+def test_a_share_added_last_is_compared_with_its_own_closed_form(shown: list[Any]) -> None:
+    still = {g: (0.5, -0.5) for g in range(4)}
+    half, none = ({g: (0.5 + step * g, -0.4 - step * g) for g in range(4)} for step in (0.05, 0.1))
+    tables = {"mix 0": mixed(0.0, still), "mix 0.5": mixed(0.5, half), "mix 1": mixed(1.0, none)}
+    chapter.error({4: tables})
+    chapter.error({4: {label: tables[label] for label in ("mix 0", "mix 1", "mix 0.5")}})
+    assert shown[1] == shown[3]
 
 
 def test_real_rows_alone_must_be_the_same_fit(shown: list[Any]) -> None:

@@ -18,14 +18,11 @@ SHARES = np.array([0.6, 0.32, 0.05, 0.03])
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(chapter, "say", seen.append)
-    monkeypatch.setattr(chapter, "show", lambda *arguments: seen.append(arguments))
+def shown(shown: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """As for every chapter, for tables of four symbols with the shares `SHARES`."""
     monkeypatch.setattr(chapter, "law", lambda table: SHARES)
     monkeypatch.setattr(chapter.minorities, "law", lambda table: SHARES)
-    return seen
+    return shown
 
 
 def table(*chains: tuple[tuple[float, ...], ...], n: int = 50) -> pd.DataFrame:

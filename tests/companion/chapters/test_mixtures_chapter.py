@@ -15,15 +15,6 @@ from model_collapse.errors import InputError
 RNG = np.random.default_rng(4)
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(mixtures, "say", seen.append)
-    monkeypatch.setattr(mixtures, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def table(values: dict[str, np.ndarray], generations: list[int], N: int) -> pd.DataFrame:
     """Metrics of chains, (chains, generations)."""
     parts = []

@@ -13,15 +13,6 @@ from model_collapse.engine.execute import execute
 from model_collapse.errors import InputError
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(chapter, "say", seen.append)
-    monkeypatch.setattr(chapter, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def pair(first: tuple[float, float], second: tuple[float, float]) -> pd.DataFrame:
     """Symbols of two models in generations 0 and 1, in two equal replicates."""
     rows = [

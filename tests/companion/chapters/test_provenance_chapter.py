@@ -13,15 +13,6 @@ from model_collapse.companion.studies.provenance import LOOP
 from model_collapse.errors import InputError
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(chapter, "say", seen.append)
-    monkeypatch.setattr(chapter, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def table(values: dict[int, tuple[float, ...]], metric: str = "perplexity", item: str = "") -> pd.DataFrame:
     """Values by generation, one for each replicate."""
     rows = [

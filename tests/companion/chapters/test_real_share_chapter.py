@@ -16,15 +16,6 @@ from model_collapse.engine.execute import study
 from model_collapse.errors import InputError
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(real_share, "say", seen.append)
-    monkeypatch.setattr(real_share, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     """Four generations of 64 chains with one real row in a thousand, and with none."""

@@ -18,15 +18,6 @@ from model_collapse.companion.studies.remedies import KINDS, STUDY, kinds, symbo
 from model_collapse.errors import InputError
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(remedies, "say", seen.append)
-    monkeypatch.setattr(remedies, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
 def risks(*last: float) -> pd.DataFrame:
     """Excess risk 1 in generation 0, and so much in generation 3, by chain."""
     rows = [(r, g, value) for r, end in enumerate(last) for g, value in ((0, 1.0), (3, end))]

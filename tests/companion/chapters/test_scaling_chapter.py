@@ -16,15 +16,6 @@ from model_collapse.errors import InputError
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Sentences, and the arguments of `show`, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(scaling, "say", seen.append)
-    monkeypatch.setattr(scaling, "show", lambda *arguments: seen.append(arguments))
-    return seen
-
-
-@pytest.fixture
 def size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Size:
     """100 facts and up to 400 rows, eight chains; runs lie in a folder of their own."""
     monkeypatch.setenv("MODEL_COLLAPSE_RUNS", str(tmp_path))

@@ -90,22 +90,26 @@ def test_the_oracle_has_to_be_better_than_chance_between_seeds():
     assert named("VER-2").judge(truths({"curated": mixed, "lot": lot})).outcome == "undecided"
 
 
-def test_arms_of_the_text_experiment_are_known_and_differ_in_the_judge_alone():
+def test_arms_of_the_text_experiment_are_known_and_differ_in_the_selector_alone():
     runs = curation.STUDY.runs("recorded")
     assert len({run.run_id for run in runs.values()}) == len(curation.SIZES["recorded"].labels) == 6
     chosen = [dict(run.filters)["curate"] for arm, run in runs.items() if arm not in ("sampled", "zero-shot")]
     assert all((args["candidates"], args["share"]) == (8, 1) for args in chosen)
 
 
-def test_keep_rates_are_those_of_the_judges():
-    """The oracle keeps all right texts while they are fewer than its share; a lot keeps both alike.
+def test_keep_rates_are_those_of_the_selectors():
+    """The oracle keeps all right texts while they are fewer than its share; random selection keeps both alike.
 
     Binomial, four standard errors twice: fails by chance for one seed in 8,000.
     """
-    judges = {"oracle": Curate(share=0.5), "lot": Curate(by="random", share=0.5), "all": Curate(by="random", share=1.0)}
-    found = curation.keep_rates(judges, 800, 2).set_index("judge")
+    selectors = {
+        "oracle": Curate(share=0.5),
+        "random": Curate(by="random", share=0.5),
+        "all": Curate(by="random", share=1.0),
+    }
+    found = curation.keep_rates(selectors, 800, 2).set_index("selector")
     assert found.loc["oracle", "right"].value == 1 and 0 < found.loc["oracle", "wrong"].value < 0.5
-    right, wrong = found.loc["lot", "right"], found.loc["lot", "wrong"]
+    right, wrong = found.loc["random", "right"], found.loc["random", "wrong"]
     assert right.n + wrong.n == 800 and right.n > 30
     assert abs(right.value - 0.5) < 4 * 0.5 / np.sqrt(right.n) and abs(wrong.value - 0.5) < 4 * 0.5 / np.sqrt(wrong.n)
     assert found.loc["all", "breakdown"] == 0.5

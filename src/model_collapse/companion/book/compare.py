@@ -10,6 +10,7 @@ import pandas as pd
 from model_collapse.analysis import stats
 from model_collapse.analysis.figures import Curves
 from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.book import estimates
 
 Panels = Mapping[str, Mapping[str, pd.DataFrame]]
 """Title of a panel -> label -> rows of one metric."""
@@ -17,8 +18,8 @@ Panels = Mapping[str, Mapping[str, pd.DataFrame]]
 
 def listed(panels: Panels) -> pd.DataFrame:
     """Means with 95 % intervals of all curves: columns panel, condition, generation, mean, low, high, replicates."""
-    found = {(title, label): stats.by_generation(rows) for title, own in panels.items() for label, rows in own.items()}
-    return pd.concat(found, names=["panel", "condition"]).reset_index(["panel", "condition"])
+    rows = {(title, label): own for title, curves in panels.items() for label, own in curves.items()}
+    return estimates.curves(rows, "panel", "condition")
 
 
 def farthest(panels: Panels, theory: Mapping[str, Curves]) -> float:

@@ -45,7 +45,7 @@ def below(tables: Mapping[K, pd.DataFrame], *names: str) -> pd.DataFrame:
     return pd.concat(dict(tables), names=keys).reset_index(keys)
 
 
-def curves(rows: Mapping[str, pd.DataFrame], *names: str) -> pd.DataFrame:
+def curves(rows: Mapping[K, pd.DataFrame], *names: str) -> pd.DataFrame:
     """Means by generation with their intervals, of rows of one metric by label, as the table below a figure."""
     return below({label: stats.by_generation(each) for label, each in rows.items()}, *names)
 

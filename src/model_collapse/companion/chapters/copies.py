@@ -158,7 +158,8 @@ def error_by_copy(size: Size, devices: Mapping[str, Device] = DEVICES) -> None:
         for name, table in tables.items()
     ]
     say(markdown(("device", f"PSNR of copy {last}, dB", "closed form"), lines))
-    intercept, slope = copying_error_line(power, 0.5, 4.0, 52)
+    usual = Scanner()
+    intercept, slope = copying_error_line(power, usual.blur, usual.noise, usual.levels)
     variance = float(picture.var())
     say(
         f"Without noise the error of the scanner would end at the variance of the picture, {variance:.0f} (PSNR "
@@ -232,7 +233,7 @@ def psnr_of_digits(tables: Tables, size: Size) -> None:
         "The least that is lost from one copy to the next: "
         f"{control:.2g} dB in the control, where it must not be above 0, and {stopped:.2g} dB with JPEG alone, where "
         f"it is 0 once nothing changes ({level:.2%} intervals). These pictures have {side} pixels along an edge, and "
-        f"{last} blurs are one of {0.5 * last**0.5:.1f} pixels: small pictures blur fast."
+        f"{last} blurs are one of {Scanner().blur * last**0.5:.1f} pixels: small pictures blur fast."
     )
 
 

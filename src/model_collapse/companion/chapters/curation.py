@@ -1,4 +1,4 @@
-"""Chapter `curation`: verifiers, judges and readers who choose what goes back into the data."""
+"""Chapter `curation`: verifiers, selectors and readers who choose what goes back into the data."""
 
 from __future__ import annotations
 
@@ -101,37 +101,37 @@ def _accuracy(table: pd.DataFrame) -> Estimate:
 
 
 def _expected(n: int, right: float, wrong: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Closed form of the accuracy by share of wrong labels; the teacher has read as many points."""
+    """Closed form of the accuracy by share of wrong labels; the teacher has read the same number of points."""
     return lambda p: theory.averaging_accuracy(n, 20, p, right, wrong, teacher=n)
 
 
 def skill(tables: Tables) -> None:
-    """Say in a table what judges are worth who are good at the task, or who compare labels with their own answer."""
+    """Say in a table what selectors are worth that are good at the task, or that compare labels with their answer."""
     own = {label: f"{1 - np.arctan(bias) / np.pi:.0%}" for label, bias in (("certain", STRONG), ("checker", WEAK))}
     lines = [
         (CONDITIONS[label].title, own.get(label, ""), f"{_accuracy(tables[label]):.2f}")
         for label in ("certain", "random", "checker")
     ]
-    say(markdown(("judge", "its own accuracy", "accuracy of the model that reads what it keeps"), lines))
+    say(markdown(("selector", "its own accuracy", "accuracy of the model that reads what it keeps"), lines))
 
 
 def keep_rates_on_text(size: Size) -> None:
-    """Say in a table how often four judges keep right and wrong texts of a word model, and the breakdown points."""
-    judges = {
+    """Say in a table how often four selectors keep right and wrong texts of a word model, and the breakdown points."""
+    selectors = {
         "an oracle, best half": Curate(),
         "likelihood, best half": Curate(by="likelihood"),
         "learned from 30 %, best half": Curate(by="learned", judged=0.3),
         "a random half": Curate(by="random"),
     }
-    sheet = keep_rates(judges, 16 * size.blocks, size.seed)
+    sheet = keep_rates(selectors, 16 * size.blocks, size.seed)
     lines = [
-        (str(each["judge"]), f"{each['right']:.2f}", f"{each['wrong']:.2f}", f"{each['breakdown']:.2f}")
+        (str(each["selector"]), f"{each['right']:.2f}", f"{each['wrong']:.2f}", f"{each['breakdown']:.2f}")
         for each in sheet.to_dict("records")
     ]
     say(
         f"**On text.** A word model (order 3, embedded corpus) generated {16 * size.blocks} texts. A text is right if "
         "at least half of what it states about the invented world is true.\n\n"
-        + markdown(("judge", "right texts kept", "wrong texts kept", "breakdown point"), lines)
+        + markdown(("selector", "right texts kept", "wrong texts kept", "breakdown point"), lines)
     )
 
 
@@ -197,7 +197,7 @@ def _choice(metric: str, part: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def budget(tables: Tables, quantity: str) -> None:
-    """Figure: a quantity ("truth", "variety", "perplexity") in the last generation, over the share that is judged."""
+    """Figure: a quantity ("truth", "variety", "perplexity") in the last generation, over the share that is scored."""
     title, metric, item = MEASURED[quantity]
     shares = sorted({float(label.partition(" ")[2]) for label in tables} - {0.0})
     complete = {**tables, "learned 1": tables["oracle 1"]}
@@ -211,7 +211,7 @@ def budget(tables: Tables, quantity: str) -> None:
         "at random": points(dict.fromkeys(shares, nothing)),
         **{
             name: points({part: value(complete[f"{by} {part:g}"]) for part in shares})
-            for name, by in (("what was judged", "oracle"), ("predicted from it", "learned"))
+            for name, by in (("what was scored", "oracle"), ("predicted from it", "learned"))
         },
     }
     few = tables[f"oracle {shares[0]:g}"]
@@ -221,17 +221,17 @@ def budget(tables: Tables, quantity: str) -> None:
         figures.points_by_arm(
             {f"generation {last}": found},
             {},
-            xlabel="share of the generated texts that is judged",
+            xlabel="share of the generated texts that is scored",
             ylabel=title,
             scale="log",
         ),
         below(found),
         f"curation-budget-{quantity}",
-        f"{title.capitalize()} in generation {last} over the share judged in every generation; word model of order 3, "
+        f"{title.capitalize()} in generation {last} over the share scored in every generation; word model of order 3, "
         f"{n} texts chosen out of {8 * n}, means with 95 % intervals over {few['replicate'].nunique()} chains, twice "
-        "that number at random and where everything is judged.",
-        f"Points over the share judged, on a logarithmic axis. {title.capitalize()}: {nothing.value:.3g} if texts are "
-        f"chosen at random, {everything:.3g} if an oracle judges all of them.",
+        "that number at random and where everything is scored.",
+        f"Points over the share scored, on a logarithmic axis. {title.capitalize()}: {nothing.value:.3g} if texts are "
+        f"chosen at random, {everything:.3g} if an oracle scores all of them.",
     )
 
 

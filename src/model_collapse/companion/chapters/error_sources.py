@@ -10,6 +10,7 @@ import pandas as pd
 from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import markdown
 from model_collapse.companion.book.fits import FAR, Form
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import family, rows
@@ -115,11 +116,11 @@ def remedies(size: Size) -> None:
         "a third of the training error": (M, "bimodal", tau / 3),
         "all of these": (10 * M, "normal", tau / 3),
     }
-    lines = [f"| what is changed | $\\mathbb E[W_2^2]$ at generation {last} |", "|---|---|"]
+    lines = []
     for name, (n, truth, noise) in cases.items():
         distance = sum(float(part) for part in theory.w2_sources(last + 1, n, truth=truth, noise=noise).values())
-        lines.append(f"| {name} | {distance:.3f} |")
-    say("\n".join(lines))
+        lines.append((name, f"{distance:.3f}"))
+    say(markdown(("what is changed", f"$\\mathbb E[W_2^2]$ at generation {last}"), lines))
 
 
 def control(tables: Mapping[str, pd.DataFrame], size: Size) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book import compare
-from model_collapse.companion.book.estimates import points
+from model_collapse.companion.book.estimates import below, points
 from model_collapse.companion.book.fits import FAR, Form, after, trusted
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import named, planned, rows
@@ -144,7 +144,7 @@ def heavy_tails(chains: Chains) -> None:
             ylabel=f"variance, M = {M}",
             bottom=1e-9,
         ),
-        pd.concat({title: _quantiles(own) for title, own in spread.items()}, names=["estimator"]).reset_index(),
+        below({title: _quantiles(own).reset_index() for title, own in spread.items()}, "estimator"),
         "gaussian-heavy-tails",
         f"Variance over {chains['mle', M]['replicate'].nunique()} chains of M = {M} rows. Dashed: 5 %, 50 % and 95 % "
         "quantiles by {eq}`gaussian-lognormal`, with the skewness of the steps; dotted: the mean, "
@@ -268,7 +268,7 @@ def luck(tables: Mapping[str, pd.DataFrame]) -> None:
         figures.points_by_arm(
             {title: panels}, {title: forms}, xlabel="generation", ylabel="nearer to the truth than generation 0"
         ),
-        pd.concat(panels, names=["sets"]).reset_index("sets"),
+        below(panels, "sets"),
         "gaussian-luck",
         "Share of chains whose mean is nearer to the truth than that of generation 0, with 95 % intervals; dashed: "
         "{eq}`gaussian-luck`, straight between generations.",

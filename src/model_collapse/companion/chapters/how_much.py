@@ -16,6 +16,9 @@ from model_collapse.companion.studies.how_much import SHARES, STUDY, TEXT_SHARES
 from model_collapse.errors import InputError
 from model_collapse.theory import blend, mixed, real_share, zipf_law
 
+Form = Callable[[float, np.ndarray], np.ndarray]
+"""A closed form of the share of real rows and the number of fits."""
+
 WORTH = "nats per token by which\nthey raise the loss"
 """Of synthetic text, in figures."""
 
@@ -67,13 +70,7 @@ def error(tables: Mapping[int, Tables]) -> None:
 
     tables  real rows -> tables of the shares of synthetic rows
     """
-    maps, forms, worst = {}, {}, 0.0
-    for M, own in tables.items():
-        squared = [_squared(table, M) for table in own.values()]
-        title = f"{M} real rows"
-        maps[title] = by_share(squared, _means)
-        forms[title] = closed_form(maps[title], _factor(M, "estimated"))
-        worst = max(worst, *(_off(found, part) for found, part in zip(squared, _by_x(forms[title]), strict=True)))
+    maps, forms, worst = _beside_theory(tables, _squared, lambda M: _factor(M, "estimated"))
     for part in maps.values():
         alone = part[part["x"] == 0]["value"]
         assert np.ptp(alone) < 1e-9, "a fit to the same real rows must be the same fit in every generation"
@@ -108,6 +105,29 @@ def error(tables: Mapping[int, Tables]) -> None:
     )
 
 
+def _beside_theory(
+    tables: Mapping[int, Tables],
+    measured: Callable[[pd.DataFrame, int], pd.DataFrame],
+    form: Callable[[int], Form],
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], float]:
+    """Planes of share and generation by title, measured and in closed form, and their largest distance.
+
+    tables    real rows -> tables of the shares of synthetic rows
+    measured  of a table and its real rows
+    form      closed form for a number of real rows
+
+    The distance is that of a mean over chains, in standard errors.
+    """
+    maps, forms, worst = {}, {}, 0.0
+    for M, own in tables.items():
+        title, found = f"{M} real rows", [measured(table, M) for table in own.values()]
+        parts = [by_share([each], _means) for each in found]
+        exact = [closed_form(part, form(M)) for part in parts]
+        maps[title], forms[title] = pd.concat(parts, ignore_index=True), pd.concat(exact, ignore_index=True)
+        worst = max(worst, *(_off(each, part["value"].to_numpy()) for each, part in zip(found, exact, strict=True)))
+    return maps, forms, worst
+
+
 def _from(share: float) -> str:
     """A share that is reached, in words."""
     return "none" if np.isnan(share) else f"{share:.2f}"
@@ -119,7 +139,7 @@ def _squared(table: pd.DataFrame, rows: int) -> pd.DataFrame:
     return found.assign(value=rows * found["value"] ** 2)
 
 
-def _factor(M: int, variance: mixed.Variance) -> Callable[[float, np.ndarray], np.ndarray]:
+def _factor(M: int, variance: mixed.Variance) -> Form:
     """M V_n by the share of real rows and the number of fits, {eq}`how-much-factor`."""
     return lambda share, n: M * mixed.mix_moments(n, M, share, variance=variance)[0]
 
@@ -127,11 +147,6 @@ def _factor(M: int, variance: mixed.Variance) -> Callable[[float, np.ndarray], n
 def _means(found: pd.DataFrame) -> pd.Series:
     """Mean over chains by generation."""
     return found.groupby("generation")["value"].mean()
-
-
-def _by_x(form: pd.DataFrame) -> list[np.ndarray]:
-    """Values of a plane, share by share, in order of generations."""
-    return [part["value"].to_numpy() for _, part in form.groupby("x")]
 
 
 def _off(found: pd.DataFrame, exact: np.ndarray) -> float:
@@ -146,15 +161,13 @@ def symbols_left(tables: Mapping[int, Tables]) -> None:
     """
     settings = family(next(iter(next(iter(tables.values())).values())))
     q = zipf_law(settings["symbols"], settings["zipf"])
-    maps, forms, worst = {}, {}, 0.0
-    for M, own in tables.items():
-        start = float(real_share.mix_presence(1, q, M, 1.0).sum())
-        counted = [stats.pick(table, "support") for table in own.values()]
-        left = [found.assign(value=found["value"] / start) for found in counted]
-        title = f"{M} real rows"
-        maps[title] = by_share(left, _means)
-        forms[title] = closed_form(maps[title], _presence(q, M, start))
-        worst = max(worst, *(_off(found, part) for found, part in zip(left, _by_x(forms[title]), strict=True)))
+    start = {M: float(real_share.mix_presence(1, q, M, 1.0).sum()) for M in tables}
+
+    def left(table: pd.DataFrame, M: int) -> pd.DataFrame:
+        found = stats.pick(table, "support")
+        return found.assign(value=found["value"] / start[M])
+
+    maps, forms, worst = _beside_theory(tables, left, lambda M: _presence(q, M, start[M]))
     show(
         figures.phase(
             maps,
@@ -174,21 +187,19 @@ def symbols_left(tables: Mapping[int, Tables]) -> None:
     )
     title = list(maps)[-1]
     last = int(maps[title]["y"].max())
-    ends = {
-        share: [float(part[(part["y"] == last) & (part["x"] == share)]["value"].iloc[0]) for part in planes]
-        for planes in [(maps[title], forms[title])]
-        for share in sorted({0.5, 0.9, 1.0} & set(maps[title]["x"]))
-    }
+    now, exact = (part[part["y"] == last].set_index("x")["value"] for part in (maps[title], forms[title]))
     say(
         f"With {title}, the share of symbols still read in generation {last} is "
         + "; ".join(
-            f"{now:.2f} at {share:.0%} synthetic (closed form {exact:.2f})" for share, (now, exact) in ends.items()
+            f"{now[share]:.2f} at {share:.0%} synthetic (closed form {exact[share]:.2f})"
+            for share in (0.5, 0.9, 1.0)
+            if share in now.index
         )
         + f". The mean farthest from the closed form is {worst:.1f} standard errors away."
     )
 
 
-def _presence(q: np.ndarray, M: int, start: float) -> Callable[[float, np.ndarray], np.ndarray]:
+def _presence(q: np.ndarray, M: int, start: float) -> Form:
     """Share of the symbols of the real data still read, by the share of real rows and the number of fits."""
     return lambda share, n: real_share.mix_presence(n, q, M, share).sum(axis=-1) / start
 
@@ -239,7 +250,7 @@ def _rise(losses: pd.DataFrame) -> pd.Series:
 
 
 def endless(table: pd.DataFrame) -> None:
-    """Say what is left of the variance after many generations of so many rows that nothing is lost."""
+    """Say what is left of the variance after many generations with enough rows to lose nothing."""
     kept = at(table, "variance")
     assert abs(kept.value - 1) < 1e-3, "an unbiased model and unlimited rows must lose nothing"
     say(

@@ -11,6 +11,7 @@ from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import below
 from model_collapse.companion.book.fits import after, changed, trusted
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import rows
@@ -215,6 +216,6 @@ def _middle(table: pd.DataFrame, metric: str, generation: int) -> Estimate:
 
 def _described(tables: Tables) -> pd.DataFrame:
     """Quantiles over chains by label, metric and generation."""
-    own = pd.concat(dict(tables), names=["condition"]).reset_index("condition")
+    own = below(tables)
     own = own[own["metric"].isin(list(AXES))].astype({"metric": str})
     return own.groupby(["condition", "metric", "generation"])["value"].describe().reset_index()

@@ -1,12 +1,11 @@
-"""Words that follow words: n-gram models that are trained on what they wrote, {eq}`ngram-model`.
+"""Words that follow words: n-gram models that are trained on what they generate, {eq}`ngram-model`.
 
 Functions take the tables of their runs; each shows one figure, with the sentence that states what one sees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -143,7 +142,7 @@ def facts(tables: Tables) -> None:
         "Two panels, common and rare. All curves fall with the generations and start lower for what is rare; order 3 "
         "keeps more than order 2.",
     )
-    left: dict[str, dict[str, Any]] = {
+    left: dict[str, dict[str, list[float]]] = {
         label: {band: [stats.per_replicate(t, "rare_coverage", g, band).mean() for g in (0, last)] for band in BANDS}
         for label, t in tables.items()
     }
@@ -154,7 +153,7 @@ def facts(tables: Tables) -> None:
     )
 
 
-def _pair(ends: tuple[float, float]) -> str:
+def _pair(ends: Sequence[float]) -> str:
     return f"{ends[0]:.1%} and {ends[1]:.1%}"
 
 

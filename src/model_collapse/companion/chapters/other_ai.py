@@ -343,7 +343,7 @@ def _movers(tables: Tables) -> dict[str, pd.DataFrame]:
 
 
 def first_mover_of_text(tables: Tables, name: str, source: str) -> None:
-    """Figure `name`: perplexity, and facts written if there are seeds enough for bands, of first mover and latecomer.
+    """Figure `name`: perplexity, and generated facts if there are enough seeds for bands, of first mover and latecomer.
 
     source  which run it is, for the caption
     """
@@ -406,7 +406,7 @@ def controls(still: pd.DataFrame, size: Size, record: Recorded | None = None) ->
 
 
 def _alone_is_the_plain_chain(seed: int, rows: int = 100) -> None:
-    """Fails unless an exchange of one model writes the same rows as the loop itself."""
+    """Fails unless an exchange of one model generates the same rows as the loop itself."""
     kind, stream = Discrete(sampling="draw"), streams.stream(seed)
     source = kind.source(rows, stream(-1, streams.SOURCE), 5)
     plain = generations(source, kind, Replace(), rows, stream, last=5)

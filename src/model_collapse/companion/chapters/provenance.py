@@ -193,14 +193,13 @@ def loop(tables: Tables, name: str, source: str) -> None:
     """
     titles = STUDY.titles(label for label in (*LOOP, "zero-shot") if label in tables)
     told = {title: tables[label] for label, title in titles.items()}
-    drawn = dict(told)
+    drawn = told
     if stats.pick(tables["unmarked"], "perplexity")["value"].tolist() == (
         stats.pick(tables["known"], "perplexity")["value"].tolist()
     ):
         # The same curve: a watermark that is always found is a perfect record.
-        together = f"{titles['known']} (and by the watermark)"
-        drawn = {title: table for title, table in drawn.items() if title != titles["unmarked"]}
-        drawn = {together if title == titles["known"] else title: table for title, table in drawn.items()}
+        together = {titles["known"]: f"{titles['known']} (and by the watermark)"}
+        drawn = {together.get(title, title): table for title, table in told.items() if title != titles["unmarked"]}
     ends = {title: (at(table, "perplexity", 0), at(table, "perplexity")) for title, table in told.items()}
     change = {title: _change(table) for title, table in told.items()}
     show(

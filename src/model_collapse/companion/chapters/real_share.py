@@ -17,7 +17,7 @@ from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.figures import Curves
 from model_collapse.companion.book import compare
-from model_collapse.companion.book.estimates import points
+from model_collapse.companion.book.estimates import below, points
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import mixing, named, planned, rows
 from model_collapse.companion.claims.minorities import as_rows
@@ -179,7 +179,7 @@ def migrants(size: Size) -> None:
         settled = {k: tables[n, k][tables[n, k]["generation"] > 7 / float(mixed.drift_decay(n, k / n))] for k in counts}
         own = points({k: stats.mean(t.groupby("replicate")["value"].mean()) for k, t in settled.items()})
         found[f"M = {n}"] = own.assign(theory=[float(expected[f"M = {n}"](k)) for k in counts])
-    together = pd.concat(found, names=["size"]).reset_index("size")
+    together = below(found, "size")
     show(
         figures.points_by_arm(
             {"variance in the long run": found},
@@ -435,7 +435,7 @@ def labels(size: Size) -> Tables:
             xlabel="weight of real labels, w",
             ylabel="test error over its mean",
         ),
-        pd.concat(shown, names=["fit"]).reset_index("fit"),
+        below(shown, "fit"),
         "real-share-labels",
         "Late test error of regression on 5 rows in 10 dimensions against the weight of real labels, over its mean "
         "over weights, with 95 % intervals over chains.",
@@ -564,7 +564,7 @@ def fork(size: Size) -> Tables:
             ylabel="share of the commoner symbol",
             marks={label: 1 - T for label, T in cold.items()},
         ),
-        pd.concat(found, names=["temperature"]).reset_index("temperature"),
+        below(found, "temperature"),
         "real-share-fork",
         "Share of the commoner of two symbols after 160 generations of 100,000 rows, with 95 % intervals over "
         "chains; dashed: at rest by mean field; dotted: {eq}`real-share-fork`.",
@@ -634,7 +634,7 @@ def strong_collapse(size: Size) -> Tables:
         )
         for name in shifts
     }
-    together, title = pd.concat(found, names=["condition"]).reset_index("condition"), "10 % of labels synthetic, d = 20"
+    together, title = below(found), "10 % of labels synthetic, d = 20"
     show(
         figures.points_by_arm(
             {title: found},

@@ -19,6 +19,7 @@ from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
 from model_collapse.companion.book import compare
+from model_collapse.companion.book.estimates import markdown
 from model_collapse.companion.book.notebook import recorded, runs_folder, say, show
 from model_collapse.companion.claims import remedies as of_claims
 from model_collapse.companion.claims import rows
@@ -174,10 +175,8 @@ def _nearer(ends: Mapping[str, Estimate]) -> bool:
 def damage_avoided(kinds: list[Kind], size: Size) -> None:
     """Share of the damage that each regime avoids, by kind of model, beside {eq}`remedies-avoided`."""
     end = min(9, size.fits - 1)
-    lines = [
-        "| family | fits | damage under replace | avoided by subsample | avoided by accumulate | real only |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = ("family", "fits", "damage under replace", "avoided by subsample", "avoided by accumulate", "real only")
+    lines = []
     for kind in kinds:
         measure, last = of_claims.MEASURES[kind.family], int(kind.tables["replace"]["generation"].max())
         g = end if kind.family in FAMILIES else last
@@ -192,11 +191,11 @@ def damage_avoided(kinds: list[Kind], size: Size) -> None:
             # Nothing in these two is random: refitted to the same rows they are the same model.
             exact = label == "real only" and kind.family in ("regression", "ngram")
             assert not exact or np.isclose(found.value, 1), "the control must lose nothing"
-        lines.append(f"| {kind.title} | {g + 1} | {' | '.join(cells)} |")
+        lines.append((kind.title, str(g + 1), *cells))
     n = end + 1
     by_theory = {label: 1 - (regression.pathway(n, label) - 1) / (n - 1) for label in ("subsample", "accumulate")}
     say(
-        "\n".join(lines)
+        markdown(head, lines)
         + "\n\nShare of the damage that is avoided, with 95 % intervals over chains or seeds; *unclear*: too few "
         "chains to be sure that replace does damage at all. More than 100%: the chain ends better than it began. "
         f"Theory to first order for {n} fits: subsample {by_theory['subsample']:.0%}, accumulate "
@@ -253,17 +252,17 @@ def symbols_left(size: Size) -> Tables:
 
 
 def facts_left(size: Size) -> None:
-    """Share of the real text's facts that a generation states, common and rare, where triples of words write."""
+    """Share of the real text's facts that a generation states, common and rare, by models of word triples."""
     tables, _ = study(KINDS.runs(study_of.triples(size)), runs_folder())
     bands = ["common", "medium", "rare"]
-    last, chains = (int(tables["replace"][name].max()) for name in ("generation", "replicate"))
+    last, chains = int(tables["replace"]["generation"].max()), tables["replace"]["replicate"].nunique()
     listed = {band: {label: stats.pick(t, "rare_coverage", item=band) for label, t in tables.items()} for band in bands}
     show(
         figures.by_item(tables, "rare_coverage", ["common", "rare"], ylabel="share still stated"),
         compare.listed(listed),
         "remedies-rare",
         "Word triples: share of the facts in the real training text that a generation's text states at least once, "
-        f"for facts that the corpus states often and seldom; means with 95 % bands over {chains + 1} chains.",
+        f"for facts that the corpus states often and seldom; means with 95 % bands over {chains} chains.",
         "Two panels, common and rare facts. For common facts replace falls to less than half, accumulate falls a "
         "little below the flat control; for rare facts, of which fewer are stated from the start, the bands overlap.",
     )

@@ -1,4 +1,4 @@
-"""Scaling laws: what part of the facts a learner knows after so many rows, and what generated rows do to that.
+"""Scaling laws: what part of the facts a learner knows after a number of rows, and what generated rows do to that.
 
 Functions take the size of the study, or the tables of their runs, and show one figure with the sentence that states
 what one sees. The error is always the *lost mass*, {eq}`scaling-loss`: the probability of what a model has not seen.
@@ -16,7 +16,7 @@ from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.companion import claims
 from model_collapse.companion.book import compare
-from model_collapse.companion.book.estimates import points
+from model_collapse.companion.book.estimates import below, markdown, points
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import mixing, rows
 from model_collapse.companion.claims.scaling import losses, token_prices
@@ -62,7 +62,7 @@ def by_rows(experiment: Study[Size], size: Size, labels: Iterable[str], of_rows:
 
 
 def _replaced(size: Size, sizes: Mapping[Any, Size]) -> dict[Any, pd.DataFrame]:
-    """Tables of chains that are trained on what the last model wrote, for each of several sizes."""
+    """Tables of chains that are trained on what the last model generated, for each of several sizes."""
     runs = {key: STUDY.runs(each, ["nothing cut"])["nothing cut"] for key, each in sizes.items()}
     return study(runs, runs_folder())[0]
 
@@ -77,10 +77,6 @@ def _curve(tables: Mapping[int, pd.DataFrame], generation: int | None = None) ->
     """Mean lost mass against rows, at a generation (None: the last)."""
     last = {T: int(table["generation"].max()) if generation is None else generation for T, table in tables.items()}
     return points({T: stats.mean(stats.per_replicate(t, "lost_mass", last[T])) for T, t in tables.items()})
-
-
-def _listed(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(dict(curves), names=["condition"]).reset_index("condition")
 
 
 # Real data, and a tail that is cut ----------------------------------------------------------------------------------
@@ -99,7 +95,7 @@ def real_data(size: Size) -> dict[float, dict[int, pd.DataFrame]]:
     }
     show(
         figures.laws(errors, forms, xlabel="training rows T", ylabel="lost mass"),
-        _listed(errors),
+        below(errors),
         "scaling-real-data",
         f"Error of the learner on real data, K = {K} facts, with 95 % intervals over {size.seeds} training sets "
         "(mostly smaller than the points); dashed: {eq}`scaling-law`.",
@@ -132,7 +128,7 @@ def _beta(beta: float) -> str:
 
 
 def tail_cut(tables: ByRows) -> None:
-    """Lost mass of generation 1 against rows, where models write their k commonest facts, beside {eq}`scaling-cut`."""
+    """Lost mass of generation 1 against rows, if models generate their k commonest facts, beside {eq}`scaling-cut`."""
     first = next(iter(next(iter(tables.values())).values()))
     law, chains = _law(first), first["replicate"].nunique()
     kept = {label: int(claims.family(next(iter(own.values())))["top_k"]) for label, own in tables.items()}
@@ -149,7 +145,7 @@ def tail_cut(tables: ByRows) -> None:
         figures.laws(
             errors, forms, xlabel="training rows T", ylabel="lost mass", limits=list(scaling.tail_mass(cuts, law))
         ),
-        _listed(errors),
+        below(errors),
         "scaling-tail-cut",
         f"Error of generation 1 after a model that samples its k commonest facts, β = {BETA}, with 95 % intervals over "
         f"{chains} chains; dashed: "
@@ -177,7 +173,7 @@ def equivalent_cut(real: Mapping[float, Mapping[int, pd.DataFrame]]) -> None:
     }
     show(
         figures.laws(ranks, forms, xlabel="rows that the model has read, T₀", ylabel="rank at which its tail is cut"),
-        _listed(ranks),
+        below(ranks),
         "scaling-equivalent-cut",
         "The rank at which a cut loses as much as a finite sample, from the simulated lost mass, with 95 % "
         "intervals; dashed: {eq}`scaling-equivalent`.",
@@ -226,7 +222,7 @@ def floor(size: Size) -> Tables:
         compare.listed(panels),
         "scaling-floor",
         f"Lost mass by generation when data are replaced, means with 95 % bands over {size.seeds} chains; dashed: "
-        f"{{eq}}`scaling-floor`.",
+        "{eq}`scaling-floor`.",
         "Two panels with a logarithmic vertical axis. All curves rise quickly in the first generations and more "
         "slowly after; larger training sets lie lower; dashed lines coincide with the simulated ones.",
     )
@@ -256,11 +252,10 @@ def shifted_laws(size: Size) -> dict[int, pd.DataFrame]:
     }
     show(
         figures.laws(after, forms, xlabel="rows in every generation, T₀", ylabel="lost mass"),
-        _listed(after),
+        below(after),
         "scaling-shifted-laws",
         f"Lost mass against the rows of every generation, β = {BETA}, with 95 % intervals; dashed: "
-        f"{{eq}}`scaling-law` moved to the right by the factor "
-        "{eq}`scaling-price`.",
+        "{eq}`scaling-law` moved to the right by the factor {eq}`scaling-price`.",
         "Four parallel falling lines on logarithmic axes: fit 1 lowest, then fits 2, 5 and 20, each further to the "
         "right.",
     )
@@ -290,18 +285,14 @@ def token_price(tables: Mapping[int, pd.DataFrame]) -> None:
         "fit 20.",
     )
     found = {n: prices[prices["x"] == n].iloc[0] for n in (2, 5, 10, last)}
-    lines = [
-        "| fits n | tokens for the same error: simulated | theory $1/g_n$ | error with the same tokens, β = 1.5 | β "
-        "= 2 |",
-        "|--|--|--|--|--|",
-    ]
+    lines = []
     for n, at in found.items():
         price = float(scaling.token_price(n))
-        lines.append(
-            f"| {n} | {at['y']:.2f} [{at['low']:.2f}, {at['high']:.2f}] | {price:.2f} | {price ** (1 / 3):.2f} times | "
-            f"{price**0.5:.2f} times |"
-        )
-    say("\n".join(lines))
+        worse = [f"{price ** scaling.loss_exponent(beta):.2f} times" for beta in EXPONENTS]
+        lines.append([str(n), f"{at['y']:.2f} [{at['low']:.2f}, {at['high']:.2f}]", f"{price:.2f}", *worse])
+    errors = [f"error with the same tokens, {_beta(beta)}" for beta in EXPONENTS]
+    head = ("fits n", "tokens for the same error: simulated", "theory $1/g_n$", *errors)
+    say(markdown(head, lines))
     say(
         f"A chain of ten generations, as in the paper, would need **{found[10]['y']:.1f} times the tokens** in each of "
         f"its generations for the error of a single fit to real data (theory {scaling.token_price(10):.1f}). This is "
@@ -324,7 +315,7 @@ def clean_share(tables: ByRows) -> None:
     }
     show(
         figures.laws(errors, forms, xlabel="training rows T", ylabel="lost mass", limits=[plateau]),
-        _listed(errors),
+        below(errors),
         "scaling-clean-share",
         f"Error of generation 5 when every model generates its {k} commonest facts and a share of each training set is "
         f"real and new, β = {BETA}, with 95 % intervals over {chains} chains; dashed: {{eq}}`scaling-clean`; dotted: "
@@ -335,7 +326,7 @@ def clean_share(tables: ByRows) -> None:
         "real data only it is a straight line.",
     )
     most = max(tables["0% real"])
-    below = {
+    crossed = {
         label: next((T for T, t in own.items() if losses(t).mean() < plateau), None) for label, own in tables.items()
     }
     none = stats.mean(losses(tables["0% real"][most]) / plateau, level=0.9999)
@@ -343,8 +334,8 @@ def clean_share(tables: ByRows) -> None:
     say(
         f"With {most:,} rows the error without clean data is {none.value:.3f} times the plateau. With a tenth of clean "
         f"data it is {tenth:.3f} times the error of those clean rows alone, E(πT): the nine tenths from models add "
-        f"nothing. The error is first below the plateau at {_at(below['10% real'])} with ten per cent of clean data, "
-        f"and at {_at(below['1% real'])} with one per cent."
+        f"nothing. The error is first below the plateau at {_at(crossed['10% real'])} with ten per cent of clean data, "
+        f"and at {_at(crossed['1% real'])} with one per cent."
     )
     assert none.low > 0.98, "data without a tail went below their plateau"
 

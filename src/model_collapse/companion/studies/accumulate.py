@@ -1,4 +1,4 @@
-"""Data that accumulate, beside data that are replaced: labels that models write, normal distributions, and kernels."""
+"""Data that accumulate, beside data that are replaced: labels by models, normal distributions, and kernels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAPTOP = Size(
     settings={"family.dim": 10},
     labels=("replace", "subsample", "accumulate", "control"),
 )
-"""Linear regression in ten dimensions, whose labels the last model writes."""
+"""Linear regression in ten dimensions, whose labels the last model generates."""
 
 SIZES: Mapping[str, Size] = {
     "smoke": replace(LAPTOP, generations=10, seeds=256, quick=True),
@@ -35,10 +35,10 @@ SIZES: Mapping[str, Size] = {
 }
 
 CONDITIONS: Mapping[str, Condition] = {
-    "replace": Condition("only what the last model wrote"),
+    "replace": Condition("only what the last model generated"),
     # To choose from a pool there have to be rows in it, and no sums.
     "subsample": Condition("n rows out of all so far", "subsample", {"family.sampling": "draw"}),
-    "subsample of kernels": Condition("n rows out of all so far, of a family that always writes rows", "subsample"),
+    "subsample of kernels": Condition("n rows out of all so far, of a family that always generates rows", "subsample"),
     "accumulate": Condition("all rows so far", "accumulate"),
     "control": Condition("new real rows only", "fresh", {"regime.real_fraction": 1.0}),
     "90 % real": Condition("nine rows in ten new and real", "fresh", {"regime.real_fraction": 0.9}, given="fresh"),

@@ -26,7 +26,7 @@ class Size(Base):
 
 
 WORDS: Mapping[str, Condition] = {
-    "replace": Condition("only what was written"),
+    "replace": Condition("only generated rows"),
     "accumulate": Condition("everything so far", "accumulate"),
     "10 % of the first real rows": Condition("10 % real, always the same", "mix", {"regime.real_fraction": 0.1}),
     "10 % new real rows": Condition("10 % real, drawn anew every time", "fresh", {"regime.real_fraction": 0.1}),

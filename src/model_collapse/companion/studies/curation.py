@@ -34,7 +34,7 @@ BIAS = 0.3
 """How far the centre of the many-round verifier lies from the truth, whose length is 1."""
 
 WEAK, STRONG = 0.727, 0.1
-"""Bias of two judges; the own accuracy of such a judge is 1 - atan(bias) / pi: 0.80 and 0.97."""
+"""Bias of two selectors; the own accuracy of such a selector is 1 - atan(bias) / pi: 0.80 and 0.97."""
 
 CHOICE: Mapping[str, Any] = {"curate.by": "reward", "curate.candidates": 4, "curate.noise": 0.5, "curate.share": 1.0}
 """The best of four by the Bradley-Terry choice; the most liked symbol has e^2 times the odds of the least liked."""
@@ -63,9 +63,9 @@ VERIFIERS: Mapping[str, Condition] = {
 
 MAJORITY_WRONG: Mapping[str, Any] = {"family.error": 0.5 + BEYOND}
 
-JUDGES: Mapping[str, Condition] = {
+SELECTORS: Mapping[str, Condition] = {
     "certain": Condition(
-        "keeps what the judge is sure about",
+        "keeps what the selector is sure about",
         settings={**MAJORITY_WRONG, "curate.by": "certainty", "curate.share": 0.5, "curate.bias": STRONG},
         filters=("curate",),
     ),
@@ -75,12 +75,12 @@ JUDGES: Mapping[str, Condition] = {
         filters=("curate",),
     ),
     "checker": Condition(
-        "rejects what contradicts the judge",
+        "rejects what contradicts the selector",
         settings={**MAJORITY_WRONG, "verifier.bias": WEAK},
         filters=("verifier",),
     ),
 }
-"""Judges of labels of which 53 % are wrong."""
+"""Selectors of labels of which 53 % are wrong."""
 
 ORACLE = Condition("keeps all right labels and no wrong one", settings=verified(0.6, 1.0, 0.0), filters=("verifier",))
 
@@ -107,15 +107,15 @@ PREFERENCES: Mapping[str, Condition] = {
 
 
 def _judged(by: str, share: float) -> Condition:
-    """One of eight texts for each prompt is chosen, and a share of all is judged."""
+    """One of eight texts for each prompt is chosen, and a share of all is scored."""
     settings = {"curate.by": by, "curate.judged": share, "curate.candidates": 8, "curate.share": 1.0}
-    return Condition(f"{by}, {share:.0%} judged", settings=settings, filters=("curate",))
+    return Condition(f"{by}, {share:.0%} scored", settings=settings, filters=("curate",))
 
 
 def budget(shares: Iterable[float]) -> dict[str, Condition]:
-    """By an oracle, or by a judge who learns from it, for every share of the texts that is judged.
+    """By an oracle, or by a selector that learns from it, for every share of the texts that is scored.
 
-    Nothing judged is a choice at random; with everything judged there is nothing left to learn.
+    Nothing scored is a choice at random; with everything scored there is nothing left to learn.
     """
     between = [share for share in shares if 0 < share < 1]
     return {
@@ -126,16 +126,16 @@ def budget(shares: Iterable[float]) -> dict[str, Condition]:
 
 
 SHARES = (0.03, 0.1, 0.3, 1.0)
-"""Of the texts of a word model that are judged."""
+"""Of the texts of a word model that are scored."""
 
 CONDITIONS: Mapping[str, Condition] = {
-    # No choice, one of eight at random, by likelihood, by an oracle, by a learned judge; and no fine-tuning at all.
+    # No choice, one of eight at random, by likelihood, by an oracle, by a learned selector; and no fine-tuning at all.
     **{
         label: language_model.CONDITIONS[label]
         for label in ("sampled", "lot", "likely", "curated", "learned-30", "zero-shot")
     },
     **VERIFIERS,
-    **JUDGES,
+    **SELECTORS,
     "oracle": ORACLE,
     **ROUNDS,
     **PREFERENCES,
@@ -149,10 +149,10 @@ class Size(language_model.Size):
 
     points      labels in a training set of the classifier
     replicates  chains of numbers
-    blocks      texts that the word model reads in each generation; it writes eight times as many
+    blocks      texts that the word model reads in each generation; it generates eight times the number
     rounds      last generation of the word model
     chains      of the word model
-    shares      of the texts that are judged
+    shares      of the texts that are scored
     """
 
     points: int = 40_000
@@ -208,7 +208,7 @@ SIZES: Mapping[str, Size] = {
     ),
     # Models of numbers and of words.
     "labels": replace(CLASSIFIER, labels=tuple(VERIFIERS)),
-    "judges": replace(CLASSIFIER, labels=tuple(JUDGES)),
+    "judges": replace(CLASSIFIER, labels=tuple(SELECTORS)),
     "oracle": replace(CLASSIFIER, n=10_000, generations=5, every=5, labels=("oracle",)),
     "rounds": Size(
         family="regression",
@@ -246,7 +246,7 @@ STUDY = Study("curation", SIZES, CONDITIONS, "lm")
 def of_numbers(name: str, size: Size) -> Size:
     """A size of models of numbers or of words, with the rows, rounds, chains and seed that a size of the chapter says.
 
-    The word model has twice the chains where nothing or everything is judged.
+    The word model has twice the chains where nothing or everything is scored.
     """
     if name == "budget":
         twice = {label: {"seeds": 2 * size.chains} for label in ("oracle 0", "oracle 1")}
@@ -266,12 +266,12 @@ def of_numbers(name: str, size: Size) -> Size:
 
 
 def judging(shares: Iterable[float]) -> Study[Size]:
-    """The study of the word model with these shares of the texts judged."""
+    """The study of the word model with these shares of the texts scored."""
     return replace(STUDY, conditions=budget(shares))
 
 
 def expected_choice(generations: int, *, part: float = 0) -> pd.DataFrame:
-    """mean_reward and entropy of the law that infinitely many rows of `preference` would follow, by generation.
+    """mean_reward and entropy by generation of the distribution of infinitely many rows of `preference`.
 
     part  share of real rows in every training set
     """
@@ -283,15 +283,15 @@ def expected_choice(generations: int, *, part: float = 0) -> pd.DataFrame:
             shares[-1], reward, CHOICE["curate.candidates"], CHOICE["curate.noise"], real=start, part=part
         )
         shares.append(chosen)
-    laws = np.array(shares)
-    return pd.DataFrame({"mean_reward": laws @ reward, "entropy": -np.sum(laws * np.log(laws), axis=1)})
+    p = np.array(shares)
+    return pd.DataFrame({"mean_reward": p @ reward, "entropy": -np.sum(p * np.log(p), axis=1)})
 
 
-def keep_rates(judges: Mapping[str, Any], n: int, seed: int) -> pd.DataFrame:
-    """How often each judge keeps what generation 0 of that word model wrote after n prompts.
+def keep_rates(selectors: Mapping[str, Any], n: int, seed: int) -> pd.DataFrame:
+    """How often each selector keeps what generation 0 of that word model generated after n prompts.
 
-    Columns judge, right and wrong (shares kept, with 95 % intervals, of the texts of whose statements at least half are
-    true, and of the others), breakdown (what the two rates make of it).
+    Columns selector, right and wrong (shares kept, with 95 % intervals, of the texts of whose statements at least half
+    are true, and of the others), breakdown (the breakdown point of these two rates).
     """
     kind, stream = Ngram(order=3), streams.stream(seed)
     source = corpora.load("embedded").source(n, **kind.reading())
@@ -301,9 +301,9 @@ def keep_rates(judges: Mapping[str, Any], n: int, seed: int) -> pd.DataFrame:
     assert isinstance(rows, Rows)
     right = miss(rows, reference, 0.0) <= 0.5
     found = []
-    for name, judge in judges.items():
-        kept = judge(first.sample, stream(0, streams.FILTER), reference)
+    for name, selector in selectors.items():
+        kept = selector(first.sample, stream(0, streams.FILTER), reference)
         phi, psi = stats.proportion(kept[right]), stats.proportion(kept[~right])
         breakdown = float(theory.breakdown_point(phi.value, psi.value))
-        found.append({"judge": name, "right": phi, "wrong": psi, "breakdown": breakdown})
+        found.append({"selector": name, "right": phi, "wrong": psi, "breakdown": breakdown})
     return pd.DataFrame(found)

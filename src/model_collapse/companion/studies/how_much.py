@@ -1,4 +1,4 @@
-"""How much synthetic text is too much: every number of real rows beside every number of written ones."""
+"""How much synthetic text is too much: every number of real rows beside every number of generated ones."""
 
 from __future__ import annotations
 
@@ -50,24 +50,24 @@ OPT = Size(
 )
 
 
-def label(real: int, written: int) -> str:
+def label(real: int, generated: int) -> str:
     """The label of a condition."""
-    return f"{real} real + {written}"
+    return f"{real} real + {generated}"
 
 
-def grid(real: Iterable[int], written: Iterable[int]) -> dict[str, Condition]:
-    """Every number of real rows beside every number of written ones."""
-    written = tuple(written)
+def grid(real: Iterable[int], generated: Iterable[int]) -> dict[str, Condition]:
+    """Every number of real rows beside every number of generated ones."""
+    generated = tuple(generated)
     return {
         label(k, m): Condition(label(k, m), "blend", {"regime.real": k, "regime.synthetic": m})
         for k in real
-        for m in written
+        for m in generated
     }
 
 
-def beside(real: Iterable[int], written: Iterable[int]) -> Study[Size]:
+def beside(real: Iterable[int], generated: Iterable[int]) -> Study[Size]:
     """The study with these numbers of rows."""
-    return replace(STUDY, conditions=grid(real, written))
+    return replace(STUDY, conditions=grid(real, generated))
 
 
 def replaced(shares: Iterable[float]) -> dict[str, Condition]:

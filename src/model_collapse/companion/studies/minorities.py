@@ -32,7 +32,7 @@ PRETRAINED = ("replace", "reweigh", "control", "zero-shot")
 """Conditions of the recorded run."""
 
 CONDITIONS: Mapping[str, Condition] = {
-    "replace": Condition("only what was written"),
+    "replace": Condition("only generated rows"),
     "reweigh": Condition("the same with weights that give groups their shares", filters=("reweigh",)),
     "control": Condition("real rows only", "mix", {"regime.real_fraction": 1.0}),
     "zero-shot": UNTOUCHED,
@@ -62,7 +62,7 @@ PAIRS = Size(
     labels=COUNTED,
     chains=24_576,
 )
-"""Models of pairs of words. Text goes on from its own training set: nobody brings new names."""
+"""Models of pairs of words. Text continues its own training set: nobody brings new names."""
 
 TEN: Mapping[str, Any] = {"family.symbols": 10, "family.zipf": 1.5}
 """Ten symbols, the four rarest of which have 8 % together."""
@@ -88,7 +88,7 @@ OPEN: Mapping[str, Any] = {
     "family.evaluate": 128,
     "family.end": "ordinary",
 }
-"""A tiny OPT that writes as it has learned, without search; articles end, and it chooses whom the next one is about."""
+"""A tiny OPT that samples without search; articles end, and the model chooses whom the next article is about."""
 
 OPT = Size(
     family="lm",

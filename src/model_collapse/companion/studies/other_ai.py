@@ -1,7 +1,7 @@
 """Models that read each other.
 
 In M1, M2, ..., M models share the real text and the work of one: each has 1/M of the blocks, and in each
-generation all that was written is put together, shuffled and dealt out (Hodel & West 2025, arXiv:2512.15011). The other
+generation all generated text is put together, shuffled and dealt out (Hodel & West 2025, arXiv:2512.15011). The other
 conditions are pairs of models of the size of M2's. The same conditions are run with language models, with word models
 and with models of numbers, whose sizes give every model 100 rows, however many there are.
 """
@@ -26,7 +26,7 @@ FEW = MANY[:3]
 CONDITIONS: Mapping[str, Condition] = {
     "M1": Condition("1 model"),
     **{f"M{m}": Condition(f"{m} models", models=m, reads="deal") for m in (2, 4, 8, 16)},
-    # Half of the first mover's text stays its own real text; what both write is dealt out between them.
+    # Half of the first mover's text stays its own real text; what both generate is dealt out between them.
     "first": Condition(
         "model 1 keeps real text, model 2 does not",
         settings={"first.real_fraction": 0.5},
@@ -85,7 +85,7 @@ class Size(Base):
 
 
 def _of(base: language_model.Size, **changes: Any) -> Size:
-    """A size of the language model: text of known law, so that what is said can be checked, and sampling."""
+    """A size of the language model: text of a known distribution, whose statements can be checked, and sampling."""
     made = Size(
         corpus="embedded",
         n=base.n,

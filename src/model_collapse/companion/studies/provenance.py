@@ -1,4 +1,4 @@
-"""Who wrote it: texts that are marked, detected or known by their record, and what a filter makes of training sets."""
+"""Provenance: texts that are marked, detected or known by their record, and what a filter makes of training sets."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def plateau(size: Size, regime: str, share: float, variance: Literal["known", "e
 
 
 def island(size: Size, rows: int, real: int) -> dict[str, Any]:
-    """A normal distribution that gets so many new real rows in every training set, until long after it has settled."""
+    """A normal distribution with this number of new real rows in every training set, run until it has long settled."""
     decay = float(mixed.drift_decay(rows, real / rows))
     step = max(1, round(1 / decay))
     share = {"regime.real_fraction": real / rows}

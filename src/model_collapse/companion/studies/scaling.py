@@ -1,4 +1,4 @@
-"""Scaling laws of models that learn facts from each other's text: facts are symbols of a Zipf law."""
+"""Scaling laws of models that learn facts from each other's text: facts are symbols of a Zipf distribution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from model_collapse.companion.studies.study import Condition, Study
 
 @dataclass(frozen=True, kw_only=True)
 class Size(study.Size):
-    """symbols  facts of the Zipf law, K
+    """symbols  facts of the Zipf distribution, K
     wide     how many sizes of training sets lie between 100 rows and n
     quick    whether chains are too few for a verdict
     """
@@ -37,7 +37,7 @@ SIZES: Mapping[str, Size] = {
 
 
 def _cut(k: int) -> Condition:
-    return Condition(f"models write their {k} commonest facts", settings={"family.top_k": k})
+    return Condition(f"models generate their {k} commonest facts", settings={"family.top_k": k})
 
 
 def _clean(share: float) -> Condition:
@@ -50,7 +50,7 @@ RANKS = (20, 80, 320)
 SHARES = (0.0, 0.01, 0.1, 1.0)
 
 CONDITIONS: Mapping[str, Condition] = {
-    "nothing cut": Condition("models write what they know"),
+    "nothing cut": Condition("models generate what they know"),
     **{f"k = {k}": _cut(k) for k in sorted({*CUTS, *RANKS})},
     **{f"{share:.0%} real": _clean(share) for share in SHARES},
 }
@@ -68,13 +68,13 @@ STUDY = Study("scaling", SIZES, CONDITIONS, "discrete", complete=_facts)
 
 
 def of_rows(size: Size, rows: int, generations: int, *, beta: float = 1.5, seeds: int | None = None) -> Size:
-    """Training sets of so many rows, facts by Zipf's law with exponent beta."""
+    """Training sets of a given number of rows, facts by Zipf's law with exponent beta."""
     chains = size.seeds if seeds is None else seeds
     return replace(size, n=int(rows), generations=generations, seeds=chains, settings={"family.zipf": beta})
 
 
 def cut(size: Size, rows: int) -> Size:
-    """Generation 0 learns from real rows, and generation 1 from what it writes of them."""
+    """Generation 0 learns from real rows, and generation 1 from what it generates after them."""
     return of_rows(size, rows, 1, seeds=size.few)
 
 
