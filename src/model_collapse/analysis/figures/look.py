@@ -46,7 +46,7 @@ COLUMNS = 2
 
 
 def tiled(count: int, *, width: float = 3.6, height: float = 3.1, below: float = 0, sharey: bool = False) -> list[Axes]:
-    """Axes of so many panels of a new figure, row by row, at most `COLUMNS` in a row.
+    """Axes of `count` panels of a new figure, row by row, at most `COLUMNS` in a row.
 
     width, height  of a panel, in inches; one panel alone is 6 wide
     below          room for a legend
@@ -68,7 +68,7 @@ REGIMES: Mapping[str, tuple[str, ...]] = {
     "D55E00": ("subsample",),
     "009E73": ("accumulate", "everything so far", "all data kept"),
     "CC79A7": ("% real", "half real", "quarter real", "mix"),
-    "0072B2": ("only what was written", "replace", "sampled"),
+    "0072B2": ("only generated", "replace", "sampled"),
 }
 """Colour of a regime -> parts of the labels by which figures call it; the first that a label has counts.
 
