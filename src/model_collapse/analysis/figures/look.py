@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.resources import as_file, files
@@ -59,6 +59,20 @@ def tiled(count: int, *, width: float = 3.6, height: float = 3.1, below: float =
     for ax in axes.flat[count:]:
         ax.remove()
     return list(axes.flat[:count])
+
+
+def named(axes: Sequence[Axes], ylabel: str) -> Figure:
+    """The figure of these panels, with a name for the vertical axis of each row."""
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def bars(table: pd.DataFrame) -> np.ndarray:
+    """Lengths of error bars below and above y, (2, n), of columns y, low, high."""
+    return np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
 
 
 REGIMES: Mapping[str, tuple[str, ...]] = {
