@@ -402,7 +402,7 @@ def test_forest_has_a_line_for_each_and_leaves_out_missing_intervals() -> None:
 @pytest.mark.parametrize(
     ("label", "like"),
     [
-        ("A: only what was written", "replace"),
+        ("A: only generated text", "replace"),
         ("sampled, accumulate", "accumulate"),
         ("sampled, accumulate and subsample", "subsample"),
         ("everything so far", "accumulate"),

@@ -57,3 +57,16 @@ def test_claims_without_their_conditions_are_left_out(monkeypatch: pytest.Monkey
     assert "| SH-9 |" in page.text and "SH-4" not in page.text and "Claims, this run" in page.text
     findings.judged(("SH-4",), {"A": table})
     assert len(page.said) == 1
+
+
+def test_panels_say_where_their_lines_begin_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = opened(monkeypatch)
+    arms = {"A": tidy({"m": [[1, 2], [1, 2]], ("n", "i"): [[3, 4]]}), "B": tidy({"m": [[5, 6]], ("n", "i"): [[7, 8]]})}
+    findings.show_panels(arms, {"first": ("m", ""), "second": ("n", "i")}, "toy", "What is drawn.")
+    figure = page.figures["toy"]
+    assert "in the last: first, A 1 to 2; B 5 to 6. second, A 3 to 4; B 7 to 8." in figure["alt"]
+    assert "A,second,1,4.0" in figure["csv"] and figure["caption"] == "What is drawn."
+
+
+def test_a_caption_says_which_run_it_shows() -> None:
+    assert findings.run_of("") == "This run" and findings.run_of("mnist") == "Recorded run `mnist`"

@@ -34,10 +34,10 @@ def test_perplexity_says_mean_rises_and_turns(page: Page) -> None:
     chapter.perplexity(tables)
     assert "has perplexity 12.50" in page.said[0] and "has 4.00" in page.said[0]
     assert "rises in A" in page.said[0] and "shows no clear change in the control" in page.said[0]
-    assert "| A: only what was written | 4.05 [" in page.said[1] and "| mine | " in page.said[1]
+    assert "| A: only generated text | 4.05 [" in page.said[1] and "| mine | " in page.said[1]
     assert "direction 1 times on average (1 times" in page.said[2]
     figure = page.figures["language-perplexity"]
-    assert "A: only what was written 4 to 8;" in figure["alt"] and "mine" in figure["csv"]
+    assert "A: only generated text 4 to 8;" in figure["alt"] and "mine" in figure["csv"]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_one_curve_stands_for_two_that_are_the_same(shown: list[Any], monkeypatc
     chapter.loop(tables, "provenance-loop", "This run")
     assert len(drawn[0]) == len(LOOP)
     chapter.loop({**tables, "unmarked": tables["known"]}, "provenance-loop", "This run")
-    assert len(drawn[1]) == len(LOOP) - 1 and "dropped by perfect record (and by the watermark)" in drawn[1]
+    assert len(drawn[1]) == len(LOOP) - 1 and "dropped by a perfect record (and by the watermark)" in drawn[1]
     assert shown[-2][1]["arm"].nunique() == len(LOOP), "the table has both"
 
 

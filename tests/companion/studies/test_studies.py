@@ -108,7 +108,7 @@ def test_a_condition_of_your_own() -> None:
     run, base = mine.runs("smoke", ["A, epochs=20", "A"]).values()
     assert run.family_args == {**base.family_args, "epochs": 20} and run.regime_args == base.regime_args
     assert replace(run, family_args=base.family_args).run_id == base.run_id
-    assert mine.condition("A, epochs=20").title == "A: only what was written, epochs=20"
+    assert mine.condition("A, epochs=20").title == "A: only generated text, epochs=20"
     assert "A, epochs=20" not in TEXT.conditions
     twice = mine.vary("A, epochs=20", given="training", lr=1e-4)
     assert twice.runs("smoke", ["A, epochs=20, given=training, lr=0.0001"])

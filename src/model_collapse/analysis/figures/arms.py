@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
 from model_collapse.analysis.figures.look import (
-    COLUMNS,
     REGIMES,
     band,
     colours,
+    named,
     plain_ticks,
     styled,
     tiled,
@@ -177,10 +177,7 @@ def relative(arms: Mapping[str, pd.DataFrame], metrics: Metrics) -> Figure:
 
 def _labelled(axes: Sequence[Axes], ylabel: str, ncols: int) -> Figure:
     """The figure of these panels, with a name for the vertical axis of each row and one legend below all."""
-    for ax in axes[::COLUMNS]:
-        ax.set_ylabel(ylabel)
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
+    figure = named(axes, ylabel)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=ncols)
     return figure
 

@@ -8,12 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import COLUMNS, styled, tiled
+from model_collapse.analysis.figures.look import named, styled, tiled
 
 
 @styled
@@ -28,7 +27,7 @@ def fitted_densities(table: pd.DataFrame, generations: Sequence[int], chains: in
             ax.plot(centre[chain] + spread[chain] * z, np.exp(-(z**2) / 2), lw=1)
         ax.plot(z, np.exp(-(z**2) / 2), color="black", ls="--", lw=1.2)
         ax.set(title=f"generation {g}", yticks=[], xlim=(-4, 4), xlabel="x")
-    return _named(axes, "scaled to height 1")
+    return named(axes, "scaled to height 1")
 
 
 @styled
@@ -40,7 +39,7 @@ def shares_of_chains(table: pd.DataFrame, chains: int = 4) -> Figure:
         wide = rows[rows["replicate"] == chain].pivot(index="generation", columns="item", values="value")
         ax.stackplot(wide.index, wide.T, colors=sns.color_palette("viridis", wide.shape[1]), lw=0)
         ax.set(title=f"chain {chain + 1}", xlabel="generation", ylim=(0, 1), xlim=(0, wide.index.max()))
-    return _named(axes, "share, commonest below")
+    return named(axes, "share, commonest below")
 
 
 @styled
@@ -65,9 +64,9 @@ def ellipses(
                 ax.add_patch(Ellipse((centre[0], centre[1]), 4, 4, fill=False, ls="--", lw=1))
             colours = sns.color_palette(n_colors=max(chains, fitted.shape[1] // 6))
             face = 0.25 if chains == 1 else 0.08
-            for r, (_, law) in enumerate(fitted.head(chains).iterrows()):
+            for r, (_, fit) in enumerate(fitted.head(chains).iterrows()):
                 for k in range(fitted.shape[1] // 6):
-                    x, y, xx, xy, yy = (law[f"{k + 1} {name}"] for name in ("x", "y", "xx", "xy", "yy"))
+                    x, y, xx, xy, yy = (fit[f"{k + 1} {name}"] for name in ("x", "y", "xx", "xy", "yy"))
                     size, axis = np.linalg.eigh([[xx, xy], [xy, yy]])
                     angle = np.degrees(np.arctan2(axis[1, 1], axis[0, 1]))
                     colour = colours[k if chains == 1 else r]
@@ -77,13 +76,4 @@ def ellipses(
         axes[0, column].set_title(f"generation {g}")
     for ax, chains in zip(axes[:, 0], rows, strict=True):
         ax.set_ylabel("one chain" if chains == 1 else f"{min(chains, len(fitted))} chains")
-    return figure
-
-
-def _named(axes: Sequence[Axes], ylabel: str) -> Figure:
-    """The figure of these panels, with a name for the vertical axis of each row."""
-    for ax in axes[::COLUMNS]:
-        ax.set_ylabel(ylabel)
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
     return figure

@@ -12,7 +12,7 @@ from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
-from model_collapse.analysis.figures.look import COLUMNS, band, colours, styled, tiled
+from model_collapse.analysis.figures.look import band, colours, named, styled, tiled
 
 Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits. Bounds come as a pair."""
@@ -59,10 +59,7 @@ def against_theory(
         elif not together:
             # Below: the curves may lie anywhere.
             ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    for ax in axes[::COLUMNS]:
-        ax.set_ylabel(ylabel)
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
+    figure = named(axes, ylabel)
     if together:
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
@@ -124,11 +121,8 @@ def stacked(
         bars = [curve["mean"] - curve["low"], curve["high"] - curve["mean"]]
         ax.errorbar(g, curve["mean"], yerr=bars, fmt="o", color="black", ms=3, lw=1, label="simulated")
         ax.set(title=title, xlabel="generation")
-    for ax in axes[::COLUMNS]:
-        ax.set_ylabel(ylabel)
     axes[0].set_ylim(bottom=0)
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
+    figure = named(axes, ylabel)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,13 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from model_collapse.analysis.figures.curves import Curves
-from model_collapse.analysis.figures.look import COLUMNS, band, colours, plain_ticks, styled, tiled, whole_ticks
+from model_collapse.analysis.figures.look import band, bars, colours, named, plain_ticks, styled, tiled, whole_ticks
+
+
+def _looks(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Label -> its colour and marker, the same in all panels of a figure."""
+    once = list(dict.fromkeys(labels))
+    return dict(zip(once, zip(colours(once).values(), "osD^vP*", strict=False), strict=True))
 
 
 @styled
@@ -30,8 +36,7 @@ def by_family(
     theory   {title: {arm: closed form}}, dashed
     ylabels  {title: label of the vertical axis}
     """
-    arms = list(dict.fromkeys(arm for own in panels.values() for arm in own))
-    looks = dict(zip(arms, zip(colours(arms).values(), "osD^vP*", strict=False), strict=True))
+    looks = _looks(arm for own in panels.values() for arm in own)
     lines = -(-len(panels) // columns)
     figure, axes = plt.subplots(lines, columns, figsize=(3.2 * columns, 2.7 * lines + 0.4), squeeze=False)
     for ax in axes.flat[len(panels) :]:
@@ -62,13 +67,12 @@ def prices(panels: Mapping[str, pd.DataFrame], *, theory: Mapping[str, Curves] |
             stands at the most that was tried
     theory  {title: {arm: closed form of x}}, dashed
     """
-    arms = list(dict.fromkeys(arm for table in panels.values() for arm in table["arm"]))
-    looks = dict(zip(arms, zip(colours(arms).values(), "osD^vP*", strict=False), strict=True))
+    looks = _looks(arm for table in panels.values() for arm in table["arm"])
     wide = 6.0 if len(panels) == 1 else 3.8 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.7), squeeze=False)
     drawn = {}
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
-        here = [arm for arm in arms if arm in set(table["arm"])]
+        here = [arm for arm in looks if arm in set(table["arm"])]
         for place, arm in enumerate(here):
             colour, marker = looks[arm]
             # Side by side, or intervals would lie on each other.
@@ -76,9 +80,9 @@ def prices(panels: Mapping[str, pd.DataFrame], *, theory: Mapping[str, Curves] |
             own = own.assign(at=own["x"] + 0.08 * (place - (len(here) - 1) / 2))
             found = own[np.isfinite(own["y"])]
             ends = found["low"], found["high"].where(np.isfinite(found["high"]), found["most"])
-            bars = np.array([found["y"] - ends[0], ends[1] - found["y"]]).clip(0)
+            lengths = np.array([found["y"] - ends[0], ends[1] - found["y"]]).clip(0)
             drawn[arm] = ax.errorbar(
-                found["at"], found["y"], yerr=bars, fmt=marker, ls="-", ms=4, lw=1.2, color=colour, label=arm
+                found["at"], found["y"], yerr=lengths, fmt=marker, ls="-", ms=4, lw=1.2, color=colour, label=arm
             )
             beyond = own[~np.isfinite(own["y"])]
             ax.plot(beyond["at"], beyond["most"], ls="", marker=r"$\uparrow$", ms=10, color=colour)
@@ -101,24 +105,21 @@ def learning_curves(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, xlabel:
     panels  {title: {label: columns x, y, low, high}}
     """
     axes = tiled(len(panels), height=3.2, below=0.4, sharey=True)
-    labels = list(dict.fromkeys(label for own in panels.values() for label in own))
-    looks = dict(zip(labels, zip(colours(labels).values(), "osD^vP*", strict=False), strict=True))
+    looks = _looks(label for own in panels.values() for label in own)
     drawn: dict[str, Artist] = {}
     for ax, (title, own) in zip(axes, panels.items(), strict=True):
         for label, table in own.items():
             colour, marker = looks[label]
-            bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
-            ax.errorbar(table["x"], table["y"], yerr=bars, fmt=marker, ls="-", ms=4, lw=1.4, color=colour, label=label)
+            ax.errorbar(
+                table["x"], table["y"], yerr=bars(table), fmt=marker, ls="-", ms=4, lw=1.4, color=colour, label=label
+            )
         handles, names = ax.get_legend_handles_labels()
         drawn.update(zip(names, handles, strict=True))
         ax.set(title=title, xlabel=xlabel, xscale="log")
         ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
         ax.xaxis.set_minor_formatter(ticker.NullFormatter())
-    for ax in axes[::COLUMNS]:
-        ax.set_ylabel(ylabel)
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
+    figure = named(axes, ylabel)
     figure.legend(list(drawn.values()), list(drawn), loc="outside lower center", ncols=min(len(drawn), 3))
     return figure
 
@@ -134,8 +135,7 @@ def forest(groups: Mapping[str, pd.DataFrame], *, xlabel: str, lines: Sequence[f
     labels: list[str] = []
     for colour, (title, table) in zip(sns.color_palette(n_colors=len(groups)), groups.items(), strict=True):
         at = len(labels) + np.arange(len(table))
-        bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
-        ax.errorbar(table["y"], at, xerr=np.nan_to_num(bars), fmt="o", ms=4, lw=1.4, color=colour, label=title)
+        ax.errorbar(table["y"], at, xerr=np.nan_to_num(bars(table)), fmt="o", ms=4, lw=1.4, color=colour, label=title)
         labels += list(table["label"])
     for line in lines:
         ax.axvline(line, color="0.4", lw=0.8, ls=":")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.resources import as_file, files
@@ -46,7 +46,7 @@ COLUMNS = 2
 
 
 def tiled(count: int, *, width: float = 3.6, height: float = 3.1, below: float = 0, sharey: bool = False) -> list[Axes]:
-    """Axes of so many panels of a new figure, row by row, at most `COLUMNS` in a row.
+    """Axes of `count` panels of a new figure, row by row, at most `COLUMNS` in a row.
 
     width, height  of a panel, in inches; one panel alone is 6 wide
     below          room for a legend
@@ -61,6 +61,20 @@ def tiled(count: int, *, width: float = 3.6, height: float = 3.1, below: float =
     return list(axes.flat[:count])
 
 
+def named(axes: Sequence[Axes], ylabel: str) -> Figure:
+    """The figure of these panels, with a name for the vertical axis of each row."""
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(ylabel)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def bars(table: pd.DataFrame) -> np.ndarray:
+    """Lengths of error bars below and above y, (2, n), of columns y, low, high."""
+    return np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
+
+
 REGIMES: Mapping[str, tuple[str, ...]] = {
     "000000": ("control", "real text only", "real rows only", "real data only", "real images only", "same real text"),
     "E69F00": ("other real", "placebo"),
@@ -68,7 +82,7 @@ REGIMES: Mapping[str, tuple[str, ...]] = {
     "D55E00": ("subsample",),
     "009E73": ("accumulate", "everything so far", "all data kept"),
     "CC79A7": ("% real", "half real", "quarter real", "mix"),
-    "0072B2": ("only what was written", "replace", "sampled"),
+    "0072B2": ("only generated", "replace", "sampled"),
 }
 """Colour of a regime -> parts of the labels by which figures call it; the first that a label has counts.
 

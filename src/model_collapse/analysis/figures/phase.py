@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, PowerNorm, SymLogNorm
 from matplotlib.figure import Figure
 
-from model_collapse.analysis.figures.look import COLUMNS, styled, tiled
+from model_collapse.analysis.figures.look import COLUMNS, named, styled, tiled
 
 TICKS = 7
 """Labels on an axis, at most."""
@@ -61,10 +61,7 @@ def phase(
         # A panel below another names the axis for both.
         ax.set(title=title, xlabel=xlabel if place + COLUMNS >= len(panels) else "")
         ax.grid(False)
-    for ax in axes[::COLUMNS]:
-        ax.set_ylabel(ylabel)
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
+    figure = named(axes, ylabel)
     ticks = [f * 10.0**e for e in range(-3, 6) for f in (1, 2, 5) if low <= f * 10.0**e <= high]
     bar = figure.colorbar(drawn, ax=axes, label=label, shrink=0.9)
     if scale == "log":

@@ -12,7 +12,7 @@ from matplotlib import ticker
 from matplotlib.figure import Figure
 
 from model_collapse.analysis.figures.curves import Curves
-from model_collapse.analysis.figures.look import colours, plain_ticks, styled
+from model_collapse.analysis.figures.look import bars, colours, plain_ticks, styled
 
 
 @styled
@@ -26,8 +26,7 @@ def points(
 ) -> Figure:
     """Points with intervals (columns x, y, low, high) about a dashed closed form of x."""
     figure, ax = plt.subplots()
-    bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
-    ax.errorbar(table["x"], table["y"], yerr=bars, fmt="o", ms=4, lw=1.2, label="simulated")
+    ax.errorbar(table["x"], table["y"], yerr=bars(table), fmt="o", ms=4, lw=1.2, label="simulated")
     ends = table["x"].min(), table["x"].max()
     x = np.geomspace(*ends, 200) if scale == "log" else np.linspace(0, ends[1], 200)
     ax.plot(x, line(x), ls=(0, (4, 3)), color="black", lw=1.1, label="theory")
@@ -55,8 +54,7 @@ def laws(
     """
     figure, ax = plt.subplots()
     for (label, table), colour in zip(arms.items(), colours(arms).values(), strict=True):
-        bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
-        ax.errorbar(table["x"], table["y"], yerr=bars, fmt="o", ms=4, lw=1.2, color=colour, label=label)
+        ax.errorbar(table["x"], table["y"], yerr=bars(table), fmt="o", ms=4, lw=1.2, color=colour, label=label)
         if line := lines.get(label):
             x = np.geomspace(table["x"].min(), table["x"].max(), 100)
             ax.plot(x, line(x), ls=(0, (4, 3)), color=colour, lw=1.1)
@@ -90,8 +88,7 @@ def points_by_arm(
     for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
         chosen = colours(arms).values()
         for colour, marker, (label, table) in zip(chosen, "osD^vP*"[: len(arms)], arms.items(), strict=True):
-            bars = np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
-            ax.errorbar(table["x"], table["y"], yerr=bars, fmt=marker, ms=4.5, lw=1.2, color=colour, label=label)
+            ax.errorbar(table["x"], table["y"], yerr=bars(table), fmt=marker, ms=4.5, lw=1.2, color=colour, label=label)
             if curve := theory.get(title, {}).get(label):
                 ends = table["x"].min(), table["x"].max()
                 x = np.geomspace(*ends, 200) if scale == "log" else np.linspace(*ends, 200)
@@ -128,5 +125,5 @@ def roc(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, least: float = 1e-3
         ax.set(title=title, xlabel="real texts accused", xscale="log", ylim=(-0.02, 1.02))
         # Below: the curves may lie anywhere.
         ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    axes[0][0].set_ylabel("written texts found")
+    axes[0][0].set_ylabel("generated texts found")
     return figure

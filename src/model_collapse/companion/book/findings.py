@@ -9,10 +9,10 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from model_collapse.analysis import stats
+from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
-from model_collapse.companion.book.notebook import say, verdicts
+from model_collapse.companion.book.notebook import say, show, verdicts
 from model_collapse.companion.studies.study import Size, Study
 from model_collapse.companion.verify import evidence
 from model_collapse.errors import InputError
@@ -75,6 +75,28 @@ def ends(arms: Tables, metric: str, item: str = "") -> str:
         if not np.isnan(values).any():
             said.append(f"{label} {' to '.join(f'{value:.3g}' for value in values)}")
     return "; ".join(said)
+
+
+def show_panels(arms: Tables, metrics: figures.Metrics, name: str, caption: str, *, shared: bool = False) -> None:
+    """Show a panel over generations for each metric, a line for each condition, and say where the lines begin and end.
+
+    metrics  {title: (metric, item)}
+    name     of the figure
+    shared   whether the panels have one vertical axis
+    """
+    said = " ".join(f"{title}, {ends(arms, *metric)}." for title, metric in metrics.items())
+    show(
+        figures.side_by_side(arms, metrics, shared=shared),
+        stats.listing(arms, metrics),
+        name,
+        caption,
+        f"Panels over generations, one line for each condition. In generation 0 and in the last: {said}",
+    )
+
+
+def run_of(record: str) -> str:
+    """Which run tables are of, in a caption: the recorded one of that name, or, for "", this one."""
+    return f"Recorded run `{record}`" if record else "This run"
 
 
 def moves(change: Estimate) -> str:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from model_collapse.analysis import stats
 from model_collapse.companion.book.findings import Tables, counted
 from model_collapse.companion.book.notebook import say
 from model_collapse.companion.studies import language_model
@@ -34,10 +40,18 @@ def introduce(tables: Tables, scale: Size, profile: str) -> None:
     say(said(gate(tables)))
 
 
-def titled(tables: Tables) -> Tables:
-    """Tables by the titles of their conditions, for figures; what a reader has added keeps its label."""
-    known = language_model.CONDITIONS
-    return {known[label].title if label in known else label: table for label, table in tables.items()}
+def titled(tables: Tables, others: Mapping[str, str] | None = None) -> dict[str, pd.DataFrame]:
+    """Tables by the titles of their conditions, for figures; what a reader has added keeps its label.
+
+    others  label -> another title
+    """
+    titles = {label: condition.title for label, condition in language_model.CONDITIONS.items()} | dict(others or {})
+    return {titles.get(label, label): table for label, table in tables.items()}
+
+
+def nats(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the metric `perplexity`, with its logarithm, the cross-entropy in nats per token, as value."""
+    return stats.pick(table, "perplexity").assign(value=lambda rows: np.log(rows["value"]))
 
 
 def paths_of(generations: int) -> list[int]:

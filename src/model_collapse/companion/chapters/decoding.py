@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
+from model_collapse.companion.book import language_run
 from model_collapse.companion.book.findings import Tables, at, ends, last_of, listed, tabled
 from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.claims import planned
@@ -152,9 +153,8 @@ def _loss(table: pd.DataFrame) -> pd.Series:
 
 
 def titled(tables: Tables) -> dict[str, pd.DataFrame]:
-    """Tables by the titles of their conditions; what a reader has added keeps its label."""
-    titles = {label: found.title for label, found in STUDY.conditions.items()} | {"A": "five beams (A)"}
-    return {titles.get(label, label): table for label, table in tables.items()}
+    """Tables by the titles of their conditions; here A is one way of writing among others."""
+    return language_run.titled(tables, {"A": "five beams (A)"})
 
 
 def up_to(tables: Tables, last: int) -> dict[str, pd.DataFrame]:
@@ -171,11 +171,7 @@ def by_way(tables: Tables) -> None:
         "drawn": titled({label: own[label] for label in (*DRAWN, *added)}),
     }
     entropies = {
-        title: {
-            label: stats.pick(table, "perplexity").assign(value=lambda rows: np.log(rows["value"]))
-            for label, table in arms.items()
-        }
-        for title, arms in panels.items()
+        title: {label: language_run.nats(table) for label, table in arms.items()} for title, arms in panels.items()
     }
     untouched = stats.mean(np.log(stats.per_replicate(tables["zero-shot"], "perplexity", 0)))
     rows = {label: stats.by_generation(own) for arms in entropies.values() for label, own in arms.items()}

@@ -9,9 +9,20 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from model_collapse.analysis import figures, stats
-from model_collapse.companion.book.findings import Tables, at, chosen, counted, ends, from_to, last_of, listed
-from model_collapse.companion.book.notebook import say, show
+from model_collapse.analysis import stats
+from model_collapse.companion.book.findings import (
+    Tables,
+    at,
+    chosen,
+    counted,
+    ends,
+    from_to,
+    last_of,
+    listed,
+    run_of,
+    show_panels,
+)
+from model_collapse.companion.book.notebook import say
 from model_collapse.companion.chapters._images import gallery
 from model_collapse.companion.claims import images as claims
 from model_collapse.companion.records import Recorded
@@ -70,14 +81,12 @@ def quality(tables: Tables, labels: tuple[str, ...], name: str, record: str = ""
     record  name of the recorded run that the tables are of; "": this run
     """
     arms = chosen(tables, labels, CONDITIONS)
-    show(
-        figures.side_by_side(arms, QUALITY),
-        stats.listing(arms, QUALITY),
+    show_panels(
+        arms,
+        QUALITY,
         name,
         "Distance from real test images, precision, recall and entropy of classes; means with 95 % bands over seeds. "
-        f"{f'Recorded run `{record}`' if record else 'This run'}.",
-        "Four panels over generations. In generation 0 and in the last: "
-        + "".join(f"{title}, {ends(arms, *metric)}. " for title, metric in QUALITY.items()),
+        f"{run_of(record)}.",
     )
     say(
         f"Up to generation {max(map(last_of, arms.values()))}, recall goes from "

@@ -5,14 +5,23 @@ Each function takes tables by condition of the study `language_model`, shows one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.book.findings import Tables, at, chosen, ends, from_to, last_of, listed, tabled
+from model_collapse.companion.book.findings import (
+    Tables,
+    at,
+    chosen,
+    ends,
+    from_to,
+    last_of,
+    listed,
+    run_of,
+    show_panels,
+    tabled,
+)
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.records import Recorded
 from model_collapse.companion.studies import language_model
@@ -90,7 +99,7 @@ def kinds(tables: Tables, record: str = "") -> None:
         stats.listing(moved, KINDS),
         "diversity-kinds-recorded" if record else "diversity-kinds",
         "Four kinds of diversity of the generated text, change since generation 0, seed by seed; means with 95 % bands "
-        f"over seeds. {f'Recorded run `{record}`' if record else 'This run'}.",
+        f"over seeds. {run_of(record)}.",
         "One panel for each condition. Change up to the last generation: "
         + "; ".join(
             f"{label}, " + ", ".join(f"{kind} {change(own, *metric).value:.0%}" for kind, metric in KINDS.items())
@@ -122,13 +131,12 @@ def how_sure(tables: Tables) -> None:
         "Zipf's exponent": ("zipf", ""),
     }
     arms = of(tables, (*MAIN, "zero-shot"))
-    show(
-        figures.side_by_side(arms, sureness),
-        stats.listing(arms, sureness),
+    show_panels(
+        arms,
+        sureness,
         "diversity-entropy",
         "Entropy of the next token, on real test text and on the model's own text, and Zipf's exponent of the "
         "generated tokens; means with 95 % bands over seeds.",
-        _three_panels(arms, sureness),
     )
     real = stats.per_replicate(tables["A"], "real_text", 0, "zipf")
     if len(real):
@@ -151,13 +159,13 @@ def still_said(tables: Tables) -> None:
     """Share of what the real training text says that is still said at least once, by how rare it is."""
     bands = {band: ("rare_coverage", band) for band in ("common", "medium", "rare")}
     arms = of(tables, (*MAIN, "zero-shot"))
-    show(
-        figures.side_by_side(arms, bands, shared=True),
-        stats.listing(arms, bands),
+    show_panels(
+        arms,
+        bands,
         "diversity-rare",
         "Share of what the real training text says that is still said at least once, by how rare it is; means with "
         "95 % bands over seeds.",
-        _three_panels(arms, bands),
+        shared=True,
     )
     sampled, last = tables["sampled"], last_of(tables["sampled"])
     rare, common = ([at(sampled, "rare_coverage", g, band) for g in (0, last)] for band in ("rare", "common"))
@@ -186,12 +194,11 @@ def people(tables: Tables) -> None:
         return
     groups = {f"people of the {group}": ("groups", f"people/{group}") for group in ("coast", "hill", "island")}
     arms = of(tables, ("sampled", "control"))
-    show(
-        figures.side_by_side(arms, groups),
-        stats.listing(arms, groups),
+    show_panels(
+        arms,
+        groups,
         "diversity-groups",
         "Share of all statements that are about people of each group; means with 95 % bands over seeds.",
-        _three_panels(arms, groups),
     )
     sampled, last = tables["sampled"], last_of(tables["sampled"])
     island, coast = ([at(sampled, "groups", g, f"people/{group}") for g in (0, last)] for group in ("island", "coast"))
@@ -207,13 +214,12 @@ def truth(tables: Tables) -> None:
         return
     facts = {"share of statements true": ("facts", "true"), "different true facts": ("facts", "different")}
     arms = of(tables, (*MAIN, "zero-shot"))
-    show(
-        figures.side_by_side(arms, facts),
-        stats.listing(arms, facts),
+    show_panels(
+        arms,
+        facts,
         "diversity-facts",
         "Share of generated statements that are true, and number of different true facts; means with 95 % bands over "
         "seeds.",
-        _three_panels(arms, facts),
     )
     sampled, last = tables["sampled"], last_of(tables["sampled"])
     true, different = ([at(sampled, "facts", g, item) for g in (0, last)] for item in ("true", "different"))
@@ -230,13 +236,12 @@ def distance(tables: Tables) -> None:
         return
     parts = {"nats per article": ("kl", "mean"), "of these, for the article's end": ("kl", "end")}
     arms = of(tables, (*MAIN, "zero-shot"))
-    show(
-        figures.side_by_side(arms, parts),
-        stats.listing(arms, parts),
+    show_panels(
+        arms,
+        parts,
         "diversity-kl",
         "{eq}`diversity-kl` over 256 new true articles, and how much of it is for the sign that ends an article; "
         "means with 95 % bands over seeds.",
-        _three_panels(arms, parts),
     )
     last = last_of(tables["A"])
     begin, *end = at(tables["A"], "kl", 0, "mean"), *(at(tables[label], "kl", last, "mean") for label in MAIN)
@@ -256,13 +261,12 @@ def surprise(tables: Tables) -> None:
         "different pairs": ("distinct_2", ""),
     }
     arms = of(tables, ("sampled", "unsurprising", "surprising"))
-    show(
-        figures.side_by_side(arms, effects),
-        stats.listing(arms, effects),
+    show_panels(
+        arms,
+        effects,
         "diversity-surprise",
         "Trained on all generated text, its least surprising half, or its most surprising half: entropy and "
         "perplexity on real text, and different generated pairs; means with 95 % bands over seeds.",
-        _three_panels(arms, effects),
     )
     last = last_of(arms["sampled"])
     entropy = {label: at(own, "entropy", last, "test") for label, own in arms.items()}
@@ -308,12 +312,6 @@ def _equal_amounts(table: pd.DataFrame) -> None:
     words, ratio = (stats.pick(table, metric)["value"].to_numpy() for metric in ("vocabulary", "type_token_ratio"))
     tokens = (words / ratio).round()
     assert (tokens == tokens[0]).all(), "the same amount of text in every generation"
-
-
-def _three_panels(arms: Tables, metrics: Mapping[str, tuple[str, str]]) -> str:
-    return "Panels over generations. In generation 0 and in the last: " + "".join(
-        f"{title}, {ends(arms, *metric)}. " for title, metric in metrics.items()
-    )
 
 
 def recorded_of(record: Recorded | None) -> dict[str, pd.DataFrame]:

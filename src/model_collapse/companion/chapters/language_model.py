@@ -22,7 +22,7 @@ from model_collapse.companion.book.findings import (
     moves,
     tabled,
 )
-from model_collapse.companion.book.language_run import paths_of, titled
+from model_collapse.companion.book.language_run import nats, paths_of, titled
 from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.claims.language import cross_entropy, gap, sign_changes
 from model_collapse.companion.records import Recorded
@@ -351,7 +351,7 @@ def accumulate(records: Mapping[str, Recorded]) -> None:
         say("No recorded run has these conditions yet. The last exercise shows how to run them.")
         return
     tables = {label: found.tables[label] for label in conditions}
-    entropies = {title: _nats(own) for title, own in titled(tables).items()}
+    entropies = {title: nats(own) for title, own in titled(tables).items()}
     before = f"; before fine-tuning it is {_untouched(found.tables):.2f}" if "zero-shot" in found.tables else ""
     show(
         figures.against_theory({"": entropies}, {}, ylabel="cross-entropy, nats per token"),
@@ -370,10 +370,6 @@ def accumulate(records: Mapping[str, Recorded]) -> None:
         + listed(f"{stats.mean(own[last] - own[0]):.3f} nats ({titles[label]})" for label, own in changes.items())
         + "."
     )
-
-
-def _nats(table: pd.DataFrame) -> pd.DataFrame:
-    return stats.pick(table, "perplexity").assign(value=lambda rows: np.log(rows["value"]))
 
 
 def _untouched(tables: Tables) -> Estimate:

@@ -11,7 +11,17 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
-from model_collapse.companion.book.findings import Tables, as_share, at, chosen, ends, from_to, last_of, listed
+from model_collapse.companion.book.findings import (
+    Tables,
+    as_share,
+    at,
+    chosen,
+    from_to,
+    last_of,
+    listed,
+    run_of,
+    show_panels,
+)
 from model_collapse.companion.book.markup import repeated_share
 from model_collapse.companion.book.notebook import continuations, say, show
 from model_collapse.companion.records import Recorded
@@ -86,14 +96,11 @@ def likeness(tables: Tables, record: str = "") -> None:
 def _compared(tables: Tables, metrics: figures.Metrics, name: str, record: str, caption: str) -> None:
     """A panel for each metric, a line for each condition."""
     arms = chosen(tables, (*SHOWN, "zero-shot"), language_model.CONDITIONS)
-    show(
-        figures.side_by_side(arms, metrics),
-        stats.listing(arms, metrics),
+    show_panels(
+        arms,
+        metrics,
         f"{name}-recorded" if record else name,
-        f"{caption}; means with 95 % bands over seeds. {f'Recorded run `{record}`' if record else 'This run'}.",
-        "Panels over generations, one line for each condition. In generation 0 and in the last: "
-        + ". ".join(f"{title}, {ends(arms, *metric)}" for title, metric in metrics.items())
-        + ".",
+        f"{caption}; means with 95 % bands over seeds. {run_of(record)}.",
     )
 
 

@@ -19,6 +19,8 @@ from model_collapse.companion.book.findings import (
     from_to,
     last_of,
     listed,
+    run_of,
+    show_panels,
     tabled,
 )
 from model_collapse.companion.book.notebook import say, show
@@ -121,7 +123,7 @@ def latents(table: pd.DataFrame, record: str = "") -> None:
         pd.concat([figures.bins(table, "latent_histogram", g).assign(generation=g) for g in chosen]),
         "vae-latents-recorded" if record else "vae-latents",
         "Where the encoder of generation 0 places what later generations write: all latents together, mean over seeds. "
-        f"{f'Recorded run `{record}`' if record else 'This run'}.",
+        f"{run_of(record)}.",
         "Step lines, one for each generation. Standard deviation in generation 0 and "
         f"in the last: {ends({'published': table}, 'latent_sd')}.",
     )
@@ -194,13 +196,12 @@ def own_diet(tables: Tables) -> None:
 def classes(tables: Tables) -> None:
     """What a classifier of real digits says of written ones: its confidence, and how the classes are shared out."""
     arms = chosen(tables, ("published", "full", "control"), CONDITIONS)
-    show(
-        figures.side_by_side(arms, MERGING),
-        stats.listing(arms, MERGING),
+    show_panels(
+        arms,
+        MERGING,
         "vae-classes",
         "Mean probability of the likeliest class, entropy of the shares of classes, and standard deviation over "
         "images of a pixel; means with 95 % bands over seeds.",
-        _panels(arms, MERGING),
     )
     table, last = tables["published"], last_of(tables["published"])
     shares = {str(label): at(table, "classes", last, str(label)).value for label in range(10)}
@@ -219,13 +220,12 @@ def errors(tables: Tables) -> None:
         "sharpness": ("sharpness", ""),
     }
     arms = chosen(tables, ("published", "full", "drawn", "control"), CONDITIONS)
-    show(
-        figures.side_by_side(arms, which),
-        stats.listing(arms, which),
+    show_panels(
+        arms,
+        which,
         "vae-errors",
         "Spread of latents under generation 0's encoder, entropy of classes and sharpness by generation; means with "
         "95 % bands over seeds.",
-        _panels(arms, which),
     )
     errors_in_numbers(tables)
 
@@ -239,7 +239,7 @@ def errors_in_numbers(tables: Tables, record: str = "") -> None:
     falls = {label: _spread(tables[label], 0) - _spread(tables[label], end) for label in three}
     kept = {label: stats.ratio(_spread(tables[label], end), _spread(tables[label], 0)) for label in three}
     say(
-        f"*{f'Recorded run `{record}`' if record else 'This run'}:* up to generation {end}, the loss of latent "
+        f"*{run_of(record)}:* up to generation {end}, the loss of latent "
         f"spread with new latents in every batch is {stats.ratio(falls['published'], falls['full']):.2f} times that "
         "with a finite set.\n\n"
         + tabled(
@@ -256,12 +256,11 @@ def _spread(table: pd.DataFrame, generation: int) -> pd.Series:
 def loops(tables: Tables) -> None:
     """Fréchet distance from real test images, precision and recall, with and without real images in training sets."""
     arms = chosen(tables, LOOPS, CONDITIONS)
-    show(
-        figures.side_by_side(arms, QUALITY),
-        stats.listing(arms, QUALITY),
+    show_panels(
+        arms,
+        QUALITY,
         "vae-loops",
         "Distance from real test images, precision and recall by generation; means with 95 % bands over seeds.",
-        _panels(arms, QUALITY),
     )
     last = last_of(tables["full"])
     far = {label: at(own, "frechet", last) for label, own in arms.items()}
@@ -318,9 +317,3 @@ def _always(table: pd.DataFrame, metric: str, sign: int = 1) -> int:
     """In how many chains a metric falls from every generation to the next; with sign -1: rises."""
     values = stats.pick(table, metric).pivot(index="replicate", columns="generation", values="value")
     return int((sign * values.diff(axis=1).iloc[:, 1:] < 0).all(axis=1).sum())
-
-
-def _panels(arms: Tables, metrics: Mapping[str, tuple[str, str]]) -> str:
-    return "Panels over generations. In generation 0 and in the last: " + "".join(
-        f"{title}, {ends(arms, *metric)}. " for title, metric in metrics.items()
-    )

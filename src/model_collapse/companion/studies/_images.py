@@ -14,10 +14,10 @@ from model_collapse.corpora import images
 from model_collapse.errors import InputError
 
 CONDITIONS: Mapping[str, Condition] = {
-    "full": Condition("only what was written"),
+    "full": Condition("only generated images"),
     # The published notebook decodes new latents for every batch: each image is trained on once.
-    "published": Condition("only what was written, new latents in every batch", settings={"family.latents": "fresh"}),
-    "drawn": Condition("only what was written, pixels drawn", settings={"family.output": "bernoulli"}),
+    "published": Condition("only generated images, new latents in every batch", settings={"family.latents": "fresh"}),
+    "drawn": Condition("only generated images, pixels drawn", settings={"family.output": "bernoulli"}),
     # full, augmentation and fresh are after the loops of Alemohammad et al. 2024 (arXiv:2307.01850), who add what was
     # written to all real images. Here the last two have one size and share: they differ in nothing but whether the real
     # half is of generation 0's images or drawn anew from those that it has not seen.
@@ -26,13 +26,13 @@ CONDITIONS: Mapping[str, Condition] = {
     "accumulate": Condition("everything so far", "accumulate"),
     "control": Condition("control: real images only", "mix", {"regime.real_fraction": 1.0}),
     # Bohacek & Farid 2023 (arXiv:2311.12202) had 3.3 % of a model's own images in a training set.
-    "share-3": Condition("3 % written, the rest real", "mix", {"regime.real_fraction": 0.97}),
+    "share-3": Condition("3 % generated, the rest real", "mix", {"regime.real_fraction": 0.97}),
     "healing": Condition(
-        "only what was written up to generation 2, then real and new",
+        "only generated images up to generation 2, then half new real ones",
         "heal",
         {"regime.until": 2, "regime.real_fraction": 0.5},
     ),
-    "pretty": Condition("only what was written, noise times 0.8", settings={"family.temperature": 0.8}),
+    "pretty": Condition("only generated images, noise times 0.8", settings={"family.temperature": 0.8}),
 }
 
 METRICS = (

@@ -3,8 +3,8 @@
 In A each generation is trained on what the one before wrote, nothing else, with five beams and real prompts. Every
 other condition says only what it does otherwise. What the paper left unsaid is a setting of `lm`.
 
-The paper counts epochs: five, in B ten. So do the sizes for a GPU. At the sizes of models that are pre-trained here
-all conditions take equally many steps of the optimiser, whatever there is to read, and texts may end; `published` and
+The paper counts epochs: five, in B ten. So do the sizes for a GPU. At the sizes of models that are pre-trained here all
+conditions take the same number of steps of the optimiser, whatever there is to read, and texts may end; `published` and
 `published-B` count epochs, and their texts never end. There every seed has a base of its own, pre-trained on other text
 than it is fine-tuned on, and articles of its own; the text to test on is the same for all. What is asked of the runs is
 written down in `records/endpoints.md`.
@@ -34,16 +34,16 @@ UNTOUCHED = Condition("as pre-trained", settings={**SAMPLED, "family.lr": 1e-12,
 """What was there before any fine-tuning: the weights move by less than their precision. Sampled, as that is quicker."""
 
 CONDITIONS: Mapping[str, Condition] = {
-    "A": Condition("A: only what was written"),
+    "A": Condition("A: only generated text"),
     "B": Condition("B: 10 % real", "mix", {"family.epochs": 10, "regime.real_fraction": 0.1}),
     "control": Condition("control: real text only", "mix", {"regime.real_fraction": 1.0}),
     # Tells text that a model wrote from text that is only another.
     "placebo": Condition("placebo: other real text every time", "fresh", {"regime.real_fraction": 1.0}),
-    # What is left of the harm if what is written has no error: same prompts, same lengths.
+    # What is left of the harm if generated text has no error: same prompts, same lengths.
     "perfect": Condition("perfect writer: the true distribution continues", settings={"family.decoding": "truth"}),
     # The grid of epochs and real share, because the paper changed both at a time.
-    "published": Condition("only what was written, 5 epochs", settings=EPOCHS),
-    "A10": Condition("only what was written, 10 epochs", settings={**EPOCHS, "family.epochs": 10}),
+    "published": Condition("only generated text, 5 epochs", settings=EPOCHS),
+    "A10": Condition("only generated text, 10 epochs", settings={**EPOCHS, "family.epochs": 10}),
     "B5": Condition("10 % real, 5 epochs", "mix", {**EPOCHS, "regime.real_fraction": 0.1}),
     "published-B": Condition(
         "10 % real, 10 epochs", "mix", {**EPOCHS, "family.epochs": 10, "regime.real_fraction": 0.1}
@@ -78,14 +78,14 @@ CONDITIONS: Mapping[str, Condition] = {
         "weighed by the detector", "mix", {**QUARTER, "detector.mode": "weigh"}, filters=("detector",)
     ),
     "unmarked": Condition("dropped by the watermark", "mix", {**QUARTER, **MARKED}, filters=("watermark",)),
-    # As many rows as the record leaves, at random: what of a filter's effect is the size of what it leaves.
+    # The number of rows that the record leaves, at random: how much of a filter's effect is due to size alone.
     "thinned": Condition(
         "a random quarter of the rows",
         "mix",
         {**QUARTER, "provenance.missed": 0.25, "provenance.false_alarms": 0.75},
         filters=("provenance",),
     ),
-    "known": Condition("dropped by perfect record", "mix", QUARTER, filters=("provenance",)),
+    "known": Condition("dropped by a perfect record", "mix", QUARTER, filters=("provenance",)),
     "marked": Condition("sampled, green watermark", settings={**SAMPLED, **MARKED}),
     "marked-beam": Condition("five beams, green watermark", settings=MARKED),
     "synthid": Condition("sampled, SynthID", settings={**SAMPLED, "family.watermark": "synthid"}),
@@ -96,7 +96,7 @@ CONDITIONS: Mapping[str, Condition] = {
     # Eight continuations of each prompt, of which one is read: as much is read as in "sampled".
     "curated": Condition("best of 8, by an oracle", filters=("curate",), settings=BEST_OF_8),
     "learned-30": Condition(
-        "best of 8, by a judge who learned from 30 %",
+        "best of 8, by scores learned from 30 %",
         filters=("curate",),
         settings={**BEST_OF_8, "curate.by": "learned", "curate.judged": 0.3},
     ),

@@ -16,8 +16,8 @@ from model_collapse.companion.studies.language_model import SAMPLED, UNTOUCHED
 from model_collapse.companion.studies.study import Condition, Record, Size, Study
 
 CONDITIONS: Mapping[str, Condition] = {
-    "A": Condition("A: only what was written, five beams"),
-    "S": Condition("S: only what was written, sampled", settings=SAMPLED),
+    "A": Condition("A: only generated text, five beams"),
+    "S": Condition("S: only generated text, sampled", settings=SAMPLED),
     "B": Condition("B: 10 % real, five beams", "mix", {"regime.real_fraction": 0.1}),
     # Nobody reads what these two write; it is sampled because that is quicker.
     "C": Condition("C: the same real text every time", "mix", {**SAMPLED, "regime.real_fraction": 1.0}),

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from model_collapse.companion.studies._images import CONDITIONS, METRICS, fitting, measured
+from model_collapse.companion.studies._images import CONDITIONS, LATENTS, fitting, measured
 from model_collapse.companion.studies.study import Record, Size, Study
-
-LATENTS = (*METRICS, "latent_sd", "latent_mean", "latent_histogram")
-"""What is measured where a model has an encoder."""
 
 SMALL: Mapping[str, Any] = {
     "family.preset": "small",
@@ -79,7 +76,7 @@ SIZES: Mapping[str, Size] = {
     # Chains enough for VA-1 and VA-2, going by the spread over the twelve that are recorded.
     "verify": replace(SMOKE, n=512, generations=5, seeds=8, settings=SMALL, metrics=("frechet",), own=READ),
     "verify-control": replace(DIGITS, generations=3, metrics=("latent_sd",), labels=("control",), record=None),
-    # As many seeds as a verdict at 99.99 % asks for: recorded, and the claims are judged by it too.
+    # Enough seeds for a verdict at 99.99 %: recorded, and the claims are judged by it too.
     "digits": DIGITS,
     "mnist": MNIST,
     "mnist-finite": replace(MNIST, labels=("full",), record=Record("mnist-finite")),
