@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from model_collapse import distributed
 from model_collapse.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors a user can mend are one line on stderr."""
     try:
         chosen = _parser().parse_args(arguments)
+        if distributed.count() > 1 and chosen.command is not _chain:
+            raise InputError("torchrun, accelerate launch: of the commands only `chain` works in several processes")
         return chosen.command(chosen) or 0
     except (InputError, ExternalError) as error:
         return _complain(error, error.status)
@@ -63,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: object, status: int) -> int:
-    print("model-collapse: " + " ".join(str(error).split()), file=sys.stderr)
+    # Of several processes that were asked for the same, one says it; what another lacks it says itself.
+    if distributed.leads() or status == ExternalError.status:
+        print("model-collapse: " + " ".join(str(error).split()), file=sys.stderr)
     return status
 
 
@@ -278,7 +283,11 @@ def _chain(chosen: argparse.Namespace) -> int:
     from model_collapse.engine.layout import kept_models
 
     jobs = _jobs(chosen.jobs)
+    if not distributed.leads():
+        distributed.follow()
+        return 0
     planned = _planned(chosen)
+    distributed.check(planned.members.family, jobs)
     if chosen.out == "":
         raise InputError("--out needs the name of a file")
     out = Path(chosen.out) if chosen.out else None
@@ -288,13 +297,14 @@ def _chain(chosen: argparse.Namespace) -> int:
         raise InputError(f"--keep-models: {out} is finished and its models were dropped; name another --out")
     with tempfile.TemporaryDirectory() as scratch:
         file = out or Path(scratch) / "run.parquet"
-        execute_all(
-            {file: planned},
-            resume=chosen.resume or out is None,
-            jobs=jobs,
-            keep_models=chosen.keep_models,
-            progress=on_stderr,
-        )
+        with distributed.leading():
+            execute_all(
+                {file: planned},
+                resume=chosen.resume or out is None,
+                jobs=jobs if distributed.count() == 1 else 1,
+                keep_models=chosen.keep_models,
+                progress=on_stderr,
+            )
         summary = summarise(store.load(file))
     about = card.write(out) if out else None
     if out and (lost := card.lost(out)):

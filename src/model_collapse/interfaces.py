@@ -177,6 +177,7 @@ class Family(Member, ABC):
     continued      whether a fit goes on from the model of the generation before, and not from `base`
     own_base       whether every chain has a `base` of its own; else all chains of a run share one
     checkpoints    whether every generation is saved, by `save` and `load`; for families that take long
+    divided        whether several processes can train and write one chain together, see `distributed`
     metrics        names of the metrics that a run takes
     more_metrics   those that it takes if they are asked for
     rows           rows of a generation, unless a run says otherwise
@@ -195,6 +196,7 @@ class Family(Member, ABC):
     continued: bool = False
     own_base: bool = False
     checkpoints: ClassVar[bool] = False
+    divided: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]]
     more_metrics: ClassVar[tuple[str, ...]] = ()
     rows: ClassVar[int]

@@ -6,7 +6,7 @@ before it in the block; one sample continues every given block by as many tokens
 
 weights.py    where a preset's weights are, and how they are read (pinned.py, configuration.py, formats.py)
 model.py      a model as a value, and modules made of it; shape.py its sizes
-training.py   fitting; lora.py low-rank adapters
+training.py   fitting; lora.py low-rank adapters, dropout.py masks of a divided batch
 scoring.py    how probable a model finds text
 decoding.py   writing: engine.py, watermark.py, and compare.py, which holds the engine to transformers' `generate`
 products.py   matrix products that suit the processor
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from model_collapse import corpora
+from model_collapse import corpora, distributed
 from model_collapse.corpora import tokens
 from model_collapse.data import Data, Rows, Source
 from model_collapse.errors import InputError
@@ -207,6 +207,7 @@ class Lm(Text):
         "watermark",
     )
     checkpoints: ClassVar[bool] = True
+    divided: ClassVar[bool] = True
     has_states: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -315,8 +316,16 @@ class Lm(Text):
         pairs = Data.real(Rows(x[: len(x) // 2 * 2].reshape(-1, 2 * x.shape[1])))
         lr = self._scratch_lr if self.pretrain_lr == "auto" else self.pretrain_lr
         halved = replace(self, batch=max(1, self.blocks_per_step // 2), lora=0)
-        return training.train(
-            base, pairs, rng, halved, epochs=self.pretrain_epochs, lr=lr, schedule="linear", progress=progress
+        return distributed.everywhere(
+            training.train,
+            base,
+            pairs,
+            rng,
+            halved,
+            epochs=self.pretrain_epochs,
+            lr=lr,
+            schedule="linear",
+            progress=progress,
         )
 
     def fit(
@@ -337,7 +346,8 @@ class Lm(Text):
 
         start = start or model.blank(self.preset, self.vocabulary, positions=2 * self.block)
         chosen_by = None if self.checkpoint == "last" else validation
-        return training.train(
+        return distributed.everywhere(
+            training.train,
             start,
             data,
             rng,

@@ -12,7 +12,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from model_collapse import hardware
+from model_collapse import distributed, hardware
 from model_collapse.data import Rows
 from model_collapse.errors import InputError
 from model_collapse.families.lm import engine, watermark
@@ -77,7 +77,35 @@ def shards(model: LmModel, x: np.ndarray, rng: np.random.Generator, settings: Lm
     writer = _Writer(model, settings)
     for i, seed in enumerate(seeds.tolist()):
         rows = slice(i * SHARD, (i + 1) * SHARD)
-        yield partial(writer.write, x[rows], draws[rows], seed)
+        yield partial(_write, writer, x[rows], draws[rows], seed)
+
+
+def _write(writer: _Writer, x: np.ndarray, draws: torch.Tensor, seed: int) -> Rows:
+    """Continue prompts x (n, m); where there are several processes, each its part of them."""
+    if not (distributed.together() and writer.row_by_row(x.shape[1])):
+        return writer.write(x, draws, seed)
+    if _laid_out is not writer:
+        distributed.everywhere(_lay_out, writer)
+    return distributed.everywhere(_divided, x, draws, seed)
+
+
+_laid_out: _Writer | None = None
+"""The writer that several processes have in common."""
+
+
+def _lay_out(writer: _Writer) -> None:
+    global _laid_out
+    _laid_out = writer
+
+
+def _divided(x: np.ndarray, draws: torch.Tensor, seed: int) -> Rows:
+    writer = _laid_out
+    assert writer is not None
+
+    def write(rows: slice) -> torch.Tensor:
+        return torch.from_numpy(writer.write(x[rows], draws[rows], seed).x)
+
+    return Rows(distributed.here().each(len(x), write).numpy())
 
 
 class _Writer:
@@ -102,6 +130,10 @@ class _Writer:
     def engine(self) -> engine.Engine:
         return engine.Engine(self.module, self.dtype, self.model.unwritable)
 
+    def row_by_row(self, prompt: int) -> bool:
+        """Whether the engine writes after prompts of this length, in tokens: then no row depends on others."""
+        return self.settings.engine == "fast" and self._fast(prompt)
+
     def _fast(self, prompt: int) -> bool:
         """Whether the engine writes what the library would after prompts of this length, in tokens."""
         # A tournament keeps what it saw of every beam, and the library's does not follow beams that are dropped or
@@ -119,7 +151,7 @@ class _Writer:
         less = f"use --set family.sample_batch={max(1, size // 2)}"
         with hardware.threads(settings.threads), hardware.memory(less), torch.inference_mode():
             parts = checked(self.model, x, self.device).split(size)
-            if settings.engine == "reference" or not self._fast(x.shape[1]):
+            if not self.row_by_row(x.shape[1]):
                 with hardware.mixed(self.dtype, self.device), hardware.seeded(seed, self.device):
                     written = [
                         reference(self.module, part, settings.block, settings, self.model.unwritable) for part in parts

@@ -118,7 +118,8 @@ def unbuild(module: PreTrainedModel) -> dict[str, torch.Tensor]:
 
 def save(model: LmModel, folder: Path) -> None:
     """Write config.json and, if the model has weights, model.safetensors, as transformers reads them."""
-    (folder / CONFIG).write_text(json.dumps(model.config, indent=1, sort_keys=True), encoding="utf-8")
+    # In its own order: what is recorded of a model that was read again stands in the same rows.
+    (folder / CONFIG).write_text(json.dumps(model.config, indent=1), encoding="utf-8")
     if model.weights is not None:
         save_file(model.weights, folder / WEIGHTS, metadata={"format": "pt"})
 

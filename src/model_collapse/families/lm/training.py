@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from model_collapse import hardware
+from model_collapse import distributed, hardware
 from model_collapse.data import Data
 from model_collapse.errors import InputError
+from model_collapse.families.lm.dropout import PartOfBatch
 from model_collapse.families.lm.lora import adapted, merged
 from model_collapse.families.lm.model import LmModel, build, unbuild
 from model_collapse.families.lm.products import OneDNN
@@ -43,9 +45,12 @@ def train(
     row at a random place among the model's positions: writing goes on after a prompt, at positions that rows read from
     the first one on would leave untrained.
 
+    Where several processes call it together (`distributed.everywhere`), each reads its part of every batch, and all
+    have the same weights after it.
+
     InputError if the loss stops being a number; ExternalError if the GPU has too little memory.
     """
-    device = hardware.device()
+    device, team = hardware.device(), distributed.here()
     initial, dropout = (int(seed) for seed in rng.integers(2**63, size=2))
     less = f"use --set family.batch={max(1, settings.blocks_per_step // 2)}"
     with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device), OneDNN():
@@ -54,7 +59,11 @@ def train(
         held_out = None if validation is None else checked(start, validation.x, device)
         dropped = None if settings.dropout == "auto" else settings.dropout
         module = adapted(build(start, initial, device, dropped), settings)
-        step = _Step(module, settings, lr)
+        step = _Step(module, settings, lr, team)
+
+        def held_out_loss(rows: torch.Tensor) -> float:
+            return float(team.each(len(rows), lambda part: token_losses(module, rows[part])).mean())
+
         per_epoch = math.ceil(len(blocks) / settings.blocks_per_step)
         steps = steps or epochs * per_epoch
         epochs = math.ceil(steps / per_epoch)
@@ -62,18 +71,19 @@ def train(
         room = start.positions - blocks.shape[1] + 1 if start.weights is None else 1
         lowest, kept, best = math.inf, epochs, None
         if held_out is not None and settings.checkpoint == "any" and start.weights is not None:
-            lowest, kept, best = float(token_losses(module, held_out).mean()), 0, _trained(module)
+            lowest, kept, best = held_out_loss(held_out), 0, _trained(module)
         for epoch in range(epochs):
             module.train()
             order = torch.from_numpy(rng.permutation(len(blocks))).to(device)
             place = torch.from_numpy(rng.integers(room, size=len(blocks))).to(device)
             parts = order.split(settings.blocks_per_step)
             due = rates[epoch * per_epoch : (epoch + 1) * per_epoch]
-            losses = [step(blocks[p], weight[p], place[p], rate) for p, rate in zip(parts, due, strict=False)]
-            _check_numbers(torch.stack(losses), f"epoch {epoch + 1} of {epochs}", lr)
+            steps_taken = [step(blocks[p], weight[p], place[p], rate) for p, rate in zip(parts, due, strict=False)]
+            losses = team.total(torch.stack(steps_taken))
+            _check_numbers(losses, f"epoch {epoch + 1} of {epochs}", lr)
             said = f"epoch {epoch + 1} of {epochs}, training loss {float(losses[-1]):.3f}"
             if held_out is not None:
-                loss = float(token_losses(module, held_out).mean())
+                loss = held_out_loss(held_out)
                 said += f", validation loss {loss:.3f}"
                 if loss < lowest:
                     lowest, kept, best = loss, epoch + 1, _trained(module)
@@ -100,27 +110,30 @@ def _trained(module: PreTrainedModel) -> dict[str, torch.Tensor]:
 class _Step:
     """One step of AdamW. The optimiser and the loss scaling live as long as one training."""
 
-    def __init__(self, module: PreTrainedModel, settings: Lm, lr: float) -> None:
-        self.module, self.clip = module, settings.clip
+    def __init__(self, module: PreTrainedModel, settings: Lm, lr: float, team: distributed.Alone) -> None:
+        self.module, self.clip, self.team = module, settings.clip, team
         self.chunk = settings.chunk or settings.blocks_per_step
         self.device = module.device
         self.dtype = hardware.precision(settings.precision, self.device)
         if self.device.type == "cpu" and self.dtype == torch.bfloat16:
             # Fused attention is slow there, its gradient most of all: plain products take a quarter of its time.
             module.set_attn_implementation("eager")
+        self.replicated = team.replicated(module)
         trained = [weight for weight in module.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=settings.weight_decay, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def __call__(self, blocks: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, rate: float) -> torch.Tensor:
-        """Move the weights once; blocks (b, block), weight and first position (b,). The loss before the move."""
+        """Move the weights once; blocks (b, block), weight and first position (b,). This process' part of the loss
+        before the move."""
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
         self.optimizer.zero_grad()
-        losses = [
-            self._gradient(part, weight, place, len(blocks))
-            for part, weight, place in zip(*(x.split(self.chunk) for x in (blocks, weight, place)), strict=True)
-        ]
+        losses, last = [], (len(blocks) - 1) // self.chunk
+        parts = zip(*(x.split(self.chunk) for x in (blocks, weight, place)), strict=True)
+        for number, (part, counts, first) in enumerate(parts):
+            with nullcontext() if number == last else self.team.apart(self.replicated):
+                losses.append(self._gradient(part, counts, first, len(blocks)))
         if self.clip:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
@@ -129,13 +142,23 @@ class _Step:
         return torch.stack(losses).sum()
 
     def _gradient(self, blocks: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, whole: int) -> torch.Tensor:
-        """Add a part's gradient; its part of the mean loss over the `whole` batch."""
+        """Add the gradient of a chunk, of which each process reads its part; its share of the mean loss over the
+        `whole` batch."""
+        rows = self.team.part(len(blocks))
+        drops: AbstractContextManager[object] = nullcontext()
+        if self.team.count > 1:
+            if rows.start == rows.stop:
+                # Gradients are averaged over processes: who has no row reads one that counts for nothing.
+                rows, weight = slice(0, 1), torch.zeros_like(weight)
+            drops = PartOfBatch(rows, len(blocks))
+        blocks, weight, place = blocks[rows], weight[rows], place[rows]
         positions = place[:, None] + torch.arange(blocks.shape[1] - 1, device=self.device)
-        with hardware.mixed(self.dtype, self.device):
-            logits = self.module(input_ids=blocks[:, :-1], position_ids=positions, use_cache=False).logits
+        with hardware.mixed(self.dtype, self.device), drops:
+            logits = self.replicated(input_ids=blocks[:, :-1], position_ids=positions, use_cache=False).logits
         losses = functional.cross_entropy(logits.float().flatten(0, 1), blocks[:, 1:].flatten(), reduction="none")
         loss = (losses.view(len(blocks), -1).mean(1) * weight).sum() / whole
-        self.scaler.scale(loss).backward()
+        # The mean over processes of so many times their shares is the gradient of the whole.
+        self.scaler.scale(loss * self.team.count).backward()
         return loss.detach()
 
 

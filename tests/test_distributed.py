@@ -1,0 +1,165 @@
+"""One chain over several processes: the same losses and the same tokens as in one, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from waiting import until
+
+from model_collapse import cli, distributed, store
+
+CHAIN = (
+    "chain lm mix -n 27 -g 1 --seed 3 --set regime.real_fraction=0.4 --set family.block=16 --set family.evaluate=13 "
+    "--set family.pretrain_blocks=30 --set family.pretrain_epochs=1 --set family.epochs=2 --set family.batch=5 "
+    "--set family.dropout=0.1 --metrics perplexity,training"
+).split()
+"""Odd numbers of rows, so that shares are unequal; dropout; pre-training; the epoch of least validation loss."""
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+ACCELERATE += [
+    "--num_machines",
+    "1",
+    "--mixed_precision",
+    "bf16",
+    "--dynamo_backend",
+    "no",
+    "--main_process_port",
+    "0",
+    "-m",
+]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5, 64])
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_shares_are_all_the_rows_and_about_equal(rows: int, count: int):
+    shares = []
+    for rank in range(count):
+        share = distributed.Alone()
+        share.rank, share.count = rank, count
+        shares.append(list(range(rows))[share.part(rows)])
+    assert [row for share in shares for row in share] == list(range(rows))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def launched(monkeypatch: pytest.MonkeyPatch, rank: int = 0, count: int = 2) -> None:
+    """As a process finds it that a launcher started."""
+    for name, value in {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("chain gaussian -n 10", "family gaussian works in one process"),
+        ("chain lm -n 8 --set family.batch=1", "more than the 1 rows of a step"),
+        ("chain lm -n 8 --jobs 2", "leave --jobs out"),
+        ("families", "only `chain` works in several processes"),
+        ("chain lm -n none", "-n none"),
+    ],
+)
+def test_what_several_processes_cannot_do_one_of_them_says_in_one_line(
+    words: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    launched(monkeypatch)
+    assert cli.main(words.split()) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+    launched(monkeypatch, rank=1)
+    if words == "families":
+        assert cli.main(words.split()) == 2
+        assert capsys.readouterr().err == ""
+
+
+def test_too_many_processes_for_the_gpus_of_a_host(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    launched(monkeypatch, count=4)
+    monkeypatch.setattr(distributed, "_gpus", lambda: 2)
+    assert cli.main("chain lm -n 8".split()) == 2
+    assert "4 processes on a host with 2 GPUs" in capsys.readouterr().err
+
+
+def test_a_variable_that_a_scheduler_leaves_behind_is_no_launcher(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert distributed.count() == 1 and distributed.leads()
+
+
+def run(launcher: list[str], out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*launcher, "model_collapse", *CHAIN, "--out", str(out), *more], capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def alone(once: Callable[..., Path]) -> Path:
+    """The chain in one process."""
+    return once("distributed-alone", lambda folder: cli.main([*CHAIN, "--out", str(folder / "run.parquet")]))
+
+
+def same(out: Path, alone: Path) -> None:
+    """The same run, the same tokens, and losses that differ by less than 1e-5 nats: gradients are added up in another
+    order, so that the last bits of weights may differ, and AdamW makes more of them where a gradient is nearly 0."""
+    wanted = alone / "run.parquet"
+    assert store.about(out)["run_id"] == store.about(wanted)["run_id"]
+    mine, theirs = (store.read(store.written_file(file, "texts")) for file in (out, wanted))
+    assert len(mine) > 50
+    pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+    mine, theirs = (store.read(file) for file in (out, wanted))
+    keys = ["generation", "metric", "item"]
+    pd.testing.assert_frame_equal(mine[keys], theirs[keys])
+    losses = [np.log(table.value[table.metric == "perplexity"]) for table in (mine, theirs)]
+    assert len(losses[0]) > 1
+    np.testing.assert_allclose(*losses, rtol=0, atol=1e-5)
+    rest = [table.value[table.metric == "training"] for table in (mine, theirs)]
+    assert len(rest[0]) > 1
+    np.testing.assert_array_equal(*rest)
+    assert not any(out.parent.glob("*.state"))
+
+
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
+def test_two_processes_write_what_one_does(launcher: list[str], tmp_path: Path, alone: Path):
+    done = run(launcher, tmp_path / "run.parquet")
+    assert done.returncode == 0, done.stderr
+    same(tmp_path / "run.parquet", alone)
+    assert done.stderr.count("2 of 2 generations") == 1  # one of them tells
+
+
+def follower(launcher: int) -> int:
+    """The process that the launcher started as its second."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == launcher and b"\0RANK=1\0" in b"\0" + (place / "environ").read_bytes():
+                return int(place.name)
+        except OSError:
+            continue
+    raise AssertionError("no second process")
+
+
+def test_a_process_that_is_killed_ends_all_and_the_same_command_goes_on(tmp_path: Path, alone: Path):
+    out = tmp_path / "run.parquet"
+    state = tmp_path / "run.parquet.state"
+    asked = [*TORCHRUN, "model_collapse", *CHAIN, "--out", str(out)]
+    with subprocess.Popen(asked, stderr=subprocess.PIPE) as launcher:
+        until(lambda: any(state.glob("block-0000/model-0000*")) or any(state.glob("model-*")) or out.exists())
+        os.kill(follower(launcher.pid), signal.SIGKILL)
+        launcher.communicate()
+        assert launcher.returncode != 0 and not out.exists()
+    done = run(TORCHRUN, out, "--resume")
+    assert done.returncode == 0, done.stderr
+    same(out, alone)
+
+
+def test_a_training_that_diverges_is_one_line(tmp_path: Path):
+    done = run(TORCHRUN, tmp_path / "run.parquet", "--set", "family.lr=1e30")
+    assert done.returncode != 0
+    assert sum(line.startswith("model-collapse: ") for line in done.stderr.splitlines()) == 1
+    assert "training diverged" in done.stderr and not any(tmp_path.glob("*.state"))
