@@ -11,8 +11,8 @@ WORKERS ?= logical
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Extras that requirements.lock holds. Ray (cluster) is for those who have one: pip install -e .[cluster]
-LOCKED := lm gguf images book dev
+# Extras that requirements.lock holds.
+LOCKED := lm gguf images cluster book dev
 RECENT := sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help setup book release test test-all verify lab lint lock clean clean-all

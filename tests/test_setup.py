@@ -22,12 +22,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 EXTRAS = PROJECT["optional-dependencies"]
-APART = ("cluster",)
-"""Extras that the lock leaves out: Ray is for those who have a cluster, and set-up brings all that is locked."""
-LOCKED = [extra for extra in EXTRAS if extra not in APART]
-DIRECT = [
-    Requirement(line) for group in (PROJECT["dependencies"], *(EXTRAS[extra] for extra in LOCKED)) for line in group
-]
+DIRECT = [Requirement(line) for group in (PROJECT["dependencies"], *EXTRAS.values()) for line in group]
 
 ENVIRONMENTS = [
     {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": system, "os_name": name}
@@ -104,7 +99,7 @@ def test_environment_yml_leaves_everything_but_python_and_pip_to_the_lock():
     assert lock == "-r requirements.lock"
     match = re.fullmatch(r"-e \.\[(.+)\]", package)
     assert match is not None
-    assert sorted(match[1].split(",")) == sorted(LOCKED)
+    assert sorted(match[1].split(",")) == sorted(EXTRAS)
 
 
 def test_binder_installs_the_core_without_torch():
@@ -147,7 +142,6 @@ def test_every_imported_package_is_declared():
         sources[path] = "\n".join("pass" if line.startswith(("%", "!")) else line for line in lines)
     ours = {path.stem for path in sources} | {path.parent.name for path in sources} | {"model_collapse"}
     imported = set().union(*map(top_level_imports, sources.values())) - ours - set(sys.stdlib_module_names)
-    imported -= {Requirement(line).name for extra in APART for line in EXTRAS[extra]}
     assert {"numpy", "torch", "pytest"} <= imported
     declared = {canonicalize_name(requirement.name) for requirement in DIRECT}
     distributions = packages_distributions()

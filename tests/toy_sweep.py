@@ -120,8 +120,9 @@ def started(*words: str, python: str = sys.executable) -> list[str]:
 
 
 KILLER = """
-import os, signal, sys
+import errno, os, signal, sys
 end, folder, times = os.environ["KILLED_AT"], os.environ["KILLED_FOLDER"], int(os.environ["KILLED_TIMES"])
+full = os.environ.get("KILLED_BY") == "full disk"
 def watch(event, given):
     if event == "os.rename" and (str(given[0]) + ">" + str(given[1])).find(end) >= 0:
         for turn in range(times):
@@ -129,22 +130,25 @@ def watch(event, given):
                 os.close(os.open(f"{folder}/killed-{turn}", os.O_CREAT | os.O_EXCL))
             except FileExistsError:
                 continue
+            if full:
+                raise OSError(errno.ENOSPC, "No space left on device", str(given[1]))
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(watch)
 """
 
 
-def killing(folder: Path, at: str, times: int = 1) -> dict[str, str]:
+def killing(folder: Path, at: str, times: int = 1, by: str = "kill") -> dict[str, str]:
     """An environment in which the first processes that are about to rename so are killed before they do.
 
     at     a part of OLD>NEW, the paths of the rename
     times  how many of them
+    by     "kill", or "full disk": the rename fails for want of room, and the process goes on
     """
     place = folder / "killer"
     place.mkdir()
     (place / "sitecustomize.py").write_text(KILLER)
     path = os.pathsep.join([str(place), str(paths.PACKAGE.parent)])
-    asked = {"KILLED_AT": at, "KILLED_FOLDER": str(place), "KILLED_TIMES": str(times)}
+    asked = {"KILLED_AT": at, "KILLED_FOLDER": str(place), "KILLED_TIMES": str(times), "KILLED_BY": by}
     return {**os.environ, "PYTHONPATH": path, **asked}
 
 

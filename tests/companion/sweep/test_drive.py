@@ -213,6 +213,76 @@ def test_a_stale_lease_is_taken_over_and_the_late_result_thrown_away(
     tidy(sweep)
 
 
+def test_who_stands_still_is_not_waited_for_though_no_scheduler_says_so(
+    tmp_path: Path, alone: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its lease becomes stale, its future is never resolved, and what it writes later comes to nothing."""
+    sweep = written(tmp_path, NUMBERS)
+    work.set_up(sweep.folder)
+    still = tasks.all_blocks(sweep)[0]
+    held: list[lease.Lease] = []
+
+    class Still(Here):
+        def submit(self, name: str, over: lease.Mark | None) -> Future[work.Outcome]:
+            if name != still.name or self.given[name]:
+                return super().submit(name, over)
+            self.given[name] += 1
+            with monkeypatch.context() as patch:
+                patch.setattr(lease, "machine", lambda: "there")
+                found = lease.claim(still.folder)
+            assert found is not None
+            still.compute(found.work)
+            held.append(found)
+            return Future()
+
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += lease.HEARTBEAT
+        return now[0]
+
+    pool = Still(sweep)
+    pool.room = 2
+    assert Drive(tasks.with_needs(sweep, tasks.all_blocks(sweep)), pool, lambda line: None, clock=clock).run() == []
+    assert pool.given[still.name] == 2
+    with pytest.raises(lease.Lost):
+        held[0].publish([held[0].work / still.result.name], still.result.parent, still.result.name)
+    same(sweep, alone)
+    tidy(sweep)
+
+
+@pytest.mark.parametrize("off", [-3600.0, 3600.0])
+def test_a_host_whose_clock_is_an_hour_off_keeps_its_task_as_long_as_it_lives(
+    off: float, tmp_path: Path, alone: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its signs of life are dated by its own clock: a hundred of them, and then its result, which counts."""
+    sweep = written(tmp_path, NUMBERS)
+    work.set_up(sweep.folder)
+    task = tasks.all_blocks(sweep)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(lease, "machine", lambda: "there")
+        held = lease.claim(task.folder)
+    assert held is not None
+    made = task.compute(held.work)
+    begun, turns = (held.place / "holder.json").stat().st_mtime + off, [0]
+
+    def clock() -> float:
+        turns[0] += 1
+        now = turns[0] * lease.MISSED * lease.HEARTBEAT
+        if turns[0] <= 100:
+            os.utime(held.place / "holder.json", (begun + now, begun + now))
+        elif not task.done:
+            held.publish(made, task.result.parent, task.result.name)
+        return now
+
+    pool = Here(sweep)
+    every = tasks.with_needs(sweep, tasks.all_blocks(sweep))
+    assert Drive(every, pool, lambda line: None, clock=clock).run() == []
+    assert turns[0] > 100 and pool.given[task.name] == 1  # to tidy up after it
+    same(sweep, alone)
+    tidy(sweep)
+
+
 @pytest.mark.parametrize("kind", [Block, Tables])
 def test_lost_at_the_last_moment(kind: type[Task], tmp_path: Path, alone: Path, monkeypatch: pytest.MonkeyPatch):
     """Somebody takes over between the two renames of a result that is ready, publishes it, and the first hears so."""

@@ -57,6 +57,7 @@ class Drive:
     tries: Counter[str] = field(default_factory=Counter)
     needed_by: dict[str, list[Task]] = field(default_factory=dict)
     past: set[str] = field(default_factory=set)
+    looked: float = 0.0
 
     def run(self) -> list[Outcome]:
         """Until nothing is left that can be done; what failed."""
@@ -69,6 +70,7 @@ class Drive:
             self.tell(f"{sum(task.name in self.past for task in blocks)} of {len(blocks)} tasks{self._fails()}")
             if not waiting and not self.flying:
                 return list(self.failed.values())
+            self._give_up(watch)
             busy = {task.name for task in self.flying.values()}
             for task in waiting:
                 if len(self.flying) >= self.pool.room:
@@ -95,6 +97,20 @@ class Drive:
         """Whether a block of these tables is still ours to do."""
         mine = {task.name for task in self.tasks if isinstance(task, Block) and not self._over(task)}
         return any(block.name in mine for block in table.needs)
+
+    def _give_up(self, watch: lease.Watch) -> None:
+        """Wait no longer for who shows no sign of life: its task is handed out again, and its late result thrown away.
+
+        A scheduler may notice later than we, or never, that a process or its host stands still.
+        """
+        now = self.clock()
+        if now - self.looked < lease.HEARTBEAT:
+            return
+        self.looked = now
+        for future, task in list(self.flying.items()):
+            found = lease.current(task.folder)
+            if found and not found.free and watch.stale(task.folder, found):
+                del self.flying[future]
 
     def _hand_out(self, task: Task, watch: lease.Watch) -> None:
         found = None if task.done else lease.current(task.folder)

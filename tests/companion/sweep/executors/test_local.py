@@ -15,6 +15,7 @@ from waiting import until
 
 from model_collapse import cli, paths
 from model_collapse.companion.sweep import lease, tasks
+from model_collapse.companion.sweep.drive import TRIES
 
 SMALL = "family: gaussian\nn: 10\ngenerations: 1\nreplicates: 300\nseeds: [1, 2]\n"
 """Two runs of two tasks."""
@@ -47,6 +48,32 @@ def test_a_worker_that_is_killed_whenever_it_works_on_a_task_fails_it(tmp_path: 
     (said,) = (line for line in done.stderr.splitlines() if line.startswith("failed: "))
     assert name in said and "ended from outside" in said
     assert sweep.table(sweep.runs["seed 2"]).exists()
+
+
+@pytest.mark.parametrize("at", ["/lease-0001", "/made/", ".state/block-0001.done"])
+def test_a_disk_that_is_full_for_a_while_costs_nothing(at: str, tmp_path: Path, alone: Path):
+    """Before a lease is made, before a result is ready, and before it is published: tried again, and ends with 0."""
+    sweep = written(tmp_path, SMALL)
+    env = killing(tmp_path, at, times=3, by="full disk")
+    done = toy_sweep.command("run", str(tmp_path / "toy.yaml"), "--jobs", "2", env=env)
+    assert done.returncode == 0, done.stderr
+    assert killed(tmp_path) == 3
+    same(sweep, alone)
+    tidy(sweep)
+
+
+def test_a_disk_that_stays_full_fails_every_task_and_the_same_command_goes_on(tmp_path: Path, alone: Path):
+    sweep = written(tmp_path, SMALL)
+    env = killing(tmp_path, "/made/", times=1000, by="full disk")
+    done = toy_sweep.command("run", str(tmp_path / "toy.yaml"), "--jobs", "1", env=env)
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(said) == 4 and all("no space left for " in line for line in said)
+    assert killed(tmp_path) == 4 * TRIES
+    done = toy_sweep.command("run", str(tmp_path / "toy.yaml"), "--jobs", "1")
+    assert done.returncode == 0, done.stderr
+    same(sweep, alone)
+    tidy(sweep)
 
 
 def test_the_driver_is_killed_or_asked_to_end_and_the_same_command_goes_on(tmp_path: Path, alone: Path):

@@ -24,9 +24,10 @@ from toy_sweep import same, tidy, written
 from waiting import until
 
 from model_collapse import cli
-from model_collapse.companion.sweep import tasks
+from model_collapse.companion.sweep import lease, tasks
 from model_collapse.companion.sweep.executors import Options
 from model_collapse.companion.sweep.executors import ray as executor
+from model_collapse.companion.sweep.file import Sweep
 
 THERE = importlib.util.find_spec("ray") is not None
 needed = pytest.mark.skipif(not THERE, reason="Ray is not installed (the extra `cluster`)")
@@ -34,43 +35,62 @@ needed = pytest.mark.skipif(not THERE, reason="Ray is not installed (the extra `
 SMALL = "family: gaussian\nn: 10\ngenerations: 1\nreplicates: 300\nseeds: [1, 2]\n"
 
 CLUSTER = """
-import json, sys
+import json, os, sys
 sys.modules.setdefault("rfc3987_syntax", None)
 from ray.cluster_utils import Cluster
+os.environ["NODE"] = "head"
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+os.environ["NODE"] = "other"
 other = cluster.add_node(num_cpus=1)
 cluster.wait_for_nodes()
 def processes(node):
     return [each.process.pid for kind in node.all_processes.values() for each in kind]
-print(json.dumps([cluster.address, processes(other)]), flush=True)
+print(json.dumps([cluster.address, processes(cluster.head_node), processes(other)]), flush=True)
 sys.stdin.readline()
 cluster.shutdown()
 """
 
 
 WAITING = """
-import os, sys, time
-held = os.environ["HELD"]
+import errno, os, sys, time
+held, node = os.environ["HELD"], os.environ.get("NODE")
 def watch(event, given):
     if event == "os.rename" and "/made/" in str(given[1]) and os.path.exists(f"{held}/wait"):
         open(f"{held}/{os.getpid()}.waits", "w").close()
         while os.path.exists(f"{held}/wait"):
             time.sleep(0.05)
+    if event == "os.rename" and "/lease-" in str(given[1]) and node == "other" and os.path.exists(f"{held}/full"):
+        with open(f"{held}/refused", "a") as refused:
+            refused.write("x")
+            if refused.tell() >= 3:
+                os.remove(f"{held}/full")
+        raise OSError(errno.ENOSPC, "No space left on device", str(given[1]))
 sys.addaudithook(watch)
 """
-"""Whoever publishes a result waits, as long as there is a file that says so."""
+"""Whoever publishes a result waits, as long as there is a file that says so; and on one node the disk is full, three
+times if a file says so."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where its head answers, the processes of the node that is not the head, and where its workers are made wait."""
+    """Where its head answers, the processes of its two nodes, and where its workers are made wait."""
 
     address: str
+    head: list[int]
     other: list[int]
     held: Path
 
+    def command(self, folder: Path, *more: str) -> list[str]:
+        """To run the sweep of that folder on it."""
+        asked = ("run", str(folder / "toy.yaml"), "--executor", "ray", "--address", self.address, *more)
+        return toy_sweep.started(*asked)
 
-@pytest.fixture(scope="module")
+    def waits(self) -> set[int]:
+        """Workers that are about to publish."""
+        return {int(file.stem) for file in self.held.glob("*.waits")}
+
+
+@pytest.fixture
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two nodes on the loopback interface. On a machine that is too busy Ray does not start, and is asked again."""
     folder = tmp_path_factory.mktemp("cluster")
@@ -85,9 +105,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             said = next((line for line in process.stdout if line.startswith(b"[")), b"")
             assert said or not last, "no cluster could be started"
             if said:
+                found = Cluster(*json.loads(said), folder)
                 try:
-                    yield Cluster(*json.loads(said), folder)
+                    yield found
                 finally:
+                    # What a test left stopped could not be asked to end.
+                    send(everything(found.other), signal.SIGCONT)
                     process.stdin.close()
                 return
 
@@ -105,13 +128,37 @@ def family(pid: int) -> list[int]:
     return [pid, *found]
 
 
+def everything(pids: list[int]) -> set[int]:
+    """The processes of a node with its workers."""
+    return {each for pid in pids for each in family(pid)}
+
+
+def send(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def gone(pids: set[int]) -> bool:
+    """Whether all of them have ended."""
+    return not any(lease._begun(pid) for pid in pids)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Sweep:
+    """Two runs of two tasks, and in `chains` what plain chains make of them."""
+    sweep = written(tmp_path, SMALL)
+    (tmp_path / "chains").mkdir()
+    toy_sweep.chains(sweep, tmp_path / "chains")
+    return sweep
+
+
 @needed
 def test_two_nodes_make_the_same_bits(cluster: Cluster, tmp_path: Path, once: Callable[..., Path]):
     """Numbers and words, twelve tasks."""
     wanted = once("sweep-toy", lambda folder: toy_sweep.chains(written(folder), folder))
     sweep = written(tmp_path)
-    asked = ("run", str(tmp_path / "toy.yaml"), "--executor", "ray", "--address", cluster.address)
-    done = toy_sweep.command(*asked)
+    done = subprocess.run(cluster.command(tmp_path), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(tasks.all_blocks(sweep)) == 12
     same(sweep, wanted)
@@ -119,25 +166,75 @@ def test_two_nodes_make_the_same_bits(cluster: Cluster, tmp_path: Path, once: Ca
 
 
 @needed
-def test_a_node_that_dies_with_its_workers_costs_only_its_tasks(cluster: Cluster, tmp_path: Path):
+def test_a_node_that_dies_with_its_workers_costs_only_its_tasks(cluster: Cluster, tmp_path: Path, small: Sweep):
     """SIGKILL for a raylet and its workers while one of them is about to publish; the sweep ends by itself."""
-    sweep = written(tmp_path, SMALL)
-    (tmp_path / "chains").mkdir()
-    toy_sweep.chains(sweep, tmp_path / "chains")
     (cluster.held / "wait").touch()
-    asked = ("run", str(tmp_path / "toy.yaml"), "--executor", "ray", "--address", cluster.address)
-    with subprocess.Popen(toy_sweep.started(*asked), stderr=subprocess.PIPE) as driver:
-        until(lambda: len(list(cluster.held.glob("*.waits"))) == 2, lambda: driver.poll() is None)
-        doomed = {each for pid in cluster.other for each in family(pid)}
-        assert len(doomed & {int(file.stem) for file in cluster.held.glob("*.waits")}) == 1
-        for pid in doomed:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    with subprocess.Popen(cluster.command(tmp_path), stderr=subprocess.PIPE) as driver:
+        until(lambda: len(cluster.waits()) == 2, lambda: driver.poll() is None)
+        doomed = everything(cluster.other)
+        assert len(doomed & cluster.waits()) == 1
+        send(doomed, signal.SIGKILL)
         (cluster.held / "wait").unlink()
         _, said = driver.communicate()
         assert driver.returncode == 0, said.decode()
-    same(sweep, tmp_path / "chains")
-    tidy(sweep)
+    same(small, tmp_path / "chains")
+    tidy(small)
+
+
+@needed
+def test_the_head_dies_and_the_same_sweep_goes_on_elsewhere(cluster: Cluster, tmp_path: Path, small: Sweep):
+    """SIGKILL for the head and its workers while both nodes work: the command ends, and another executor goes on."""
+    (cluster.held / "wait").touch()
+    with subprocess.Popen(cluster.command(tmp_path), stderr=subprocess.PIPE) as driver:
+        until(lambda: len(cluster.waits()) == 2, lambda: driver.poll() is None)
+        workers = cluster.waits()
+        send(everything(cluster.head), signal.SIGKILL)
+        driver.communicate()
+        assert driver.returncode not in (0, None)
+    # Ray ends the other node's processes when it finds that there is no head any more.
+    until(lambda: gone(workers))
+    assert not any(small.table(run).exists() for run in small.runs.values())
+    done = toy_sweep.command("run", str(tmp_path / "toy.yaml"), "--jobs", "1")
+    assert done.returncode == 0, done.stderr
+    same(small, tmp_path / "chains")
+    tidy(small)
+
+
+@needed
+def test_a_node_that_was_stopped_wakes_up_to_find_its_task_done(cluster: Cluster, tmp_path: Path, small: Sweep):
+    """SIGSTOP for a node and its workers for longer than a heartbeat, and SIGCONT when others have done everything."""
+    (cluster.held / "wait").touch()
+    asked = cluster.command(tmp_path, "--heartbeat", "0.1")
+    with subprocess.Popen(asked, stderr=subprocess.PIPE) as driver:
+        until(lambda: len(cluster.waits()) == 2, lambda: driver.poll() is None)
+        stopped = everything(cluster.other)
+        assert len(stopped & cluster.waits()) == 1
+        send(stopped, signal.SIGSTOP)
+        (cluster.held / "wait").unlink()
+        _, said = driver.communicate()
+        assert driver.returncode == 0, said.decode()
+    tables = {file: file.read_bytes() for file in small.folder.glob("*.parquet")}
+    send(stopped, signal.SIGCONT)
+    # Its driver has ended, and so does it.
+    until(lambda: gone(stopped & cluster.waits()))
+    assert tables == {file: file.read_bytes() for file in small.folder.glob("*.parquet")}
+    same(small, tmp_path / "chains")
+    tidy(small)
+
+
+@needed
+def test_a_node_whose_disk_is_full_leaves_its_tasks_to_others(cluster: Cluster, tmp_path: Path, small: Sweep):
+    (cluster.held / "wait").touch()
+    (cluster.held / "full").touch()
+    asked = cluster.command(tmp_path, "--heartbeat", "0.1")
+    with subprocess.Popen(asked, stderr=subprocess.PIPE) as driver:
+        until((cluster.held / "refused").exists, lambda: driver.poll() is None)
+        (cluster.held / "wait").unlink()
+        _, said = driver.communicate()
+        assert driver.returncode == 0, said.decode()
+    assert (cluster.held / "refused").exists()
+    same(small, tmp_path / "chains")
+    tidy(small)
 
 
 @needed

@@ -22,22 +22,23 @@ def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[s
     """In this process with `jobs` 1, else in as many others; of a share of the tasks one after the other."""
     most = options.jobs or (os.cpu_count() if options.whole else 1) or 1
     jobs = min(most, max(1, len(tasks)))
-    with _pool(jobs, sweep.source, options.heartbeat) as pool:
-        return Drive(tasks, pool, tell, options.whole).run()
+    with pool(jobs, sweep.source, options.heartbeat) as found:
+        return Drive(tasks, found, tell, options.whole).run()
 
 
 @contextmanager
-def _pool(jobs: int, source: Source, heartbeat: float) -> Iterator[Pool]:
+def pool(jobs: int, source: Source, heartbeat: float) -> Iterator[Pool]:
+    """This process, with `jobs` 1, or as many others, for tasks of one sweep."""
     if jobs == 1:
         yield _Here(source, heartbeat)
         return
     # When something fails, processes are ended before threads are waited for; leases of theirs are free then.
     with ThreadPoolExecutor(jobs) as threads, ExitStack() as processes:
-        pool = _Processes(jobs, source, heartbeat, threads, processes)
+        several = _Processes(jobs, source, heartbeat, threads, processes)
         try:
-            yield pool
+            yield several
         except BaseException:
-            pool.ending = True
+            several.ending = True
             threads.shutdown(wait=False, cancel_futures=True)
             raise
 

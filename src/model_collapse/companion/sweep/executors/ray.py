@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ ANSWER = 5.0
 
 def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[str], None]) -> list[Outcome]:
     """On the nodes of the cluster."""
-    with _connected(options) as ray:
+    with connected(options) as ray:
         if lacking := _lacking(ray, tasks, options):
             if not (options.address or os.environ.get("RAY_ADDRESS")):
                 raise ExternalError(f"this machine has no {lacking}")
@@ -40,7 +41,8 @@ def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[s
 
 
 @contextmanager
-def _connected(options: Options) -> Iterator[ModuleType]:
+def connected(options: Options) -> Iterator[ModuleType]:
+    """Ray, connected to the cluster; one that is started here ends with the block."""
     try:
         import ray
     except ModuleNotFoundError:
@@ -102,7 +104,11 @@ def _bring(source: Source, name: str, heartbeat: float, over: lease.Mark | None,
     """`work.bring` on a node, in the folder in which the sweep was started, where there is one of that name."""
     if os.path.isdir(here):
         os.chdir(here)
-    return work.bring(source, name, heartbeat, over, folder_id)
+    outcome = work.bring(source, name, heartbeat, over, folder_id)
+    if outcome.status == ExternalError.status:
+        # Meanwhile the next tasks go to nodes that may have what this one lacks (room on a disk, say).
+        time.sleep(heartbeat)
+    return outcome
 
 
 class _Cluster:
