@@ -1,6 +1,7 @@
 """Sphinx extension: tables from what lies in `records/`.
 
 `{benchmarks}` shows records/bench.json, written by `model-collapse bench --json`, and says where it was measured.
+`{sweep-price}` shows what a sweep of the paper would take by the number of GPUs, computed from rates.
 """
 
 from __future__ import annotations
@@ -30,6 +31,19 @@ class Benchmarks(SphinxDirective):
         return self.parse_text_to_nodes(table(json.loads(file.read_text(encoding="utf-8"))))
 
 
+class SweepPrice(SphinxDirective):
+    """The table of a sweep's price, and where its rates come from."""
+
+    def run(self) -> list[nodes.Node]:
+        """Parsed Markdown."""
+        from model_collapse.companion.sweep import price
+
+        record = price.MEASURED[0]
+        for name in (f"{record}.json", f"{record}.parquet"):
+            self.env.note_dependency(str(Path(self.env.srcdir) / "records" / name))
+        return self.parse_text_to_nodes(price.table())
+
+
 def table(record: dict[str, Any]) -> str:
     """Markdown of a bench record."""
     lines = ["| benchmark | times as fast | in the pairs | goal | reached | threads |", "|---|---|---|---|---|---|"]
@@ -54,4 +68,5 @@ def _short(number: float) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     app.add_directive("benchmarks", Benchmarks)
+    app.add_directive("sweep-price", SweepPrice)
     return {"version": "1", "parallel_read_safe": True}

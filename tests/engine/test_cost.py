@@ -58,9 +58,9 @@ def test_seconds_of_a_chain_by_hand() -> None:
 
 
 def test_makespan_deals_chains_as_they_come() -> None:
-    assert cost._makespan([3, 3, 3], 2) == 6
-    assert cost._makespan([5, 1, 1, 1], 2) == 5
-    assert cost._makespan([], 2) == 0
+    assert cost.makespan([3, 3, 3], 2) == 6
+    assert cost.makespan([5, 1, 1, 1], 2) == 5
+    assert cost.makespan([], 2) == 0
 
 
 def test_a_line_is_measured_over_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) ->
     bases = {unit.base_key: (unit, speed) for unit, speed in units if unit.base_key}
     new = [(unit, speed) for unit, speed in bases.values() if not unit.base_folder.exists()]
     chains = [_chain(unit.run, speed) for unit, speed in units]
-    seconds = _makespan([_base(unit.run, speed) for unit, speed in new], jobs) + _makespan(chains, jobs)
+    seconds = makespan([_base(unit.run, speed) for unit, speed in new], jobs) + makespan(chains, jobs)
     # The tables of all chains lie there twice while they are put together; weights only while a chain runs.
     running = max(speed.weights + _state(unit.run) for unit, speed in units) * min(jobs, len(units))
     disk = running + sum(speed.weights for _, speed in new) + 2 * sum(_tables(unit.run, speed) for unit, speed in units)
@@ -196,7 +196,7 @@ def _tables(run: Run, speed: Speed) -> float:
     return (run.n + sum(wrote for _, wrote in _rows(run))) * speed.text * run.models + 20e3
 
 
-def _makespan(seconds: Iterable[float], jobs: int) -> float:
+def makespan(seconds: Iterable[float], jobs: int) -> float:
     """When the last of these pieces of work is done, each taken in turn by the process that is free first."""
     free = [0.0] * jobs
     for duration in seconds:
