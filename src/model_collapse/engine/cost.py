@@ -192,7 +192,7 @@ def _state(run: Run) -> float:
 
 
 def _tables(run: Run, speed: Speed) -> float:
-    """Bytes of a chain's tables: prompts once, what was written in each generation."""
+    """Bytes of a chain's tables: prompts once, generated rows in each generation."""
     return (run.n + sum(wrote for _, wrote in _rows(run))) * speed.text * run.models + 20e3
 
 

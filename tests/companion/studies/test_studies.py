@@ -147,7 +147,7 @@ PLACES = [
             ("how_much", "learners"),
         )
     ),
-    *(("curation", size) for size in ("labels", "judges", "rounds", "preference", "budget")),
+    *(("curation", size) for size in ("labels", "selectors", "rounds", "preference", "budget")),
     ("language_model", "verify"),
 ]
 

@@ -144,7 +144,7 @@ def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repea
 
     A text that fills a whole row of the data frame is shown once, across it.
 
-    repeated  mark the sequences of so many words that stand earlier in the same text too; 0: none
+    repeated  mark sequences of this number of words that stand earlier in the same text too; 0: none
 
     Everything is escaped, so that markup, scripts and formulas in a text are seen and never run.
     """

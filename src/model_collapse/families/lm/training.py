@@ -38,10 +38,10 @@ def train(
 ) -> LmModel:
     """`start` after `epochs` passes over rows (n, block), or after the one of them with the lowest validation loss.
 
-    A weighted row counts weight / (mean weight) times. With `steps` so many steps are taken, in as many passes as that
-    needs, the last cut short. `schedule` is the settings' own unless one is named. A start without weights reads every
-    row at a random place among the model's positions: writing goes on after a prompt, at positions that rows read from
-    the first one on would leave untrained.
+    A weighted row counts weight / (mean weight) times. With `steps` that number of steps is taken, in the passes that
+    it needs, the last one cut short. `schedule` is the settings' own unless one is named. A start without weights reads
+    every row at a random place among the model's positions: writing goes on after a prompt, at positions that rows read
+    from the first one on would leave untrained.
 
     InputError if the loss stops being a number; ExternalError if the GPU has too little memory.
     """

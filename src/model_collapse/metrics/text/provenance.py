@@ -1,4 +1,4 @@
-"""Who wrote it? The family's watermark, and a trained classifier, put to what was written and to real text."""
+"""Who wrote it? The family's watermark, and a trained classifier, applied to generated and to real text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def watermark(m: Measurement) -> dict[str, float]:
 
     Items "written", "real": share of what this generation wrote, and of the real test blocks, with z > 4, every n-gram
     counted once; "written repeats", "real repeats": the same with n-grams counted as often as they come; "z", "z
-    repeats": mean z of what was written; "real rows": how many test blocks there are; "bin real 4.00", "bin written
+    repeats": mean z of generated text; "real rows": how many test blocks there are; "bin real 4.00", "bin written
     4.00": share with z in [4, 4.25), and so on from -6 to 30.
     """
     items: dict[str, float] = {"real rows": len(m.test)}

@@ -101,7 +101,7 @@ REMEDIES = (
         "control",
         "A",
         _CONTROL,
-        "is no remedy: it ignores what was written",
+        "is no remedy: it ignores generated text",
         "language_model",
     ),
     _images("control: real images only", "digits-vae", "control", _CONTROL, "is no remedy either", "vae"),
