@@ -130,10 +130,6 @@ def test_a_page_says_that_a_record_does_not_serve_a_claim(monkeypatch: pytest.Mo
     said: list[str] = []
     monkeypatch.setattr(notebook, "say", said.append)
     tables = {"replace": records.read("minorities").tables["replace"]}
-    notebook.verdicts({"FAIR-1b": tables}, of="recorded run")
-    (shown,) = said
-    assert shown.startswith("**Claims, recorded run.**")
-    *_, line = shown.splitlines()
-    assert line.startswith("| FAIR-1b | ")
-    assert "| not by this record | " in line
-    assert line.endswith("| not served, its arm replace has family lm instead of ngram |")
+    notebook.verdicts({"FAIR-1b": tables}, of="recorded run `minorities`")
+    why = "its arm replace has family lm instead of ngram"
+    assert said == [f"**Claims not served, recorded run `minorities`:** FAIR-1b ({why})."]

@@ -16,7 +16,7 @@ from model_collapse.data import Data
 from model_collapse.errors import InputError
 from model_collapse.families.lm.lora import adapted, merged
 from model_collapse.families.lm.model import LmModel, build, unbuild
-from model_collapse.families.lm.products import OneDNN
+from model_collapse.families.lm.products import products
 from model_collapse.families.lm.scoring import checked, token_losses
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def train(
     device = hardware.device()
     initial, dropout = (int(seed) for seed in rng.integers(2**63, size=2))
     less = f"use --set family.batch={max(1, settings.blocks_per_step // 2)}"
-    with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device), OneDNN():
+    with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device), products():
         blocks = checked(start, data.x, device)
         weight = _relative(data.weight, len(blocks), device)
         held_out = None if validation is None else checked(start, validation.x, device)
