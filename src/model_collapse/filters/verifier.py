@@ -1,4 +1,4 @@
-"""Verifier: every written row is accepted or rejected by a judge who may err."""
+"""Verifier: every generated row is accepted or rejected by a verifier that may err."""
 
 from __future__ import annotations
 

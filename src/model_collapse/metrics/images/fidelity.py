@@ -74,5 +74,5 @@ def _enough(metric: str, least: int, *sets: np.ndarray) -> None:
 
 
 def _features(m: Measurement) -> tuple[np.ndarray, np.ndarray]:
-    judge = classifier(as_images(m.source).pictures)
-    return judge.features(m.test.x), judge.features(written(m))
+    network = classifier(as_images(m.source).pictures)
+    return network.features(m.test.x), network.features(written(m))

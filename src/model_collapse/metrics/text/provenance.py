@@ -42,9 +42,9 @@ def detector(m: Measurement) -> dict[str, float]:
     that it lets pass; "auc": chance that a written row scores higher than a real one; "bin real 1.00", "bin written
     1.00": share with log-odds in [1, 1.25), and so on from -10 to 10.
     """
-    judge = detection.trained(m.reference)
-    wrote, real = judge.scores(m.sample.drawn), m.reference.once(_scores_of_real)
-    threshold = judge.threshold(FALSE_ALARMS)
+    detector = detection.trained(m.reference)
+    wrote, real = detector.scores(m.sample.drawn), m.reference.once(_scores_of_real)
+    threshold = detector.threshold(FALSE_ALARMS)
     _, auc = detection.roc(real, wrote)
     errors = {
         "false alarms": float((real > threshold).mean()),

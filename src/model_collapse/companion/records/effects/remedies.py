@@ -193,13 +193,13 @@ REMEDIES = (
         "best of 8, an oracle",
         "curated",
         "writes eight continuations of each prompt and keeps the one that is most true",
-        "nobody has such a judge",
+        "nobody has such an oracle",
     ),
     _chosen(
-        "best of 8, a learned judge",
+        "best of 8, a learned score",
         "learned-30",
-        "the same with a judge who learned from 30 % of the examples",
-        "passes on the judge's own errors",
+        "the same with a score learned from 30 % of the examples",
+        "passes on the errors of the score",
     ),
     _chosen(
         "best of 8, by likelihood",
