@@ -4,10 +4,14 @@
 # WORKERS: test processes, one thread each; "logical" is one for each core.
 # SCALE: simulation, small or gpu.
 # TORCH_INDEX: address of a package index with CPU-only torch.  UPGRADE=1: `make lock` moves the pins.
+# LOWEST=1: `make lock` takes the lowest versions that pyproject.toml allows.
 PYTHON ?= python3
 PROFILE ?= laptop
 SCALE ?= simulation
 WORKERS ?= logical
+
+# Python compiles a package when it is first imported. Where that may not be kept, every process compiles PyTorch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -78,7 +82,8 @@ setup: .venv/.installed
 # No hashes: a CPU build of torch has another hash than the CUDA build of the same version.
 lock: setup
 	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 $(addprefix --extra ,$(LOCKED)) \
-	    --no-header --no-annotate $(if $(UPGRADE),--upgrade) -o requirements.lock
+	    --no-header --no-annotate $(if $(UPGRADE),--upgrade) $(if $(LOWEST),--upgrade --resolution lowest-direct) \
+	    -o requirements.lock
 
 clean:
 	rm -rf _build

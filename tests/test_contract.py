@@ -458,7 +458,7 @@ def test_a_row_of_weight_0_is_no_row(name: str):
         values = (metric(measurement) for metric in metrics.chosen(family.metrics, family).values())
         return [np.asarray(part, float) for v in values for part in (v.values() if isinstance(v, dict) else [v])]
 
-    without, weightless = source.train.judged(kept), source.train.judged(kept.astype(float))
+    without, weightless = source.train.filtered(kept), source.train.filtered(kept.astype(float))
     np.testing.assert_array_equal(weightless.counted, len(without))
     for one, other in zip(measured(without), measured(weightless), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)

@@ -72,11 +72,11 @@ def test_a_square_root_has_the_same_product(shape):
 
 def test_taking_from_moments_is_refused_in_one_line():
     data = Data.real(moments_of(np.zeros((3, 1, 1))))
-    for refused in (lambda: data.take(np.arange(2)), lambda: data.judged(np.ones(3, bool))):
+    for refused in (lambda: data.take(np.arange(2)), lambda: data.filtered(np.ones(3, bool))):
         with pytest.raises(InputError, match=r"^exact sampling cannot subsample; set family\.sampling=draw$"):
             refused()
     with pytest.raises(InputError, match=r"^exact sampling cannot subsample; set family\.sampling=draw$"):
-        data.judged(np.ones(3))
+        data.filtered(np.ones(3))
 
 
 @pytest.mark.parametrize("tail", [(), (2,), (2, 3)])
@@ -125,8 +125,8 @@ def test_share_real_of_merged_moments_counts_rows_not_batches():
 
 def test_a_verdict_is_a_mask_or_weights():
     data = Data.real(Rows(np.arange(4.0)))
-    np.testing.assert_array_equal(data.judged(np.array([True, False, False, True])).rows.x, [0, 3])
-    weighed = data.judged(np.array([0.5, 1, 1, 0]))
+    np.testing.assert_array_equal(data.filtered(np.array([True, False, False, True])).rows.x, [0, 3])
+    weighed = data.filtered(np.array([0.5, 1, 1, 0]))
     np.testing.assert_array_equal(weighed.weight, [0.5, 1, 1, 0])
     assert len(weighed) == 4 and data.weight is None
 

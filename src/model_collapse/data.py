@@ -239,31 +239,31 @@ class Data:
             self, weight=np.full(self.born.shape, float(weight)) * (1 if self.weight is None else self.weight)
         )
 
-    def judged(self, verdict: np.ndarray, refill: np.random.Generator | None = None) -> Data:
-        """What a filter leaves: the rows where a bool `verdict` is true, or all rows with the weights it gives.
+    def filtered(self, kept: np.ndarray, refill: np.random.Generator | None = None) -> Data:
+        """What a filter leaves: the rows where a bool `kept` is true, or all rows with the weights it gives.
 
-        Both have shape (n,), or (n, R) where each of R chains has a judgement of its own. Stacked chains have equally
+        Both have shape (n,), or (n, R) where each of R chains has its own. Stacked chains have equally
         many rows, so a row that only some of them drop stays, with weight 0 there. Weights of several filters multiply.
 
         refill  if given, the rows that are kept are repeated in random order until they are as many as before; none
                 comes again before all have come equally often
         """
         n, chains = len(self), self.rows.chains
-        if verdict.shape not in {(n,), (n, chains)}:
-            raise ValueError(f"a filter's verdict has one entry per row, shape ({n},) or {(n, chains)}")
+        if kept.shape not in {(n,), (n, chains)}:
+            raise ValueError(f"a filter has one entry per row, shape ({n},) or {(n, chains)}")
         if isinstance(self.rows, Statistics):
             raise InputError("exact sampling cannot subsample; set family.sampling=draw")
-        if verdict.dtype == bool:
-            if not verdict.any(axis=0).all():
+        if kept.dtype == bool:
+            if not kept.any(axis=0).all():
                 raise InputError(
                     f"nothing is left to train on of {n} rows; let it drop less, or use a regime with real rows"
                 )
             if refill is not None:
-                columns = [_repeated(np.flatnonzero(kept), n, refill) for kept in np.atleast_2d(verdict.T)]
-                return self.take(columns[0] if verdict.ndim == 1 else np.stack(columns, axis=1))
-            if verdict.ndim == 1:
-                return self.take(np.flatnonzero(verdict))
-        weight = verdict.astype(float)
+                columns = [_repeated(np.flatnonzero(own), n, refill) for own in np.atleast_2d(kept.T)]
+                return self.take(columns[0] if kept.ndim == 1 else np.stack(columns, axis=1))
+            if kept.ndim == 1:
+                return self.take(np.flatnonzero(kept))
+        weight = kept.astype(float)
         if self.weight is not None:
             one, other = np.atleast_1d(weight), self.weight
             weight = one * other if one.ndim == other.ndim else one.reshape(n, -1) * other.reshape(n, -1)

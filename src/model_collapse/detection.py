@@ -1,7 +1,7 @@
 """Telling who wrote a row: a trained classifier, its errors, and receiver operating characteristics.
 
-    judge = detection.trained(reference)          once for a chain
-    judge.scores(rows)                            log-odds that a model wrote each row
+    detector = detection.trained(reference)       once for a chain
+    detector.scores(rows)                         log-odds that a model wrote each row
     detection.roc(real, written)                  from scores of rows whose makers are known
 
 Classifiers and curves are scikit-learn's.
@@ -77,7 +77,7 @@ def _train(reference: Reference) -> Classifier:
     if source.validation is not None:
         unread = source.validation.drawn
     else:
-        # The same rows whenever they are asked for, so that a chain that goes on has the same judge.
+        # The same rows whenever they are asked for, so that a chain that goes on has the same detector.
         unread = source.draw(min(len(wrote), MOST), np.random.default_rng(0)).drawn
     kinds = (source.train.drawn, unread)
     if (least := min(map(len, kinds))) < LEAST:

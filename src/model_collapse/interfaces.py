@@ -325,11 +325,11 @@ class Family(Member, ABC):
         raise self._undeclared("kinds")
 
     def miss(self, rows: Rows, bias: float = 0.0) -> np.ndarray:
-        """How far each row is from right, 0 for right, to a judge whose belief is `bias` off: scores has "truth"."""
+        """How far each row is from right, 0 for right, to a selector whose belief is `bias` off: scores has "truth"."""
         raise self._undeclared("miss")
 
     def certainty(self, rows: Rows, bias: float = 0.0) -> np.ndarray:
-        """How sure that judge is of its own answer, whatever the row's is: scores has "certainty"."""
+        """How sure that selector is of its own answer, whatever the row's is: scores has "certainty"."""
         raise self._undeclared("certainty")
 
     def reward(self, rows: Rows) -> np.ndarray:
@@ -390,7 +390,7 @@ class Filter(Member, ABC):
     by_place: ClassVar[bool] = False
 
     def check(self, family: Family, corpus: Corpus | None) -> None:
-        """InputError, before any work, for what it cannot judge."""
+        """InputError, before any work, for what it cannot be applied to."""
         return None
 
     @abstractmethod

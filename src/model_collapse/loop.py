@@ -79,7 +79,7 @@ def generations(
     read    read(t, sample) is what stands in the place of the last sample when training set t is made; None: itself
     """
     train = source.train
-    candidates = math.prod(judge.candidates for judge in filters)
+    candidates = math.prod(each.candidates for each in filters)
     wrote: Data | None = None
     history: History | None = None
     reference: Reference | None = None
@@ -92,8 +92,8 @@ def generations(
                 history = History(wrote, train)
             if filters:
                 rng = stream(t, streams.FILTER)
-                for judge in filters:
-                    train = _judged(judge, train, rng, reference)
+                for each in filters:
+                    train = _filtered(each, train, rng, reference)
         generation = keep.generation(t, train)
         if generation is None:
             rows = regime.size(t, n) * candidates
@@ -112,13 +112,13 @@ def _begun(source: Source, wrote: Data, regime: Regime) -> History:
     return History(wrote, Data.concat([source.train, wrote]) if regime.needs == "all" else None)
 
 
-def _judged(judge: Filter, train: Data, rng: np.random.Generator, reference: Reference) -> Data:
+def _filtered(by: Filter, train: Data, rng: np.random.Generator, reference: Reference) -> Data:
     """What a filter leaves of a training set."""
-    verdict = judge(train, rng, reference)
+    kept = by(train, rng, reference)
     try:
-        return train.judged(verdict, rng if judge.top_up else None)
+        return train.filtered(kept, rng if by.top_up else None)
     except InputError as error:
-        raise InputError(f"filter {type(judge).__name__.lower()}: {error}") from None
+        raise InputError(f"filter {type(by).__name__.lower()}: {error}") from None
 
 
 def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows | Statistics:

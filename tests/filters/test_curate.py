@@ -16,7 +16,7 @@ from model_collapse.data import REAL, Data, Rows
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
-from model_collapse.filters import _judges
+from model_collapse.filters import _scores
 from model_collapse.filters.curate import Curate
 from model_collapse.filters.verifier import Verifier
 from model_collapse.theory import curation as theory
@@ -95,7 +95,7 @@ def test_a_judge_looks_at_as_many_rows_as_his_budget_allows(judged, monkeypatch)
         looked.append(len(rows))
         return rows.x
 
-    monkeypatch.setattr(_judges, "SCORES", {"reward": counting})
+    monkeypatch.setattr(_scores, "SCORES", {"reward": counting})
     x = RNG(1).permutation(1000)
     kept = Curate(by="reward", judged=judged, share=0.5)(written(x), RNG(2), REFERENCE)
     assert kept.sum() == 500 and sum(looked) == round(1000 * judged)
@@ -210,7 +210,7 @@ def test_the_oracle_reads_what_a_text_states_of_the_world():
     texts = [true, false, "Nothing that can be checked.", true[len(fact.entity) :]]
     source = TextSource(world=world, tokenizer=Spelled(texts))
     reference: Any = SimpleNamespace(family=SimpleNamespace(scores=()), source=source)
-    found = _judges.miss(Rows(np.arange(4)[:, None]), reference, 0.0)
+    found = _scores.miss(Rows(np.arange(4)[:, None]), reference, 0.0)
     stated = world.facts(false)
     assert count and found[0] == 0 and found[2] == 1
     assert found[1] == sum(not f.true for f in stated) / len(stated) > 0
@@ -222,7 +222,7 @@ def test_a_learned_judge_predicts_from_pairs_of_words():
     x = np.stack([rng.integers(0, 2, n), rng.integers(2, 4, n), *rng.integers(4, 60, (4, n))], axis=1)
     score = (x[:, 0] == x[:, 1] - 2).astype(float)
     known = np.arange(n) < 200
-    found = _judges.learned(Rows(x), known, np.where(known, score, np.nan))
+    found = _scores.learned(Rows(x), known, np.where(known, score, np.nan))
     np.testing.assert_array_equal(found[known], score[known])
     guess = found[~known] > 0.5
     assert np.mean(guess == (score[~known] > 0.5)) > 0.9
@@ -267,7 +267,7 @@ def test_text_is_chosen_by_truth_by_likelihood_and_by_a_learned_judge():
         ({"family": "gaussian"}, {"family.sampling": "draw", "curate.by": "likelihood"}, "use lm, ngram or discrete"),
         ({"family": "gaussian"}, {"family.sampling": "draw", "curate.by": "reward"}, "use discrete"),
         ({"family": "ngram"}, {"curate.by": "certainty"}, "use classifier"),
-        ({"family": "classifier"}, {"curate.by": "learned"}, "only a judge of text learns"),
+        ({"family": "classifier"}, {"curate.by": "learned"}, "only scores of text are learned"),
         ({"family": "gaussian"}, {"curate.by": "random"}, "set family.sampling=draw"),
         ({"family": "ngram", "regime": "mix"}, {"curate.candidates": 2}, "mix does not"),
         ({"family": "gaussian", "filter": ["verifier"]}, {"family.sampling": "draw"}, "verifier: right and wrong"),

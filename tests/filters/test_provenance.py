@@ -224,7 +224,7 @@ REFUSED = {
     ),
     "too little to learn from": (
         "ngram mix --set family.evaluate=7 --filter detector",
-        "--filter detector: it learns from 8 real validation blocks at least; set family.evaluate to so many, not 7",
+        "--filter detector: it learns from real validation blocks; set family.evaluate to 8 or more, not 7",
     ),
     "moments": ("gaussian mix --filter provenance", "--filter provenance: exact sampling cannot subsample; set"),
 }
@@ -313,7 +313,7 @@ def test_wm_3_sees_a_filter_that_changes_nothing():
 
 
 def test_new_real_rows_make_the_filter_a_loss():
-    """Under `fresh` what was written carries what earlier real rows said: k V is 0.53 without a filter, 1 with one."""
+    """Under `fresh` generated rows carry what earlier real rows said: k V is 0.53 without a filter, 1 with one."""
     drift = [excess(simulated(missed, "fresh")) for missed in (1.0, 0.0)]
     # n is that of generation 0 there, ten times the real rows of a training set.
     ratio = drift[0].mean() / drift[1].mean()

@@ -100,7 +100,7 @@ def test_a_model_of_reweighed_text_reads_the_minority_as_often_as_it_should(embe
     data = embedded.train
     plain = family.fit(data, np.random.default_rng(0))
     weight = Reweigh()(data, np.random.default_rng(0), reference)
-    fitted = family.fit(data.judged(weight), np.random.default_rng(0))
+    fitted = family.fit(data.filtered(weight), np.random.default_rng(0))
     assert fitted.levels[0].mass[-1] == pytest.approx(plain.levels[0].mass[-1])
     assert not np.allclose(fitted.levels[0].mass, plain.levels[0].mass)
 

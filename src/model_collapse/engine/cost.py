@@ -150,7 +150,7 @@ def _rows(run: Run) -> list[tuple[int, int]]:
     """How many rows each generation is trained on and writes, filters left out."""
     source = Source(Data.real(_nothing(run.n)), fresh=_nothing)
     chain = generations(source, _Idle(), run.members.regime, run.n, streams.stream(run.seed), last=run.generations)
-    more = math.prod(judge.candidates for judge in run.members.filters)
+    more = math.prod(each.candidates for each in run.members.filters)
     return [(len(generation.train), len(generation.sample) * more) for generation in chain]
 
 
@@ -177,7 +177,7 @@ def _chain(run: Run, speed: Speed) -> float:
         total += speed.fit(seen) + speed.write(wrote)
         total += speed.validate(speed.held_out) * passes * work.validated
         if t % run.every == 0 or t == run.generations:
-            total += speed.judge(wrote) + speed.test(speed.tested)
+            total += speed.measure(wrote) + speed.test(speed.tested)
     return total * run.models
 
 
@@ -192,7 +192,7 @@ def _state(run: Run) -> float:
 
 
 def _tables(run: Run, speed: Speed) -> float:
-    """Bytes of a chain's tables: prompts once, what was written in each generation."""
+    """Bytes of a chain's tables: prompts once, generated rows in each generation."""
     return (run.n + sum(wrote for _, wrote in _rows(run))) * speed.text * run.models + 20e3
 
 

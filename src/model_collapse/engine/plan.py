@@ -82,7 +82,7 @@ def plan(
     kind: Family = registry.build(families, family, parts["family"], "family")
     family = registry.RENAMED.get(family, family)
     how: Regime = registry.build(regimes, regime, parts["regime"], "regime")
-    judges: tuple[Filter, ...] = tuple(registry.build(filters, name, parts[name]) for name in filter)
+    chosen: tuple[Filter, ...] = tuple(registry.build(filters, name, parts[name]) for name in filter)
     opening: Regime | None = registry.build(regimes, first, parts["first"], "first") if first else None
     if given not in ("original", "training", "fresh"):
         raise InputError(f"--given: {given!r} is not allowed; it is original, training or fresh")
@@ -101,8 +101,8 @@ def plan(
     modality.check(kind, read, count * own, taken)
     if exchanged and exchanged["real"] == "split":
         _split(modality.kinds(kind, read), exchanged["models"])
-    for place, (name, judge) in enumerate(zip(filter, judges, strict=True)):
-        if judge.by_place and judge.candidates > 1:
+    for place, (name, each) in enumerate(zip(filter, chosen, strict=True)):
+        if each.by_place and each.candidates > 1:
             moved = place or given != "original" or (exchanged and exchanged["reads"] != "own")
             if moved:
                 raise InputError(
@@ -110,7 +110,7 @@ def plan(
                     "original and without --models, for it knows a prompt's candidates by their places"
                 )
         for role, used in ((regime, how), *([(str(first), opening)] if opening else [])):
-            _fits(name, judge, kind, used, role, read)
+            _fits(name, each, kind, used, role, read)
     planned = Run(
         family=family,
         family_args=kind.settings(),
@@ -124,7 +124,7 @@ def plan(
         metrics=taken,
         every=_checked("--every", Count, every),
         block=kind.block_size,
-        filters=tuple((name, judge.settings()) for name, judge in zip(filter, judges, strict=True)),
+        filters=tuple((name, each.settings()) for name, each in zip(filter, chosen, strict=True)),
         corpus=read.name if read else "",
         content="".join([read.fingerprint, *kind.contents()]) if read else "",
         source=store.source_hash(),
@@ -133,7 +133,7 @@ def plan(
     )
     if exchanged and opening:
         _enough(planned, how, opening)
-    vars(planned)["members"] = Members(kind, how, judges, opening)  # not to be built again
+    vars(planned)["members"] = Members(kind, how, chosen, opening)  # not to be built again
     return planned
 
 
@@ -209,12 +209,12 @@ def _split(shares: np.ndarray | None, models: int) -> None:
         )
 
 
-def _fits(name: str, judge: Filter, family: Family, how: Regime, regime: str, corpus: Corpus | None) -> None:
-    """InputError for a filter that cannot judge what these make."""
-    judge.check(family, corpus)
+def _fits(name: str, filter: Filter, family: Family, how: Regime, regime: str, corpus: Corpus | None) -> None:
+    """InputError for a filter that cannot be applied to what these make."""
+    filter.check(family, corpus)
     if not family.draws_rows:
         raise InputError(f"--filter {name}: exact sampling cannot subsample; set family.sampling=draw")
-    if judge.candidates > 1 and not how.whole:
+    if filter.candidates > 1 and not how.whole:
         raise InputError(
             f"{name}.candidates: only replace, accumulate and fixed train on all that is written, so that there is "
             f"more to choose from; {regime} does not"

@@ -42,7 +42,7 @@ class _Pool(ProcessPoolExecutor):
 
 @contextmanager
 def elsewhere(workers: int, tasks: int | None = None) -> Iterator[Executor]:
-    """A pool of fresh processes, also of one; `tasks`: a process is replaced after so many pieces of work."""
+    """A pool of fresh processes, also of one; `tasks`: a process is replaced after this number of pieces of work."""
     others = set(active_children())
     with _Pool(
         workers, get_context("spawn"), initializer=_follow, initargs=(os.getpid(),), max_tasks_per_child=tasks
@@ -96,7 +96,7 @@ def each(executor: Executor | None, task: Callable[[Unit], None], units: list[Un
 
 @contextmanager
 def every(seconds: float, work: Callable[[], object]) -> Iterator[None]:
-    """Do `work` in a thread, so many seconds apart, while the block runs or until it returns False."""
+    """Do `work` in a thread, every `seconds` seconds, while the block runs or until it returns False."""
     over = threading.Event()
 
     def repeat() -> None:

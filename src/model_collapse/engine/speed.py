@@ -47,7 +47,7 @@ class Speed:
     fit: Line
     validate: Line
     write: Line
-    judge: Line
+    measure: Line
     test: Line
     reading: float
     memory: float
@@ -83,7 +83,7 @@ def measure(run: Run, budget: float) -> Speed:
     def wrote(k: int) -> Generation:
         return Generation(0, few.train, model, Data.of(rows(k), born=1, author=1), rows(k))
 
-    def judge(written: int, reference: Reference) -> None:
+    def measured(written: int, reference: Reference) -> None:
         measurement = Measurement(wrote(written), reference)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -98,19 +98,19 @@ def measure(run: Run, budget: float) -> Speed:
         (lambda k: quick.fit(Data.real(rows(k)), rng, start=model), batch, work.epochs * len(x), 0.3),
         (lambda k: family.score(model, rows(k)), counted, held_out, 0.1),
         (lambda k: family.sample(model, k, rng, given=rows(k)), _workload(family).together, len(x), 0.4),
-        (lambda k: judge(k, known), counted, len(x), 0.1),
-        (lambda k: judge(1, replace(known, source=replace(few, test=Data.real(rows(k))))), counted, tested, 0.1),
+        (lambda k: measured(k, known), counted, len(x), 0.1),
+        (lambda k: measured(1, replace(known, source=replace(few, test=Data.real(rows(k))))), counted, tested, 0.1),
     ]
     meter = _Meter()
     lines = [meter(work, batch, most, share * budget) for work, batch, most, share in works]
     weights = family.model_bytes(model)
-    fit, validate, write, judge_written, judge_tested = lines
+    fit, validate, write, measure_written, measure_tested = lines
     return Speed(
         fit=fit,
         validate=validate,
         write=write,
-        judge=judge_written,
-        test=judge_tested,
+        measure=measure_written,
+        test=measure_tested,
         reading=reading,
         # A chain also keeps the model of generation 0, and in training the best weights so far.
         memory=meter.peak + meter.beyond + 2 * weights * (_gpu() is None),

@@ -36,7 +36,7 @@ class Images(Family):
         return {"side": self.side, "evaluate": self.evaluate, "passes": self.passes}
 
     def chain_bytes(self, rows: float) -> float:
-        """Memory of a chain whose training sets have so many times n rows: read, written, and put together."""
+        """Memory of a chain whose training sets have `rows` times n rows: read, written, and put together."""
         return 4 * rows * self.passes * (self.side or 28) ** 2
 
 

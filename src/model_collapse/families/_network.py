@@ -105,8 +105,8 @@ def minimise(
     loss   images (b, side, side), uint8 on the module's device -> loss of each of them, (b,)
     parts  equal parts of all steps whose losses are told apart, where a pass is as long as several; 1: pass by pass
 
-    A row of weight w counts w / (mean weight) times. Rows come in a new order in each pass. With steps > 0 so many
-    steps are taken, in as many passes as that needs, the last cut short; else `epochs` passes. Both are the settings'
+    A row of weight w counts w / (mean weight) times. Rows come in a new order in each pass. With steps > 0 that number
+    of steps is taken, in the passes that it needs, the last one cut short; else `epochs` passes. Both are the settings'
     own unless they are given. With `decay` the learning rate rises during the first RISE steps, and falls linearly from
     the settings' own to 0. What is random in `loss` draws from torch's own generators, which the caller has seeded.
 

@@ -66,9 +66,9 @@ class Classifier(Numbers):
         return _labelled(x, np.where(rng.random(shape[:2]) < self.error, -y, y))
 
     def miss(self, rows: Rows, bias: float = 0.0) -> np.ndarray:
-        """1 where the label is wrong, else 0, shape (n, R), to a judge who says sign(x.(w* + bias e)), e = (0, 1, ...).
+        """1 where the label is wrong, else 0, shape (n, R), to one who says sign(x.(w* + bias e)), e = (0, 1, ...).
 
-        This judge's own accuracy is 1 - atan(bias) / pi.
+        Its own accuracy is 1 - atan(bias) / pi.
         """
         return (rows.x[..., -1] != _sign(_belief(rows, bias))).astype(float)
 

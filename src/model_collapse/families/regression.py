@@ -132,7 +132,7 @@ class Regression(Summarised):
         return self._label(weights, noise, n, rng, given)
 
     def miss(self, rows: Rows, bias: float = 0.0) -> np.ndarray:
-        """|y - x.c| / |x|, shape (n, R), for a judge who believes in c = (1 + bias) w*.
+        """|y - x.c| / |x|, shape (n, R), for a verifier that believes in c = (1 + bias) w*.
 
         It is the distance from c to the nearest w with y = x.w: a row misses by at most r if, and only if, some map in
         the ball of radius r about c would have written it without noise.

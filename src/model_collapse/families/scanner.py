@@ -21,7 +21,7 @@ BATCH = 1024
 
 @dataclass(frozen=True)
 class Scanner(Images):
-    """Copies every given picture: blurred, with noise, in so many grey levels, and if asked for through a JPEG file.
+    """Copies every given picture: blurred, with noise, in `levels` grey levels, and if asked for through a JPEG file.
 
     y = round(K x + noise e): K diffuses grey over the pixels (`theory.copies`), e is normal and new in every pixel of
     every copy, and rounding goes to the nearest of `levels` grey levels from black to white. With given=training and

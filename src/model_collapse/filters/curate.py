@@ -1,4 +1,4 @@
-"""Curate: of what models wrote only the best is kept, by a judge of one's choice."""
+"""Curate: only the best of the generated rows are kept, by a criterion of one's choice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import REAL, Data, Rows
-from model_collapse.filters import _judges
+from model_collapse.filters import _scores
 from model_collapse.interfaces import Family, Filter, Reference
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Curate(Filter):
     by_place: ClassVar[bool] = True
 
     def check(self, family: Family, corpus: Corpus | None) -> None:
-        """InputError unless the judge can score what the family writes."""
-        _judges.check(f"curate: by={self.by}", self.by, family, corpus)
+        """InputError unless rows of the family have such a score."""
+        _scores.check(f"curate: by={self.by}", self.by, family, corpus)
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         rows = data.drawn
@@ -79,19 +79,19 @@ class Curate(Filter):
         return (~wrote | _first(self.share, best, -score, lot)).reshape(shape)
 
     def _scores(self, rows: Rows, looked: np.ndarray, reference: Reference) -> np.ndarray:
-        """Scores (n, R) as far as a judge knows them who looks at these rows only, a mask (n, R)."""
+        """Scores (n, R) for a selector that looks at the rows of the mask (n, R) only."""
         score = np.zeros(looked.shape)
         seen = np.flatnonzero(looked.any(axis=1))
         if not len(seen):
             return score
-        score[seen] = _judges.SCORES[self.by](rows.take(seen), reference, self.bias).reshape(len(seen), -1)
+        score[seen] = _scores.SCORES[self.by](rows.take(seen), reference, self.bias).reshape(len(seen), -1)
         if self.by == "learned":
-            return _judges.learned(rows, looked[:, 0], score[:, 0])[:, None]
+            return _scores.learned(rows, looked[:, 0], score[:, 0])[:, None]
         return np.where(looked, score, score.mean(axis=0, where=looked))
 
     def _best(self, born: np.ndarray, score: np.ndarray, lot: np.ndarray) -> np.ndarray:
         """A mask of the best candidate for each prompt, of every generation that is in the training set."""
-        # Only regimes that train on all that was written have candidates, and these have one birth for all chains.
+        # Only regimes that train on all generated rows have candidates, and these have one birth for all chains.
         assert born.ndim == 1
         best = np.zeros(score.shape, bool)
         for birth in np.unique(born[born != REAL]):

@@ -40,11 +40,11 @@ class Detector(Filter):
             raise InputError("--filter detector: it reads text or images, not numbers; use --filter provenance")
         if isinstance(family, Text) and family.evaluate < detection.LEAST:
             raise InputError(
-                f"--filter detector: it learns from {detection.LEAST} real validation blocks at least; set "
-                f"family.evaluate to so many, not {family.evaluate}"
+                f"--filter detector: it learns from real validation blocks; set family.evaluate to {detection.LEAST} "
+                f"or more, not {family.evaluate}"
             )
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        judge = detection.trained(reference)
-        score = judge.scores(data.drawn)
-        return judge.chance_real(score) if self.mode == "weigh" else score <= judge.threshold(self.false_alarms)
+        detector = detection.trained(reference)
+        score = detector.scores(data.drawn)
+        return detector.chance_real(score) if self.mode == "weigh" else score <= detector.threshold(self.false_alarms)

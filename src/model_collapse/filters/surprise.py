@@ -10,7 +10,7 @@ from pydantic import Field
 
 from model_collapse.data import Data
 from model_collapse.errors import InputError
-from model_collapse.filters import _judges
+from model_collapse.filters import _scores
 from model_collapse.interfaces import Family, Filter, Reference
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Surprise(Filter):
             raise InputError("--filter surprise: this family does not score rows; use lm, ngram or discrete")
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        nats = _judges.surprise(data.drawn, reference)
+        nats = _scores.surprise(data.drawn, reference)
         order = np.argsort(nats if self.keep == "low" else -nats, axis=0, kind="stable")
         kept = np.zeros(nats.shape, bool)
         np.put_along_axis(kept, order[: max(1, round(self.share * len(data)))], True, axis=0)

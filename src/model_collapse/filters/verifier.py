@@ -1,4 +1,4 @@
-"""Verifier: every written row is accepted or rejected by a judge who may err."""
+"""Verifier: every generated row is accepted or rejected by a verifier that may err."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from model_collapse.data import REAL, Data
-from model_collapse.filters import _judges
+from model_collapse.filters import _scores
 from model_collapse.interfaces import Family, Filter, Reference
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ class Verifier(Filter):
 
     def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless right and wrong are known of what the family writes."""
-        _judges.check("verifier", "oracle", family, corpus)
+        _scores.check("verifier", "oracle", family, corpus)
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        right = _judges.miss(data.drawn, reference, self.bias) <= self.radius
+        right = _scores.miss(data.drawn, reference, self.bias) <= self.radius
         kept = rng.random(right.shape) < np.where(right, self.right, self.wrong)
         real = (data.born == REAL).reshape(len(data), -1)
         return kept | (real[:, 0] if kept.ndim == 1 else real)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Watermark(Filter):
     """Drops rows, real or generated, whose z in the test for the family's watermark exceeds a threshold.
 
-    z is that of `Lm.marks`: the library's detectors, on what was written and not on what it continues. At z = 4 three
+    z is that of `Lm.marks`: the library's detectors, on the generated text without its prompt. At z = 4 three
     texts in 100,000 would be accused wrongly if n-grams never came twice.
     """
 

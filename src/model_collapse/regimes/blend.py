@@ -1,4 +1,4 @@
-"""Blend: so many real rows and so many written ones, each number by itself."""
+"""Blend: a number of real rows and a number of generated ones, each chosen by itself."""
 
 from __future__ import annotations
 

@@ -59,9 +59,10 @@ def selected_share(
 ) -> np.ndarray:
     """Share of a minority after t = `generation` selections, many rows; shape of both broadcast.
 
-    The minority are the rarest symbols, of true share m; every training set is the part s = `kept` of what was written
-    that generation 0's model finds the least surprising (low), the most surprising (high), or at random. Selections by
-    one fixed order compose: t of them leave the part s^t of the true law at its likely end, or at its unlikely end, so
+    The minority are the rarest symbols, of true share m; every training set is the part s = `kept` of the generated
+    rows that generation 0's model finds the least surprising (low), the most surprising (high), or at random.
+    Selections by one fixed order compose: t of them leave the part s^t of the true law at its likely end, or at its
+    unlikely end, so
 
         low  max(0, 1 - (1 - m) / s^t),   high  min(1, m / s^t),   random  m .
 

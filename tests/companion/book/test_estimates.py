@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from toy_page import tidy
 
 from model_collapse.analysis import stats
 from model_collapse.analysis.stats import Estimate
@@ -50,3 +51,11 @@ def test_tables_and_lists_in_words() -> None:
     assert estimates.listed({"x": "1", "y": "2"}) == "x 1; y 2"
     assert estimates.spans([1, 8, 8, 8]) == "1 in generation 0, 8 in generations 1 to 3"
     assert estimates.spans([4]) == "4 in generation 0"
+
+
+def test_the_interval_of_a_share_ends_at_0_and_1() -> None:
+    chains = [[0.9], [0.5]]
+    table = tidy({"repeated_3": chains, "perplexity": chains})
+    share, number = (estimates.at(table, metric, 0) for metric in ("repeated_3", "perplexity"))
+    assert (share.value, share.low, share.high) == (0.7, 0.0, 1.0)
+    assert number.low < 0 and number.high > 1

@@ -7,16 +7,8 @@ import pytest
 from toy_page import opened, tidy
 
 from model_collapse.companion import studies
-from model_collapse.companion.book import findings
+from model_collapse.companion.book import estimates, findings
 from model_collapse.errors import InputError
-
-
-def test_the_interval_of_a_share_ends_at_0_and_1() -> None:
-    chains = [[0.9], [0.5]]
-    table = tidy({"repeated_3": chains, "perplexity": chains})
-    share, number = (findings.at(table, metric, 0) for metric in ("repeated_3", "perplexity"))
-    assert (share.value, share.low, share.high) == (0.7, 0.0, 1.0)
-    assert number.low < 0 and number.high > 1
 
 
 def test_ends_leave_out_what_has_no_value() -> None:
@@ -35,7 +27,7 @@ def test_ends_leave_out_what_has_no_value() -> None:
     ],
 )
 def test_a_change_in_words(values: list[float], words: str) -> None:
-    change = findings.at(tidy({"m": [[value] for value in values]}), "m", 0)
+    change = estimates.at(tidy({"m": [[value] for value in values]}), "m", 0)
     assert findings.moves(change) == words
 
 

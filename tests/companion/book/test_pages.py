@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model_collapse.companion import records
@@ -121,3 +122,26 @@ def test_the_table_of_the_real_model_is_that_of_its_record() -> None:
         assert [cell.strip() for cell in cells.split("|") if cell.strip()] == [f"{value:.1f}" for value in kept]
     before = tables["zero-shot"].query("metric == 'perplexity'")["value"].mean()
     assert f"Before fine-tuning it is {before:.1f}" in page
+
+
+def test_what_the_readme_says_of_the_real_model_is_in_its_record() -> None:
+    """Its perplexities, and that one generation loses more than half of the nats which fine-tuning gained."""
+    tables = records.read("pretrained").tables
+    mean = {
+        name: table.query("metric == 'perplexity'").groupby("generation")["value"].mean()
+        for name, table in tables.items()
+    }
+    start, real = mean["zero-shot"][0], mean["A"][0]
+    said = re.search(
+        r"from perplexity (\d+) to (\d+)\. Trained on\nits own text instead, it jumps to (\d+) in one generation, and "
+        r"stays between (\d+) and (\d+)",
+        README,
+    )
+    assert said is not None
+    later = [mean[name].drop([0]) for name in "AS"]
+    spans = min(own.min() for own in later), max(own.max() for own in later)
+    assert [int(number) for number in said.groups()[:3]] == [round(start), round(real), round(mean["A"][1])]
+    assert int(said[4]) <= spans[0] and spans[1] <= int(said[5])
+    for own in later:
+        assert np.log(own[1] / real) > np.log(start / real) / 2
+    assert all(mean[name][1] < real * 1.01 for name in "CP") and mean["B"][4] < mean["A"][4]

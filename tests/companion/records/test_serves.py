@@ -130,7 +130,6 @@ def test_a_page_says_that_a_record_does_not_serve_a_claim(monkeypatch: pytest.Mo
     said: list[str] = []
     monkeypatch.setattr(notebook, "say", said.append)
     tables = {"replace": records.read("minorities").tables["replace"]}
-    notebook.verdict("FAIR-1b", tables, of="recorded run")
-    (line,) = said
-    assert line.startswith("*Claim, recorded run:* FAIR-1b, ")
-    assert line.endswith("**not served by this record**, its arm replace has family lm instead of ngram.")
+    notebook.verdicts({"FAIR-1b": tables}, of="recorded run `minorities`")
+    why = "its arm replace has family lm instead of ngram"
+    assert said == [f"**Claims not served, recorded run `minorities`:** FAIR-1b ({why})."]

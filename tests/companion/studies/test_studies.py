@@ -147,7 +147,7 @@ PLACES = [
             ("how_much", "learners"),
         )
     ),
-    *(("curation", size) for size in ("labels", "judges", "rounds", "preference", "budget")),
+    *(("curation", size) for size in ("labels", "selectors", "rounds", "preference", "budget")),
     ("language_model", "verify"),
 ]
 
@@ -169,7 +169,7 @@ def test_the_table_says_what_differs() -> None:
     assert said["A"] == ""
     assert said["B"] == "regime=mix, family.epochs=10, regime.real_fraction=0.1"
     published = "family.steps=0, family.checkpoint=best, family.end=forbidden"
-    assert said["A10"] == f"{published}, family.epochs=10, generations=3"
+    assert said["A10"] == f"{published}, family.epochs=10, generations=3, metrics=perplexity"
 
 
 def test_settings_that_a_size_gives_one_condition_are_named_one_by_one() -> None:

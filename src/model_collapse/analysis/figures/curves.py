@@ -18,6 +18,10 @@ Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """Closed forms by label; each takes an array of generations g and has counted n = g + 1 fits. Bounds come as a pair."""
 
 
+ROOM = 4
+"""Labels of a legend within a panel, at most."""
+
+
 @styled
 def against_theory(
     panels: Mapping[str, Mapping[str, pd.DataFrame]],
@@ -34,11 +38,13 @@ def against_theory(
     theory  {title: {label: closed form}}, for the simulation of the same label
     limits  {title: horizontal lines}
 
-    Several panels have their legends below: one for all of them if their labels are the same.
+    Several panels have their legends below, one for all of them if their labels are the same; and so has a single panel
+    with more labels than find room beside its curves.
     """
-    together = len(panels) > 1 and len({tuple(arms) for arms in panels.values()}) == 1
     most = max(map(len, panels.values()))
-    below = 0.0 if len(panels) == 1 else 0.5 if together else 0.2 * most
+    inside = len(panels) == 1 and most <= ROOM
+    together = not inside and len({tuple(arms) for arms in panels.values()}) == 1
+    below = 0.0 if inside else 0.2 * -(-most // 2) if len(panels) == 1 else 0.5 if together else 0.2 * most
     axes = tiled(len(panels), width=3.7, height=3.4, below=below, sharey=True)
     for ax, (title, arms) in zip(axes, panels.items(), strict=True):
         chosen = colours(arms)
@@ -54,14 +60,15 @@ def against_theory(
             locator = ax.xaxis.get_major_locator()
             assert isinstance(locator, ticker.MaxNLocator)
             locator.set_params(integer=True)
-        if len(panels) == 1:
+        if inside:
             ax.legend()
         elif not together:
             # Below: the curves may lie anywhere.
             ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     figure = named(axes, ylabel)
     if together:
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        ncols = 2 if len(panels) == 1 else 3
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=ncols)
     return figure
 
 

@@ -12,11 +12,26 @@ from model_collapse.analysis.stats import Estimate
 
 K = TypeVar("K", bound=Hashable)
 
+SHARES = {
+    *((name, "") for name in ("repeated_3", "distinct_2", "distinct_3", "confidence", "accuracy")),
+    *(("rare_coverage", band) for band in ("common", "medium", "rare")),
+    *(("manifold", item) for item in ("precision", "recall")),
+    *(("similarity", item) for item in ("overlap_1", "overlap_2")),
+    *(("watermark", f"{who}{repeats}") for who in ("written", "real") for repeats in ("", " repeats")),
+    *(("detector", item) for item in ("false alarms", "misses", "auc")),
+    ("facts", "true"),
+}
+"""Metrics, with their items, that lie between 0 and 1; so do all items of `classes` and of `groups`."""
+
 
 def at(table: pd.DataFrame, metric: str, generation: int | None = None, item: str = "") -> Estimate:
-    """Mean over replicates with its 95 % interval, at a generation; None: the last one of the table."""
+    """Mean over replicates with its 95 % interval, which for a share ends at 0 and 1.
+
+    generation  None: the last one of the table
+    """
     last = int(table["generation"].max())
-    return stats.mean(stats.per_replicate(table, metric, last if generation is None else generation, item))
+    found = stats.mean(stats.per_replicate(table, metric, last if generation is None else generation, item))
+    return share(found) if (metric, item) in SHARES or metric in ("classes", "groups") else found
 
 
 def share(estimate: Estimate) -> Estimate:
@@ -53,6 +68,12 @@ def curves(rows: Mapping[K, pd.DataFrame], *names: str) -> pd.DataFrame:
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+
+
+def joined(words: Iterable[str]) -> str:
+    """ "a, b and c"."""
+    *first, end = words
+    return f"{', '.join(first)} and {end}" if first else end
 
 
 def listed(found: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,9 +11,9 @@ import pandas as pd
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
+from model_collapse.companion.book.estimates import at, markdown
 from model_collapse.companion.book.notebook import say, show, verdicts
 from model_collapse.companion.studies.study import Size, Study
-from model_collapse.companion.verify import evidence
 from model_collapse.errors import InputError
 
 Tables = Mapping[str, pd.DataFrame]
@@ -36,27 +35,6 @@ def chosen(tables: Tables, labels: Iterable[str], known: Iterable[str]) -> dict[
     known = set(known)
     added = (label for label in tables if label not in known)
     return {label: tables[label] for label in dict.fromkeys((*labels, *added)) if label in tables}
-
-
-SHARES = {
-    *((name, "") for name in ("repeated_3", "distinct_2", "distinct_3", "confidence")),
-    *(("rare_coverage", band) for band in ("common", "medium", "rare")),
-    *(("manifold", item) for item in ("precision", "recall")),
-    *(("similarity", item) for item in ("overlap_1", "overlap_2")),
-    ("facts", "true"),
-}
-"""Metrics, with their items, that lie between 0 and 1."""
-
-
-def at(table: pd.DataFrame, metric: str, generation: int, item: str = "") -> Estimate:
-    """Mean of a metric over seeds at one generation, with its 95 % interval, which for a share ends at 0 and 1."""
-    found = stats.mean(stats.per_replicate(table, metric, generation, item))
-    return as_share(found) if (metric, item) in SHARES or metric in ("classes", "groups") else found
-
-
-def as_share(found: Estimate) -> Estimate:
-    """The estimate of a share: what of its interval lies between 0 and 1."""
-    return replace(found, low=float(np.clip(found.low, 0, 1)), high=float(np.clip(found.high, 0, 1)))
 
 
 def last_of(table: pd.DataFrame) -> int:
@@ -115,19 +93,6 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def listed(words: Iterable[str]) -> str:
-    """ "a, b and c"."""
-    *first, end = words
-    return f"{', '.join(first)} and {end}" if first else end
-
-
-def tabled(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
-    """Markdown of a table."""
-    head = list(head)
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
 def from_to(arms: Tables, metrics: Mapping[str, tuple[str, str]], *, relative: bool = False) -> None:
     """Show what became of metrics: a row for each, a column for each condition, mean in generation 0 and in the last.
 
@@ -135,7 +100,7 @@ def from_to(arms: Tables, metrics: Mapping[str, tuple[str, str]], *, relative: b
     relative  the change over generation 0, seed by seed, with its interval, beside it
     """
     lines = [(name, *(_from_to(own, *metric, relative) for own in arms.values())) for name, metric in metrics.items()]
-    say(tabled(("generation 0 to the last", *arms), lines))
+    say(markdown(("generation 0 to the last", *arms), lines))
 
 
 def _from_to(table: pd.DataFrame, metric: str, item: str, relative: bool) -> str:
@@ -149,16 +114,8 @@ def judged(names: Iterable[str], tables: Tables, *, of: str = "") -> None:
 
     names  ids of claims
     of     which run the tables are of
-
-    Claims that a recorded run does not serve are named below, with the reason.
     """
     runs = {name: claims.named(name).runs for name in names}
-    own = {name: {label: tables[label] for label in labels} for name, labels in runs.items() if {*labels} <= {*tables}}
-    unserved = {
-        name: why for name, of_claim in own.items() if (why := evidence.unserved_by(claims.named(name), of_claim))
-    }
-    if served := {name: of_claim for name, of_claim in own.items() if name not in unserved}:
-        verdicts(served, of=of)
-    if unserved:
-        said = "; ".join(dict.fromkeys(unserved.values()))
-        say(f"**Not judged{f' by the {of}' * bool(of)}:** {', '.join(unserved)} ({said}).")
+    there = {name: labels for name, labels in runs.items() if {*labels} <= {*tables}}
+    if there:
+        verdicts({name: {label: tables[label] for label in labels} for name, labels in there.items()}, of=of)

@@ -83,24 +83,33 @@ def say(text: str) -> None:
 def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") -> None:
     """Show what tables say to claims, as one table: statement, what was measured, the band that is allowed, verdict.
 
+    Claims that a recorded run does not serve are named below it, with the reason.
+
     tables  id of a claim -> tables of its conditions
     of      which run the tables are of, where a page shows several
     """
     from model_collapse.companion import claims
+    from model_collapse.companion.book.estimates import markdown
     from model_collapse.companion.verify import evidence
 
-    lines = ["| claim | statement | measured | allowed | verdict |", "|---|---|---|---|---|"]
+    lines: list[list[str]] = []
+    unserved: dict[str, list[str]] = {}
     for name, own in tables.items():
         claim = claims.named(name)
         if why := evidence.unserved_by(claim, own):
-            measured, words = "not by this record", f"not served, {why}"
-        else:
-            judged = claim.judge(own)
-            value = "" if judged.outcome == "not_run" else f" {judged.estimate:.3g}"
-            measured, words = f"{claim.measured}{value}", f"**{judged.words}**{f', {judged.why}' if judged.why else ''}"
-        cells = (name, claim.statement, measured, claim.allowed, words)
-        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    say(f"**Claims{f', {of}' * bool(of)}.** Intervals are those of the verdict.\n\n" + "\n".join(lines))
+            unserved.setdefault(why, []).append(name)
+            continue
+        judged = claim.judge(own)
+        value = "" if judged.outcome == "not_run" else f" {judged.estimate:.3g}"
+        words = f"**{judged.words}**{f', {judged.why}' if judged.why else ''}"
+        cells = (name, claim.statement, f"{claim.measured}{value}", claim.allowed, words)
+        lines.append([cell.replace("|", chr(92) + "|") for cell in cells])
+    if lines:
+        head = ("claim", "statement", "measured", "allowed", "verdict")
+        say(f"**Claims{f', {of}' * bool(of)}.** Intervals are those of the verdict.\n\n{markdown(head, lines)}")
+    if unserved:
+        said = "; ".join(f"{', '.join(names)} ({why})" for why, names in unserved.items())
+        say(f"**Claims not served{f', {of}' * bool(of)}:** {said}.")
 
 
 def changes(
@@ -144,7 +153,7 @@ def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repea
 
     A text that fills a whole row of the data frame is shown once, across it.
 
-    repeated  mark the sequences of so many words that stand earlier in the same text too; 0: none
+    repeated  mark sequences of this number of words that stand earlier in the same text too; 0: none
 
     Everything is escaped, so that markup, scripts and formulas in a text are seen and never run.
     """

@@ -9,8 +9,9 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion import claims
-from model_collapse.companion.book.notebook import say, show, verdicts, written
+from model_collapse.companion.book import findings
+from model_collapse.companion.book.estimates import markdown
+from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.studies import pretrained
 from model_collapse.companion.studies.gate import GATE, gate
 
@@ -35,8 +36,7 @@ def progress(record: Recorded) -> None:
     titles = {label: pretrained.STUDY.condition(label).title for label in tables}
     rows = {titles[label]: stats.pick(table, "perplexity") for label, table in tables.items()}
     untouched = stats.mean(stats.per_replicate(record.tables["zero-shot"], "perplexity", 0))
-    seeds = tables["A"]["replicate"].nunique()
-    counted = f"{seeds} seed{'s' * (seeds != 1)}"
+    counted = findings.counted(tables["A"]["replicate"].nunique(), "seed")
     show(
         figures.against_theory({"": rows}, {}, ylabel="perplexity on real test text", limits={"": [untouched.value]}),
         pd.concat({title: stats.by_generation(own) for title, own in rows.items()}, names=["condition"]).reset_index(
@@ -64,24 +64,19 @@ def progress(record: Recorded) -> None:
 
 def judged(record: Recorded) -> None:
     """The verdicts on the three endpoints that were named before the run, in one table."""
-    runs = {name: claims.named(name).runs for name in ("PT-1", "PT-2", "PT-3")}
-    own = {name: {label: record.tables[label] for label in labels} for name, labels in runs.items()}
-    verdicts(own, of=f"recorded run `{record.name}`")
+    findings.judged(("PT-1", "PT-2", "PT-3"), record.tables, of=f"recorded run `{record.name}`")
 
 
 def _table(tables: dict[str, pd.DataFrame], titles: dict[str, str]) -> str:
     """Markdown: perplexity in the first and the last generations of each condition."""
-    lines = [
-        "| condition | generation 0 | generation 1 | last | last less generation 1, nats |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for label, table in tables.items():
         last = int(table["generation"].max())
         nats = {g: np.log(stats.per_replicate(table, "perplexity", g)) for g in {0, 1, last}}
         means = [_said(stats.mean(np.exp(nats[g])), ".1f") for g in (0, 1, last)]
         more = _said(stats.paired(nats[last], nats[1]), ".3f") if last > 1 else "one generation"
-        lines.append(f"| {titles[label]} | {means[0]} | {means[1]} | {last}: {means[2]} | {more} |")
-    return "\n".join(lines)
+        lines.append((titles[label], means[0], means[1], f"{last}: {means[2]}", more))
+    return markdown(("condition", "generation 0", "generation 1", "last", "last less generation 1, nats"), lines)
 
 
 def _said(found: Estimate, form: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.book.estimates import at, below, curves, listed, markdown, points, share
+from model_collapse.companion.book.estimates import at, below, curves, listed, markdown, points
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import Tables, rows
 from model_collapse.companion.studies.curation import (
@@ -97,7 +97,7 @@ def breakdown(tables: Tables) -> None:
 
 def _accuracy(table: pd.DataFrame) -> Estimate:
     """Mean accuracy after one round."""
-    return share(at(table, "accuracy", 1))
+    return at(table, "accuracy", 1)
 
 
 def _expected(n: int, right: float, wrong: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -203,8 +203,7 @@ def budget(tables: Tables, quantity: str) -> None:
     complete = {**tables, "learned 1": tables["oracle 1"]}
 
     def value(table: pd.DataFrame) -> Estimate:
-        found = at(table, metric, item=item)
-        return share(found) if quantity == "truth" else found
+        return at(table, metric, item=item)
 
     nothing = value(tables["oracle 0"])
     found = {

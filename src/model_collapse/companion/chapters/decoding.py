@@ -12,7 +12,8 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book import language_run
-from model_collapse.companion.book.findings import Tables, at, ends, last_of, listed, tabled
+from model_collapse.companion.book.estimates import at, joined, markdown
+from model_collapse.companion.book.findings import Tables, ends, last_of
 from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.claims import planned
 from model_collapse.companion.claims.decoding import penalised, slope
@@ -95,7 +96,7 @@ def known_law() -> None:
     others = ("temperature 0.3", "top-k, k = 8", "top-p, p = 0.95", "five beams", "greedy")
     say(
         "Nats per symbol, exact, for this one chain:\n\n"
-        + tabled(
+        + markdown(
             ("way of writing", "truth", "after one generation", "after nine"),
             ((way, *(f"{entropy[way][g]:.2f}" for g in (0, 1, 9))) for way in ("sampling", *others)),
         )
@@ -128,7 +129,7 @@ def two_penalties() -> None:
 
     say(
         "Probability of the repeated token after the penalty (0.9 before; the other, new token has 0.1):\n\n"
-        + tabled(
+        + markdown(
             ("the rule is applied to", "penalty 2", "penalty 3"),
             ((label, *(f"{left(value, theta):.2f}" for theta in (2, 3))) for label, value in values.items()),
         )
@@ -143,7 +144,7 @@ def constant_in_the_logits(tables: Tables) -> None:
     }
     say(
         "Change of the loss of the text of generation 0 of a tiny OPT if 20 is added to all logits, in nats per token: "
-        + listed(f"{change:.3f} ({way})" for way, change in moved.items())
+        + joined(f"{change:.3f} ({way})" for way, change in moved.items())
         + ". The constant changes no probability, so the first and the last are 0."
     )
 
@@ -197,7 +198,7 @@ def by_way(tables: Tables) -> None:
     say(
         f"*{titles[order[0]]}* degrades fastest, *{titles[flattest]}* slowest, real text apart. Slope over "
         f"generations 0 to {last_of(own['A'])}, in nats per token and generation:\n\n"
-        + tabled(
+        + markdown(
             ("way of writing", "slope", "less that of sampling, paired by seed"),
             ((titles[label], f"{stats.mean(slopes[label]):.3f}", _over_sampling(slopes, label)) for label in order),
         )
@@ -243,9 +244,9 @@ def what_is_written(tables: Tables) -> None:
     last = last_of(tables["sampled"])
     say(
         "The median block of generation 0 has perplexity "
-        + listed(f"{at(table, 'written_perplexity', 0, 'q50').value:.2f} ({title})" for title, table in arms.items())
+        + joined(f"{at(table, 'written_perplexity', 0, 'q50').value:.2f} ({title})" for title, table in arms.items())
         + f" under the model that generated it. At generation {last}, under the same model, it has "
-        + listed(
+        + joined(
             f"{at(own, 'written_perplexity', last, 'q50'):.2f} ({title})"
             for title, own in titled({label: tables[label] for label in ("A", "cold", "sampled")}).items()
         )

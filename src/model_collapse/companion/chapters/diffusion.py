@@ -10,18 +10,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from model_collapse.analysis import stats
-from model_collapse.companion.book.findings import (
-    Tables,
-    at,
-    chosen,
-    counted,
-    ends,
-    from_to,
-    last_of,
-    listed,
-    run_of,
-    show_panels,
-)
+from model_collapse.companion.book.estimates import at, joined
+from model_collapse.companion.book.findings import Tables, chosen, counted, ends, from_to, last_of, run_of, show_panels
 from model_collapse.companion.book.notebook import say
 from model_collapse.companion.chapters._images import gallery
 from model_collapse.companion.claims import images as claims
@@ -69,7 +59,7 @@ def sharpness(tables: Tables) -> None:
     values = {label: [at(tables[label], "sharpness", g) for g in (0, last_of(tables[label]))] for label in MAIN}
     say(
         "Sharpness (variance of the Laplacian) in generation 0 and in the last: "
-        + listed(f"{label} {begin:.2f} and {end:.2f}" for label, (begin, end) in values.items())
+        + joined(f"{label} {begin:.2f} and {end:.2f}" for label, (begin, end) in values.items())
         + f"; real images have {at(tables['full'], 'real_images', 0, 'sharpness').value:.2f}."
     )
 
@@ -90,7 +80,7 @@ def quality(tables: Tables, labels: tuple[str, ...], name: str, record: str = ""
     )
     say(
         f"Up to generation {max(map(last_of, arms.values()))}, recall goes from "
-        + listed(f"{' to '.join(_recalls(table))} ({label})" for label, table in arms.items())
+        + joined(f"{' to '.join(_recalls(table))} ({label})" for label, table in arms.items())
         + "."
     )
     from_to(arms, {title: QUALITY[title] for title in ("Fréchet distance", "recall")})
@@ -106,7 +96,7 @@ def beyond_the_control(tables: Tables) -> None:
     far = {label: stats.per_replicate(tables[label], "frechet", last) for label in MAIN}
     say(
         f"At generation {last} the distance is larger than in the control by "
-        + listed(f"{stats.mean(far[label] - far['control']):.2f} ({label})" for label in MAIN if label != "control")
+        + joined(f"{stats.mean(far[label] - far['control']):.2f} ({label})" for label in MAIN if label != "control")
         + f"; real training images have a distance of {at(tables['full'], 'real_images', 0, 'frechet').value:.2f}. "
         "The control is the yardstick, not 0: it has what a short training does wrong in every generation anew."
     )
@@ -137,4 +127,4 @@ def before_any_recursion(tables: Tables) -> None:
     for item in ("precision", "recall"):
         pretty, full = (stats.per_replicate(tables[label], "manifold", 0, item) for label in ("pretty", "full"))
         said.append(f"{item} by {stats.paired(pretty, full):.3f}")
-    say(f"In generation 0, before any recursion, less noise changes {listed(said)}.")
+    say(f"In generation 0, before any recursion, less noise changes {joined(said)}.")

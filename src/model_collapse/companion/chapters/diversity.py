@@ -10,18 +10,8 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.book.findings import (
-    Tables,
-    at,
-    chosen,
-    ends,
-    from_to,
-    last_of,
-    listed,
-    run_of,
-    show_panels,
-    tabled,
-)
+from model_collapse.companion.book.estimates import at, joined, markdown
+from model_collapse.companion.book.findings import Tables, chosen, ends, from_to, last_of, run_of, show_panels
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.records import Recorded
 from model_collapse.companion.studies import language_model
@@ -86,7 +76,7 @@ def _at_end(table: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def kinds(tables: Tables, record: str = "") -> None:
-    """Change since generation 0 of four kinds of diversity of what was written, seed by seed.
+    """Change since generation 0 of four kinds of diversity of generated text, seed by seed.
 
     record  name of the recorded run that the tables are of; "": this run
     """
@@ -110,7 +100,7 @@ def kinds(tables: Tables, record: str = "") -> None:
     lost = {kind: change(tables["sampled"], *metric) for kind, metric in KINDS.items()}
     say(
         f"Where text is sampled, up to generation {last_of(tables['sampled'])} "
-        + listed(f"{kind} change by {estimate:.0%}" for kind, estimate in lost.items())
+        + joined(f"{kind} change by {estimate:.0%}" for kind, estimate in lost.items())
         + f". In the control, which cannot collapse, pairs change by {change(tables['control'], 'distinct_2'):.0%}: "
         "that much is the noise of training."
     )
@@ -149,7 +139,7 @@ def how_sure(tables: Tables) -> None:
     own = [at(tables[label], "entropy", last, "written") for label in ("A", "sampled")]
     say(
         f"From generation 0 to {last}, the entropy on real text goes "
-        + listed(f"from {begin:.2f} to {end:.2f} nats {name}" for name, (begin, end) in moved.items())
+        + joined(f"from {begin:.2f} to {end:.2f} nats {name}" for name, (begin, end) in moved.items())
         + f". On their own text it ends at {own[0]:.2f} and {own[1]:.2f}."
     )
     from_to(of(tables, MAIN), sureness | {"different generated tokens": ("vocabulary", "")})
@@ -284,7 +274,7 @@ def trends(tables: Tables) -> None:
     """Rise of the least-squares line over all generations, over the mean, seed by seed: is the control flat?"""
     found = {label: {name: trend(tables[label], *metric) for name, metric in CHECKED.items()} for label in MAIN}
     say(
-        tabled(
+        markdown(
             ("trend over all generations", *MAIN),
             ((name, *(f"{found[label][name]:.0%}" for label in MAIN)) for name in CHECKED),
         )

@@ -99,7 +99,7 @@ def estimators(tables: Mapping[Estimator, pd.DataFrame]) -> None:
     )
     say(
         f"The simulated means are within {z:.1f} standard errors of the closed form. After {n} maximum-likelihood "
-        f"fits the distance is {reached} (99.99 % interval). Of that, {parts['expressivity']:.2f} is due to "
+        f"fits the distance is {reached} (99.99 % interval); {parts['expressivity']:.2f} is due to "
         f"expressivity, {parts['statistical']:.2f} to finite samples, and {parts['approximation']:.2f} to noise. In "
         "gradient descent the training error depends on the model. Then it is not independent of what came before; "
         "it can add up faster, or pull back."

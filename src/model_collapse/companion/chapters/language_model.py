@@ -12,16 +12,8 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion.book.findings import (
-    Tables,
-    at,
-    counted,
-    ends,
-    last_of,
-    listed,
-    moves,
-    tabled,
-)
+from model_collapse.companion.book.estimates import at, joined, markdown
+from model_collapse.companion.book.findings import Tables, counted, ends, last_of, moves
 from model_collapse.companion.book.language_run import nats, paths_of, titled
 from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.claims.language import cross_entropy, gap, sign_changes
@@ -79,7 +71,9 @@ def perplexity(tables: Tables) -> None:
         )
     say(
         "Mean perplexity of the later generations less that of generation 0, with 95 % intervals over seeds:\n\n"
-        + tabled(("condition", "rise of perplexity"), ((titles[label], f"{mean:.2f}") for label, mean in means.items()))
+        + markdown(
+            ("condition", "rise of perplexity"), ((titles[label], f"{mean:.2f}") for label, mean in means.items())
+        )
     )
     if possible := max(last_of(tables["A"]) - 2, 0):
         say(
@@ -243,7 +237,7 @@ def rare_things(tables: Tables) -> None:
     shares = {band: {g: _share(tables["A"], band, g) for g in (0, last)} for band in BANDS}
     say(
         f"In A the share of {what} that are still generated goes, from generation 0 to {last}, "
-        + listed(
+        + joined(
             f"from {stats.mean(own[0]).value:.1%} to {stats.mean(own[last]).value:.1%} for {band} ones"
             for band, own in shares.items()
         )
@@ -280,7 +274,7 @@ def _relative(table: pd.DataFrame) -> pd.DataFrame:
 
 def _first_to_go(kept: Mapping[str, pd.Series], what: str) -> str:
     """The answer, from the shares that are left by seed."""
-    left = listed(f"{own.mean():.0%} of the {band} {what}" for band, own in kept.items())
+    left = joined(f"{own.mean():.0%} of the {band} {what}" for band, own in kept.items())
     more = stats.paired(kept["rare"], kept["common"])
     if more.high < 0:
         answer = "Yes, in this run: a smaller part is left of rare ones than of common ones"
@@ -318,7 +312,7 @@ def beside(tables: Tables, records: Mapping[str, Recorded]) -> None:
         for name, own in runs.items()
     ]
     head = ("run", "before fine-tuning", "generation 0", "more in A", "more in B", "more in the control")
-    say(tabled(head, [*lines, PAPER_ROW]))
+    say(markdown(head, [*lines, PAPER_ROW]))
 
 
 def _short(name: str, tables: Tables) -> str:
@@ -367,7 +361,7 @@ def accumulate(records: Mapping[str, Recorded]) -> None:
     last, titles = min(own.columns[-1] for own in changes.values()), dict(zip(tables, entropies, strict=True))
     say(
         f"From generation 0 to {last}, the last that all have, cross-entropy changes by "
-        + listed(f"{stats.mean(own[last] - own[0]):.3f} nats ({titles[label]})" for label, own in changes.items())
+        + joined(f"{stats.mean(own[last] - own[0]):.3f} nats ({titles[label]})" for label, own in changes.items())
         + "."
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.companion import claims
-from model_collapse.companion.book.estimates import at, below, markdown, points, share
+from model_collapse.companion.book.estimates import at, below, markdown, points
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import Tables
 from model_collapse.companion.claims.provenance import excess, roc, unrecognised
@@ -123,7 +123,7 @@ def marks_in_numbers(runs: Mapping[str, Tables]) -> None:
     for source, tables in runs.items():
         for label in MARKED:
             real = [at(tables[label], "watermark", 0, item).value for item in ("real", "real repeats")]
-            text = [share(at(tables[label], "watermark", 0, item)) for item in ("written", "written repeats")]
+            text = [at(tables[label], "watermark", 0, item) for item in ("written", "written repeats")]
             z = at(tables[label], "watermark", 0, "z")
             found = [f"{text[0]:.0%}", f"{text[1]:.0%}", f"{z:.1f}", f"{real[0]:.2%}", f"{real[1]:.2%}"]
             lines.append([source, STUDY.condition(label).title, *found])
@@ -161,7 +161,7 @@ def repeats(runs: Mapping[str, pd.DataFrame], tokens: int) -> None:
         # Shares: what an interval of few seeds says beyond 0 and 1 cannot be.
         ax.set_ylim(-0.03, 1.03)
     ends = {
-        (title, source): [share(at(table, metric, g, item)) for g in (0, int(table["generation"].max()))]
+        (title, source): [at(table, metric, g, item) for g in (0, int(table["generation"].max()))]
         for title, (metric, item) in panels.items()
         for source, table in runs.items()
     }
@@ -239,7 +239,7 @@ def errors_of_filters(runs: Mapping[str, Tables]) -> None:
         for label in LOOP[:-1]:
             table = tables[label]
             turns = table[table["generation"] > 0].drop_duplicates(["replicate", "generation"])
-            wrong = [share(at(table, "detector", item=item)) for item in ("false alarms", "misses", "auc")]
+            wrong = [at(table, "detector", item=item) for item in ("false alarms", "misses", "auc")]
             left = [f"{turns['n_train'].mean():.0f}", f"{turns['share_real'].mean():.0%}"]
             rates = [f"{wrong[0]:.0%}", f"{wrong[1]:.0%}", f"{wrong[2]:.2f}"]
             lines.append([source, STUDY.condition(label).title, *left, *rates])

@@ -11,17 +11,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
-from model_collapse.companion.book.findings import (
-    Tables,
-    as_share,
-    at,
-    chosen,
-    from_to,
-    last_of,
-    listed,
-    run_of,
-    show_panels,
-)
+from model_collapse.companion.book.estimates import at, joined, share
+from model_collapse.companion.book.findings import Tables, chosen, from_to, last_of, run_of, show_panels
 from model_collapse.companion.book.markup import repeated_share
 from model_collapse.companion.book.notebook import continuations, say, show
 from model_collapse.companion.records import Recorded
@@ -131,7 +122,7 @@ def marks(texts: Tables) -> None:
     """Share of characters that the tables of texts mark, over all blocks: what stands earlier in the same block."""
     last = last_of(texts["A"])
     real = _marked(texts["A"], "prompt", 0).iloc[0]
-    shares = {label: [as_share(stats.mean(_marked(texts[label], "text", g))) for g in (0, last)] for label in SHOWN}
+    shares = {label: [share(stats.mean(_marked(texts[label], "text", g))) for g in (0, last)] for label in SHOWN}
     say(
         f"Over all blocks, {real:.1%} of the characters of real text would be marked. Of the text of generation 0, "
         f"and of generation {last}: "
@@ -172,7 +163,7 @@ def right_and_wrong_prompt(texts: Tables) -> None:
     )
     say(
         "The right prompt has more than the wrong one by, in generation 0 and in the last: "
-        + listed(f"{label} {' and '.join(f'{gap:.3f}' for gap in own.values())}" for label, own in gaps.items())
+        + joined(f"{label} {' and '.join(f'{gap:.3f}' for gap in own.values())}" for label, own in gaps.items())
         + ". A gap of 0 means that no word shows any more which prompt the text continues."
     )
 
@@ -184,7 +175,7 @@ def _owed(answers: pd.DataFrame, generation: int) -> stats.Estimate:
 
 
 def shared_with(texts: pd.DataFrame, away: int) -> pd.DataFrame:
-    """Mean share of words in common with what followed the prompt so many blocks on: replicate, generation, value."""
+    """Mean share of words in common with the text `away` blocks after the prompt: replicate, generation, value."""
     first = texts[(texts["generation"] == 0) & (texts["replicate"] == 0)]
     after = first.set_index("row").sort_index()["prompt"].to_numpy()[1:]
     # The last block has no successor, so there is one pair less than there are blocks.

@@ -10,19 +10,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
-from model_collapse.companion.book.findings import (
-    Tables,
-    at,
-    chosen,
-    counted,
-    ends,
-    from_to,
-    last_of,
-    listed,
-    run_of,
-    show_panels,
-    tabled,
-)
+from model_collapse.companion.book.estimates import at, joined, markdown
+from model_collapse.companion.book.findings import Tables, chosen, counted, ends, from_to, last_of, run_of, show_panels
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.chapters._images import gallery
 from model_collapse.companion.claims import images as claims
@@ -127,7 +116,7 @@ def latents(table: pd.DataFrame, record: str = "") -> None:
         "Step lines, one for each generation. Standard deviation in generation 0 and "
         f"in the last: {ends({'published': table}, 'latent_sd')}.",
     )
-    widths = listed(f"{at(table, 'latent_sd', g):.3f} in generation {g}" for g in (0, last_of(table)))
+    widths = joined(f"{at(table, 'latent_sd', g):.3f} in generation {g}" for g in (0, last_of(table)))
     say(f"The standard deviation of these places is {widths}.")
 
 
@@ -160,7 +149,7 @@ def against_the_notebook(tables: Tables, records: Mapping[str, Recorded]) -> Non
             fifth = stats.ratio(_spread(table, 5), _spread(table, 1))
             lines.append((label, *(f"{at(table, 'latent_sd', g):.3f}" for g in range(6)), f"{fifth:.2f}"))
     head = ("standard deviation in generation", *(str(g) for g in range(6)), "5 over 1")
-    say(tabled(head, lines))
+    say(markdown(head, lines))
 
 
 def against_the_notebook_on_mnist(record: Recorded) -> None:
@@ -169,7 +158,7 @@ def against_the_notebook_on_mnist(record: Recorded) -> None:
         stats.by_generation(stats.pick(table, "latent_sd")).set_index("generation")["mean"]
         for table in (claims.published(), record.tables["published"])
     )
-    shares = listed(f"{ours[g] / theirs[g]:.2f}" for g in theirs.index)
+    shares = joined(f"{ours[g] / theirs[g]:.2f}" for g in theirs.index)
     say(f"Recorded on MNIST, over the mean of the notebook's runs, ours are {shares} in generations 1 to 5.")
 
 
@@ -242,7 +231,7 @@ def errors_in_numbers(tables: Tables, record: str = "") -> None:
         f"*{run_of(record)}:* up to generation {end}, the loss of latent "
         f"spread with new latents in every batch is {stats.ratio(falls['published'], falls['full']):.2f} times that "
         "with a finite set.\n\n"
-        + tabled(
+        + markdown(
             ("condition", f"latent spread in generation {end} over generation 0", "entropy of classes, nats"),
             ((label, f"{kept[label]:.2f}", f"{at(tables[label], 'class_entropy', end):.2f}") for label in three),
         )
@@ -277,7 +266,7 @@ def training_sets(tables: Tables, runs: Mapping[str, Run]) -> None:
     """How large the last training sets are, and how much of them is real."""
     ended = {label: table[table["generation"] == last_of(table)].iloc[0] for label, table in tables.items()}
     say(
-        tabled(
+        markdown(
             ("condition", "images in the last training set", "of them real", "steps"),
             (
                 (label, f"{end['n_train']}", f"{end['share_real']:.0%}", f"{claims.steps(runs[label])}")

@@ -1,6 +1,6 @@
 """Negative controls, one per chapter: chains that must not collapse, judged by a check that their sibling fails.
 
-A control reads real data only, has endless rows, or an oracle beside it; or it reads what was written, and what is
+A control reads real data only, has endless rows, or an oracle beside it; or it reads generated data, and what is
 measured stays on average all the same. Where a closed form is known, its target is that of one fit to real rows, so
 that a fault of the fit shows as well as one of the loop. That no effect was seen is no evidence, so each control is a
 test of equivalence: the whole interval has to lie between two bounds that were fixed before any run, at least twice as

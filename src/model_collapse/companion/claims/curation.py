@@ -1,4 +1,4 @@
-"""Claims about choosing what goes back into the data: verifiers who err, judges, many rounds, and preference."""
+"""Claims about choosing what goes back into the data: verifiers that err, selectors, many rounds, and preference."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def _better_than_chance(tables: Tables, level: float) -> Estimate:
 
 
 def _skill(tables: Tables, level: float) -> Estimate:
-    """Mean accuracy after the selection by the skilled judge, or at random: the higher.
+    """Mean accuracy after the selection by the skilled selector, or at random: the higher.
 
-    No interval unless the less skilled judge, who checks labels, surely leads to more than 3/4.
+    No interval unless the less skilled selector, which checks labels, surely leads to more than 3/4.
     """
     after = {label: stats.per_replicate(table, "accuracy", 1) for label, table in tables.items()}
     worst = testing.highest([partial(stats.mean, after[label]) for label in ("certain", "lot")], level)
@@ -102,13 +102,13 @@ def sides(tables: Mapping[str, T]) -> dict[str, T]:
     }
 
 
-def judges(tables: Mapping[str, T]) -> dict[str, T]:
-    """Of what there is for the judges of labels, by the names that the claim has for them."""
+def selectors(tables: Mapping[str, T]) -> dict[str, T]:
+    """Of what there is for the selectors of labels, by the names that the claim has for them."""
     return {"certain": tables["certain"], "lot": tables["random"], "checker": tables["checker"]}
 
 
 def word_models(tables: Mapping[str, T]) -> dict[str, T]:
-    """Of what there is for the word model that where an oracle judges everything, and where nothing is judged."""
+    """Of what there is for the word model that where an oracle checks everything, and where nothing is checked."""
     return {"curated": tables["oracle 1"], "lot": tables["oracle 0"]}
 
 
@@ -162,7 +162,7 @@ CLAIMS = (
         reason="with 53 % of the labels wrong, a selection that keeps right and wrong labels alike is beyond its "
         "breakdown point of 1/2: accuracy below 1/4, as in VER-1. A selector with an accuracy of 0.80 instead of "
         "0.97 that rejects the labels that contradict it has to lead to more than 3/4",
-        runs=judges(STUDY.arguments("judges")),
+        runs=selectors(STUDY.arguments("selectors")),
         check=_skill,
         chapter="curation",
         ends=_one_round,

@@ -139,7 +139,7 @@ def half_life(survival: pd.Series) -> float:
 def inbreeding(tables: Tables, level: float) -> Estimate:
     """INB-1: probability that two draws descend from one real row over F_n = 1 - (1 - 1/M)^n, averaged over n <= 2 M.
 
-    Symbols are so many and equally common that every real row has its own: draws are equal if of one ancestor.
+    Symbols are equally common, and so numerous that every real row has its own: draws are equal if of one ancestor.
     """
     estimates = []
     for table in tables.values():

@@ -28,7 +28,8 @@ def loss(table: pd.DataFrame, generation: int = 1) -> pd.Series:
 
 
 def effects(tables: Tables, level: float = 0.95, generation: int = 1) -> dict[tuple[int, int], Estimate]:
-    """(real, synthetic) -> nats per token by which synthetic rows raise the loss of a learner with so many real ones.
+    """(real, synthetic) -> nats per token by which synthetic rows raise the loss of a learner with that number of real
+    ones.
 
     Paired over chains with the learner of the same real rows and no others. Below 0 synthetic rows help.
     """

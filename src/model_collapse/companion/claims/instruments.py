@@ -37,7 +37,7 @@ def correlation(a: np.ndarray, b: np.ndarray, level: float) -> Estimate:
 
 
 def _independence(tables: Tables, level: float) -> Estimate:
-    """Correlation of the steps of the mean, between chains so many apart and between generations: farthest from 0.
+    """Correlation of the steps of the mean, between chains at each distance and between generations: farthest from 0.
 
     With a known variance each step is a mean of normal rows, whatever came before.
     """
@@ -142,7 +142,7 @@ def _leaked(tables: Tables, level: float) -> Estimate:
 
 
 def _marks(tables: Tables, level: float) -> Estimate:
-    """Share of green tokens in what was written over its expectation under equal chances, marked or not: farthest.
+    """Share of green tokens in generated text over its expectation under equal chances, marked or not: farthest.
 
     From the mean z of rows of T counted tokens, share = gamma + z sqrt(gamma (1 - gamma) / T). Unmarked it is gamma;
     with the bias b added to green logits, gamma e^b / (gamma e^b + 1 - gamma).

@@ -3,8 +3,8 @@
 Asked of models that were pre-trained here in minutes (study `language_model`), and of one that is really pre-trained
 (study `pretrained`), in nats per token of real test text:
 
-harm        only what was written, less real text every time, in the last generation
-recursion   last less first generation that read what was written, with beams and sampled, the smaller
+harm        only generated text, less real text every time, in the last generation
+recursion   last less first generation that was trained on generated text, with beams and sampled, the smaller
 protection  with a tenth of real text less without, in the last generation
 """
 

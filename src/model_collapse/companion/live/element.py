@@ -137,7 +137,7 @@ class Element:
     x, y      axes
     curves    what is drawn
     said      the sentence below, with {name} for numbers: of sliders, numbers and curves at the mark; {name:%} as a
-              percentage, {name:0} with so many decimals
+              percentage, {name:0} with that number of decimals
     alt       what the chart shows at the start, for those who do not see it
     compute   (**setting without `along`) -> Values, by `model_collapse.theory`
     source    closed forms that are asked, and where the book has them
@@ -235,7 +235,7 @@ def sentence(template: str, numbers: Mapping[str, float]) -> str:
 
 
 def formed(value: float, form: str) -> str:
-    """A number for people: `%` per cent, a digit for so many decimals, nothing for three significant digits."""
+    """A number for people: `%` per cent, a digit for that number of decimals, nothing for three significant digits."""
     if form == "%":
         scaled = 100 * value
         if 0 < scaled < 0.1:
@@ -246,5 +246,5 @@ def formed(value: float, form: str) -> str:
 
 
 def plain(value: float, digits: int) -> str:
-    """A number with so many significant digits, without an exponent and without zeros at its end."""
+    """A number with `digits` significant digits, without an exponent and without zeros at its end."""
     return np.format_float_positional(float(f"{value:.{digits}g}"), trim="-")

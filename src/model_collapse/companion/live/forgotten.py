@@ -31,7 +31,7 @@ ELEMENT = Element(
     "generations? With weights every training set gives it its true share again, as long as it is there at "
     "all.",
     sliders=(
-        Slider("count", "It occurs so many times", (1, 2, 3, 5, 10, 20), 3),
+        Slider("count", "Number of occurrences", (1, 2, 3, 5, 10, 20), 3),
         Slider("rows", "Words in the data", (100, 500), 500),
     ),
     along=Slider("generation", "Generation", GENERATIONS, 10),

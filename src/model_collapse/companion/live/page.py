@@ -170,7 +170,7 @@ def bag(rows: int, words: int, generations: int) -> np.ndarray:
 
 
 def bells(rows: int, generation: int) -> str:
-    """Twelve normal distributions after so many generations, by maximum likelihood, each with the same height."""
+    """Twelve normal distributions after some generations, by maximum likelihood, each with the same height."""
     rng, mean, variance = np.random.default_rng(3), np.zeros(CHAINS), np.ones(CHAINS)
     for _ in range(generation + 1):
         mean = mean + np.sqrt(variance / rows) * rng.standard_normal(CHAINS)

@@ -11,7 +11,7 @@ GENERATIONS = tuple(int(g) for g in np.unique(np.round(np.geomspace(1, 2000, 40)
 
 
 def compute(real: float, rows: float) -> Values:
-    """Expected variance of regime `fresh` with so many real rows in every set, and where it goes."""
+    """Expected variance of regime `fresh` with `real` real rows in every set, and its limit."""
     n = np.array(GENERATIONS) + 1
     _, variance = theory.mixed.fresh_moments(n, int(rows), real / rows)
     limit = 1 - float(theory.mixed.fresh_drift_limit(rows, real / rows)) if real else 0.0

@@ -12,7 +12,7 @@ DIMENSIONS = 20
 
 
 def compute(right: float, wrong: float, rows: float) -> Values:
-    """Accuracy of a classifier that learns from the labels kept, with so many rows and with rows without end."""
+    """Accuracy of a classifier that learns from the labels kept, with `rows` rows and with infinitely many."""
     errors = np.array(ERRORS)
     point = float(theory.curation.breakdown_point(right, wrong))
     return Values(

@@ -5,7 +5,8 @@
     recorded.tables["A"]                        the tidy table of an arm, as `study` returns it
 
 records/NAME.parquet holds the tidy tables of all arms, told apart by run_id; NAME.texts.parquet or NAME.images.parquet
-a little of what was written; NAME.json says which run is which arm, how it was made, and the sha256 of the other files.
+a little of what was generated; NAME.json says which run is which arm, how it was made, and the sha256 of the other
+files.
 
 A record is read only if all that it says fits together:
 
@@ -191,7 +192,7 @@ def keep(
 
     provenance  of the code that made them, see `store.origin`
 
-    Of what was written only the FIRST_ROWS of the first replicate are kept. The manifest is written last.
+    Of the generated rows only the FIRST_ROWS of the first replicate are kept. The manifest is written last.
     """
     folder = where(folder)
     if not manifest.NAME.fullmatch(name):

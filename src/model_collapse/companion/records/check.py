@@ -42,7 +42,7 @@ UNSAID = {
 def wrong(about: Mapping[str, Any], tables: Tables, written: Tables, first: Mapping[str, int]) -> str:
     """What is wrong with a record, in a few words; "" if nothing.
 
-    first  kind of what was written -> number of rows that are kept of each generation
+    first  kind of generated rows -> number of rows that are kept of each generation
     """
     found: Iterator[str] = (
         f"arm {arm} {said}"

@@ -3,7 +3,7 @@
     model-collapse record gaussian --out gaussian.zip      there
     model-collapse record --add gaussian.zip               here
 
-In the zip or folder lie the files of one record or several, each NAME.json with its NAME.parquet and what was written.
+In the zip or folder lie the files of one record or several, each NAME.json with its NAME.parquet and generated rows.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from model_collapse.companion.studies.language_model import SMOKE
 from model_collapse.companion.studies.study import Condition, Record, Study
 from model_collapse.data import Rows
 from model_collapse.families.ngram import Ngram
-from model_collapse.filters._judges import miss
+from model_collapse.filters._scores import miss
 from model_collapse.loop import Reference, step
 from model_collapse.theory import curation as theory
 
@@ -208,7 +208,7 @@ SIZES: Mapping[str, Size] = {
     ),
     # Models of numbers and of words.
     "labels": replace(CLASSIFIER, labels=tuple(VERIFIERS)),
-    "judges": replace(CLASSIFIER, labels=tuple(SELECTORS)),
+    "selectors": replace(CLASSIFIER, labels=tuple(SELECTORS)),
     "oracle": replace(CLASSIFIER, n=10_000, generations=5, every=5, labels=("oracle",)),
     "rounds": Size(
         family="regression",
@@ -262,7 +262,7 @@ def of_numbers(name: str, size: Size) -> Size:
         )
     times = {"rounds": 3, "preference": 2}.get(name, 1)
     found = replace(SIZES[name], seeds=times * size.replicates, seed=size.seed)
-    return replace(found, n=size.points) if name in ("labels", "judges") else found
+    return replace(found, n=size.points) if name in ("labels", "selectors") else found
 
 
 def judging(shares: Iterable[float]) -> Study[Size]:

@@ -263,9 +263,9 @@ LAST: Mapping[str, int] = {
 """The generation that the claims about a condition need; of every other one it is the paper's last."""
 
 
-def _chapter(size: Size) -> Size:
-    """The grid asks for few generations, and its two further conditions cost as much as any."""
-    return replace(size, own={label: {"generations": 3} for label in GRID})
+def _chapter(size: Size, **own: Any) -> Size:
+    """The grid asks for few generations, and its further conditions cost as much as any; `own` is what else it has."""
+    return replace(size, own={label: {"generations": 3, **own} for label in GRID})
 
 
 def _verified(size: Size, grid: int, **marked: Any) -> Size:
@@ -297,7 +297,20 @@ FEW = ("perplexity", "repeated_3", "distinct_2", "entropy", "training")
 
 SIZES: Mapping[str, Size] = {
     "smoke": _chapter(SMOKE),
-    "laptop": _chapter(LAPTOP),
+    # A book takes minutes: two thirds of the rows and steps, and half of the test text.
+    "laptop": _chapter(
+        replace(
+            LAPTOP,
+            n=128,
+            settings={
+                **LAPTOP.settings,
+                "family.pretrain_blocks": 2048,
+                "family.steps": 40,
+                "family.evaluate": 128,
+            },
+        ),
+        metrics=("perplexity",),
+    ),
     "t4": _chapter(replace(T4, labels=REAL)),
     # A generation of A is 9e13 operations, and all conditions of the chapter 2.4e15: six minutes.
     "t4-10min": _chapter(

@@ -162,7 +162,7 @@ def filling(size: Size, floor: float, half: int) -> dict[str, Any]:
 
 
 def wandering(size: Size, floor: float, half: int) -> dict[str, Any]:
-    """The same with a known variance and so many rows that there is a real one in every generation."""
+    """The same with a known variance and enough rows that there is a real one in every generation."""
     last, web = size.generations, {"family.variance": "known", "regime.floor": floor, "regime.half": half}
     return _normal("fill", 20 * last, last, last, size.seeds, "mean", web)
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from model_collapse.families.lm import Lm
 
 SLACK = 4
-"""A choice is a tie within so many rounding errors: each of two scores may be off by one, and twice that to be sure,
-since an error is the largest of those seen."""
+"""A choice is a tie within this number of rounding errors: each of two scores may be off by one, and twice that to be
+sure, since an error is the largest of those seen."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from model_collapse import hardware
 from model_collapse.errors import InputError
 from model_collapse.families.lm.model import LmModel, build
-from model_collapse.families.lm.products import OneDNN
+from model_collapse.families.lm.products import products
 
 LOGITS = 2**25
 """Largest number of logits at a time (128 MiB in fp32)."""
@@ -40,7 +40,7 @@ def _read(
     model: LmModel, x: np.ndarray, threads: int, what: Callable[[PreTrainedModel, torch.Tensor], torch.Tensor]
 ) -> np.ndarray:
     device = hardware.device()
-    with hardware.threads(threads), hardware.memory(BUSY), OneDNN():
+    with hardware.threads(threads), hardware.memory(BUSY), products():
         blocks = checked(model, x, device)
         return what(build(model, 0, device), blocks).cpu().numpy()
 

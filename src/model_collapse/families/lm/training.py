@@ -18,7 +18,7 @@ from model_collapse.errors import InputError
 from model_collapse.families.lm.dropout import PartOfBatch
 from model_collapse.families.lm.lora import adapted, merged
 from model_collapse.families.lm.model import LmModel, build, unbuild
-from model_collapse.families.lm.products import OneDNN
+from model_collapse.families.lm.products import products
 from model_collapse.families.lm.scoring import checked, token_losses
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def train(
 ) -> LmModel:
     """`start` after `epochs` passes over rows (n, block), or after the one of them with the lowest validation loss.
 
-    A weighted row counts weight / (mean weight) times. With `steps` so many steps are taken, in as many passes as that
-    needs, the last cut short. `schedule` is the settings' own unless one is named. A start without weights reads every
-    row at a random place among the model's positions: writing goes on after a prompt, at positions that rows read from
-    the first one on would leave untrained.
+    A weighted row counts weight / (mean weight) times. With `steps` that number of steps is taken, in the passes that
+    it needs, the last one cut short. `schedule` is the settings' own unless one is named. A start without weights reads
+    every row at a random place among the model's positions: writing goes on after a prompt, at positions that rows read
+    from the first one on would leave untrained.
 
     Where several processes call it together (`distributed.everywhere`), each reads its part of every batch, and all
     have the same weights after it.
@@ -53,7 +53,7 @@ def train(
     device, team = hardware.device(), distributed.here()
     initial, dropout = (int(seed) for seed in rng.integers(2**63, size=2))
     less = f"use --set family.batch={max(1, settings.blocks_per_step // 2)}"
-    with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device), OneDNN():
+    with hardware.threads(settings.threads), hardware.memory(less), hardware.seeded(dropout, device), products():
         blocks = checked(start, data.x, device)
         weight = _relative(data.weight, len(blocks), device)
         held_out = None if validation is None else checked(start, validation.x, device)

@@ -1,10 +1,10 @@
-"""Watermarks: transformers' own processors while writing, its own tests of what was written.
+"""Watermarks: transformers' own processors while writing, its own tests of generated text.
 
 green    a bias for a keyed share of the vocabulary that follows from the token before (Kirchenbauer et al. 2023,
          arXiv:2301.10226)
 synthid  a keyed tournament among draws (Dathathri et al. 2024, doi:10.1038/s41586-024-08025-4)
 
-A test reads what was written and nothing before it, so the first tokens, whose colours follow from the prompt, are not
+A test reads generated tokens and not the prompt, so the first tokens, whose colours follow from the prompt, are not
 counted.
 """
 

@@ -1,7 +1,8 @@
 """Metrics of images: what a fixed classifier sees in them, how sharp they are, what generation 0's encoder sees.
 
-One module per theme: `classes`, `fidelity`, `pictures`, `latents`. As many written images are measured as there are
-test images in the source (setting `evaluate`), the first ones; what is compared with are those test images.
+One module per theme: `classes`, `fidelity`, `pictures`, `latents`. As many of the
+generated images, from the first on, are measured as the source has test images (setting `evaluate`), and compared with
+those.
 """
 
 from __future__ import annotations

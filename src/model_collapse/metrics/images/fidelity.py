@@ -1,4 +1,4 @@
-"""How far written images are from real ones, in the features of a fixed classifier: quality and variety apart."""
+"""How far generated images are from real ones, in the features of a fixed classifier: quality and variety apart."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def frechet(m: Measurement) -> float:
 
 def manifold(m: Measurement) -> dict[str, float]:
     """Items precision, recall (Kynkaanniemi et al. 2019, arXiv:1904.06991), density, coverage (Naeem et al. 2020,
-    arXiv:2002.09797) of the written images' features.
+    arXiv:2002.09797) of the generated images' features.
 
     Around every image lies a ball that reaches to its k-th nearest neighbour of its own kind. precision: share of
-    written images in a real ball; recall: share of real images in a written ball; density: how many real balls a
-    written image lies in, over k; coverage: share of real balls with a written image in them. Collapse to a few good
-    images keeps precision high and takes recall and coverage.
+    generated images in a real ball; recall: share of real images in a generated ball; density: how many real balls a
+    generated image lies in, over k; coverage: share of real balls with a generated image in them. After a collapse to
+    a few good images precision is high, recall and coverage are low.
     """
     return neighbourhoods(*_features(m))
 
@@ -74,5 +74,5 @@ def _enough(metric: str, least: int, *sets: np.ndarray) -> None:
 
 
 def _features(m: Measurement) -> tuple[np.ndarray, np.ndarray]:
-    judge = classifier(as_images(m.source).pictures)
-    return judge.features(m.test.x), judge.features(written(m))
+    network = classifier(as_images(m.source).pictures)
+    return network.features(m.test.x), network.features(written(m))

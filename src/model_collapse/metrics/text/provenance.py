@@ -1,4 +1,4 @@
-"""Who wrote it? The family's watermark, and a trained classifier, put to what was written and to real text."""
+"""Who wrote it? The family's watermark, and a trained classifier, applied to generated and to real text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def watermark(m: Measurement) -> dict[str, float]:
 
     Items "written", "real": share of what this generation wrote, and of the real test blocks, with z > 4, every n-gram
     counted once; "written repeats", "real repeats": the same with n-grams counted as often as they come; "z", "z
-    repeats": mean z of what was written; "real rows": how many test blocks there are; "bin real 4.00", "bin written
+    repeats": mean z of generated text; "real rows": how many test blocks there are; "bin real 4.00", "bin written
     4.00": share with z in [4, 4.25), and so on from -6 to 30.
     """
     items: dict[str, float] = {"real rows": len(m.test)}
@@ -42,9 +42,9 @@ def detector(m: Measurement) -> dict[str, float]:
     that it lets pass; "auc": chance that a written row scores higher than a real one; "bin real 1.00", "bin written
     1.00": share with log-odds in [1, 1.25), and so on from -10 to 10.
     """
-    judge = detection.trained(m.reference)
-    wrote, real = judge.scores(m.sample.drawn), m.reference.once(_scores_of_real)
-    threshold = judge.threshold(FALSE_ALARMS)
+    detector = detection.trained(m.reference)
+    wrote, real = detector.scores(m.sample.drawn), m.reference.once(_scores_of_real)
+    threshold = detector.threshold(FALSE_ALARMS)
     _, auc = detection.roc(real, wrote)
     errors = {
         "false alarms": float((real > threshold).mean()),

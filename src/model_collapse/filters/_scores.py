@@ -1,4 +1,4 @@
-"""What a judge goes by: for every row how far it misses the truth, or a score, the higher the better."""
+"""Scores of rows, by which filters select: how far a row misses the truth, or a score, the higher the better."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from model_collapse.interfaces import Corpus
 
 Score = Callable[[Rows, Reference, float], np.ndarray]
-"""(rows, reference, bias) -> (n,), or (n, R) for stacked chains. `bias`: how far the judge's own belief is off."""
+"""(rows, reference, bias) -> (n,), or (n, R) for stacked chains. `bias`: how far the selector's own belief is off."""
 
 
 def miss(rows: Rows, reference: Reference, bias: float) -> np.ndarray:
     """How far each row is from right, 0 for right: as the family says, or the false share of what a text states.
 
-    A text is judged by itself, without its prompt: what it states before it names anybody does not count. One that
-    states nothing that can be checked misses by 1, as if all were false; else silence would be the safest text.
+    A text is scored without its prompt: what it states before it names anybody does not count. One that states
+    nothing that can be checked misses by 1, as if all were false; else silence would be the safest text.
     """
     if "truth" in reference.family.scores:
         return np.asarray(reference.family.miss(rows, bias))
@@ -69,7 +69,8 @@ SCORES: Mapping[str, Score] = {
     "reward": _liked,
     "random": _alike,
 }
-"""What `curate.by` may be; "learned" is what a judge sees of the rows that it may look at."""
+"""What `curate.by` may be; "learned" has the oracle's score of the rows that it may look at, and predicts the
+others."""
 
 _USE = {"likelihood": "lm, ngram or discrete", "certainty": "classifier", "reward": "discrete"}
 """Families whose rows have such a score."""
@@ -80,11 +81,11 @@ def check(setting: str, by: str, family: Family, corpus: Corpus | None) -> None:
     known = corpus is not None and corpus.world is not None
     if by in ("oracle", "learned") and not ("truth" in family.scores or known):
         raise InputError(
-            f"--filter {setting}: right and wrong must be known; use text of the embedded corpus (opt, ngram), "
+            f"--filter {setting}: right and wrong must be known; use text of the embedded corpus (lm, ngram), "
             "classifier or regression"
         )
     if by == "learned" and not known:
-        raise InputError(f"--filter {setting}: only a judge of text learns; use lm or ngram")
+        raise InputError(f"--filter {setting}: only scores of text are learned; use lm or ngram")
     if by in _USE and by not in family.scores:
         raise InputError(f"--filter {setting}: this family's rows have no such score; use {_USE[by]}")
 
