@@ -157,7 +157,7 @@ class _Step:
             logits = self.replicated(input_ids=blocks[:, :-1], position_ids=positions, use_cache=False).logits
         losses = functional.cross_entropy(logits.float().flatten(0, 1), blocks[:, 1:].flatten(), reduction="none")
         loss = (losses.view(len(blocks), -1).mean(1) * weight).sum() / whole
-        # The mean over processes of so many times their shares is the gradient of the whole.
+        # The mean over processes, of shares that are as many times as large, is the gradient of the whole.
         self.scaler.scale(loss * self.team.count).backward()
         return loss.detach()
 
