@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pandas as pd
 import pytest
 from waiting import until
 
-from model_collapse import cli, distributed, store
+from model_collapse import cli, distributed, paths, store
 
 CHAIN = (
     "chain lm mix -n 27 -g 1 --seed 3 --set regime.real_fraction=0.4 --set family.block=16 --set family.evaluate=13 "
@@ -90,6 +92,22 @@ def test_too_many_processes_for_the_gpus_of_a_host(monkeypatch: pytest.MonkeyPat
 def test_a_variable_that_a_scheduler_leaves_behind_is_no_launcher(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "8")
     assert distributed.count() == 1 and distributed.leads()
+
+
+def test_launchers_and_chain_know_the_options_that_the_page_gives_them():
+    from accelerate.commands.launch import launch_command_parser
+    from torch.distributed.run import get_args_parser
+
+    page = (paths.PACKAGE.parents[1] / "book" / "sweep.md").read_text(encoding="utf-8")
+    parsers = {"torchrun": get_args_parser(), "accelerate launch": launch_command_parser()}
+    said = dict(re.findall(r"^(torchrun|accelerate launch) (.+)$", page, re.M))
+    assert set(said) == set(parsers)
+    for name, words in said.items():
+        found = parsers[name].parse_args(shlex.split(words))
+        assert found.module and found.training_script == "model_collapse", name
+        assert cli._parser().parse_args(found.training_script_args).family == "lm", name
+    options = re.search(r"`torchrun` on each with `([^`]+)`, `([^`]+)` and `([^`]+)`", page)
+    assert options and all(option in get_args_parser().format_help() for option in options.groups())
 
 
 def run(launcher: list[str], out: Path, *more: str) -> subprocess.CompletedProcess[str]:
