@@ -46,10 +46,11 @@ def lighten(app: Sphinx, name: str, template: str, context: dict[str, Any], doct
     """Gives the layout its filter, and lets pictures wait, with their sizes, so that nothing moves when they come."""
     files = ["fontawesome", *(SEARCH if name != "search" else ())]
     # Sphinx gives MathJax to a page as soon as one that it lists has an equation.
-    equations = doctree is not None and any(
-        doctree.findall(lambda node: isinstance(node, nodes.math | nodes.math_block))
-    )
-    files += [] if equations else ["mathjax/startup"]
+    equations = any(doctree.findall(lambda node: isinstance(node, nodes.math | nodes.math_block))) if doctree else False
+    if equations:
+        app.add_js_file("equations.js", loading_method="defer", priority=900)
+    else:
+        files.append("mathjax/startup")
     unwanted = rf'<script\b[^>]*\bsrc="[^"]*/(?:{"|".join(files)})\.js\b[^"]*"[^>]*></script>\s*'
     unwanted += "" if equations else r"|<script>window\.MathJax = [^<]*</script>\s*"
     context["light"] = lambda markup: re.sub(unwanted, "", markup)

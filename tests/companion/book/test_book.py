@@ -27,6 +27,7 @@ TOC = ROOT / "book" / "_toc.yml"
 FIGURE = """\
 import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import HTML, display
 from model_collapse.companion.book.notebook import keep, say, show, written
 figure, axes = plt.subplots()
 axes.plot([0, 1], [1, 0])
@@ -34,9 +35,19 @@ table = pd.DataFrame({"generation": [0, 1], "value": [1, 0]})
 show(figure, table, "toy-line", "It *falls*: $x_t$, {eq}`toy-law`.", "Line: from 1 \\"down\\" to 0 # and on")
 say(f"It falls by **{1 - 0:.2f}**, $y_t$; see {{numref}}`toy-line`.")
 written({"generation 0": NASTY}, "What it wrote")
+display(HTML("<details><summary>A folded command</summary><pre>make book</pre></details>"))
 keep("fall", 1.0)"""
 NASTY = '<script>window.pwned = 1</script><b id="bold">bold</b> \\(x^2\\) {{numref}}`x`'
-LAW = "#md ## The law\n\n```{math}\n:label: toy-law\nx_{t+1} = x_t / 2\n```"
+LAW = r"""
+#md ## The law
+
+```{math}
+:label: toy-law
+x_{t+1} = x_t / 2
+```
+
+$$x_{t+9} = x_t / 2 / 2 / 2 / 2 / 2 / 2 / 2 / 2 / 2 = \frac{x_t}{512} \quad \text{for every } t = 0, 1, 2, \dots$$
+""".strip()
 QUESTIONS = """\
 #md ## Check yourself
 
@@ -59,7 +70,7 @@ QUESTIONS = """\
 ````{exercise}
 :label: toy-exercise
 
-When is $x_t < x_0 / 1000$?
+When is $x_t < x_0 / 1000$, by {eq}`toy-law`?
 ````
 
 ````{solution} toy-exercise
@@ -95,6 +106,10 @@ A box of another colour.
 | way | what it takes | how long |
 |---|---|---|
 | one | a line of text that is long enough to be broken on a phone, and another one | a second |
+
+| a remedy | what it does | the damage avoided | tails at the end | training set | not done | chapter |
+|---|---|---|---|---|---|---|
+| control: real images only | trains on the first data | 100 % of everything | as they were | real | nothing | this |
 
 ```python
 def f(x: int) -> str:  # a comment

@@ -78,6 +78,17 @@ def test_a_barrier_is_found(site: Site, html: str, said: str) -> None:
     assert any(f": {said}: " in line for line in barriers(site))
 
 
+def test_the_keyboard_scrolls_an_equation_that_is_wider_than_a_phone(site: Site) -> None:
+    opened(site, "notebooks/01_toy.html", PHONE, "light")
+    wide = site.page.locator("mjx-container[display=true][tabindex='0']")
+    assert wide.count() == 1
+    wide.focus()
+    site.page.keyboard.press("ArrowRight")
+    site.page.wait_for_function("document.activeElement.scrollLeft > 0")
+    site.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    site.page.wait_for_function("!document.querySelector('mjx-container[tabindex]')")
+
+
 # Weight --------------------------------------------------------------------------------------------------------------
 
 
