@@ -8,6 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from toy_site import Site
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
+VIEWS = {"desktop": (DESKTOP, "light"), "phone": (PHONE, "light"), "dark": (DESKTOP, "dark")}
+"""Size of the window, and whether it is light or dark."""
 SMALLEST = 9
 """Height of letters in pixels, at least."""
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 from conftest import Once
+from page_faults import VIEWS, barriers, look, opened
 from toy_chapters import chapter
 from toy_site import Site, serve
 
@@ -393,6 +394,13 @@ def test_the_book_has_every_page(built: Path) -> None:
 @pytest.mark.parametrize("page", build.pages(TOC))
 def test_page_renders(site: Site, page: str) -> None:
     check_page(site, page)
+
+
+@pytest.mark.parametrize("page", build.pages(TOC))
+def test_page_is_whole_and_has_no_barriers(site: Site, page: str) -> None:
+    for view, (size, scheme) in VIEWS.items():
+        opened(site, f"{page}.html", size, scheme)
+        assert (view, look(site), barriers(site)) == (view, [], [])
 
 
 @pytest.mark.parametrize("page", ["book/intro", "notebooks/01_toy"])

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import Once
-from page_faults import DESKTOP, PHONE, barriers, look, opened
+from page_faults import DESKTOP, PHONE, VIEWS, barriers, look, opened
 from toy_site import Site, serve
 
 from companion.book.test_book import made
 
 PAGES = ["book/intro.html", "notebooks/01_toy.html", "search.html"]
-VIEWS = {"desktop": (DESKTOP, "light"), "phone": (PHONE, "light"), "dark": (DESKTOP, "dark")}
-VIEW = pytest.mark.parametrize("view", VIEWS)
 
 
 @pytest.fixture
@@ -23,7 +21,7 @@ def site(once: Once, browser: object) -> Iterator[Site]:
     yield from serve(once("toy-book", made) / "_build" / "html", browser)
 
 
-@VIEW
+@pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_whole_and_legible_and_has_no_barriers(site: Site, page: str, view: str) -> None:
     opened(site, page, *VIEWS[view])
@@ -139,6 +137,14 @@ def test_every_icon_is_drawn(site: Site) -> None:
 
 
 # Figures -------------------------------------------------------------------------------------------------------------
+
+
+def test_outputs_stand_on_the_ground_of_a_dark_page(site: Site) -> None:
+    opened(site, "notebooks/01_toy.html", DESKTOP, "dark")
+    outputs = site.page.locator(".cell_output .text_html")
+    assert outputs.count() == 2
+    for output in outputs.all():
+        assert output.evaluate("output => getComputedStyle(output).backgroundColor") == "rgba(0, 0, 0, 0)"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

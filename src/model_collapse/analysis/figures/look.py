@@ -116,8 +116,8 @@ def band(ax: Axes, table: pd.DataFrame, label: str, **line: Any) -> None:
 GROUND, INK = "#121212", "#ced6dd"
 """Background and text of a dark page of the book."""
 
-CONTRAST = 3.0
-"""Between a coloured line and the background, at least (WCAG 2.2, 1.4.11)."""
+CONTRAST = 4.5
+"""Between coloured lines or letters and the background, at least (WCAG 2.2, 1.4.3)."""
 
 
 def dark(svg: str) -> str:
