@@ -5,22 +5,23 @@ outputs of the executed copy in when a page is read. Prose always comes from the
 failed or stale is a warning in one line, which fails the build. Figures made by `show` become numbered figures with
 alternative text and a download of their table, `say` becomes prose, and each page ends with where it comes from.
 
-`{figure-of} NAME` shows a chapter's figure on another page.
+`{figure-of} NAME` shows a chapter's figure, in its page or on another one, and its twin in dark mode.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from model_collapse.analysis.figures import look
 from model_collapse.companion.book import executed as copies
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.book.notebook import MARK
@@ -100,8 +101,7 @@ def figure(about: dict[str, Any], folder: str) -> str:
     """A MyST figure for what `show` showed."""
     name = about["name"]
     return (
-        f"``````{{figure}} {folder}/{name}.png\n:name: {name}\n:width: {about['width']}px\n"
-        f":alt: {json.dumps(about['alt'], ensure_ascii=False)}\n\n{about['caption']}\n\n"
+        f"``````{{figure-of}} {name}\n:name: {name}\n\n{about['caption']}\n\n"
         f"{{download}}`Data of this figure (CSV) <{folder}/{name}.csv>`\n``````"
     )
 
@@ -127,7 +127,7 @@ def provenance(about: dict[str, Any]) -> str:
 
 
 class FigureOf(Figure):
-    """`{figure-of} NAME`: a chapter's figure elsewhere; its own caption may stand in the body, `:name:` labels it."""
+    """`{figure-of} NAME`: a chapter's figure; another caption may stand in the body, `:name:` labels it."""
 
     def run(self) -> list[Any]:
         """The figure, with the alternative text and, without a body, the caption that the chapter gave it."""
@@ -138,11 +138,21 @@ class FigureOf(Figure):
             log.warning(f"no chapter shows a figure {name}", location=env.docname)
             return []
         told = _json(about)
-        self.arguments[0] = f"/{about.with_suffix('.png').relative_to(env.srcdir).as_posix()}"
-        self.options = {"alt": told["alt"], "width": f"{told['width']}px"} | self.options
+        self.arguments[0] = f"/{about.with_suffix('.svg').relative_to(env.srcdir).as_posix()}"
+        self.options |= {"alt": told["alt"], "width": f"{told['width']}px", "height": f"{told['height']}px"}
         if not self.content:
             self.content.append(told["caption"], name)
-        return super().run()
+        shown = super().run()
+        if told["twin"]:
+            (figure,) = shown
+            image = figure[0]
+            twin = image.deepcopy()
+            twin["uri"] = image["uri"].replace(".svg", "-dark.svg")
+            image["classes"].append("only-light")
+            twin["classes"].append("only-dark")
+            # In a box of their own: beside a picture that is not shown the theme hides the caption too.
+            figure[0] = nodes.container("", image, twin)
+        return shown
 
 
 def folder(app: Sphinx) -> Path:
@@ -157,7 +167,9 @@ def copies_folder(app: Sphinx) -> Path:
 
 def _export(output: dict[str, Any], target: Path) -> None:
     data = output["data"]
-    _write(target.with_suffix(".png"), base64.b64decode("".join(data["image/png"])))
+    svg = "".join(data["image/svg+xml"])
+    _write(target.with_suffix(".svg"), svg.encode())
+    _write(target.with_name(f"{target.name}-dark.svg"), look.dark(svg).encode())
     _write(target.with_suffix(".csv"), "".join(data["text/csv"]).encode())
     _write(target.with_suffix(".json"), json.dumps(_mark(output)).encode())
 

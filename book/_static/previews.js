@@ -51,6 +51,21 @@ document.addEventListener("DOMContentLoaded", () => {
     box.hidden = true;
   };
 
+  // Sets the equations of an excerpt; a page without any of its own loads now what that takes.
+  const typeset = async () => {
+    if (!box.querySelector(".math") || box.querySelector("mjx-container")) return;
+    if (!window.MathJax) {
+      window.MathJax = { startup: { typeset: false } };
+      const script = document.createElement("script");
+      script.src = `${document.documentElement.dataset.content_root}_static/mathjax/tex-chtml.js`;
+      const loaded = new Promise((done) => script.addEventListener("load", done));
+      document.head.append(script);
+      await loaded;
+    }
+    await MathJax.startup.promise;
+    await MathJax.typesetPromise([box]);
+  };
+
   const show = async (link) => {
     const url = new URL(link.href);
     const name = decodeURIComponent(url.hash.slice(1));
@@ -58,7 +73,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!found || current !== link) return;
     box.replaceChildren(...excerpt(found, url));
     box.hidden = false;
-    if (window.MathJax?.typesetPromise && !box.querySelector("mjx-container")) await MathJax.typesetPromise([box]);
+    await typeset();
     if (current !== link) return;
     link.setAttribute("aria-describedby", "preview");
     const at = link.getBoundingClientRect();

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -433,3 +436,48 @@ def test_labels_of_a_figure_have_colours_of_their_own() -> None:
         assert len(different(["five beams (A)", "greedy", "sampled, temperature 0.3", "as pre-trained"])) == 4
         regimes = ("replace", "accumulate", "subsample", "mix", "control")
         assert len({look.colours([regime])[regime] for regime in regimes}) == len(regimes)
+
+
+# Dark pages
+
+
+def test_luminance_contrast_is_that_of_the_guideline() -> None:
+    """Two pairs with the ratios that WCAG's own examples state."""
+    assert look.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert look.contrast("#767676", "#ffffff") == look.contrast("#ffffff", "#767676") == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize("colour", [*(f"#{own.lower()}" for own in look.REGIMES), "#440154", "#3b528b", "#0000ff"])
+def test_every_colour_can_be_seen_on_a_dark_page(colour: str) -> None:
+    assert look.contrast(look.on_dark(colour), look.GROUND) >= look.CONTRAST
+
+
+def test_greys_change_sides_and_their_order() -> None:
+    greys = [look.on_dark(grey) for grey in ("#ffffff", "#e5e5e5", "#666666", "#000000")]
+    assert greys[0] == look.GROUND and greys[-1] == look.INK
+    seen = [look.contrast(grey, look.GROUND) for grey in greys]
+    assert seen == sorted(seen)
+    assert look.on_dark("#e69f00") == "#e69f00", "a light colour is the same on both"
+
+
+def test_the_twin_of_a_figure_is_the_figure_in_other_colours() -> None:
+    with look.style():
+        figure, (left, right) = plt.subplots(1, 2)
+        left.plot([0, 1], color="black")
+        left.plot([1, 0], color="#0072b2")
+        left.set_title("title")
+        right.imshow(np.eye(2), cmap="gray")
+    out = io.StringIO()
+    figure.savefig(out, format="svg")
+    plt.close(figure)
+    light = out.getvalue()
+    twin = look.dark(light)
+    colours = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", twin))
+    assert (
+        "#ffffff" not in colours
+        and "#000000" not in colours
+        and {look.GROUND, look.INK, look.on_dark("#0072b2")} <= colours
+    )
+    assert ElementTree.fromstring(twin).attrib["fill"] == look.INK, "letters, whose black matplotlib does not write"
+    plain = [re.sub(r"(fill|stroke): #[0-9a-f]{6}", r"\1", text) for text in (light, twin)]
+    assert plain[0] == plain[1].replace(f'fill="{look.INK}" ', "", 1), "nothing else changes, pictures neither"

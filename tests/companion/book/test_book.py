@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 from conftest import Once
+from page_faults import VIEWS, barriers, look, opened
 from toy_chapters import chapter
 from toy_site import Site, serve
 
@@ -27,6 +28,7 @@ TOC = ROOT / "book" / "_toc.yml"
 FIGURE = """\
 import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import HTML, display
 from model_collapse.companion.book.notebook import keep, say, show, written
 figure, axes = plt.subplots()
 axes.plot([0, 1], [1, 0])
@@ -34,9 +36,50 @@ table = pd.DataFrame({"generation": [0, 1], "value": [1, 0]})
 show(figure, table, "toy-line", "It *falls*: $x_t$, {eq}`toy-law`.", "Line: from 1 \\"down\\" to 0 # and on")
 say(f"It falls by **{1 - 0:.2f}**, $y_t$; see {{numref}}`toy-line`.")
 written({"generation 0": NASTY}, "What it wrote")
+display(HTML("<details><summary>A folded command</summary><pre>make book</pre></details>"))
 keep("fall", 1.0)"""
 NASTY = '<script>window.pwned = 1</script><b id="bold">bold</b> \\(x^2\\) {{numref}}`x`'
-LAW = "#md ## The law\n\n```{math}\n:label: toy-law\nx_{t+1} = x_t / 2\n```"
+LAW = r"""
+#md ## The law
+
+```{math}
+:label: toy-law
+x_{t+1} = x_t / 2
+```
+
+$$x_{t+9} = x_t / 2 / 2 / 2 / 2 / 2 / 2 / 2 / 2 / 2 = \frac{x_t}{512} \quad \text{for every } t = 0, 1, 2, \dots$$
+""".strip()
+QUESTIONS = """\
+#md ## Check yourself
+
+**1. What is $x_{t+1}$?**
+
+<details><summary>As much as before</summary>
+
+**No.** It falls.
+
+</details>
+
+<details><summary>Half as much</summary>
+
+**Right.** It is half of what it was. By {eq}`toy-law` $x_{t+1} = x_t / 2$.
+
+</details>
+
+## Exercises
+
+````{exercise}
+:label: toy-exercise
+
+When is $x_t < x_0 / 1000$, by {eq}`toy-law`?
+````
+
+````{solution} toy-exercise
+:class: dropdown
+
+After ten steps.
+````
+"""
 INTRO = """\
 # Start
 
@@ -44,10 +87,42 @@ It fell by {glue:text}`../notebooks/01_toy.ipynb::fall:.2f`; {numref}`main` is {
 
 ```{figure-of} toy-line
 :name: main
+
+The same line.
 ```
 
 ```{live} real-rows
 ```
+
+## All that a page can have
+
+```{admonition} A note
+A box, with `code` and a [link](#all-that-a-page-can-have). [wrong]{.verdict .verdict-wrong}
+```
+
+```{warning}
+A box of another colour.
+```
+
+| way | what it takes | how long |
+|---|---|---|
+| one | a line of text that is long enough to be broken on a phone, and another one | a second |
+
+| a remedy | what it does | the damage avoided | tails at the end | training set | not done | chapter |
+|---|---|---|---|---|---|---|
+| control: real images only | trains on the first data | 100 % of everything | as they were | real | nothing | this |
+
+```python
+def f(x: int) -> str:  # a comment
+    return f"{x + 1}"
+```
+
+```bash
+make book PROFILE=smoke    # a line that is longer than a phone is wide, so that it has to scroll in its own box
+```
+
+Term
+: What it means.
 """
 
 
@@ -65,7 +140,7 @@ def toy_book(root: Path, cells: list[str] | None = None, intro: str = INTRO) -> 
     (root / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: book/intro\nchapters:\n- file: notebooks/01_toy\n", encoding="utf-8"
     )
-    chapter(root, "01_toy", cells or [f"NASTY = {NASTY!r}", LAW, FIGURE])
+    chapter(root, "01_toy", cells or [f"NASTY = {NASTY!r}", LAW, FIGURE, QUESTIONS])
     return root
 
 
@@ -321,6 +396,13 @@ def test_page_renders(site: Site, page: str) -> None:
     check_page(site, page)
 
 
+@pytest.mark.parametrize("page", build.pages(TOC))
+def test_page_is_whole_and_has_no_barriers(site: Site, page: str) -> None:
+    for view, (size, scheme) in VIEWS.items():
+        opened(site, f"{page}.html", size, scheme)
+        assert (view, look(site), barriers(site)) == (view, [], [])
+
+
 @pytest.mark.parametrize("page", ["book/intro", "notebooks/01_toy"])
 def test_a_page_of_the_toy_book_renders(toy: Path, browser: object, page: str) -> None:
     for site in serve(toy / "_build" / "html", browser):
@@ -332,7 +414,10 @@ def check_page(site: Site, page: str) -> None:
     """Open a page: figures are shown, described and have their tables; equations are set."""
     site.open(f"{page}.html")
     images = site.page.evaluate(
-        "[...document.querySelectorAll('article img')].map(i => [i.getAttribute('src'), i.naturalWidth, i.alt || ''])"
+        """Promise.all([...document.querySelectorAll("article img")].map((image) => {
+             image.loading = "eager";
+             return image.decode().then(() => [image.getAttribute("src"), image.naturalWidth, image.alt || ""]);
+           }))"""
     )
     for source, width, alt in images:
         assert width > 0, f"{source} is not shown"
@@ -346,7 +431,7 @@ def check_page(site: Site, page: str) -> None:
     if page.startswith("notebooks/"):
         assert len(images) > 0, "a chapter shows figures"
         links = site.page.eval_on_selector_all("figure a.download", "links => links.map(link => link.pathname)")
-        assert len(links) == len(images), "every figure offers its table"
+        assert len(links) == site.page.locator("article figure").count(), "every figure offers its table"
         assert all((site.html / link.lstrip("/")).stat().st_size > 20 for link in links)
         assert site.page.locator(".provenance").count() == 1
 
@@ -432,7 +517,8 @@ def test_opens_from_the_disk_without_a_server(site: Site) -> None:
     site.page.wait_for_url("**/book/intro.html*")
     site.page.goto((site.html / "notebooks" / "01_gaussian.html").as_uri())
     site.page.wait_for_selector("mjx-container")
-    assert site.page.evaluate("document.querySelector('main figure img').naturalWidth") > 0
+    picture = site.page.locator("main figure img").first
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
 def test_a_live_element_answers_on_its_page_and_other_pages_load_no_script_for_it(toy: Path, browser: object) -> None:
@@ -454,8 +540,9 @@ def test_a_link_shows_what_it_leads_to_until_it_is_left(toy: Path, browser: obje
         site.open("book/intro.html")
         assert not preview.is_visible()
         site.page.hover("article p a:has-text('Fig. 2')")
-        preview.locator("img").wait_for()
-        assert preview.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        preview.locator("img.only-light").wait_for()
+        assert preview.locator("img.only-light").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        preview.locator("mjx-container").wait_for()  # on a page that has no equation, and no MathJax, of its own
         assert preview.get_attribute("role") == "tooltip" and "It falls" in preview.inner_text()
         assert site.page.evaluate("document.querySelectorAll('[id=toy-line]').length") <= 1, "no name is given twice"
         site.page.keyboard.press("Escape")

@@ -79,8 +79,35 @@ def test_show_gives_image_text_and_table(displayed: list[tuple[Any, dict[str, An
     image = base64.b64decode(content["image/png"])
     assert pyplot.imread(io.BytesIO(image)).shape[1] // 2 == about["model_collapse"]["width"]
     assert seen.attributes["img.src"] == f"data:image/png;base64,{content['image/png']}"
-    assert about["model_collapse"]["caption"] == 'Falls, as {eq}`law` <says> "so"'
+    told = about["model_collapse"]
+    assert told["caption"] == 'Falls, as {eq}`law` <says> "so"'
+    assert pyplot.imread(io.BytesIO(image)).shape[0] // 2 == told["height"]
     assert not pyplot.fignum_exists(figure.number), "closed, or it would be shown twice"
+
+
+def test_show_gives_the_figure_as_lines_which_are_the_same_every_time(
+    displayed: list[tuple[Any, dict[str, Any]]],
+) -> None:
+    for _ in range(2):
+        figure, axes = pyplot.subplots()
+        axes.plot([0, 1], [1, 0], label="line")
+        axes.legend()
+        notebook.show(figure, pd.DataFrame({"x": [1]}), "a-line", "caption", "A line that falls")
+    (first, about), (second, _) = displayed
+    svg = first["image/svg+xml"]
+    assert svg == second["image/svg+xml"] and "<text" not in svg, "letters are outlines"
+    across, down = (float(size) for size in re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
+    told = about["model_collapse"]
+    assert across / down == pytest.approx(told["width"] / told["height"], rel=0.01)
+    assert across * notebook.DPI / 2 / 72 == pytest.approx(told["width"], abs=1)
+
+
+def test_only_a_map_of_colours_has_no_twin(displayed: list[tuple[Any, dict[str, Any]]]) -> None:
+    for draw in (lambda axes: axes.pcolormesh([[1, 2]]), lambda axes: axes.imshow([[1, 2]])):
+        figure, axes = pyplot.subplots()
+        draw(axes)
+        notebook.show(figure, pd.DataFrame({"x": [1]}), "a-map", "caption", "A map of two cells")
+    assert [about["model_collapse"]["twin"] for _, about in displayed] == [False, True]
 
 
 @pytest.mark.parametrize(("name", "alt"), [("A Line", "alt"), ("../x", "alt"), ("", "alt"), ("a-line", " ")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -16,6 +17,7 @@ import seaborn as sns
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from model_collapse.analysis import stats
@@ -109,6 +111,41 @@ def band(ax: Axes, table: pd.DataFrame, label: str, **line: Any) -> None:
     curve = stats.by_generation(table)
     (drawn,) = ax.plot(curve["generation"], curve["mean"], label=label, **line)
     ax.fill_between(curve["generation"], curve["low"], curve["high"], color=drawn.get_color(), alpha=0.25, lw=0)
+
+
+GROUND, INK = "#121212", "#ced6dd"
+"""Background and text of a dark page of the book."""
+
+CONTRAST = 4.5
+"""Between coloured lines or letters and the background, at least (WCAG 2.2, 1.4.3)."""
+
+
+def dark(svg: str) -> str:
+    """An SVG that matplotlib has written, for a dark page. Pictures in it stay as they are."""
+    # matplotlib leaves out the fill where it is black.
+    svg = svg.replace("<svg ", f'<svg fill="{INK}" ', 1)
+    return re.sub(r"\b(fill|stroke): (#[0-9a-f]{6})", lambda found: f"{found[1]}: {on_dark(found[2])}", svg)
+
+
+def on_dark(colour: str) -> str:
+    """What a colour of a white page is on a dark one: greys change sides, others become as light as `CONTRAST` asks."""
+    light = np.array(to_rgb(colour))
+    if np.ptp(light) < 0.05:
+        return to_hex(light.mean() * np.array(to_rgb(GROUND)) + (1 - light.mean()) * np.array(to_rgb(INK)))
+    steps = (light + share * (1 - light) for share in np.linspace(0, 1, 21))
+    return to_hex(next(step for step in steps if contrast(to_hex(step), GROUND) >= CONTRAST))
+
+
+def contrast(one: str, other: str) -> float:
+    """Ratio of the luminances of two colours, 1 to 21 (WCAG 2.2)."""
+
+    def luminance(colour: str) -> float:
+        part = np.array(to_rgb(colour))
+        linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def plain_ticks(axis: Axis) -> None:

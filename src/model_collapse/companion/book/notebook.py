@@ -32,7 +32,7 @@ MARK = "model_collapse"
 """Key in an output's metadata by which the book knows what the output is."""
 
 DPI = 200
-"""Dots per inch of figures, shown at half of it, so that they are sharp on screens with small pixels."""
+"""Dots per inch of figures as pixels, shown at half of it, so that they are sharp on screens with small pixels."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _ROLE = re.compile(r"\{[a-z:]+\}`([^`]*)`")
@@ -41,24 +41,30 @@ _ROLE = re.compile(r"\{[a-z:]+\}`([^`]*)`")
 def show(figure: Figure, table: pd.DataFrame, name: str, caption: str, alt: str) -> None:
     """Show a matplotlib figure with its caption and alternative text, and the table it was drawn from as CSV.
 
+    Notebooks show pixels; the book takes the same figure as SVG, and turns its colours over for dark pages.
+
     name     lower case, digits and hyphens, one in the whole book: `{numref}` and the file names follow from it
     caption  what the figure shows, in Markdown; references ({eq}`label`) are links in the book, their label elsewhere
     alt      what a reader who cannot see the figure needs to know: kind of plot, axes, what runs where
     """
     from IPython.display import display
     from matplotlib import pyplot
+    from matplotlib.collections import QuadMesh
 
     if not _NAME.fullmatch(name):
         raise ValueError(f"figure name {name!r}: lower-case letters, digits and hyphens")
     if not alt.strip():
         raise ValueError(f"figure {name}: needs an alternative text")
     alt, caption = " ".join(alt.split()), " ".join(caption.split())
-    drawn = io.BytesIO()
+    drawn, lines = io.BytesIO(), io.StringIO()
     figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
+    # Letters as outlines, because a page's fonts are not the figure's. Equal figures give equal files.
+    with pyplot.rc_context({"svg.fonttype": "path", "svg.hashsalt": name}):
+        figure.savefig(lines, format="svg", dpi=DPI, bbox_inches="tight", metadata={"Date": None})
     # Closed, or the notebook would show it a second time, without its text.
     pyplot.close(figure)
-    # A PNG tells its width in pixels in bytes 16 to 19.
-    width = int.from_bytes(drawn.getbuffer()[16:20], "big") // 2
+    # A PNG tells its width and height in pixels in bytes 16 to 23.
+    width, height = (int.from_bytes(drawn.getbuffer()[at : at + 4], "big") // 2 for at in (16, 20))
     image = base64.b64encode(drawn.getvalue()).decode()
     plain = _ROLE.sub(r"\1", caption)
     csv = table.to_csv(index=False)
@@ -68,8 +74,11 @@ def show(figure: Figure, table: pd.DataFrame, name: str, caption: str, alt: str)
         f"<figcaption>{html.escape(plain)} "
         f'<a download="{name}.csv" href="data:text/csv;base64,{link}">Data (CSV)</a></figcaption></figure>'
     )
-    about = {"kind": "figure", "name": name, "caption": caption, "alt": alt, "width": width}
-    content = {"text/html": page, "image/png": image, "text/csv": csv, "text/plain": alt}
+    about = {"kind": "figure", "name": name, "caption": caption, "alt": alt, "width": width, "height": height}
+    # A map of colours says the same on a dark page only in the same colours.
+    about["twin"] = not figure.findobj(QuadMesh)
+    svg = lines.getvalue()
+    content = {"text/html": page, "image/png": image, "image/svg+xml": svg, "text/csv": csv, "text/plain": alt}
     display(content, raw=True, metadata={MARK: about})
 
 

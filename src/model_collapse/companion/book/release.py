@@ -178,14 +178,17 @@ def browser() -> Iterator[Browser]:
 ELSEWHERE = """
 address => {
   for (const details of document.querySelectorAll("details")) details.open = true;
+  for (const image of document.images) image.loading = "eager";
   for (const link of document.querySelectorAll("a[href]")) {
     const found = link.getAttribute("href");
     if (found.startsWith("#") || /^[a-z]+:/i.test(found)) continue;
     link.href = new URL(found, address).href;
   }
+  const shown = [...document.images].filter((image) => image.checkVisibility());
+  return Promise.all(shown.map((image) => image.decode().catch(() => null))).then(() => null);
 }
 """
-"""Opens what is folded, and lets links to other pages lead to the published site."""
+"""Opens what is folded, waits for pictures, and lets links to other pages lead to the published site."""
 
 
 def _printed(browser: Browser, html: Path, page: str, address: str) -> tuple[str, bytes]:
