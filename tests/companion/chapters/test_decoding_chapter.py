@@ -28,12 +28,17 @@ def test_a_penalty_on_log_probabilities_is_a_power(monkeypatch: pytest.MonkeyPat
     assert "(beam search) | 0.89 | 0.88 |" in page.text
 
 
-def test_the_steepest_and_the_flattest_way_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ways_that_differ_from_sampling_beyond_the_noise_of_seeds_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     page = opened(monkeypatch)
-    slopes = dict(zip((*chapter.OWN, "A", "control"), (0.3, 0.1, 0.4, 0.2, 0.2, 0.2, 0.5, 0.0), strict=True))
+    slopes = dict(zip((*chapter.OWN, "A", "control"), (0.1, 0.1, 0.4, 0.2, 0.2, 0.05, 0.5, 0.0), strict=True))
     tables = {label: tidy({"perplexity": np.exp([[1, 1 + s, 1 + 2 * s]] * 2)}) for label, s in slopes.items()}
+    noisy = {"top-k": (0.1, 0.3)}
+    tables |= {
+        label: tidy({"perplexity": np.exp([[1, 1 + s, 1 + 2 * s] for s in own])}) for label, own in noisy.items()
+    }
     chapter.by_way(tables | {"zero-shot": tidy({"perplexity": np.exp([[2.5], [2.5]])})})
-    assert "*five beams (A)* degrades fastest, *sampled* slowest" in page.text
+    said = "*five beams (A)*, *sampled, temperature 0.3* and *sampled, top 95 %*; more slowly: *repetition penalty 2* "
+    assert f"Degrade faster than sampling: {said}" in page.text
     assert "| sampled, temperature 0.3 | 0.400 [0.400, 0.400] | 0.300 [0.300, 0.300] |" in page.text
     assert "before any fine-tuning, 2.50" in page.figures["decoding-perplexity"]["caption"]
 

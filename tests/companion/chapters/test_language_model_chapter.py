@@ -41,23 +41,6 @@ def test_perplexity_says_mean_rises_and_turns(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chains", "first"),
-    [
-        ([[4, 12, 12], [4, 13, 13]], 1),
-        ([[4, 7, 12], [4, 8, 13]], 2),
-        ([[4, 12, 7], [4, 13, 8]], None),
-        ([[4, 12, 12], [4, 13, 8]], None),
-    ],
-)
-def test_a_model_that_has_lost_all_is_named(page: Page, chains: list[list[float]], first: int | None) -> None:
-    flat = tidy(rising([4, 4, 4], [4, 4, 4]))
-    tables = {"A": tidy(rising(*chains)), "B": flat, "control": flat, "zero-shot": tidy(rising([12], [13]))}
-    chapter.perplexity(tables)
-    assert (f"From generation {first} on" in page.text) == (first is not None)
-    assert ("untouched model** in every seed" in page.text) == (first is not None)
-
-
-@pytest.mark.parametrize(
     ("common", "rare", "answer"),
     [
         (([0.8, 0.4], [0.8, 0.41]), ([0.4, 0.1], [0.4, 0.101]), "Yes, in this run"),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse.analysis import stats
+from model_collapse.companion.book.estimates import joined
 from model_collapse.companion.book.findings import Tables, counted
 from model_collapse.companion.book.notebook import say
 from model_collapse.companion.studies import language_model
@@ -33,11 +34,31 @@ def described(tables: Tables, scale: Size, profile: str) -> str:
 
 
 def introduce(tables: Tables, scale: Size, profile: str) -> None:
-    """What was run, and whether generation 0 learned anything that could be lost (`gate`)."""
+    """What was run, whether generation 0 learned anything that could be lost (`gate`), and who has lost all of it."""
     as_published = scale == language_model.STUDY.at("paper")
     size = "This is the size of the paper." if as_published else "**Much smaller than the paper's.**"
     say(f"**This run:** {described(tables, scale, profile)}. {size}")
     say(said(gate(tables)))
+    titles = dict(zip(tables, titled(tables), strict=True))
+    if lost := back_at_start(tables):
+        places = joined(f"{titles[label]} from generation {first} on" for label, first in lost.items())
+        say(
+            f"**Back at the untouched model** in every seed: {places}. Nothing that these generations were trained on "
+            "helps with real text, so they keep the model that they started from, and differ no more."
+        )
+
+
+def back_at_start(tables: Tables) -> dict[str, int]:
+    """Condition -> the generation from which to its end every seed has the perplexity of the untouched model."""
+    start = stats.per_replicate(tables["zero-shot"], "perplexity", 0)
+    found = {}
+    for label, table in tables.items():
+        generations = sorted(stats.pick(table, "perplexity")["generation"].unique(), reverse=True)
+        same = [np.allclose(stats.per_replicate(table, "perplexity", g), start, rtol=1e-4) for g in generations]
+        count = [*same, False].index(False)
+        if count and label != "zero-shot":
+            found[label] = int(generations[count - 1])
+    return found
 
 
 def titled(tables: Tables, others: Mapping[str, str] | None = None) -> dict[str, pd.DataFrame]:

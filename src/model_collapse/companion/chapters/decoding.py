@@ -194,19 +194,21 @@ def by_way(tables: Tables) -> None:
     slopes = {label: slope(table) for label, table in own.items()}
     order = sorted(slopes, key=lambda label: -slopes[label].mean())
     titles = dict(zip(own, titled(own), strict=True))
-    flattest = next(label for label in reversed(order) if label != "control")
+    over = {label: stats.paired(slopes[label], slopes["sampled"]) for label in order if label != "sampled"}
+    faster = [f"*{titles[label]}*" for label, more in over.items() if more.low > 0]
+    slower = [f"*{titles[label]}*" for label, more in over.items() if more.high < 0 and label != "control"]
     say(
-        f"*{titles[order[0]]}* degrades fastest, *{titles[flattest]}* slowest, real text apart. Slope over "
+        f"Degrade faster than sampling: {joined(faster) if faster else 'none'}; more slowly: "
+        f"{joined(slower) if slower else 'none'} (95 % intervals of the difference that leave out 0). Slope over "
         f"generations 0 to {last_of(own['A'])}, in nats per token and generation:\n\n"
         + markdown(
             ("way of writing", "slope", "less that of sampling, paired by seed"),
-            ((titles[label], f"{stats.mean(slopes[label]):.3f}", _over_sampling(slopes, label)) for label in order),
+            (
+                (titles[label], f"{stats.mean(slopes[label]):.3f}", f"{over[label]:.3f}" if label in over else "")
+                for label in order
+            ),
         )
     )
-
-
-def _over_sampling(slopes: Mapping[str, pd.Series], label: str) -> str:
-    return "" if label == "sampled" else f"{stats.paired(slopes[label], slopes['sampled']):.3f}"
 
 
 def penalty(tables: Tables) -> None:

@@ -63,12 +63,6 @@ def perplexity(tables: Tables) -> None:
         f"{stats.paired(first, start):.2f}. The difference "
         f"between the mean rises of A and B is {stats.paired(rises['A'], rises['B']):.2f}."
     )
-    lost = _back_at_the_start(tables)
-    if lost:
-        say(
-            f"**From generation {lost[0]} on, A is back at the untouched model** in every seed: all that fine-tuning "
-            "taught it is lost."
-        )
     say(
         "Mean perplexity of the later generations less that of generation 0, with 95 % intervals over seeds:\n\n"
         + markdown(
@@ -81,17 +75,6 @@ def perplexity(tables: Tables) -> None:
             f"{sign_changes(tables['A']).mean():.3g} times on average "
             f"({possible} times is the most possible): collapse need not be a smooth rise."
         )
-
-
-def _back_at_the_start(tables: Tables) -> list[int]:
-    """The last generations of A, without a gap, in which every seed has the perplexity of the untouched model."""
-    start = stats.per_replicate(tables["zero-shot"], "perplexity", 0)
-    found: list[int] = []
-    for g in range(last_of(tables["A"]), 0, -1):
-        if not np.allclose(stats.per_replicate(tables["A"], "perplexity", g), start, rtol=1e-4):
-            break
-        found.insert(0, g)
-    return found
 
 
 def epochs_or_real_text(tables: Tables) -> None:

@@ -6,6 +6,7 @@ another folder, says so and works on nothing. A task asks for as many processors
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -58,7 +59,7 @@ def connected(options: Options) -> Iterator[ModuleType]:
             address or "local",
             num_cpus=None if address else options.jobs,
             include_dashboard=None if address else False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             log_to_driver=False,
         )
     except Exception as error:
