@@ -397,5 +397,5 @@ class Filter(Member, ABC):
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         """A mask of bool, or weights, one per row: shape (n,), or (n, R) where each of R stacked chains has its own.
 
-        See `Data.judged`.
+        See `Data.filtered`.
         """

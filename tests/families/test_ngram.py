@@ -58,7 +58,7 @@ def test_scores_are_the_definition(order: int, weighted: bool):
     x, new = text(30), np.concatenate([text(8, seed=1), [[19] * 9]])
     weight = np.random.default_rng(2).random(30) if weighted else None
     data = Data.real(Rows(x))
-    model = family.fit(data if weight is None else data.judged(weight), np.random.default_rng(0))
+    model = family.fit(data if weight is None else data.filtered(weight), np.random.default_rng(0))
     chance = by_hand(family, x, weight)
     expected = [
         [-np.log(0.99 * chance(row[j], row[:j]) + 0.01 / 20) for j in range(1, len(row))] for row in new.tolist()

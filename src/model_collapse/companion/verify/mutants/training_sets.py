@@ -89,8 +89,8 @@ def exchange_with_oneself() -> Iterator[Patch]:
 
 @fault(filter=("provenance", "verifier", "curate", "reweigh"))
 def filters_forgotten() -> Iterator[Patch]:
-    """A filter judges, and nothing is done about it."""
-    yield Data, "judged", lambda self, verdict, refill=None: self
+    """A filter decides, and nothing is done about it."""
+    yield Data, "filtered", lambda self, kept, refill=None: self
 
 
 @fault(filter="provenance")
