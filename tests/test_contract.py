@@ -168,7 +168,7 @@ def test_families_have_the_optional_methods_that_they_declare(name: str):
 
 def test_a_method_that_is_not_declared_says_so():
     rows = Rows(np.zeros((1, 1)))
-    with pytest.raises(NotImplementedError, match=r"^family Gaussian: it does not declare what `kinds` is for$"):
+    with pytest.raises(TypeError, match=r"^family Gaussian: it does not declare what `kinds` is for$"):
         registry.build(families, "gaussian", {}).kinds(rows)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from waiting import until
 
@@ -150,16 +149,10 @@ def test_two_processes_write_what_one_does(launcher: list[str], tmp_path: Path, 
     assert done.stderr.count("2 of 2 generations") == 1  # one of them tells
 
 
-def follower(launcher: int) -> int:
+def follower(launcher: int) -> psutil.Process:
     """The process that the launcher started as its second."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == launcher and b"\0RANK=1\0" in b"\0" + (place / "environ").read_bytes():
-                return int(place.name)
-        except OSError:
-            continue
-    raise AssertionError("no second process")
+    (found,) = (each for each in psutil.Process(launcher).children() if each.environ().get("RANK") == "1")
+    return found
 
 
 def test_a_process_that_is_killed_ends_all_and_the_same_command_goes_on(tmp_path: Path, alone: Path):
@@ -168,7 +161,7 @@ def test_a_process_that_is_killed_ends_all_and_the_same_command_goes_on(tmp_path
     asked = [*TORCHRUN, "model_collapse", *CHAIN, "--out", str(out)]
     with subprocess.Popen(asked, stderr=subprocess.PIPE) as launcher:
         until(lambda: any(state.glob("block-0000/model-0000*")) or any(state.glob("model-*")) or out.exists())
-        os.kill(follower(launcher.pid), signal.SIGKILL)
+        follower(launcher.pid).kill()
         launcher.communicate()
         assert launcher.returncode != 0 and not out.exists()
     done = run(TORCHRUN, out, "--resume")

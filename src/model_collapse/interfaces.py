@@ -226,9 +226,9 @@ class Family(Member, ABC):
 
     # What follows is optional. Some of it belongs to a declaration above; without that it is refused.
 
-    def _undeclared(self, method: str) -> NotImplementedError:
+    def _undeclared(self, method: str) -> TypeError:
         """For a call that the family's declarations say nobody makes."""
-        return NotImplementedError(f"family {type(self).__name__}: it does not declare what `{method}` is for")
+        return TypeError(f"family {type(self).__name__}: it does not declare what `{method}` is for")
 
     # Where models come from
 

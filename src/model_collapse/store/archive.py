@@ -121,8 +121,8 @@ def opened(file: Path, maker: str) -> Iterator[zipfile.ZipFile]:
         raise InputError(f"{file}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{file} is a folder; name a file that `{maker}` wrote") from None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        # zipfile raises NotImplementedError for an unknown compression, RuntimeError for an encrypted member.
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+        # zipfile raises a RuntimeError for an encrypted member, and for a compression that it does not know.
         raise InputError(f"{file}: not a readable zip file ({str(error).splitlines()[0]})") from None
 
 

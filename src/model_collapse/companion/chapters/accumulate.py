@@ -164,16 +164,17 @@ def projected(size: Size) -> None:
     forms: dict[str, Any] = {
         label: lambda g, T=T: regression.projected_error(g + 1, T, 10) for label, T in counts.items()
     }
+    end = compare.ends(found, 8)
     show(
         figures.against_theory({title: found}, {title: forms}, ylabel="test error over that of w = 0"),
         compare.listed({title: found}),
         "accumulate-projected",
         "Relabelling with fewer rows than dimensions and without noise, means with 95 % bands over chains; dashed: "
         "{eq}`accumulate-projected`.",
-        "Two curves that rise towards one. The one of four rows in ten dimensions is close to it after a few "
-        "generations, the one of eight rows is at 0.87 at generation 8.",
+        "Two curves that rise towards one. At generation 8: "
+        + ", ".join(f"{end[label].value:.2f} with {label}" for label in counts)
+        + ".",
     )
-    end = compare.ends(found, 8)
     say(
         "Part of $|w^*|^2$ that is lost at generation 8: "
         + ", ".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -202,9 +203,7 @@ def budget(tables: Tables, quantity: str) -> None:
     shares = sorted({float(label.partition(" ")[2]) for label in tables} - {0.0})
     complete = {**tables, "learned 1": tables["oracle 1"]}
 
-    def value(table: pd.DataFrame) -> Estimate:
-        return at(table, metric, item=item)
-
+    value = partial(at, metric=metric, item=item)
     nothing = value(tables["oracle 0"])
     found = {
         "at random": points(dict.fromkeys(shares, nothing)),

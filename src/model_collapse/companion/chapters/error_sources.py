@@ -99,10 +99,10 @@ def estimators(tables: Mapping[Estimator, pd.DataFrame]) -> None:
     )
     say(
         f"The simulated means are within {z:.1f} standard errors of the closed form. After {n} maximum-likelihood "
-        f"fits the distance is {reached} (99.99 % interval); {parts['expressivity']:.2f} is due to "
-        f"expressivity, {parts['statistical']:.2f} to finite samples, and {parts['approximation']:.2f} to noise. In "
-        "gradient descent the training error depends on the model. Then it is not independent of what came before; "
-        "it can add up faster, or pull back."
+        f"fits the mean squared distance is {reached} (99.99 % interval). By the closed form, expressivity contributes "
+        f"{parts['expressivity']:.2f} to it, finite samples {parts['statistical']:.2f}, and noise "
+        f"{parts['approximation']:.2f}. In gradient descent the training error depends on the model, so errors of "
+        "successive generations are not independent: they can add up faster, or partly cancel."
     )
 
 

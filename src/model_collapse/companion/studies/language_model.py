@@ -78,7 +78,7 @@ CONDITIONS: Mapping[str, Condition] = {
         "weighed by the detector", "mix", {**QUARTER, "detector.mode": "weigh"}, filters=("detector",)
     ),
     "unmarked": Condition("dropped by the watermark", "mix", {**QUARTER, **MARKED}, filters=("watermark",)),
-    # The number of rows that the record leaves, at random: how much of a filter's effect is due to size alone.
+    # Drops as many rows as the perfect record does, but at random: the effect of the smaller training set alone.
     "thinned": Condition(
         "a random quarter of the rows",
         "mix",
