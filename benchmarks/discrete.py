@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 
-def replace(law: np.ndarray, rows: int, generations: int, rng: np.random.RandomState) -> list[np.ndarray]:
+def replace(distribution: np.ndarray, rows: int, generations: int, rng: np.random.RandomState) -> list[np.ndarray]:
     """Shares of the symbols at each generation; each is counted in the sample of the one before."""
-    symbols = len(law)
-    data = rng.choice(symbols, rows, p=law)
+    symbols = len(distribution)
+    data = rng.choice(symbols, rows, p=distribution)
     fits = []
     for _ in range(generations):
         fits.append(np.bincount(data, minlength=symbols) / rows)

@@ -1,6 +1,6 @@
 """The published way to run a chain of Gaussian mixtures: scikit-learn's estimator, made anew for every generation.
 
-Written short from the protocol of the paper's mixture experiment, as a yardstick for speed and for the law of results.
+Written short from the protocol of the paper's mixture experiment, as a yardstick for speed and distribution.
 """
 
 from __future__ import annotations

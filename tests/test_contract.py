@@ -155,7 +155,7 @@ def test_families_have_the_optional_methods_that_they_declare(name: str):
     declared = {method: score in cls.scores for score, method in methods.items()} | {
         "entropy": "likelihood" in cls.scores,
         "states": cls.has_states,
-        "kinds": own("law"),
+        "kinds": own("distribution"),
         "marks": any(field.name == "watermark" for field in fields(cls)),
         "save": cls.checkpoints,
         "load": cls.checkpoints,

@@ -43,7 +43,7 @@ class Comparisons:
             f"{name}: mean {np.mean(values):.6g}, expected {float(expected):.6g}, s.e. {error:.2g}"
         )
 
-    def same_law(self, name: str, one: np.ndarray, other: np.ndarray) -> None:
+    def same_distribution(self, name: str, one: np.ndarray, other: np.ndarray) -> None:
         """Kolmogorov and Smirnov's test of two samples; with ties it errs on the side of equality."""
         self.count(name)
         p = stats.ks_2samp(one, other).pvalue

@@ -33,7 +33,7 @@ class Model:
 
 
 class TextSource:
-    """Real text without a known law, unless one is given."""
+    """Real text without a known distribution, unless one is given."""
 
     def __init__(self, train=((0, 1),), world=None, tokenizer=None) -> None:
         self.train = Data.real(rows(train))

@@ -98,8 +98,8 @@ def features(family: Family, model: Model, rows: Rows) -> np.ndarray:
     """What a classifier sees of each row, (n, features).
 
     text    ln of the share of different n-grams, n = 1, 2, 3; how surprising the tokens are to generation 0's model, in
-            nats: mean, standard deviation and quantiles; and the mean surprise less the entropy of the law before each
-            token, which is 0 on average where that model wrote (Bao et al. 2024, arXiv:2310.05130)
+            nats: mean, standard deviation and quantiles; and the mean surprise less the entropy of the distribution
+            before each token, which is 0 on average where that model wrote (Bao et al. 2024, arXiv:2310.05130)
     images  every pixel, and of each image the mean, the spread, the mean step between neighbours, the share of greys
     """
     return _of_text(family, model, rows) if "likelihood" in family.scores else _of_images(rows.x)

@@ -56,6 +56,11 @@ class History:
     last: Data
     pool: Data | None = None
 
+    @staticmethod
+    def begin(real: Data, sample: Data, regime: Regime) -> History:
+        """The history after generation 0, which learned from `real` and wrote `sample`."""
+        return History(sample, Data.concat([real, sample]) if regime.needs == "all" else None)
+
     def then(self, sample: Data) -> History:
         """The history one generation later."""
         return History(sample, None if self.pool is None else Data.concat([self.pool, sample]))
@@ -312,16 +317,16 @@ class Family(Member, ABC):
 
     @property
     def knows_truth(self) -> bool:
-        """Whether what is written is drawn from the law of the corpus, which then has to be known."""
+        """Whether what is written is drawn from the distribution of the corpus, which then has to be known."""
         return False
 
     @property
-    def law(self) -> np.ndarray | None:
+    def distribution(self) -> np.ndarray | None:
         """True shares of the kinds of rows, (K,), commonest first; None where rows are of no kind."""
         return None
 
     def kinds(self, rows: Rows) -> np.ndarray:
-        """What kind each row is of, from 0, where there is a `law`."""
+        """What kind each row is of, from 0, where there is a `distribution`."""
         raise self._undeclared("kinds")
 
     def miss(self, rows: Rows, bias: float = 0.0) -> np.ndarray:

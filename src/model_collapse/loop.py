@@ -86,7 +86,7 @@ def generations(
     for t in range(last + 1):
         if wrote is not None and reference is not None:
             wrote = read(t, wrote) if read else wrote
-            history = history.then(wrote) if history else _begun(source, wrote, regime)
+            history = history.then(wrote) if history else History.begin(source.train, wrote, regime)
             train = regime(source, history, n, stream(t, streams.REGIME))
             if regime.grows:
                 history = History(wrote, train)
@@ -105,11 +105,6 @@ def generations(
             start = generation.model
         wrote = generation.sample
         yield generation
-
-
-def _begun(source: Source, wrote: Data, regime: Regime) -> History:
-    """The history after generation 0."""
-    return History(wrote, Data.concat([source.train, wrote]) if regime.needs == "all" else None)
 
 
 def _filtered(by: Filter, train: Data, rng: np.random.Generator, reference: Reference) -> Data:

@@ -154,12 +154,12 @@ def test_medians_draw_a_panel_per_metric_with_chains_and_marks() -> None:
 
 
 def test_ellipses_have_the_axes_of_the_covariances() -> None:
-    laws = {0: (0.0, 1.0, 4.0, 0.0, 1.0), 1: (1.0, -1.0, 1.0, 0.5, 1.0)}
+    distributions = {0: (0.0, 1.0, 4.0, 0.0, 1.0), 1: (1.0, -1.0, 1.0, 0.5, 1.0)}
     rows = [
         {"metric": "component", "item": f"1 {name}", "generation": g, "replicate": r, "value": value}
         for g in (0, 7)
-        for r, law in laws.items()
-        for name, value in zip(("x", "y", "xx", "xy", "yy", "weight"), (*law, 1.0), strict=True)
+        for r, distribution in distributions.items()
+        for name, value in zip(("x", "y", "xx", "xy", "yy", "weight"), (*distribution, 1.0), strict=True)
     ]
     figure = figures.ellipses(pd.DataFrame(rows), [0, 7], [1, 5], [[0.0, 0.0]])
     assert [ax.get_title(loc="left") for ax in figure.axes[:2]] == ["generation 0", "generation 7"]

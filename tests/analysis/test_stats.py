@@ -102,7 +102,7 @@ def test_listing_is_by_arm_quantity_and_generation() -> None:
 
 
 def test_comparisons_of_the_other_tests_fail_when_they_should() -> None:
-    """On a wrong mean, on two different laws, and on one comparison too many; what is right passes."""
+    """On a wrong mean, on two different distributions, and on one comparison too many; what is right passes."""
     x, y = np.random.default_rng(5).standard_normal((2, 1000))
     compare = Comparisons(12)
     assert 2 * reference.norm.sf(compare.z) == pytest.approx(compare.level) == pytest.approx(1e-3 / 12)
@@ -111,14 +111,14 @@ def test_comparisons_of_the_other_tests_fail_when_they_should() -> None:
     compare.within("floor", x, 0.3, floor=10)
     compare.within("slack", x, 0.3, slack=0.3)
     compare.within("rounding", np.ones(9), 1 + 1e-13, slack=1e-12)
-    compare.same_law("law", x, y)
+    compare.same_distribution("distribution", x, y)
     for settings in ({}, {"variance": 1}, {"floor": 0.5}, {"slack": 1e-12}):
         with pytest.raises(AssertionError, match=r"^wrong: mean .*, expected 0.3, s.e. "):
             compare.within("wrong", x, 0.3, **settings)
     with pytest.raises(AssertionError, match=r"^not a number: "):
         compare.within("not a number", np.append(x, np.nan), 0)
-    with pytest.raises(AssertionError, match=r"^laws: p = "):
-        compare.same_law("laws", x, 2 * y)
+    with pytest.raises(AssertionError, match=r"^distributions: p = "):
+        compare.same_distribution("laws", x, 2 * y)
     assert len(compare.made) == 12
     with pytest.raises(AssertionError, match=r"^one more: more than 12 comparisons"):
         compare.within("one more", x, 0)

@@ -103,7 +103,7 @@ def test_the_same_generator_gives_the_same_and_another_text_is_refused(corpus, c
         continued(foreign, 4, np.random.default_rng(0))
 
 
-def test_only_a_corpus_with_a_known_law_has_continuations(tmp_path):
+def test_only_a_corpus_with_a_known_distribution_has_continuations(tmp_path):
     (tmp_path / "a.txt").write_text("\n\n".join(f"text number {i}" for i in range(9)), encoding="utf-8")
     with pytest.raises(
         InputError, match=r"^continuations need a corpus whose true distribution is known \(embedded\), not "

@@ -103,7 +103,7 @@ def test_replicates_of_a_run_draw_from_their_own_streams(corpus):
     assert np.array_equal(first.train.x, Unit(run, out=None, block=0).source().train.x)
 
 
-def test_where_the_law_is_known_articles_are_drawn_in_a_row():
+def test_where_the_distribution_is_known_articles_are_drawn_in_a_row():
     """Short articles are cut into blocks as they stand: of each chain others, and of the corpus' own training part."""
     corpus = corpora.load("embedded")
     one, two, again = (

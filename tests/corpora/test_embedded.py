@@ -1,4 +1,4 @@
-"""The embedded corpus against its own law: probabilities that sum to one, frequencies, entropy, facts read back."""
+"""The embedded corpus against its own distribution: probabilities sum to one, frequencies, entropy, facts read."""
 
 import hashlib
 import itertools
@@ -80,10 +80,10 @@ def test_facts_are_stated_as_often_as_said(world: World, documents: list[str]) -
     stated = Counter(fact for text in documents for fact in world.facts(text))
     assert set(stated) <= set(world.truths)  # articles say nothing false
     observed = np.array([stated[fact] for fact in world.truths])
-    law = scipy.stats.binom(len(documents), [world.probability(fact) for fact in world.truths])
-    assert np.minimum(law.cdf(observed), law.sf(observed - 1)).min() > 0.001 / 2 / len(observed)
+    distribution = scipy.stats.binom(len(documents), [world.probability(fact) for fact in world.truths])
+    assert np.minimum(distribution.cdf(observed), distribution.sf(observed - 1)).min() > 0.001 / 2 / len(observed)
     # The check can fail: a world of which one in five statements were lost would not pass.
-    assert law.cdf(0.8 * observed).min() < 0.001 / 2 / len(observed)
+    assert distribution.cdf(0.8 * observed).min() < 0.001 / 2 / len(observed)
 
 
 def test_groups_and_topics_have_their_shares(world: World, documents: list[str]) -> None:

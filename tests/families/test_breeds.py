@@ -25,7 +25,7 @@ from model_collapse.regimes.weigh import Weigh
 
 COMPARISONS = 300
 compare = Comparisons(COMPARISONS)
-within, same_law = compare.within, compare.same_law
+within, same_distribution = compare.within, compare.same_distribution
 
 
 def chain(family: Breeds, regime, M: int, fits: int, chains: int, seed: int) -> list[Generation]:
@@ -46,16 +46,16 @@ def value(metric, generation: Generation, family: Breeds) -> np.ndarray:
 def test_replace_follows_the_closed_forms(M, breeds, zipf, sampling):
     """Breeds left (CF-W4), variance within breeds (WF-5), variance of the trait (that of any M rows: CF-G1)."""
     family = Breeds(breeds=breeds, zipf=zipf, sampling=sampling, within=2.0)
-    law = chain(family, Replace(), M, M, 8_000 if sampling == "exact" else 4_000, seed=M + breeds)
-    centre = family.law @ family.centres
-    total = family.law @ (family.centres - centre) ** 2 + 4.0
+    distribution = chain(family, Replace(), M, M, 8_000 if sampling == "exact" else 4_000, seed=M + breeds)
+    centre = family.distribution @ family.centres
+    total = family.distribution @ (family.centres - centre) ** 2 + 4.0
     for n in sorted({1, 2, 5, M // 2, M}):
-        left = value(measures.breeds_left, law[n - 1], family)
+        left = value(measures.breeds_left, distribution[n - 1], family)
         if np.ptp(left):
-            within(f"left n={n}", left, float(theory.expected_support(n, family.law, M)))
-        deviation = value(measures.within_deviation, law[n - 1], family)
-        within(f"within n={n}", deviation**2, float(theory.expected_within_variance(n, family.law, M)))
-        trait = value(measures.trait_variance, law[n - 1], family)
+            within(f"left n={n}", left, float(theory.expected_support(n, family.distribution, M)))
+        deviation = value(measures.within_deviation, distribution[n - 1], family)
+        within(f"within n={n}", deviation**2, float(theory.expected_within_variance(n, family.distribution, M)))
+        trait = value(measures.trait_variance, distribution[n - 1], family)
         within(f"trait n={n}", trait, total * (1 - 1 / M) ** n)
 
 
@@ -63,14 +63,14 @@ def test_replace_follows_the_closed_forms(M, breeds, zipf, sampling):
 def test_time_to_one_breed(M):
     """CF-W5, exact for K symbols: fits until one breed is alone."""
     family = Breeds(breeds=5)
-    law = chain(family, Replace(), M, 16 * M, 4_000, seed=20 + M)
-    several = np.array([value(measures.breeds_left, generation, family) > 1 for generation in law])
+    distribution = chain(family, Replace(), M, 16 * M, 4_000, seed=20 + M)
+    several = np.array([value(measures.breeds_left, generation, family) > 1 for generation in distribution])
     assert not several[-1].any()
-    within("time to one breed", 1 + several.sum(axis=0), float(theory.fixation_time(family.law, M)))
-    last = law[-1]
+    within("time to one breed", 1 + several.sum(axis=0), float(theory.fixation_time(family.distribution, M)))
+    last = distribution[-1]
     commonest = value(measures.majority_breed, last, family)
     compare.count("winners")
-    assert stats.chisquare(np.bincount(commonest, minlength=6)[1:], 4_000 * family.law).pvalue > compare.level
+    assert stats.chisquare(np.bincount(commonest, minlength=6)[1:], 4_000 * family.distribution).pvalue > compare.level
     assert np.all(value(measures.majority_share, last, family) == 1)
 
 
@@ -81,8 +81,8 @@ def test_time_to_a_narrow_breed(M):
     The band is the theory's own error, and two standard errors of the simulation, which must be below a third of it.
     """
     family = Breeds(breeds=1)
-    law = chain(family, Replace(), M, 16 * M, 30_000, seed=30 + M)
-    logs = np.array([value(measures.log_within, generation, family) for generation in law])
+    distribution = chain(family, Replace(), M, 16 * M, 30_000, seed=30 + M)
+    logs = np.array([value(measures.log_within, generation, family) for generation in distribution])
     for ratio in (0.1, 0.01):
         times = 1 + np.argmax(logs < np.log(ratio), axis=0)
         error = times.std() / np.sqrt(len(times)) / times.mean()
@@ -97,11 +97,11 @@ def test_time_to_a_narrow_breed(M):
 def plain(M: int, fits: int, breeds: int, chains: int, accumulate: bool) -> np.ndarray:
     """(chains, fits, 3): breeds left, share of breed 1, deviation within; every row drawn, lists of dogs."""
     rng = np.random.RandomState(99)
-    law = np.array([1 / rank for rank in range(1, breeds + 1)])
-    law /= law.sum()
+    distribution = np.array([1 / rank for rank in range(1, breeds + 1)])
+    distribution /= distribution.sum()
     out = np.empty((chains, fits, 3))
     for r in range(chains):
-        label = rng.choice(breeds, M, p=law)
+        label = rng.choice(breeds, M, p=distribution)
         trait = rng.normal(4.0 * (label - (breeds - 1) / 2), 1.0)
         for t in range(fits):
             kinds = [trait[label == k] for k in range(breeds)]
@@ -117,31 +117,34 @@ def plain(M: int, fits: int, breeds: int, chains: int, accumulate: bool) -> np.n
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
 @pytest.mark.parametrize("regime", [Replace(), Accumulate()], ids=["replace", "accumulate"])
-def test_the_loop_has_the_law_of_a_plain_per_chain_loop(regime, sampling):
+def test_the_loop_has_the_distribution_of_a_plain_per_chain_loop(regime, sampling):
     M, fits, breeds = 10, 8, 4
     other = plain(M, fits, breeds, 1_500, isinstance(regime, Accumulate))
     family = Breeds(breeds=breeds, sampling=sampling)
-    law = chain(family, regime, M, fits, 6_000, seed=40)
+    distribution = chain(family, regime, M, fits, 6_000, seed=40)
     for t in (0, 1, 3, 7):
-        same_law(f"left {t}", value(measures.breeds_left, law[t], family), other[:, t, 0])
-        same_law(f"share {t}", law[t].model.share[:, 0], other[:, t, 1])
-        same_law(f"within {t}", value(measures.within_deviation, law[t], family), other[:, t, 2])
+        same_distribution(f"left {t}", value(measures.breeds_left, distribution[t], family), other[:, t, 0])
+        same_distribution(f"share {t}", distribution[t].model.share[:, 0], other[:, t, 1])
+        same_distribution(f"within {t}", value(measures.within_deviation, distribution[t], family), other[:, t, 2])
 
 
 @pytest.mark.parametrize("M", [5, 10, 50])
-def test_exact_and_drawn_samples_have_one_law(M):
+def test_exact_and_drawn_samples_have_one_distribution(M):
     """Shares, means and deviations of single breeds, and the variance of the trait, at several generations."""
     families = [Breeds(breeds=4, sampling=sampling) for sampling in ("exact", "draw")]
     one, other = (chain(family, Replace(), M, M, 4_000, seed=50 + k) for k, family in enumerate(families))
     for n in sorted({1, 3, M}):
         a, b = one[n - 1].model, other[n - 1].model
-        same_law(f"share n={n}", a.share[:, 0], b.share[:, 0])
+        same_distribution(f"share n={n}", a.share[:, 0], b.share[:, 0])
         for breed in (0, 3):
             for name in ("mean", "log_deviation"):
                 x, y = (getattr(m, name)[:, breed][m.share[:, breed] * M > 1.5] for m in (a, b))
                 if min(len(x), len(y)) > 50:
-                    same_law(f"{name} {breed} n={n}", x, y)
-        same_law(f"trait n={n}", *(value(measures.trait_variance, law[n - 1], families[0]) for law in (one, other)))
+                    same_distribution(f"{name} {breed} n={n}", x, y)
+        same_distribution(
+            f"trait n={n}",
+            *(value(measures.trait_variance, distribution[n - 1], families[0]) for distribution in (one, other)),
+        )
 
 
 # Edges -------------------------------------------------------------------------------------------------------------
@@ -150,11 +153,11 @@ def test_exact_and_drawn_samples_have_one_law(M):
 def test_thousands_of_generations_do_not_underflow():
     """ln of the spread goes on falling at its rate, CF-G3, far below the smallest number."""
     M, fits, family = 10, 9_000, Breeds(breeds=1)
-    law = chain(family, Replace(), M, fits, 40, seed=60)
-    logs = value(measures.log_within, law[-1], family)
+    distribution = chain(family, Replace(), M, fits, 40, seed=60)
+    logs = value(measures.log_within, distribution[-1], family)
     assert np.all(logs < -900) and np.all(np.isfinite(logs))
     within("log", 2 * logs, float(theory.expected_log_variance(fits, M)))
-    assert np.all(value(measures.within_deviation, law[-1], family) == 0)
+    assert np.all(value(measures.within_deviation, distribution[-1], family) == 0)
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])

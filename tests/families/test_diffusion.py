@@ -1,4 +1,4 @@
-"""The diffusion model against laws whose best denoiser is known, and against diffusers' own sampler."""
+"""The diffusion model against distributions whose best denoiser is known, and against diffusers' own sampler."""
 
 import dataclasses
 import math
@@ -72,8 +72,8 @@ def levels(timesteps: int) -> np.ndarray:
 def normal_chain(family: Diffusion, mean: float, variance: float) -> tuple[float, float]:
     """Mean and variance of what the sampler makes of the best denoiser of N(mean, variance).
 
-    Where data are normal the best x given x_t is linear in x_t, so is each step, and the law of x_t stays normal. The
-    steps are those of Song et al. 2021, eq. 12 and 16.
+    Where data are normal the best x given x_t is linear in x_t, so is each step, and the distribution of x_t stays
+    normal. The steps are those of Song et al. 2021, eq. 12 and 16.
     """
     a = levels(family.timesteps)
     stride = family.timesteps // family.sampling_steps
@@ -104,10 +104,11 @@ def normal_chain(family: Diffusion, mean: float, variance: float) -> tuple[float
     ids=str,
 )
 def test_of_normal_images_it_writes_the_variance_of_the_closed_form(monkeypatch, settings):
-    """With the best denoiser the sampler's law is known exactly: the data's, but for the length of the steps; all noise
-    times c is variance times c squared.
+    """With the best denoiser the sampler's distribution is known exactly: the data's, but for the length of the steps;
+    all noise times c is variance times c squared.
 
-    6 * 2 comparisons of 32,768 pixels that are drawn from one law; rounding to grey levels adds 1/12 level squared.
+    6 * 2 comparisons of 32,768 pixels that are drawn from one distribution; rounding to grey levels adds 1/12 level
+    squared.
     """
     family = Diffusion(timesteps=1000, **settings)
     mean, sd = 0.1, 0.2

@@ -2,7 +2,7 @@
 
 Error rate: all seeded. Every comparison below is two-sided at level 1e-3 / COMPARISONS, so that a correct program fails
 this whole file with probability at most 1e-3 (Bonferroni) for a freshly chosen seed. Values are bounded or have light
-tails, and every mean is over thousands of chains, so the normal law is good at that level.
+tails, and every mean is over thousands of chains, so the normal distribution is good at that level.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def happens(name: str, events: np.ndarray, probability: float) -> None:
     assert p > compare.level, f"{name}: {np.mean(events):.5g}, expected {probability:.5g}, p = {p:.1e}"
 
 
-def same_law(name: str, one: np.ndarray, other: np.ndarray) -> None:
+def same_distribution(name: str, one: np.ndarray, other: np.ndarray) -> None:
     """Chi-square test of two samples of whole numbers; rare values are pooled from both ends."""
     compare.count(name)
     values = np.unique(np.concatenate([one, other]))
@@ -70,7 +70,7 @@ def chain(family: Discrete, regime, M: int, fits: int, chains: int, seed: int) -
     return list(generations(source, family, regime, M, stream, last=fits - 1))
 
 
-def law_of(p: np.ndarray) -> Categorical:
+def distribution_of(p: np.ndarray) -> Categorical:
     """The model with these shares, (R, K)."""
     return Categorical(np.broadcast_to(np.arange(p.shape[1]), p.shape), p, p.shape[1])
 
@@ -94,12 +94,14 @@ def value(metric, generation: Generation, family: Discrete | None = None):
 def test_replace_follows_the_closed_forms(M, symbols, sampling):
     """CF-W1 (constant mean), CF-W2, CF-W3, CF-W4 and, for two symbols, P(both alive): 1 to M fits."""
     family = Discrete(symbols=symbols, sampling=sampling)
-    q = family.law
-    law = chain(family, Replace(), M, M, 10_000 if sampling == "exact" else 5_000, seed=M)
+    q = family.distribution
+    distribution = chain(family, Replace(), M, M, 10_000 if sampling == "exact" else 5_000, seed=M)
     for n in sorted({1, 2, 5, M // 2, M}):
-        shares = law[n - 1].model.shares
-        within(f"CF-W2 n={n}", value(measures.heterozygosity, law[n - 1]), theory.expected_heterozygosity(n, M, q))
-        support = value(measures.support, law[n - 1])
+        shares = distribution[n - 1].model.shares
+        within(
+            f"CF-W2 n={n}", value(measures.heterozygosity, distribution[n - 1]), theory.expected_heterozygosity(n, M, q)
+        )
+        support = value(measures.support, distribution[n - 1])
         if np.ptp(support):
             within(f"support n={n}", support, theory.expected_support(n, q, M))
         for i in {0, symbols // 2, symbols - 1}:
@@ -122,7 +124,7 @@ def test_fixation(M, sampling):
     assert np.all(value(measures.support, last) == 1) and np.all(value(measures.heterozygosity, last) == 0)
     winners = np.bincount(last.model.shares.argmax(axis=1), minlength=5)
     compare.count("fixation")
-    assert stats.chisquare(winners, chains * theory.fixation_probability(family.law)).pvalue > compare.level
+    assert stats.chisquare(winners, chains * theory.fixation_probability(family.distribution)).pvalue > compare.level
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
@@ -130,9 +132,9 @@ def test_fixation(M, sampling):
 def test_absorption_time(M, q, sampling):
     """CF-W5: fits until one of two symbols is alone."""
     family = Discrete(symbols=2, zipf=np.log2(q / (1 - q)), sampling=sampling)
-    assert family.law[0] == pytest.approx(q)
-    law = chain(family, Replace(), M, 15 * M, 5_000 if sampling == "exact" else 1_500, seed=30 + M)
-    both = np.array([value(measures.support, generation) == 2 for generation in law])
+    assert family.distribution[0] == pytest.approx(q)
+    distribution = chain(family, Replace(), M, 15 * M, 5_000 if sampling == "exact" else 1_500, seed=30 + M)
+    both = np.array([value(measures.support, generation) == 2 for generation in distribution])
     within("CF-W5", 1 + both.sum(axis=0), float(theory.absorption_time(q, M)))
 
 
@@ -142,17 +144,17 @@ def test_accumulate_freezes_the_support_and_slows_drift(M, sampling):
     """CF-W7, ACC-6: support is that of the real batch for ever; heterozygosity follows the product."""
     family = Discrete(sampling=sampling)
     fits, chains = (30, 8_000) if sampling == "exact" else (10, 3_000)
-    law = chain(family, Accumulate(), M, fits, chains, seed=40 + M)
-    first = law[0].model.shares > 0
-    within("support", first.sum(axis=1), theory.expected_support(1, family.law, M))
+    distribution = chain(family, Accumulate(), M, fits, chains, seed=40 + M)
+    first = distribution[0].model.shares > 0
+    within("support", first.sum(axis=1), theory.expected_support(1, family.distribution, M))
     for t in (1, 2, 5, fits):
-        generation = law[t - 1]
+        generation = distribution[t - 1]
         counts = generation.model.shares * t * M
         assert len(generation.train) == t * M
         np.testing.assert_allclose(counts, np.rint(counts), atol=1e-9)
         assert np.all(counts.sum(axis=1).round(6) == t * M)
         assert np.array_equal(generation.model.shares > 0, first), "nothing returns, nothing goes"
-        expected = theory.accumulated_heterozygosity(t, M, family.law)
+        expected = theory.accumulated_heterozygosity(t, M, family.distribution)
         within(f"CF-W7 t={t}", value(measures.heterozygosity, generation), expected)
 
 
@@ -160,10 +162,10 @@ def test_accumulate_freezes_the_support_and_slows_drift(M, sampling):
 def test_mix_reaches_the_stationary_variance(M, g):
     """6.7: the finite real set, round(g M) of its rows each time; memory fades as (1 - g)^2 per fit."""
     family, fits = Discrete(symbols=2, zipf=1, sampling="draw"), int(8 / g)
-    law = chain(family, Mix(g), M, fits, 12_000 if M < 50 else 3_000, seed=50 + M)
-    q = family.law[0]
-    within("mix mean", law[-1].model.shares[:, 0], q)
-    late = np.mean([(generation.model.shares[:, 0] - q) ** 2 for generation in law[5 * fits // 8 :]], axis=0)
+    distribution = chain(family, Mix(g), M, fits, 12_000 if M < 50 else 3_000, seed=50 + M)
+    q = family.distribution[0]
+    within("mix mean", distribution[-1].model.shares[:, 0], q)
+    late = np.mean([(generation.model.shares[:, 0] - q) ** 2 for generation in distribution[5 * fits // 8 :]], axis=0)
     within("mix variance", late, float(theory.stationary_variance(q, M, g, "mix")))
 
 
@@ -184,10 +186,10 @@ def test_stationary_variance_with_new_real_rows(M, g, regime):
 def test_poisson_counts(M):
     """CF-W9: survival by n fits is exact, counts stay whole, the mean share stays; dead chains stay dead."""
     family = Discrete(symbols=10, counts="poisson")
-    q = family.law
-    law = chain(family, Replace(), M, M, 10_000, seed=70 + M)
+    q = family.distribution
+    distribution = chain(family, Replace(), M, M, 10_000, seed=70 + M)
     for n in sorted({1, 2, 5, M}):
-        shares = law[n - 1].model.shares
+        shares = distribution[n - 1].model.shares
         np.testing.assert_allclose(shares * M, np.rint(shares * M), atol=1e-9)
         for i in (0, 4, 9):
             happens(f"CF-W9 n={n}", shares[:, i] > 0, float(theory.poisson_survival(n, q[i], M)))
@@ -204,11 +206,15 @@ def test_poisson_counts(M):
 def test_lost_mass_is_the_error_of_hutters_learner(M, symbols, zipf, sampling):
     """CF-T1 at the first fit, CF-T4 at later ones."""
     family = Discrete(symbols=symbols, zipf=zipf, sampling=sampling)
-    law = chain(family, Replace(), M, 6, 6_000, seed=110 + M)
-    within("CF-T1", value(measures.lost_mass, law[0], family), float(scaling.expected_loss(M, family.law)))
+    distribution = chain(family, Replace(), M, 6, 6_000, seed=110 + M)
+    within(
+        "CF-T1",
+        value(measures.lost_mass, distribution[0], family),
+        float(scaling.expected_loss(M, family.distribution)),
+    )
     for n in (2, 6):
-        expected = float(scaling.recursive_loss(n, M, family.law))
-        within(f"CF-T4 n={n}", value(measures.lost_mass, law[n - 1], family), expected)
+        expected = float(scaling.recursive_loss(n, M, family.distribution))
+        within(f"CF-T4 n={n}", value(measures.lost_mass, distribution[n - 1], family), expected)
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
@@ -216,7 +222,7 @@ def test_lost_mass_is_the_error_of_hutters_learner(M, symbols, zipf, sampling):
 def test_top_k_cuts_what_a_model_writes_and_no_real_data(M, k, sampling):
     """Of the truth as a model: k symbols with their shares over the sum; real rows have all; CF-T2 for the next fit."""
     family = Discrete(symbols=8, zipf=1.5, sampling=sampling, top_k=k)
-    q = family.law
+    q = family.distribution
     rng = np.random.default_rng(120 + M)
     source = family.source(M, rng, 6_000)
     everything = Discrete(symbols=8, zipf=1.5, sampling=sampling).fit(source.train, rng)
@@ -225,7 +231,7 @@ def test_top_k_cuts_what_a_model_writes_and_no_real_data(M, k, sampling):
         "real rows", value(measures.support, Generation(0, None, everything, None)), theory.expected_support(1, q, M)
     )  # type: ignore[arg-type]
     assert len(np.unique(np.nonzero(family.fit(source.draw(M, rng), rng).shares)[1])) == 8
-    written = family.fit(Data.real(family.sample(law_of(np.tile(q, (6_000, 1))), M, rng)), rng)
+    written = family.fit(Data.real(family.sample(distribution_of(np.tile(q, (6_000, 1))), M, rng)), rng)
     assert not written.shares[:, k:].any()
     for i in range(k if k > 1 else 0):
         within("share", written.shares[:, i], q[i] / q[:k].sum())
@@ -238,13 +244,15 @@ def test_top_k_cuts_what_a_model_writes_and_no_real_data(M, k, sampling):
 
 def test_top_k_keeps_the_truly_commoner_of_equals_and_what_there_is():
     p = np.array([[0.1, 0.3, 0.3, 0.3], [0.0, 0.0, 1.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
-    kept = dense(Discrete(symbols=4, zipf=0, top_k=2).sample(law_of(p), 10**4, np.random.default_rng(1)))
+    kept = dense(Discrete(symbols=4, zipf=0, top_k=2).sample(distribution_of(p), 10**4, np.random.default_rng(1)))
     assert [np.flatnonzero(row).tolist() for row in kept] == [[1, 2], [2], [0, 1]]
     assert np.all(kept.sum(axis=1) == 10**4)
-    dead = Discrete(symbols=4, counts="poisson", top_k=2).sample(law_of(np.zeros((1, 4))), 10, np.random.default_rng(1))
+    dead = Discrete(symbols=4, counts="poisson", top_k=2).sample(
+        distribution_of(np.zeros((1, 4))), 10, np.random.default_rng(1)
+    )
     assert not dead.value.any()
     poisson = Discrete(symbols=4, counts="poisson", top_k=1).sample(
-        law_of(np.tile([0.75, 0.25, 0.25, 0.25], (5_000, 1))), 10, np.random.default_rng(2)
+        distribution_of(np.tile([0.75, 0.25, 0.25, 0.25], (5_000, 1))), 10, np.random.default_rng(2)
     )
     within("Poisson total kept", poisson.value.sum(axis=1), 15.0)
 
@@ -272,7 +280,7 @@ def independent(regime: str, M: int, fits: int, symbols: int, chains: int = 3000
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
 @pytest.mark.parametrize("regime", [Replace(), Accumulate(), Mix(0.3)], ids=["replace", "accumulate", "mix"])
-def test_the_loop_has_the_law_of_a_plain_per_chain_loop(regime, sampling):
+def test_the_loop_has_the_distribution_of_a_plain_per_chain_loop(regime, sampling):
     """Counts of single symbols, support and number of equal pairs, at several generations."""
     M, fits, symbols = 10, 9, 4
     family = Discrete(symbols=symbols, sampling=sampling)
@@ -281,26 +289,26 @@ def test_the_loop_has_the_law_of_a_plain_per_chain_loop(regime, sampling):
             chain(family, regime, M, fits, 4, seed=1)
         return
     plain = independent(type(regime).__name__.lower(), M, fits, symbols)
-    law = chain(family, regime, M, fits, 10_000, seed=80)
+    distribution = chain(family, regime, M, fits, 10_000, seed=80)
     for t in (0, 1, 4, 8):
-        rows = len(law[t].train)
-        counts, other = (np.rint(p * rows).astype(int) for p in (law[t].model.shares, plain[:, t]))
+        rows = len(distribution[t].train)
+        counts, other = (np.rint(p * rows).astype(int) for p in (distribution[t].model.shares, plain[:, t]))
         for i in range(symbols):
-            same_law(f"symbol {i} t={t}", counts[:, i], other[:, i])
-        same_law(f"support t={t}", np.sum(counts > 0, axis=1), np.sum(other > 0, axis=1))
-        same_law(f"pairs t={t}", np.sum(counts**2, axis=1), np.sum(other**2, axis=1))
-        same_law(f"order t={t}", counts[:, 0] * 100 + counts[:, 3], other[:, 0] * 100 + other[:, 3])
+            same_distribution(f"symbol {i} t={t}", counts[:, i], other[:, i])
+        same_distribution(f"support t={t}", np.sum(counts > 0, axis=1), np.sum(other > 0, axis=1))
+        same_distribution(f"pairs t={t}", np.sum(counts**2, axis=1), np.sum(other**2, axis=1))
+        same_distribution(f"order t={t}", counts[:, 0] * 100 + counts[:, 3], other[:, 0] * 100 + other[:, 3])
 
 
 @pytest.mark.parametrize("M", [5, 10, 50])
-def test_exact_and_drawn_samples_have_one_law(M):
+def test_exact_and_drawn_samples_have_one_distribution(M):
     """Replace, several generations: counts of a common, a middling and a rare symbol, and the support."""
     one, other = (chain(Discrete(sampling=s), Replace(), M, M, 6_000, seed=k) for k, s in enumerate(("exact", "draw")))
     for n in sorted({1, 3, M}):
-        a, b = (np.rint(M * law[n - 1].model.shares).astype(int) for law in (one, other))
+        a, b = (np.rint(M * distribution[n - 1].model.shares).astype(int) for distribution in (one, other))
         for i in (0, 5, 19):
-            same_law(f"symbol {i} n={n}", a[:, i], b[:, i])
-        same_law(f"support n={n}", np.sum(a > 0, axis=1), np.sum(b > 0, axis=1))
+            same_distribution(f"symbol {i} n={n}", a[:, i], b[:, i])
+        same_distribution(f"support n={n}", np.sum(a > 0, axis=1), np.sum(b > 0, axis=1))
 
 
 def test_chains_of_one_block_are_independent():
@@ -319,8 +327,8 @@ def test_chains_of_one_block_are_independent():
 @pytest.mark.parametrize("M", [5, 33])
 def test_a_lost_symbol_stays_lost_and_shares_are_whole_counts(M, sampling):
     """In every chain and generation; a chain with one symbol left never moves again."""
-    law = chain(Discrete(symbols=7, sampling=sampling), Replace(), M, 8 * M, 300, seed=100)
-    for before, after in pairwise(law):
+    distribution = chain(Discrete(symbols=7, sampling=sampling), Replace(), M, 8 * M, 300, seed=100)
+    for before, after in pairwise(distribution):
         p, next_p = before.model.shares, after.model.shares
         assert not np.any((p == 0) & (next_p > 0))
         fixed = p.max(axis=1) == 1
@@ -333,20 +341,20 @@ def test_what_rounding_leaves_goes_to_no_lost_symbol():
     """Shares that sum to a little less than 1: NumPy hands the rest to the last symbol, which is lost here."""
     p = np.array([[0.7, 0.3 - 1e-4, 0.0], [0.2, 0.3, 0.5]])
     rng = np.random.default_rng(101)
-    counts = dense(Discrete(symbols=3).sample(law_of(p), 10**6, rng))
+    counts = dense(Discrete(symbols=3).sample(distribution_of(p), 10**6, rng))
     assert counts[0, 2] == 0 and counts[0].sum() == 10**6 and counts[1, 2] > 0
-    rows = Discrete(symbols=3, sampling="draw").sample(law_of(p), 10**6, rng).x
+    rows = Discrete(symbols=3, sampling="draw").sample(distribution_of(p), 10**6, rng).x
     assert rows[:, 0].max() == 1 and rows[:, 1].max() == 2
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
 def test_one_row_or_one_symbol(sampling):
     """M = 1: fixed at once. K = 1: nothing to lose."""
-    law = chain(Discrete(sampling=sampling), Replace(), 1, 5, 2_000, seed=102)
-    for generation in law:
-        assert np.array_equal(generation.model.shares, law[0].model.shares)
+    distribution = chain(Discrete(sampling=sampling), Replace(), 1, 5, 2_000, seed=102)
+    for generation in distribution:
+        assert np.array_equal(generation.model.shares, distribution[0].model.shares)
         assert np.all(value(measures.support, generation) == 1)
-    happens("M=1", law[-1].model.shares[:, 0] == 1, float(Discrete().law[0]))
+    happens("M=1", distribution[-1].model.shares[:, 0] == 1, float(Discrete().distribution[0]))
     alone = Discrete(symbols=1, sampling=sampling)
     for regime in (Replace(), Accumulate()):
         for generation in chain(alone, regime, 7, 4, 3, seed=103):
@@ -358,11 +366,11 @@ def test_many_symbols(sampling):
     """K = 1e5, uniform and Zipf: counts add up, the support has its mean, the table stays small."""
     for zipf in (0.0, 1.0):
         family = Discrete(symbols=10**5, zipf=zipf, sampling=sampling)
-        law = chain(family, Replace(), 1000, 3, 8, seed=104)
-        expected = float(np.sum(1 - theory.loss_probability(family.law, 1000)))
-        within("K = 1e5", value(measures.support, law[0]), expected)
-        assert np.all(np.abs(law[-1].model.shares.sum(axis=1) - 1) < 1e-12)
-        items = value(measures.share, law[-1])
+        distribution = chain(family, Replace(), 1000, 3, 8, seed=104)
+        expected = float(np.sum(1 - theory.loss_probability(family.distribution, 1000)))
+        within("K = 1e5", value(measures.support, distribution[0]), expected)
+        assert np.all(np.abs(distribution[-1].model.shares.sum(axis=1) - 1) < 1e-12)
+        items = value(measures.share, distribution[-1])
         assert list(items)[:2] == ["1", "2"] and list(items)[-1] == "100000" and len(items) < 40
 
 
@@ -375,16 +383,20 @@ def test_memory_follows_the_symbols_that_are_left(tmp_path):
     tracemalloc.stop()
     assert peak < 150e6
     last = table[(table["generation"] == 0) & (table["metric"] == "support")]["value"].to_numpy()
-    law = theory.zipf_law(10**6, 1)
-    within("K = 1e6", last, float(np.sum(1 - theory.loss_probability(law, 1000))))
+    distribution = theory.zipf_law(10**6, 1)
+    within("K = 1e6", last, float(np.sum(1 - theory.loss_probability(distribution, 1000))))
     lost = table[(table["generation"] == 0) & (table["metric"] == "lost_mass")]["value"].to_numpy()
-    within("lost mass, K = 1e6", lost, float(scaling.expected_loss(1000, law)))
+    within("lost mass, K = 1e6", lost, float(scaling.expected_loss(1000, distribution)))
 
 
 def test_a_hundred_thousand_replicates():
     """In one block or in many, they are as many chains: support after two fits, exactly."""
-    law = chain(Discrete(), Replace(), 10, 2, 100_000, seed=107)
-    within("1e5 replicates", value(measures.support, law[1]), float(theory.expected_support(2, Discrete().law, 10)))
+    distribution = chain(Discrete(), Replace(), 10, 2, 100_000, seed=107)
+    within(
+        "1e5 replicates",
+        value(measures.support, distribution[1]),
+        float(theory.expected_support(2, Discrete().distribution, 10)),
+    )
     many = {
         symbols: plan("discrete", replicates=100_000, settings={"family.symbols": symbols}).block
         for symbols in (20, 10**4, 10**6)
@@ -393,7 +405,7 @@ def test_a_hundred_thousand_replicates():
 
 
 @pytest.mark.parametrize("counts", ["multinomial", "poisson"])
-def test_real_rows_have_their_law_whatever_way_they_are_drawn(counts):
+def test_real_rows_have_their_distribution_whatever_way_they_are_drawn(counts):
     """Fewer rows than symbols, or more: by inversion or count by count, and several parts of a block."""
     for n, symbols in ((30, 50), (50, 30), (50, 2**21)):
         family = Discrete(symbols=symbols, counts=counts)
@@ -402,12 +414,13 @@ def test_real_rows_have_their_law_whatever_way_they_are_drawn(counts):
         source = family.source(n, np.random.default_rng(n), 4_000 if symbols < 100 else 300)
         shares = family.fit(source.train, np.random.default_rng(0))
         first = np.sum(shares.share * (shares.symbol == 0), axis=1)
-        within(f"first of {symbols}", first, family.law[0])
+        within(f"first of {symbols}", first, family.distribution[0])
         second = np.sum(shares.share * (shares.symbol == 1), axis=1)
         within(
             f"second of {symbols}",
             second**2,
-            family.law[1] ** 2 + family.law[1] * (1 - family.law[1] * (counts == "multinomial")) / n,
+            family.distribution[1] ** 2
+            + family.distribution[1] * (1 - family.distribution[1] * (counts == "multinomial")) / n,
         )
 
 
@@ -439,7 +452,7 @@ def test_a_weight_of_k_counts_as_k_rows():
 def test_metrics_by_hand():
     family = Discrete(symbols=3, zipf=0)
     p = np.array([[1 / 3, 1 / 3, 1 / 3], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
-    generation = Generation(0, None, law_of(p), None)  # type: ignore[arg-type]
+    generation = Generation(0, None, distribution_of(p), None)  # type: ignore[arg-type]
     np.testing.assert_allclose(value(measures.heterozygosity, generation), [2 / 3, 0.625, 0.5, 0], atol=1e-15)
     assert list(value(measures.support, generation)) == [3, 3, 2, 1]
     kl = value(measures.kl, generation, family)

@@ -36,7 +36,7 @@ from model_collapse.theory import mixed
 
 COMPARISONS = 1000
 compare = Comparisons(COMPARISONS)
-within, same_law = compare.within, compare.same_law
+within, same_distribution = compare.within, compare.same_distribution
 
 
 def chain(family: Gaussian, regime, M: int, fits: int, chains: int, seed: int) -> list[Generation]:
@@ -121,7 +121,7 @@ def test_a_known_variance_makes_the_mean_a_plain_random_walk(sampling):
     mean, variance = measure(run[-1])
     assert np.all(variance == 1)
     within("known: drift", mean**2, n / M, 2 * (n / M) ** 2)
-    same_law("known: normal", mean, np.sqrt(n / M) * np.random.default_rng(5).standard_normal(100_000))
+    same_distribution("known: normal", mean, np.sqrt(n / M) * np.random.default_rng(5).standard_normal(100_000))
 
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
@@ -138,7 +138,7 @@ def test_biased_sampling_multiplies_the_variance(sampling):
 
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
 @pytest.mark.parametrize("estimator", ["mle", "unbiased"])
-def test_three_dimensions_follow_the_wishart_law(estimator, sampling):
+def test_three_dimensions_follow_the_wishart_distribution(estimator, sampling):
     """CF-G6b: E and Var of ln det; E Sigma; E |mu|^2. Raw means up to n <= M / 2."""
     M, d, chains = 12, 3, 10_000
     run = chain(Gaussian(dim=d, estimator=estimator, sampling=sampling), Replace(), M, 24, chains, seed=8)
@@ -175,12 +175,12 @@ def test_too_few_rows_make_a_singular_covariance_at_once(n, sampling):
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 20])
-def test_exact_and_drawn_samples_have_one_law(n):
+def test_exact_and_drawn_samples_have_one_distribution(n):
     """Sufficient statistics of n rows from a skew N(mu, L L'), exact against drawn, singular cases among them."""
     chains, d = 6_000, 3
     lower = np.array([[2.0, 0, 0], [1.0, 0.5, 0], [-1.0, 0.3, 0.1]])
     model = _normal(np.array([1.0, -2.0, 0.0]), lower, chains)
-    laws = []
+    distributions = []
     for sampling, seed in (("exact", 1), ("draw", 2)):
         family = Gaussian(dim=d, sampling=sampling)
         rng = np.random.default_rng(seed)
@@ -189,9 +189,11 @@ def test_exact_and_drawn_samples_have_one_law(n):
         values = np.sort(np.linalg.eigvalsh(covariance), axis=-1)[:, ::-1]
         flat = [fitted.mean[:, 0], fitted.mean[:, 2], covariance[:, 0, 0], covariance[:, 0, 2], covariance[:, 1, 2]]
         # Only the first n - 1 eigenvalues are not rounding.
-        laws.append(flat + [values[:, i] for i in range(min(d, n - 1))] + [fitted.mean[:, 0] * covariance[:, 0, 1]])
-    for i, (one, other) in enumerate(zip(*laws, strict=True)):
-        same_law(f"n={n}, statistic {i}", one, other)
+        distributions.append(
+            flat + [values[:, i] for i in range(min(d, n - 1))] + [fitted.mean[:, 0] * covariance[:, 0, 1]]
+        )
+    for i, (one, other) in enumerate(zip(*distributions, strict=True)):
+        same_distribution(f"n={n}, statistic {i}", one, other)
 
 
 def _normal(mean: np.ndarray, root: np.ndarray, chains: int):
@@ -220,7 +222,7 @@ def independent(regime: str, M: int, fits: int, ddof: int, chains: int = 1500) -
 @pytest.mark.parametrize("sampling", ["exact", "draw"])
 @pytest.mark.parametrize("estimator", ["mle", "unbiased"])
 @pytest.mark.parametrize("regime", [Replace(), Accumulate(), Mix(0.3)], ids=["replace", "accumulate", "mix"])
-def test_the_loop_has_the_law_of_a_plain_per_chain_loop(regime, estimator, sampling):
+def test_the_loop_has_the_distribution_of_a_plain_per_chain_loop(regime, estimator, sampling):
     M, fits = 8, 13
     family = Gaussian(estimator=estimator, sampling=sampling)
     if isinstance(regime, Mix) and sampling == "exact":
@@ -231,10 +233,10 @@ def test_the_loop_has_the_law_of_a_plain_per_chain_loop(regime, estimator, sampl
     run = chain(family, regime, M, fits, 10_000, seed=11)
     for t in (0, 1, 4, 12):
         mean, variance = measure(run[t])
-        same_law(f"mean t={t}", mean, plain[:, t, 0])
-        same_law(f"variance t={t}", variance, plain[:, t, 1])
+        same_distribution(f"mean t={t}", mean, plain[:, t, 0])
+        same_distribution(f"variance t={t}", variance, plain[:, t, 1])
         # Jointly: how far the mean has gone in units of its own variance.
-        same_law(f"both t={t}", mean / np.sqrt(variance), plain[:, t, 0] / np.sqrt(plain[:, t, 1]))
+        same_distribution(f"both t={t}", mean / np.sqrt(variance), plain[:, t, 0] / np.sqrt(plain[:, t, 1]))
 
 
 def test_chains_of_one_block_are_independent():
@@ -360,7 +362,7 @@ def test_drawn_rows_refuse_before_rounding_shows():
 
 @pytest.mark.parametrize("estimator", ["mle", "unbiased"])
 def test_a_drawn_chain_is_right_until_it_is_refused(estimator):
-    """M = 5: drawn until the first chain gets too narrow; up to there ln s^2 has the law of the exact chain."""
+    """M = 5: drawn until a chain gets too narrow; up to there ln s^2 has the distribution of the exact chain."""
     M, chains = 5, 2_000
     family, stream = Gaussian(sampling="draw", estimator=estimator), streams.stream(24)
     source, fits = family.source(M, stream(-1, streams.SOURCE), chains), 0
@@ -412,14 +414,14 @@ def test_a_hundred_thousand_chains():
 
 
 @pytest.mark.parametrize("M", [1, 2, 3, 10, 100])
-def test_bimodal_real_data_have_one_law_exact_and_drawn(M):
+def test_bimodal_real_data_have_one_distribution_exact_and_drawn(M):
     """Mean and scatter of M rows of the mixture, jointly; and the moments that the mixture has."""
-    chains, laws = 20_000, []
+    chains, distributions = 20_000, []
     for sampling, seed in (("exact", 30), ("draw", 31)):
         family, rng = Gaussian(truth="bimodal", sampling=sampling), np.random.default_rng(seed)
         fitted = family.fit(family.source(M, rng, chains).train, rng)
         mean, deviation = fitted.mean[:, 0], fitted.root[:, 0, 0]
-        laws.append([mean, deviation, np.abs(mean) - deviation, mean + deviation])
+        distributions.append([mean, deviation, np.abs(mean) - deviation, mean + deviation])
         within(f"E mean M={M}", mean, 0, 1 / M)
         within(f"E mean^2 M={M}", mean**2, 1 / M)
         if M > 1:
@@ -428,9 +430,9 @@ def test_bimodal_real_data_have_one_law_exact_and_drawn(M):
                 within(f"E s M={M}", scale * deviation, theory.first_deviation(M, estimator, "bimodal"))
         else:
             assert np.all(deviation == 0)
-    for i, (one, other) in enumerate(zip(*laws, strict=True)):
+    for i, (one, other) in enumerate(zip(*distributions, strict=True)):
         if M > 1 or i != 1:
-            same_law(f"bimodal M={M}, statistic {i}", one, other)
+            same_distribution(f"bimodal M={M}, statistic {i}", one, other)
 
 
 def test_new_real_rows_are_bimodal_too():
@@ -444,7 +446,9 @@ def test_new_real_rows_are_bimodal_too():
 
 
 def test_a_bimodal_truth_has_one_dimension():
-    with pytest.raises(InputError, match=r"^family\.truth=bimodal is a law in one dimension; set family\.dim=1$"):
+    with pytest.raises(
+        InputError, match=r"^family\.truth=bimodal is a distribution in one dimension; set family\.dim=1$"
+    ):
         Gaussian(truth="bimodal", dim=2)
 
 

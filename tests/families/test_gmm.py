@@ -32,7 +32,7 @@ from model_collapse.regimes.replace import Replace
 
 COMPARISONS = 200
 compare = Comparisons(COMPARISONS)
-within, same_law = compare.within, compare.same_law
+within, same_distribution = compare.within, compare.same_distribution
 SETTINGS = {"tol": 1e-5, "max_iter": 2000, "reg_covar": 1e-6}
 
 
@@ -138,7 +138,7 @@ def test_seeds_are_drawn_with_scikit_learns_probabilities(components):
     assert counts.shape[1] >= 10 and stats.chi2_contingency(counts).pvalue > compare.level
 
 
-def test_chains_have_the_law_of_the_published_loop():
+def test_chains_have_the_distribution_of_the_published_loop():
     """L2 and component sd at generations 0, 10 and 50, N = 50, against scikit-learn refitted in every generation."""
     rng = np.random.RandomState(7)
     published = bench.published("gmm")
@@ -146,16 +146,16 @@ def test_chains_have_the_law_of_the_published_loop():
     fast = ours(np.random.default_rng(8).standard_normal((50, 1000, 2)), 51, seed=9)
     assert fast.shape == (51, 2, 1000) and np.all(fast[0, 0] == 0)
     for g in (10, 50):
-        same_law(f"L2, generation {g}", fast[g, 0], plain[:, g, 0])
+        same_distribution(f"L2, generation {g}", fast[g, 0], plain[:, g, 0])
     for g in (0, 10, 50):
-        same_law(f"component sd, generation {g}", fast[g, 1], plain[:, g, 1])
+        same_distribution(f"component sd, generation {g}", fast[g, 1], plain[:, g, 1])
 
 
-# One component is a normal law -------------------------------------------------------------------------------------
+# One component is a normal distribution ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("M", [5, 10, 100])
-def test_one_component_follows_the_closed_forms_of_the_normal_law(M):
+def test_one_component_follows_the_closed_forms_of_the_normal_distribution(M):
     """CF-G1, CF-G4 and CF-G6b in two dimensions, mle; means up to n <= M / 2, the log-determinant as far as it goes."""
     fits, chains = {5: 8, 10: 16, 100: 30}[M], {5: 6000, 10: 6000, 100: 1000}[M]
     run = chain(Gmm(components=1, reg_covar=1e-12), M, fits, chains, seed=M)
@@ -183,7 +183,7 @@ def test_a_regularised_variance_falls_to_a_floor(M, reg_covar):
     assert theory.regularised_variance(3, M, 0) == theory.expected_variance(3, M)
 
 
-def test_the_l2_distance_of_two_normal_laws_is_the_metric_and_grows_as_a_needle():
+def test_the_l2_distance_of_two_normal_distributions_is_the_metric_and_grows_as_a_needle():
     for variance, shift in ((1.0, 0.0), (0.25, 0.0), (1e-4, 1.5), (4.0, 2.0)):
         needle = mixture([1], [[shift, 0]], [np.eye(2) * variance])
         first = Reference(generation(mixture([1], [[0, 0]], [np.eye(2)])), None, Gmm())  # type: ignore[arg-type]
@@ -208,8 +208,8 @@ def test_l2_against_a_sum_over_a_grid(now, then):
     side = np.linspace(-9, 9, 901)
     points = np.stack(np.meshgrid(side, side), axis=-1)
 
-    def density(law: Mixture) -> np.ndarray:
-        parts = zip(law.weights[0], law.means[0], law.covariances[0], strict=True)
+    def density(distribution: Mixture) -> np.ndarray:
+        parts = zip(distribution.weights[0], distribution.means[0], distribution.covariances[0], strict=True)
         return sum(w * stats.multivariate_normal(m, c).pdf(points) for w, m, c in parts)
 
     grid = np.sum((density(now) - density(then)) ** 2) * (side[1] - side[0]) ** 2
@@ -234,25 +234,25 @@ def test_deviations_and_parameters_against_a_large_sample_and_by_hand():
 # Sampling and sources ----------------------------------------------------------------------------------------------
 
 
-def test_rows_of_a_mixture_have_its_law():
-    """First coordinate against the exact distribution function; two chains with laws of their own; three components."""
-    law = Mixture(
+def test_rows_of_a_mixture_have_its_distribution():
+    """First coordinate against the exact distribution function; two chains, each with its own; three components."""
+    distribution = Mixture(
         np.array([[0.2, 0.5, 0.3], [0.6, 0.0, 0.4]]),
         np.array([[[0, 0], [3, 1], [-2, 5]], [[1, 1], [50, 50], [-1, 0]]], float),
         np.array([[*TWO.covariances[0].tolist(), [[0.5, 0.4], [0.4, 0.9]]]] * 2),
         np.zeros(2, int),
     )
-    x = draw(law, 40_000, np.random.default_rng(11)).x
+    x = draw(distribution, 40_000, np.random.default_rng(11)).x
     assert x.shape == (40_000, 2, 2) and not np.any(x > 40)
     for r in range(2):
         for direction in ([1, 0], [0, 1], [1, 1]):
             centre, spread = (
-                law.means[r] @ direction,
-                np.sqrt(np.einsum("i,kij,j->k", direction, law.covariances[r], direction)),
+                distribution.means[r] @ direction,
+                np.sqrt(np.einsum("i,kij,j->k", direction, distribution.covariances[r], direction)),
             )
 
             def below(v: np.ndarray, r: int = r, centre: Any = centre, spread: Any = spread) -> np.ndarray:
-                return stats.norm.cdf((v[:, None] - centre) / spread) @ law.weights[r]
+                return stats.norm.cdf((v[:, None] - centre) / spread) @ distribution.weights[r]
 
             compare.count("rows")
             assert stats.kstest(x[:, r] @ direction, below).pvalue > compare.level

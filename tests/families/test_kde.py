@@ -241,7 +241,7 @@ def test_the_closed_forms_know_their_limits():
 # Edges -------------------------------------------------------------------------------------------------------------
 
 
-def test_one_row_is_a_normal_law_and_no_rule():
+def test_one_row_is_a_normal_distribution_and_no_rule():
     run = chain(Kde(bandwidth=0.5), Replace(), 1, 3, 4, seed=1)
     np.testing.assert_allclose(moments.variance(alone(run[-1])), 0.25)
     for rule in ("scott", "silverman"):

@@ -70,7 +70,7 @@ def test_scores_are_the_definition(order: int, weighted: bool):
 @pytest.mark.parametrize("smoothing", [0.0, 0.01])
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_entropy_is_the_sum_over_all_tokens(order: int, smoothing: float, pairs: int, monkeypatch: pytest.MonkeyPatch):
-    """Of a text with contexts that were never seen and tokens that nobody knows, each with the law of `score`."""
+    """Of a text with unseen contexts and unknown tokens, each with the distribution of `score`."""
     monkeypatch.setattr(ngram, "PAIRS", pairs)
     family = Ngram(order=order, back=0.3, smoothing=smoothing, vocabulary=20)
     model = family.fit(Data.real(Rows(text(3))), np.random.default_rng(0))
@@ -85,7 +85,7 @@ def test_entropy_is_the_sum_over_all_tokens(order: int, smoothing: float, pairs:
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_writing_follows_the_law_that_scores_say(order: int):
+def test_writing_follows_the_distribution_that_scores_say(order: int):
     """Chi-square of the first new token after each of five contexts, 4000 draws each; error rate 1e-4 over all 15."""
     family = Ngram(order=order, back=0.2, smoothing=0, block=4)
     x = text(40)

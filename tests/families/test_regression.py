@@ -1,7 +1,7 @@
 """The relabelling chain of linear regression: least squares against numpy, exact sums against drawn rows, edge cases.
 
-Error rate: all seeded; every comparison of laws is at level 1e-3 / COMPARISONS (Bonferroni), so that a correct program
-fails this whole file with probability at most 1e-3 for a freshly chosen seed.
+Error rate: all seeded; every comparison of distributions is at level 1e-3 / COMPARISONS (Bonferroni), so that a correct
+program fails this whole file with probability at most 1e-3 for a freshly chosen seed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from model_collapse.regimes.weigh import Weigh
 
 COMPARISONS = 300
 compare = Comparisons(COMPARISONS)
-same_law = compare.same_law
+same_distribution = compare.same_distribution
 
 
 def chain(family: Regression, regime, n: int, last: int, chains: int, seed: int, given="original") -> list[Generation]:
@@ -98,11 +98,11 @@ def test_merged_and_weighed_moments_fit_like_the_rows_together(ridge):
 
 @pytest.mark.parametrize("given", ["new", "given"])
 @pytest.mark.parametrize("n", [3, 4, 5, 30])
-def test_exact_sums_have_the_law_of_drawn_rows(n, given):
+def test_exact_sums_have_the_distribution_of_drawn_rows(n, given):
     """All entries of the sums over (x, y), n = d, d + 1, d + 2 and many, for new x and for given ones."""
     chains, d = 6000, 3
     model = Linear(np.tile([2.0, -1.0, 0.5], (chains, 1)))
-    laws = []
+    distributions = []
     for sampling, seed in (("exact", 1), ("draw", 2)):
         rng = np.random.default_rng(seed)
         family = Regression(dim=d, sampling=sampling, noise=0.7, shift=0.4)
@@ -115,9 +115,9 @@ def test_exact_sums_have_the_law_of_drawn_rows(n, given):
             if given == "given":
                 np.testing.assert_array_equal(wrote.x[..., :d], before.x[..., :d])
         determinant = np.linalg.det(sums[:, :d, :d])
-        laws.append([sums[:, i, j] for i in range(d + 1) for j in range(i + 1)] + [determinant])
-    for i, (one, other) in enumerate(zip(*laws, strict=True)):
-        same_law(f"n={n} {given} {i}", one, other)
+        distributions.append([sums[:, i, j] for i in range(d + 1) for j in range(i + 1)] + [determinant])
+    for i, (one, other) in enumerate(zip(*distributions, strict=True)):
+        same_distribution(f"n={n} {given} {i}", one, other)
 
 
 def test_given_moments_keep_their_gram_matrix():
@@ -147,7 +147,7 @@ REGIMES = [
     REGIMES,
     ids=lambda value: getattr(type(value), "__name__", value) if not isinstance(value, str) else value,
 )
-def test_exact_chains_have_the_law_of_drawn_chains(regime, given):
+def test_exact_chains_have_the_distribution_of_drawn_chains(regime, given):
     d, n = 3, 9
     runs = [
         chain(Regression(dim=d, sampling=sampling, shift=0.5), regime, n, 8, 3000, seed, given)
@@ -155,9 +155,9 @@ def test_exact_chains_have_the_law_of_drawn_chains(regime, given):
     ]
     for g in (0, 1, 4, 8):
         one, other = (errors(Regression(dim=d), run[g]) for run in runs)
-        same_law(f"error {regime} {given} g={g}", one, other)
+        same_distribution(f"error {regime} {given} g={g}", one, other)
         one, other = (run[g].model.weights[:, 0] for run in runs)
-        same_law(f"weight {regime} {given} g={g}", one, other)
+        same_distribution(f"weight {regime} {given} g={g}", one, other)
 
 
 def test_a_ridge_takes_fewer_rows_than_dimensions_in_both_modes():
@@ -167,7 +167,7 @@ def test_a_ridge_takes_fewer_rows_than_dimensions_in_both_modes():
     ]
     for g in (0, 1, 4):
         one, other = (measures.weight_norm(alone(run[g])) for run in runs)
-        same_law(f"ridge g={g}", one, other)
+        same_distribution(f"ridge g={g}", one, other)
 
 
 def test_chains_of_one_block_are_independent():

@@ -217,7 +217,7 @@ def test_steps_are_adams_on_the_sum_over_a_batch():
             hidden = theirs["encoder"](batch[:, None])
             q = torch.distributions.Normal(theirs["mean"](hidden), torch.exp(theirs["log_variance"](hidden) / 2))
             z = q.mean + q.stddev * torch.randn(20, 20)
-            # Grey pixels are no draws of a Bernoulli law; its density is taken at them all the same.
+            # Grey pixels are no draws of a Bernoulli distribution; its density is taken at them all the same.
             p = torch.distributions.Bernoulli(logits=theirs["decoder"](z)[:, 0], validate_args=False)
             divergence = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0))
             adam.zero_grad()

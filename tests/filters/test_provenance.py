@@ -123,7 +123,7 @@ def test_filtered_drift_against_simulation(case):
         variance=settings.get("family.variance", "estimated"),
     )
     if discrete:
-        q = registry.build(families, "discrete", {"symbols": 4}).law
+        q = registry.build(families, "discrete", {"symbols": 4}).distribution
         values, V = table["value"].to_numpy(), (1 - V) * (1 - np.sum(q**2))
     else:
         values = table["value"].to_numpy() ** 2

@@ -67,7 +67,7 @@ def test_breeds_get_their_shares_back():
     source = family.source(40, stream(-1, streams.SOURCE), 6)
     run = list(generations(source, family, Replace(), 40, stream, last=4, filters=[Reweigh()]))
     share = run[-1].model.share
-    there = np.where(share > 0, family.law, 0)
+    there = np.where(share > 0, family.distribution, 0)
     assert share == pytest.approx(there / there.sum(axis=1, keepdims=True))
 
 
@@ -78,7 +78,7 @@ def embedded():
 
 def test_blocks_of_text_are_weighed_within_their_topic(embedded):
     data = embedded.train
-    reference = SimpleNamespace(family=SimpleNamespace(law=None), source=embedded)
+    reference = SimpleNamespace(family=SimpleNamespace(distribution=None), source=embedded)
     weight = Reweigh()(data, np.random.default_rng(0), reference)
     texts = embedded.tokenizer.decode(data.rows.x)
     first = [next(iter(embedded.world.entities(text)), None) for text in texts]
@@ -128,7 +128,7 @@ TWO = Discrete(symbols=2, zipf=float(np.log2(9)), sampling="draw")
 
 @pytest.mark.parametrize("M", [5, 15, 40])
 def test_survival_of_a_group(M):
-    q = float(TWO.law[1])
+    q = float(TWO.distribution[1])
     for filters in ((), (Reweigh(),)):
         run = chain(TWO, M, 13, 6000, *filters)
         alive = groups.group_survival([1, 2, 5, 13], q, M, reweighed=bool(filters))

@@ -157,7 +157,7 @@ def test_groups_are_those_that_statements_are_about(embedded):
     m = case(x, given=Rows(np.roll(x, 1, axis=0)), source=embedded)
     every = facts.groups(m)
     assert sum(every.values()) == pytest.approx(1)
-    # The law of articles: 0.8, 0.15 and 0.05 of those about people.
+    # The distribution of articles: 0.8, 0.15 and 0.05 of those about people.
     assert every["people/coast"] > 3 * every["people/hill"] > 0 and every["people/coast"] > 6 * every["people/island"]
     assert facts.facts(m)["true"] == 1
 
@@ -180,7 +180,7 @@ def test_a_run_takes_the_cheap_ones_and_others_on_request(family, capsys):
 
 
 @pytest.mark.parametrize("name", KNOWN_LAW)
-def test_what_needs_a_known_law_is_refused_before_the_run(name, tmp_path):
+def test_what_needs_a_known_distribution_is_refused_before_the_run(name, tmp_path):
     (tmp_path / "train.txt").write_text("\n\n".join(f"It rained on day {i} of the year." for i in range(400)))
     with pytest.raises(
         InputError, match=f"--metrics: {name} needs a corpus whose true distribution is known .embedded., not"
@@ -196,7 +196,7 @@ SHORT = {
 
 @pytest.mark.parametrize("name", SHORT)
 def test_every_metric_is_taken_in_a_run(name):
-    """Numbers, or nan where nothing whole was written; what a law bounds is inside its bounds."""
+    """Numbers, or nan where nothing whole was written; what a distribution bounds is inside its bounds."""
     family = {"ngram": Ngram, "lm": Lm}[name]
     every = (*family.metrics, *family.more_metrics)
     settings = {f"family.{key}": value for key, value in SHORT[name].items()}

@@ -167,7 +167,7 @@ def test_weighed_moments_are_those_of_weighed_rows(w, estimator, dim):
 
     one, other = together(rows), together([moments(part) for part in rows])
     np.testing.assert_allclose(one.mean, other.mean, atol=1e-13)
-    covariances = [law.root @ np.swapaxes(law.root, -1, -2) for law in (one, other)]
+    covariances = [distribution.root @ np.swapaxes(distribution.root, -1, -2) for distribution in (one, other)]
     np.testing.assert_allclose(*covariances, atol=1e-12)
 
 

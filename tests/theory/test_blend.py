@@ -92,7 +92,9 @@ def test_the_shares_of_symbols_follow_the_same_recursion():
     run = chain(family, Blend(5, 12), 20, 6, 10_000, seed=3)
     V, _ = blend.blend_moments([2, 6], 20, 5, 12)
     for i, n in enumerate((2, 6)):
-        error = np.sum((run[n - 1].model.shares - family.law) ** 2, axis=1) / np.sum(family.law * (1 - family.law))
+        error = np.sum((run[n - 1].model.shares - family.distribution) ** 2, axis=1) / np.sum(
+            family.distribution * (1 - family.distribution)
+        )
         within(f"discrete n={n}", error, V[i])
 
 
@@ -121,7 +123,7 @@ def test_synthetic_rows_help_from_the_break_even_on(real):
 def test_presence_under_mix(M, g):
     family = Discrete(symbols=8, zipf=1.5, sampling="draw")
     run = chain(family, Mix(g), M, 12, 4000, seed=M)
-    present = real_share.mix_presence([1, 2, 6, 12], family.law, M, g)
+    present = real_share.mix_presence([1, 2, 6, 12], family.distribution, M, g)
     for i, n in enumerate((1, 2, 6, 12)):
         for k in (0, 2, 7):
             alive = run[n - 1].model.shares[:, k] > 0

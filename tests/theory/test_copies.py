@@ -125,8 +125,10 @@ def test_psnr_by_hand():
 def test_depth_law_by_hand_and_in_the_loop():
     """Small cases; mean 1 + 1/2 + ... + 1/n; and the loop's `accumulate`, in which a copier adds 1 to a picture."""
     np.testing.assert_allclose(copies.depth_law(3), [0, 1 / 3, 1 / 2, 1 / 6])
-    law = copies.depth_law(30)
-    assert law.sum() == pytest.approx(1) and law @ np.arange(31) == pytest.approx(np.sum(1 / np.arange(1, 31)))
+    distribution = copies.depth_law(30)
+    assert distribution.sum() == pytest.approx(1) and distribution @ np.arange(31) == pytest.approx(
+        np.sum(1 / np.arange(1, 31))
+    )
 
     class Counter(Family):
         conditional = True

@@ -59,7 +59,7 @@ def test_survival_rate():
 
 @pytest.mark.parametrize("M", [1, 2, 5, 60])
 def test_transition_matrix(M):
-    """Rows are binomial laws with mean x: counts are a martingale; 0 and M are never left."""
+    """Rows are binomial distributions with mean x: counts are a martingale; 0 and M are never left."""
     T = theory.transition_matrix(M)
     x = np.arange(M + 1)
     np.testing.assert_allclose(T, stats.binom.pmf(x, M, x[:, None] / M), atol=1e-13)

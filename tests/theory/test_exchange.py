@@ -42,13 +42,13 @@ def farthest(products, expected: np.ndarray) -> float:
 @pytest.mark.parametrize(("who", "models", "share"), EXCHANGES)
 def test_heterozygosity_within_and_between_models(who, models, share):
     family = Discrete(symbols=6, sampling="draw")
-    expected = forms.heterozygosity(FITS, N, family.law, models, who, share)
+    expected = forms.heterozygosity(FITS, N, family.distribution, models, who, share)
     simulated = []
     for turn in turns(family, models, who, share, 4000, Fresh(0.0)):
         p = [generation.model.shares for generation in turn]
         simulated.append([[1 - np.sum(a * b, axis=1) for b in p] for a in p])
     assert farthest(simulated, expected) < SURE
-    wrong = forms.heterozygosity(FITS, N, family.law, models, "own" if who != "own" else "deal", share)
+    wrong = forms.heterozygosity(FITS, N, family.distribution, models, "own" if who != "own" else "deal", share)
     if (who, share) != ("ring", 1.0):
         assert farthest(simulated, wrong) > SURE, "the test tells exchanges apart"
 
@@ -67,8 +67,8 @@ def test_drift_of_means_alone_and_in_common(who, models, share, real_fraction):
 
 @pytest.mark.parametrize("who", ["own", "all", "ring", "deal"])
 @pytest.mark.parametrize("models", [1, 2, 4])
-def test_pair_laws_are_laws_and_agree_with_who_reads_whom(who, models):
-    different, same = forms.pair_law(20, models, who, 0.3)
+def test_pair_distributions_are_distributions_and_agree_with_who_reads_whom(who, models):
+    different, same = forms.pair_distribution(20, models, who, 0.3)
     assert np.all(different >= -1e-15) and np.all(same >= 0)
     np.testing.assert_allclose(different.sum(axis=(2, 3)) + same.sum(axis=2), 1)
     # The author of the first row of a pair is that of any row.
@@ -100,7 +100,7 @@ def test_effective_rows():
 def test_survivors_lie_between_their_bounds():
     """Mean number of symbols of one of four models against both bounds, five standard errors aside."""
     family = Discrete(symbols=30, sampling="draw")
-    lower, upper = (bound.sum(axis=-1) for bound in forms.survival_bounds(FITS, family.law, N, 4))
+    lower, upper = (bound.sum(axis=-1) for bound in forms.survival_bounds(FITS, family.distribution, N, 4))
     for t, turn in enumerate(turns(family, 4, "deal", 0.5, 1000, Fresh(0.0))):
         alive = np.count_nonzero(turn[2].model.share, axis=1)
         error = SURE * alive.std(ddof=1) / np.sqrt(len(alive))

@@ -131,9 +131,9 @@ def test_the_discounted_sum_of_own_errors_is_the_damage(a):
     p = rng.multinomial(M, q, chains) / M
     own, damage = [((p - q) ** 2 / q).sum(axis=1)], [((p - q) ** 2 / q).sum(axis=1)]
     for _ in range(fits - 1):
-        law = a * q + (1 - a) * p
+        distribution = a * q + (1 - a) * p
         p = (rng.multinomial(real, q, chains) + rng.multinomial(M - real, p)) / M
-        own.append(((p - law) ** 2 / q).sum(axis=1))
+        own.append(((p - distribution) ** 2 / q).sum(axis=1))
         damage.append(((p - q) ** 2 / q).sum(axis=1))
     summed = mixed.discounted(np.array(own), a)
     np.testing.assert_array_equal(summed[0], own[0])

@@ -134,7 +134,7 @@ def test_discrete_chains_follow_the_same_recursion(M, counts):
 
 @pytest.mark.parametrize("regime", [Fill(0.1, 2.0), Heal(3, 0.3)], ids=["fill", "heal"])
 @pytest.mark.parametrize("estimator", ["mle", "unbiased"])
-def test_exact_and_drawn_chains_have_one_law(regime, estimator):
+def test_exact_and_drawn_chains_have_one_distribution(regime, estimator):
     """Kolmogorov-Smirnov on mean, variance and their ratio at several generations."""
     M, chains = 8, 8_000
     one, two = (
@@ -144,7 +144,7 @@ def test_exact_and_drawn_chains_have_one_law(regime, estimator):
     for t in (0, 1, 4, 8):
         for what in ("mean", "variance", "ratio"):
             left, right = (_statistic(run[t], what) for run in (one, two))
-            compare.same_law(f"{what} at generation {t}", left, right)
+            compare.same_distribution(f"{what} at generation {t}", left, right)
 
 
 def _statistic(generation: Generation, what: str) -> np.ndarray:

@@ -170,7 +170,7 @@ def test_selection_moves_the_breakdown_point(phi, psi, point):
 
 @pytest.mark.parametrize("estimator", ["mle", "unbiased"])
 @pytest.mark.parametrize("M", [2, 5, 10, 100])
-def test_a_subsampled_normal_law_follows_the_recursion(M, estimator):
+def test_a_subsampled_normal_distribution_follows_the_recursion(M, estimator):
     family = Gaussian(estimator=estimator, sampling="draw")
     run = chain(family, Subsample(), M, 24, 8000 if M <= 10 else 1500, seed=M)
     for n in (1, 2, 5, 25):

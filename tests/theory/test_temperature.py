@@ -11,7 +11,7 @@ from model_collapse.theory import temperature
 
 @pytest.mark.parametrize("symbols", [2, 3, 7])
 @pytest.mark.parametrize("T", [0.3, 0.5, 0.8])
-def test_the_uniform_law_holds_above_the_fork_only(symbols, T):
+def test_the_uniform_distribution_holds_above_the_fork_only(symbols, T):
     edge = float(temperature.fork(T))
     assert edge == pytest.approx(1 - T)
     np.testing.assert_allclose(temperature.resting(symbols, T, edge + 0.02), 1 / symbols, atol=1e-9)

@@ -54,11 +54,13 @@ def test_limits_of_the_accumulated_variance(M, value):
 def test_one_fit_against_quadrature(M, estimator):
     """Moments of scatter / c by numerical integration of the chi-square density; chains multiply them n times."""
     divisor = M if estimator == "mle" else M - 1
-    law = stats.chi2(M - 1)
+    distribution = stats.chi2(M - 1)
 
     def mean(f) -> float:
         # In the logarithm of the variate, where the density has no pole at 0 for M = 2.
-        return integrate.quad(lambda u: f(np.exp(u) / divisor) * law.pdf(np.exp(u)) * np.exp(u), -60, 9, limit=400)[0]
+        return integrate.quad(
+            lambda u: f(np.exp(u) / divisor) * distribution.pdf(np.exp(u)) * np.exp(u), -60, 9, limit=400
+        )[0]
 
     log_mean = mean(np.log)
     assert theory.expected_variance(1, M, estimator) == pytest.approx(mean(lambda v: v), rel=1e-6)

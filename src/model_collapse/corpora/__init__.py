@@ -52,7 +52,7 @@ class TextSource(Source):
     corpus       name of the corpus the blocks are from
     fingerprint  sha256 of its content
     tokenizer    turns blocks into text and back
-    world        the law the text was drawn from, or None where nobody knows it
+    world        the distribution the text was drawn from, or None where nobody knows it
     """
 
     corpus: str
@@ -81,7 +81,7 @@ class Corpus:
     name        the name that `load` was given, or what an alias stands for
     train, web  rows of text to train on and to pre-train on: two parts of `whole`, which is in the original order
     revision    of the hub's repository, or "local", or the embedded world's seed
-    world       the law the text was drawn from, or None
+    world       the distribution the text was drawn from, or None
     """
 
     name: str
@@ -129,10 +129,10 @@ class Corpus:
         web         text to pre-train on: "web" (the part set aside), another corpus, or "none"; unless "web", the
                     part set aside is trained on like the rest
         pretrain    maximum number of its blocks; None: all
-        topics      only training documents about these, `fresh` ones included, where the law is known; None: about any
+        topics      only training documents about these, `fresh` ones included, where the distribution is known
         articles    maximum number of training blocks per article (0: all), with articles in a random order drawn from
                     `order`; `fresh` takes the remaining articles, and validation and test blocks are spread over all
-                    of theirs. Where the law of the text is known and there is no maximum, blocks are cut from
+                    of theirs. Where the distribution of the text is known and there is no maximum, blocks are cut from
                     articles in a row, as articles are no longer than blocks, and `fresh` writes new ones. None: the
                     first blocks of each part
         """
@@ -191,7 +191,7 @@ class Corpus:
         )
 
     def continuation(self, tokenizer: str, vocabulary: int) -> Continuation:
-        """What draws continuations of blocks of this text from its law; `tokenizer` and `vocabulary` as in `source`."""
+        """What draws continuations of blocks of this text from its distribution; arguments as those of `source`."""
         if self.world is None:
             raise InputError(
                 f"continuations need a corpus whose true distribution is known (embedded), not {self.name}"
@@ -266,7 +266,7 @@ class Corpus:
         return self.world.topic(self.world.entities(document.partition(". ")[0])[0])
 
     def _endless(self, rows: list[str], topics: Collection[str] | None) -> Iterable[str]:
-        """The rows, and after them as many more as anybody wants where the law of the text is known."""
+        """The rows, and after them as many more as anybody wants where the distribution of the text is known."""
         return rows if self.world is None else chain(rows, self._written(_stream("more"), topics))
 
     def _written(self, rng: np.random.Generator, topics: Collection[str] | None) -> Iterator[str]:

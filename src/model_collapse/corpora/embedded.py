@@ -271,8 +271,8 @@ def _values(attribute: Attribute, group: Sequence[str], rng: np.random.Generator
         return [None] * len(group)
     if attribute.kind == "group":
         return list(group)
-    law = zipf(len(attribute.values), VALUE_SKEW)
-    return [attribute.values[v] for v in rng.choice(len(law), size=len(group), p=law)]
+    distribution = zipf(len(attribute.values), VALUE_SKEW)
+    return [attribute.values[v] for v in rng.choice(len(distribution), size=len(group), p=distribution)]
 
 
 def _options(attribute: Attribute, column: Sequence[str | None]) -> tuple[np.ndarray, list[list[str]]]:

@@ -1,4 +1,4 @@
-"""Expectation maximisation (EM) for mixtures of normal laws in the plane, many chains at once.
+"""Expectation maximisation (EM) for mixtures of normal distributions in the plane, many chains at once.
 
 Start and stopping rule are those of scikit-learn's GaussianMixture with full covariances: greedy k-means++, k-means,
 then EM until the mean log-likelihood per row changes by less than `tol`.
@@ -42,7 +42,7 @@ def fit(
     max_iter: int,
     reg_covar: float,
 ) -> Mixture:
-    """Mixtures of `components` normal laws for rows x (R, 2, N), weighted by (R, N) or by 1 each."""
+    """Mixtures of `components` normal distributions for rows x (R, 2, N), weighted by (R, N) or by 1 each."""
     # About the middle of the data, so that sums of squares lose no digits to where the data lie.
     middle = x.mean(axis=2)
     features = features_of(x - middle[..., None])

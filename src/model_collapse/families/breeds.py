@@ -101,7 +101,7 @@ class Breeds(Summarised):
     block_size: ClassVar[int] = 1024
 
     @property
-    def law(self) -> np.ndarray:
+    def distribution(self) -> np.ndarray:
         """The true shares of the breeds, (K,), commonest first."""
         return zipf_law(self.breeds, self.zipf)
 
@@ -117,7 +117,7 @@ class Breeds(Summarised):
     def source(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
         """n real rows for each of the replicate chains."""
         shape = (replicates, self.breeds)
-        columns = self.law, self.centres, np.log(self.within)
+        columns = self.distribution, self.centres, np.log(self.within)
         truth = Kennel(*(np.broadcast_to(column, shape) for column in columns))
         return Source(Data.real(self.sample(truth, n, rng)), fresh=lambda m, rng: self.sample(truth, m, rng))
 

@@ -20,7 +20,7 @@ from model_collapse.theory import zipf_law
 
 @dataclass(frozen=True, eq=False)
 class Categorical:
-    """R fitted laws of K symbols, as a list of the symbols that are left: time and memory follow these, not K.
+    """R fitted distributions of K symbols, as a list of the symbols that are left: time and memory follow these, not K.
 
     symbol   (R, W) numbers 0 .. K - 1 of symbols, in order of their true rank; W is what the richest chain needs
     share    (R, W) their shares; exactly 0 for a symbol that is lost and where a chain has fewer than W
@@ -80,9 +80,9 @@ class Counts(Statistics):
 class Discrete(Summarised):
     """Refit the frequencies of K symbols to n rows, again and again; real rows follow Zipf's law p_i ~ i^-S.
 
-    `sampling=exact` draws the counts of the symbols instead of the rows, which is the same in law (multinomial). Rows
-    are numbers 0 .. K - 1, stacked: shape (n, R). Memory is about 50 bytes for each chain of a block and each symbol
-    that is left, at most min(n, K) of them.
+    `sampling=exact` draws the counts of the symbols instead of the rows, which is the same in distribution
+    (multinomial). Rows are numbers 0 .. K - 1, stacked: shape (n, R). Memory is about 50 bytes for each chain of a
+    block and each symbol that is left, at most min(n, K) of them.
     """
 
     symbols: Annotated[int, Field(ge=1, le=10**7, description="number of symbols K")] = 20
@@ -127,9 +127,9 @@ class Discrete(Summarised):
         return min(self.symbols, 37) if metric == "share" else 1
 
     @property
-    def law(self) -> np.ndarray:
+    def distribution(self) -> np.ndarray:
         """The true shares, (K,), commonest first."""
-        return _law(self.symbols, self.zipf)
+        return _distribution(self.symbols, self.zipf)
 
     def kinds(self, rows: Rows) -> np.ndarray:
         """What kind of thing each row is, (n, R): its symbol."""
@@ -153,13 +153,17 @@ class Discrete(Summarised):
         self, model: Categorical, n: int, rng: np.random.Generator, *, given: Rows | None = None
     ) -> Rows | Statistics:
         """n rows per chain: Rows (n, R), or the Counts of such rows."""
-        law = model if self.temperature == 1 else _sharpened(model, self.temperature)
-        law = _commonest(law, self.top_k) if 0 < self.top_k < law.share.shape[1] else law
+        distribution = model if self.temperature == 1 else _sharpened(model, self.temperature)
+        distribution = (
+            _commonest(distribution, self.top_k) if 0 < self.top_k < distribution.share.shape[1] else distribution
+        )
         if self.draws_rows:
-            places = draw(law.share, n, rng)
-            return Rows(np.take_along_axis(law.symbol, places.T, axis=1).T.astype(np.int32), stacked=True)
-        value = rng.poisson(n * law.share) if self.counts == "poisson" else multinomial(law.share, n, rng)
-        return Counts(n, n, *_packed(law.symbol, value.astype(float)), self.symbols)
+            places = draw(distribution.share, n, rng)
+            return Rows(np.take_along_axis(distribution.symbol, places.T, axis=1).T.astype(np.int32), stacked=True)
+        value = (
+            rng.poisson(n * distribution.share) if self.counts == "poisson" else multinomial(distribution.share, n, rng)
+        )
+        return Counts(n, n, *_packed(distribution.symbol, value.astype(float)), self.symbols)
 
     def reward(self, rows: Rows) -> np.ndarray:
         """How much readers like each row, shape (n, R): symbol i gets i / (K - 1), from 0 to 1."""
@@ -171,24 +175,30 @@ class Discrete(Summarised):
             return -np.log(np.take_along_axis(model.shares, rows.x.T, axis=1)).T
 
     def entropy(self, model: Categorical, rows: Rows) -> np.ndarray:
-        """Entropy in nats of the law that every row is drawn from, shape (n, R): the same for all rows of a chain."""
+        """Entropy in nats of the distribution of every row, shape (n, R): the same for all rows of a chain."""
         return np.broadcast_to(scipy.special.entr(model.share).sum(axis=1), rows.x.shape)
 
     def _real(self, n: int, rng: np.random.Generator, chains: int) -> Rows | Counts:
-        """n rows of the true law per chain."""
-        law, K = self.law, self.symbols
+        """n rows of the true distribution per chain."""
+        distribution, K = self.distribution, self.symbols
         rows = n < K and self.counts == "multinomial"
         if self.draws_rows:
-            return Rows(_inversion(law, (n, chains), rng).astype(np.int32), stacked=True)
+            return Rows(_inversion(distribution, (n, chains), rng).astype(np.int32), stacked=True)
         # Some chains at a time, so that memory follows what is drawn, not K.
         step = max(2**22 // max(n if rows else K, 1), 1)
         keys, values = [], []
         for first in range(0, chains, step):
             size = min(step, chains - first)
             if rows:
-                flat, counts = np.unique(_inversion(law, (n, size), rng) + K * np.arange(size), return_counts=True)
+                flat, counts = np.unique(
+                    _inversion(distribution, (n, size), rng) + K * np.arange(size), return_counts=True
+                )
             else:
-                drawn = rng.poisson(n * law, (size, K)) if self.counts == "poisson" else rng.multinomial(n, law, size)
+                drawn = (
+                    rng.poisson(n * distribution, (size, K))
+                    if self.counts == "poisson"
+                    else rng.multinomial(n, distribution, size)
+                )
                 flat = np.flatnonzero(drawn)
                 counts = drawn.ravel()[flat]
             keys.append(flat + first * K)
@@ -197,15 +207,15 @@ class Discrete(Summarised):
 
 
 @lru_cache(maxsize=1)
-def _law(symbols: int, zipf: float) -> np.ndarray:
-    law = zipf_law(symbols, zipf)
-    law.flags.writeable = False
-    return law
+def _distribution(symbols: int, zipf: float) -> np.ndarray:
+    distribution = zipf_law(symbols, zipf)
+    distribution.flags.writeable = False
+    return distribution
 
 
-def _inversion(law: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Draws of one law (K,) by inversion, which is the same for all chains."""
-    return np.searchsorted(cumulative(law), rng.random(shape), side="right")
+def _inversion(distribution: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Draws of one distribution (K,) by inversion, which is the same for all chains."""
+    return np.searchsorted(cumulative(distribution), rng.random(shape), side="right")
 
 
 def _tally(keys: np.ndarray, values: np.ndarray | None, chains: int, symbols: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ TINY = 1e-100
 
 @dataclass(frozen=True, eq=False)
 class Normal:
-    """R fitted normal laws: mean (R, d), covariance = L L' with L lower triangular, (R, d, d).
+    """R fitted normal distributions: mean (R, d), covariance = L L' with L lower triangular, (R, d, d).
 
     L is `root`, column j of it times 2^power_j where `power` (R, d) is given: after thousands of generations a
     standard deviation is far below the smallest floating-point number, and its logarithm is still exact.
@@ -39,12 +39,12 @@ class Normal:
 class Gaussian(Summarised):
     """Refit N(mu, Sigma) to n rows, again and again; real rows come from N(0, I).
 
-    `sampling=exact` draws the sample's sufficient statistics instead of its rows, which is the same in law: the mean
-    is N(mu, Sigma / n), the scatter is independent of it and Wishart(Sigma, n - 1) by the Bartlett decomposition
-    (Smith & Hocking 1972, algorithm AS 53, Applied Statistics 21, 341-345).
+    `sampling=exact` draws the sample's sufficient statistics instead of its rows, which is the same in distribution:
+    the mean is N(mu, Sigma / n), the scatter is independent of it and Wishart(Sigma, n - 1) by the Bartlett
+    decomposition (Smith & Hocking 1972, algorithm AS 53, Applied Statistics 21, 341-345).
 
-    `truth=bimodal` makes the real rows a mixture that no normal law can express, `noise` makes training err: with the
-    finite n, one setting for each of the paper's three sources of error.
+    `truth=bimodal` makes the real rows a mixture that no normal distribution can express, `noise` makes training err:
+    with the finite n, one setting for each of the paper's three sources of error.
     """
 
     dim: Annotated[int, Field(ge=1, description="dimensions d")] = 1
@@ -81,11 +81,11 @@ class Gaussian(Summarised):
 
     def __post_init__(self) -> None:
         if self.truth == "bimodal" and self.dim > 1:
-            raise InputError("family.truth=bimodal is a law in one dimension; set family.dim=1")
+            raise InputError("family.truth=bimodal is a distribution in one dimension; set family.dim=1")
 
     @property
     def overlap(self) -> float:
-        """How well a standard normal law can follow the truth, see `theory.overlap`: 1 for a normal truth."""
+        """How well a standard normal distribution can follow the truth, see `theory.overlap`: 1 for a normal truth."""
         return theory.overlap(self.truth)
 
     def source(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
@@ -121,28 +121,28 @@ class Gaussian(Summarised):
 
     def sample(self, model: Normal, n: int, rng: np.random.Generator, *, given: Rows | None = None) -> Rows | Moments:
         """n rows of N(mu, bias Sigma) per chain: Rows (n, R, d), or Moments of such rows."""
-        law = model if self.bias == 1 else Normal(model.mean, model.root * np.sqrt(self.bias), model.power)
-        if self.bias > 1 and np.max(np.abs(law.root)) > 1 / TINY:
+        distribution = model if self.bias == 1 else Normal(model.mean, model.root * np.sqrt(self.bias), model.power)
+        if self.bias > 1 and np.max(np.abs(distribution.root)) > 1 / TINY:
             raise InputError(f"family.bias={self.bias:g}: the variance has grown beyond 1e200; fewer generations (-g)")
-        return self._draw(law, n, rng)
+        return self._draw(distribution, n, rng)
 
-    def _draw(self, law: Normal, n: int, rng: np.random.Generator) -> Rows | Moments:
-        chains, dim = law.mean.shape
+    def _draw(self, distribution: Normal, n: int, rng: np.random.Generator) -> Rows | Moments:
+        chains, dim = distribution.mean.shape
         if self.draws_rows:
-            _distinguishable(law, n)
-            root = law.deviation
+            _distinguishable(distribution, n)
+            root = distribution.deviation
             z = rng.standard_normal((n, chains, dim))
             x = z * root[..., 0] if dim == 1 else np.einsum("nrj,rij->nri", z, root)
-            x += law.mean
+            x += distribution.mean
             return Rows(x, stacked=True)
         z = rng.standard_normal((chains, dim, 1))
-        mean = law.mean + _product(law.deviation, z)[..., 0] / np.sqrt(n)
+        mean = distribution.mean + _product(distribution.deviation, z)[..., 0] / np.sqrt(n)
         if n == 1:
-            return Moments(n, mean, np.zeros_like(law.root))
+            return Moments(n, mean, np.zeros_like(distribution.root))
         triangle = bartlett(chains, dim, n - 1, rng)
         if n <= dim:
-            return Moments(n, mean, square_root(_product(law.deviation, triangle)))
-        return _safe(Moments(n, mean, _times(law, triangle), power=law.power))
+            return Moments(n, mean, square_root(_product(distribution.deviation, triangle)))
+        return _safe(Moments(n, mean, _times(distribution, triangle), power=distribution.power))
 
 
 def _identity(chains: int, dim: int) -> np.ndarray:
@@ -154,14 +154,14 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a * b if a.shape[-2:] == b.shape[-2:] == (1, 1) else a @ b
 
 
-def _times(law: Normal, triangle: np.ndarray) -> np.ndarray:
+def _times(distribution: Normal, triangle: np.ndarray) -> np.ndarray:
     """The root B of L A = B 2^power, for a lower triangular A: lower triangular again, with the product's diagonal.
 
     So ln det never meets a subtraction. With L = root 2^power, B = root (2^power A 2^-power).
     """
-    if law.power is not None and triangle.shape[-1] > 1:
-        triangle = np.ldexp(triangle, law.power[..., :, None] - law.power[..., None, :])
-    return _product(law.root, triangle)
+    if distribution.power is not None and triangle.shape[-1] > 1:
+        triangle = np.ldexp(triangle, distribution.power[..., :, None] - distribution.power[..., None, :])
+    return _product(distribution.root, triangle)
 
 
 def _safe(moments: Moments) -> Moments:
@@ -177,7 +177,7 @@ def _safe(moments: Moments) -> Moments:
 
 
 def _bimodal(n: int, chains: int, sampling: str, rng: np.random.Generator) -> Rows | Moments:
-    """n rows x = a s + b z of the mixture, s = -1 or 1 and z standard normal; or their moments, exactly in law.
+    """n rows x = a s + b z of the mixture, s = -1 or 1 and z standard normal; or their moments, of exactly that.
 
     With k rows of s = 1 and S = 4 k (n - k) / n the scatter of s, the part of z along s adds to a sqrt(S), and the rest
     of z's scatter is chi-square with n - 2 degrees of freedom: scatter = (a sqrt(S) + b w)^2 + b^2 chi^2_(n-2).
@@ -196,15 +196,15 @@ def _bimodal(n: int, chains: int, sampling: str, rng: np.random.Generator) -> Ro
     return Moments(n, mean, np.hypot(along, b * np.sqrt(rest))[..., None])
 
 
-def _distinguishable(law: Normal, n: int) -> None:
-    """InputError where rows of this law would be so close together that rounding them changes their variance.
+def _distinguishable(distribution: Normal, n: int) -> None:
+    """InputError where rows of this distribution would be so close together that rounding them changes their variance.
 
     Rows are multiples of u = 2^-52 |mean| or so. That and the rounded mean of n rows change the scatter by about
     (n / 12) u^2 a row, and the error of the last n / 2 generations adds up: 10 n u keeps it below a thousandth. A
     direction of variance exactly 0 (n = 1, n <= d) has nothing to lose.
     """
-    spread = np.abs(np.diagonal(law.deviation, axis1=-2, axis2=-1))
-    grain = np.finfo(float).eps * np.max(np.abs(law.mean), axis=-1, keepdims=True)
+    spread = np.abs(np.diagonal(distribution.deviation, axis1=-2, axis2=-1))
+    grain = np.finfo(float).eps * np.max(np.abs(distribution.mean), axis=-1, keepdims=True)
     if np.any((spread < 10 * n * grain) & (spread > 0)):
         raise InputError(
             f"family.sampling=draw: a standard deviation fell below {10 * n * np.finfo(float).eps:.0e} of the mean, "

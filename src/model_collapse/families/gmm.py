@@ -15,11 +15,11 @@ from model_collapse.families._em import Mixture
 from model_collapse.families._numbers import Numbers
 
 CENTRES = {"blob": [[0.0, 0.0]], "clusters": [[-2.0, 0.0], [2.0, 0.0]]}
-"""Centres of the real data: normal laws of equal weight with covariance I."""
+"""Centres of the real data: normal distributions of equal weight with covariance I."""
 
 
 class Truth(str):
-    """A law of real data by its name; called as source(n, rng, replicates), n real rows for each of the chains.
+    """A distribution of real data by its name; source(n, rng, replicates) gives n real rows for each chain.
 
     A family's real data come from its `source`, and here that is also what the setting is called.
     """
@@ -27,13 +27,13 @@ class Truth(str):
     def __call__(self, n: int, rng: np.random.Generator, replicates: int) -> Source:
         means = np.array(CENTRES[self])
         shape = (replicates, len(means))
-        law = Mixture(
+        distribution = Mixture(
             weights=np.full(shape, 1 / len(means)),
             means=np.broadcast_to(means, (*shape, 2)),
             covariances=np.broadcast_to(np.eye(2), (*shape, 2, 2)),
             iterations=np.zeros(replicates, int),
         )
-        return Source(Data.real(draw(law, n, rng)), fresh=lambda m, rng: draw(law, m, rng))
+        return Source(Data.real(draw(distribution, n, rng)), fresh=lambda m, rng: draw(distribution, m, rng))
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,20 @@ class Gmm(Numbers):
         return draw(model, n, rng)
 
 
-def draw(law: Mixture, n: int, rng: np.random.Generator) -> Rows:
+def draw(distribution: Mixture, n: int, rng: np.random.Generator) -> Rows:
     """n rows of each mixture, (n, R, 2), in memory chain by chain.
 
     A row of component k is m_k + L_k z with L_k L_k' its covariance: one product of all the steps from m_(k-1), L_(k-1)
     to m_k, L_k with 1 and z, each counted where the row's component is k or higher.
     """
-    chains, components = law.weights.shape
-    xx, xy, yy = law.covariances[..., 0, 0], law.covariances[..., 0, 1], law.covariances[..., 1, 1]
+    chains, components = distribution.weights.shape
+    xx, xy, yy = (
+        distribution.covariances[..., 0, 0],
+        distribution.covariances[..., 0, 1],
+        distribution.covariances[..., 1, 1],
+    )
     steps = np.zeros((chains, components, 2, 3))
-    steps[..., 0] = law.means
+    steps[..., 0] = distribution.means
     steps[..., 0, 1] = np.sqrt(xx)
     steps[..., 1, 1] = xy / steps[..., 0, 1]
     steps[..., 1, 2] = np.sqrt(np.maximum(yy - np.square(steps[..., 1, 1]), 0))
@@ -107,7 +111,7 @@ def draw(law: Mixture, n: int, rng: np.random.Generator) -> Rows:
     terms[:, 0, 1:] = rng.standard_normal((chains, 2, n))
     if components > 1:
         level = rng.random((chains, 1, n))
-        terms[:, 1:, 0] = level >= np.cumsum(law.weights, axis=1)[:, :-1, None]
+        terms[:, 1:, 0] = level >= np.cumsum(distribution.weights, axis=1)[:, :-1, None]
         np.multiply(terms[:, 1:, :1], terms[:, :1, 1:], out=terms[:, 1:, 1:])
     x = steps.swapaxes(1, 2).reshape(chains, 2, -1) @ terms.reshape(chains, -1, n)
     return Rows(np.moveaxis(x, 2, 0), stacked=True)

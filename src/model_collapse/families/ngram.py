@@ -47,9 +47,9 @@ class Ngram(Text):
     """Refit the counts of n-grams to the text of the last model; one sample continues every given block.
 
     With ML_k the frequencies after contexts of k - 1 tokens, P_k = (1 - b) ML_k + b P_(k-1) for k = 2 .. order where
-    the context was seen, P_k = P_(k-1) where it was not, and P_1 = ML_1. Scores mix in a uniform law, so that a word
-    that was lost costs much and not everything; writing never does, so that what is lost stays lost. With order=1
-    the chain is the discrete one. Suresh et al. 2025, arXiv:2412.17646, ran such chains on WikiText-2.
+    the context was seen, P_k = P_(k-1) where it was not, and P_1 = ML_1. Scores mix in a uniform distribution, so that
+    a word that was lost costs much and not everything; writing never does, so that what is lost stays lost. With
+    order=1 the chain is the discrete one. Suresh et al. 2025, arXiv:2412.17646, ran such chains on WikiText-2.
     """
 
     order: Annotated[int, Field(ge=1, le=3, description="tokens in an n-gram: 1 counts words alone")] = 2
@@ -117,7 +117,7 @@ class Ngram(Text):
             return -np.log(self._smoothed(np.stack(chance, axis=1)))
 
     def entropy(self, model: Counts, rows: Rows) -> np.ndarray:
-        """Entropy in nats of the law that `score` goes by, before every token but the first: (n, m) -> (n, m - 1)."""
+        """Entropy in nats of the distribution of `score`, before every token but the first: (n, m) -> (n, m - 1)."""
         x, reach = rows.x.astype(np.int64), self.order - 1
         # What no model knows stands before a row, so that contexts are shorter there, as in `score`.
         padded = np.concatenate([np.full((len(x), reach), model.vocabulary), x], axis=1)
@@ -167,7 +167,7 @@ class Ngram(Text):
         return p
 
     def _smoothed(self, p: np.ndarray) -> np.ndarray:
-        """Mixed with the uniform law over the tokens there may be, whatever a model has seen of them."""
+        """Mixed with the uniform distribution over the tokens there may be, whatever a model has seen of them."""
         return (1 - self.smoothing) * p + self.smoothing / self.vocabulary
 
 

@@ -29,8 +29,8 @@ class Regression(Summarised):
 
     Real labels are y = x.w* + sigma e with w* = (1, ..., 1) / sqrt d; which x get new labels, the loop's `given` says.
     A row is (x, y), its d + 1 numbers side by side. No intercept is fitted, so that all a fit needs are the sums X'X
-    and X'y. `sampling=exact` draws them instead of rows, which is the same in law: `Moments` with the scatter about the
-    origin (mean 0) and root [[A, 0], [c', r]], A lower triangular, so X'X = A A' and X'y = A c. For given x,
+    and X'y. `sampling=exact` draws them instead of rows, which is the same in distribution: `Moments` with the scatter
+    about the origin (mean 0) and root [[A, 0], [c', r]], A lower triangular, so X'X = A A' and X'y = A c. For given x,
     c = A'w + sigma z with z normal and r = sigma chi_(n-d); for new x, A is the Bartlett root of Wishart_d(I, n).
     Gerstgrasser et al. 2024, arXiv:2404.01413.
     """

@@ -75,7 +75,7 @@ class Curate(Filter):
         if self.noise:
             score = score + self.noise * rng.gumbel(size=score.shape)
         lot = rng.random(score.shape)
-        best = wrote if self.candidates == 1 else self._best(data.born, score, lot)
+        best = wrote if self.candidates == 1 else self.best(data.born, score, lot)
         return (~wrote | _first(self.share, best, -score, lot)).reshape(shape)
 
     def _scores(self, rows: Rows, looked: np.ndarray, reference: Reference) -> np.ndarray:
@@ -89,8 +89,11 @@ class Curate(Filter):
             return _scores.learned(rows, looked[:, 0], score[:, 0])[:, None]
         return np.where(looked, score, score.mean(axis=0, where=looked))
 
-    def _best(self, born: np.ndarray, score: np.ndarray, lot: np.ndarray) -> np.ndarray:
-        """A mask of the best candidate for each prompt, of every generation that is in the training set."""
+    def best(self, born: np.ndarray, score: np.ndarray, lot: np.ndarray) -> np.ndarray:
+        """A mask of the best candidate for each prompt, of every generation that is in the training set.
+
+        born  birth of each row (n,);  score, lot  (n, R): what is compared, and what decides between equals
+        """
         # Only regimes that train on all generated rows have candidates, and these have one birth for all chains.
         assert born.ndim == 1
         best = np.zeros(score.shape, bool)

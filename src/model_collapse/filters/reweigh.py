@@ -24,10 +24,10 @@ class Reweigh(Filter):
     """Weighs a row of group j by true share / share found: the groups that are left get their true ratios.
 
     "Algorithmic reparation" (Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857), which draws rows where this weighs
-    them. True shares are those of the law, over the groups that are there: what is gone cannot be weighed. Groups are
-    the symbols of `discrete`, the breeds of `breeds`, and in text of the embedded corpus the groups of its topics: a
-    block is about the entity it names first, a group's share is that within its topic, and a block about nobody keeps
-    its weight. Weights have a mean of 1 in each topic, or of all numbers.
+    them. True shares are those of the distribution, over the groups that are there: what is gone cannot be weighed.
+    Groups are the symbols of `discrete`, the breeds of `breeds`, and in text of the embedded corpus the groups of its
+    topics: a block is about the entity it names first, a group's share is that within its topic, and a block about
+    nobody keeps its weight. Weights have a mean of 1 in each topic, or of all numbers.
     """
 
     majority: Annotated[
@@ -41,20 +41,20 @@ class Reweigh(Filter):
 
     def check(self, family: Family, corpus: Corpus | None) -> None:
         """InputError unless there are groups of known shares."""
-        if family.law is None and (corpus is None or corpus.world is None):
+        if family.distribution is None and (corpus is None or corpus.world is None):
             raise InputError(
                 "--filter reweigh: needs groups of known shares; use discrete or breeds, or text of the embedded corpus"
             )
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
-        x, law = data.x, reference.family.law
-        if law is None:
+        x, distribution = data.x, reference.family.distribution
+        if distribution is None:
             return self._text(data, reference.source)
         kind = (x if x.ndim == 2 else x[..., 0]).astype(np.int64)
         if self.majority:
             kind = (kind >= self.majority).astype(np.int64)
-            law = np.array([law[: self.majority].sum(), law[self.majority :].sum()])
-        return _weights(kind, data.weight, law)
+            distribution = np.array([distribution[: self.majority].sum(), distribution[self.majority :].sum()])
+        return _weights(kind, data.weight, distribution)
 
     def _text(self, data: Data, source: Source) -> np.ndarray:
         world = corpora.world_of(source)
@@ -70,16 +70,16 @@ class Reweigh(Filter):
         return weight
 
 
-def _weights(kind: np.ndarray, before: np.ndarray | None, law: np.ndarray) -> np.ndarray:
-    """law / share found of every row's kind (n, R), the law over the kinds that are there; all weight stays the same.
+def _weights(kind: np.ndarray, before: np.ndarray | None, distribution: np.ndarray) -> np.ndarray:
+    """True share / share found of every row's kind (n, R), over the kinds that are there; all weight stays the same.
 
     before  weights that the rows have: None, (n,) or (n, R)
     """
-    (n, chains), K = kind.shape, len(law)
+    (n, chains), K = kind.shape, len(distribution)
     weight = np.ones((n, 1)) if before is None else before.reshape(n, -1)
     key = kind + K * np.arange(chains)
     found = np.bincount(key.ravel(), np.broadcast_to(weight, key.shape).ravel(), K * chains).reshape(chains, K)
-    want = np.where(found > 0, law, 0)
+    want = np.where(found > 0, distribution, 0)
     want *= (found.sum(axis=1) / want.sum(axis=1))[:, None]
     return np.divide(want, found, out=np.zeros(found.shape), where=found > 0).ravel()[key]
 

@@ -1,4 +1,4 @@
-"""Metrics of fitted shares of symbols, one value per chain. The true law is the family's Zipf law."""
+"""Metrics of fitted shares of symbols, one value per chain. The true distribution is the family's Zipf law."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def support(m: Measurement) -> np.ndarray:
 
 def kl(m: Measurement) -> np.ndarray:
     """KL(true || model) = sum q ln(q / p) in nats, shape (R,); inf as soon as one symbol is lost."""
-    p, law = _normalised(m), m.family.law
-    q = np.where(p > 0, law[m.model.symbol], 0)
+    p, distribution = _normalised(m), m.family.distribution
+    q = np.where(p > 0, distribution[m.model.symbol], 0)
     # A q that underflowed to 0 adds nothing, lost or not.
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(q > 0, q * (np.log(q) - np.log(p)), 0.0)
-    lost = np.count_nonzero(q, axis=1) < np.count_nonzero(law)
+    lost = np.count_nonzero(q, axis=1) < np.count_nonzero(distribution)
     return np.where(lost, np.inf, np.maximum(terms.sum(axis=1), 0))
 
 
@@ -38,9 +38,9 @@ def lost_mass(m: Measurement) -> np.ndarray:
     It answers right about what it has seen and wrong about the rest (Hutter 2021, arXiv:2102.04074). Precise to 1e-15,
     and 0 if nothing is lost.
     """
-    model, law = m.model, m.family.law
-    kept = np.sum(law[model.symbol], axis=1, where=model.share > 0)
-    return np.where(support(m) == len(law), 0.0, np.maximum(law.sum() - kept, 0))
+    model, distribution = m.model, m.family.distribution
+    kept = np.sum(distribution[model.symbol], axis=1, where=model.share > 0)
+    return np.where(support(m) == len(distribution), 0.0, np.maximum(distribution.sum() - kept, 0))
 
 
 def share(m: Measurement) -> dict[str, np.ndarray]:

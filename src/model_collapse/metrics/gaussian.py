@@ -1,4 +1,4 @@
-"""Metrics of a fitted normal law, one value per chain. The truth has mean 0 and variance 1 in every direction."""
+"""Metrics of a fitted normal distribution, one value per chain. The truth has mean 0 and covariance I."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from model_collapse.metrics import Measurement
 def l2(m: Measurement) -> np.ndarray:
     """Integral of (p_g - p_0)^2 over the plane, shape (R,), where p_0 is the mixture that generation 0 fitted.
 
-    The real law is not in it, so generation 0 has the value 0. The paper's supplement calls it the L2 distance. Between
-    components, int N(x; m, A) N(x; m', B) dx = N(m - m'; 0, A + B).
+    The real distribution is not in it, so generation 0 has the value 0. The paper's supplement calls it the L2
+    distance. Between components, int N(x; m, A) N(x; m', B) dx = N(m - m'; 0, A + B).
     """
     now, then = m.model, m.first.model
     return np.maximum(_overlap(now, now) + _overlap(then, then) - 2 * _overlap(now, then), 0)

@@ -23,7 +23,7 @@ class Numbers(Modality):
     unit: ClassVar[str] = "rows"
 
     def kinds(self, family: Family, corpus: Corpus | None) -> np.ndarray | None:
-        return family.law
+        return family.distribution
 
     def source(self, family: Family, wanted: Wanted) -> Source:
         rng = wanted.stream(-1, streams.SOURCE)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from model_collapse.interfaces import Corpus
 
 KNOWN_LAW = ("facts", "group_loss", "groups", "kl", "minimal_pairs")
-"""Metrics that need a corpus whose true law is known (`source.world`)."""
+"""Metrics that need a corpus whose true distribution is known (`source.world`)."""
 
 
 class Text(Modality):

@@ -16,10 +16,10 @@ from model_collapse.interfaces import History, Regime
 class Fresh(Regime):
     """round(real_fraction n) new real rows, the rest from the last sample ("fresh data loop").
 
-    Unlike mix, real rows are drawn anew from the source, so the data bring new information in every generation; a law
-    never gives a row twice, a corpus may draw again what an earlier generation had. A model writes only as many rows as
-    the next one reads, which keeps exact sampling exact; measures of a sample see those rows. real_fraction=1 is the
-    control that never sees a model's data. Alemohammad et al. 2024, arXiv:2307.01850.
+    Unlike mix, real rows are drawn anew from the source, so the data bring new information in every generation; a
+    distribution never gives a row twice, a corpus may draw again what an earlier generation had. A model writes only as
+    many rows as the next one reads, which keeps exact sampling exact; measures of a sample see those rows.
+    real_fraction=1 is the control that never sees a model's data. Alemohammad et al. 2024, arXiv:2307.01850.
     """
 
     real_fraction: Annotated[float, Field(ge=0, le=1, description="share of rows that are real and new")] = 0.1

@@ -17,8 +17,8 @@ from model_collapse.interfaces import History, Regime
 class Grow(Regime):
     """Replace with growing sets: generation t is fitted to round(n (t + 1)^power) rows of generation t - 1.
 
-    With M_i rows in fit i, a normal law stays at a finite distance from the truth exactly if sum 1 / M_i is finite, so
-    if power > 1 (Shumailov et al. 2024, supplement; Xu, He & Cheng 2025, arXiv:2505.13947).
+    With M_i rows in fit i, a normal distribution stays at a finite distance from the truth exactly if sum 1 / M_i is
+    finite, so if power > 1 (Shumailov et al. 2024, supplement; Xu, He & Cheng 2025, arXiv:2505.13947).
     """
 
     power: Annotated[float, Field(ge=0, le=4, description="exponent of growth; 0: replace")] = 2.0

@@ -17,9 +17,9 @@ from model_collapse.interfaces import History, Regime
 class Weigh(Regime):
     """round(ratio n) new real rows of total weight real_weight, and the last sample's n rows of 1 - real_weight.
 
-    Weights are scaled to an average of 1 per row. For the mean of a normal law the best real_weight at ratio k is
-    (sqrt(k^2 + 4 k) - k) / 2, which is the inverse of the golden ratio, 0.618, for as many real rows as written ones:
-    He, Xu & Cheng 2025, arXiv:2502.18049.
+    Weights are scaled to an average of 1 per row. For the mean of a normal distribution the best real_weight at ratio k
+    is (sqrt(k^2 + 4 k) - k) / 2, which is the inverse of the golden ratio, 0.618, for as many real rows as written
+    ones: He, Xu & Cheng 2025, arXiv:2502.18049.
     """
 
     real_weight: Annotated[float, Field(ge=0, le=1, description="share of the weight that real rows have")] = 0.5

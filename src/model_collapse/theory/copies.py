@@ -86,8 +86,8 @@ def depth_law(n: int) -> np.ndarray:
     q_t(d + 1) = mean_(i<t) q_i(d), q_0 = 1 at d = 0 (the original). The mean is 1 + 1/2 + ... + 1/n, about ln n: the
     copies form a random recursive tree. Derived; sum_d P(d) MSE_d is the expected error of the n-th copy.
     """
-    law = np.zeros((n + 1, n + 1))
-    law[0, 0] = 1
+    distribution = np.zeros((n + 1, n + 1))
+    distribution[0, 0] = 1
     for t in range(1, n + 1):
-        law[t, 1:] = law[:t, :-1].mean(axis=0)
-    return law[n]
+        distribution[t, 1:] = distribution[:t, :-1].mean(axis=0)
+    return distribution[n]

@@ -59,8 +59,8 @@ def tail_price(
     fresh       h_n = s_(n-1) + g (s_0 + ... + s_(n-2)), s_0 = 1, s_(i+1) = 1 - exp(-(1 - g) s_i)
 
     A row of fit k has Poisson(1 - g) copies in fit k + 1, so s_i is the chance that its line lives i fits later; fit 1
-    read M real rows and every later one g M. For rare symbols and n << M, whatever the law and the error. A set that
-    is read again (mix) has no such form, for its rows come back together.
+    read M real rows and every later one g M. For rare symbols and n << M, whatever the distribution and the error. A
+    set that is read again (mix) has no such form, for its rows come back together.
     """
     n = np.asarray(n, int)
     if regime == "accumulate":

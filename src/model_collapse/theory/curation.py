@@ -59,8 +59,8 @@ def verified_rate(radius: ArrayLike, noise: float, dim: int) -> tuple[np.ndarray
     """(rho, q): what a round of verified regression leaves of the distance to the verifier's centre c, and of the rows.
 
     A row y = x.w + sigma z is kept if |y - x.c| <= r |x|. Close to c the mean of a kept y is x.c + g x.(w - c) with
-    g(a) = 1 - 2 a f(a) / (2 F(a) - 1), a = r |x| / sigma, f and F the normal density and law. Least squares on many
-    rows takes w - c to rho (w - c),
+    g(a) = 1 - 2 a f(a) / (2 F(a) - 1), a = r |x| / sigma, f and F the normal density and distribution function. Least
+    squares on many rows takes w - c to rho (w - c),
 
         rho = E[k |x|^2 g] / E[k |x|^2],   q = E[k |x|^2] / d,   k = 2 F(a) - 1,   |x| ~ chi_d .
 
@@ -115,14 +115,14 @@ def preferred(
     p_t ~ p_0 exp(t reward / noise). For noise = 0 the best is taken: h p is the difference of P(reward <= r)^k.
     Ferbach et al. 2024, arXiv:2407.09499.
 
-    real, part  a share `part` of the training set are rows of the law `real` (K,), which nobody curates
+    real, part  a share `part` of the training set are rows of the distribution `real` (K,), which nobody curates
     """
     p, r = np.asarray(shares, float), np.asarray(reward, float)
     if noise == 0:
         levels, place = np.unique(r, return_inverse=True)
         mass = np.bincount(place, p, len(levels))
-        law = np.diff(np.cumsum(mass) ** candidates, prepend=0)
-        chosen = p * np.divide(law, mass, out=np.zeros(len(levels)), where=mass > 0)[place]
+        distribution = np.diff(np.cumsum(mass) ** candidates, prepend=0)
+        chosen = p * np.divide(distribution, mass, out=np.zeros(len(levels)), where=mass > 0)[place]
     else:
         e = np.exp((r - r.max()) / noise)
         if np.isinf(candidates):

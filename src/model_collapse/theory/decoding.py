@@ -1,7 +1,7 @@
-"""What ways of writing do to a law that is known exactly, without samples and without training, CF-D*.
+"""What ways of writing do to a distribution that is known exactly, without samples and without training, CF-D*.
 
-The law is a Markov chain of K symbols, P[i, j] the probability that j follows i; each row sums to 1. The next model is
-fitted to infinitely many texts, so that what is lost here is lost to the way of writing alone.
+The distribution is a Markov chain of K symbols, P[i, j] the probability that j follows i; each row sums to 1. The next
+model is fitted to infinitely many texts, so that what is lost here is lost to the way of writing alone.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ import scipy
 from numpy.typing import ArrayLike
 
 
-def wordy_law(symbols: int, rng: np.random.Generator, zipf: float = 1.0, spread: float = 1.5) -> np.ndarray:
-    """A law (K, K) that looks like text: P[i, j] ~ (j + 1)^-zipf w_ij with log-normal w of this deviation of ln w."""
+def wordy_distribution(symbols: int, rng: np.random.Generator, zipf: float = 1.0, spread: float = 1.5) -> np.ndarray:
+    """A distribution (K, K) like that of text: P[i, j] ~ (j + 1)^-zipf w_ij, ln w_ij normal with deviation `spread`."""
     weight = np.arange(1.0, symbols + 1) ** -zipf * rng.lognormal(0, spread, (symbols, symbols))
     return weight / weight.sum(axis=1, keepdims=True)
 
 
-def stationary(law: ArrayLike) -> np.ndarray:
+def stationary(distribution: ArrayLike) -> np.ndarray:
     """pi (K,) with pi P = pi: how often each symbol stands in a long text."""
-    p = np.asarray(law, float)
+    p = np.asarray(distribution, float)
     equations = np.vstack([p.T - np.eye(len(p)), np.ones(len(p))])
     return np.linalg.lstsq(equations, np.append(np.zeros(len(p)), 1.0), rcond=None)[0]
 
 
-def sharpened(law: ArrayLike, temperature: float) -> np.ndarray:
+def sharpened(distribution: ArrayLike, temperature: float) -> np.ndarray:
     """CF-D1. p^(1/T) / sum p^(1/T), row by row. Writing and fitting g times is a temperature of T^g."""
-    p = np.asarray(law, float)
+    p = np.asarray(distribution, float)
     scaled = (p / p.max(axis=-1, keepdims=True)) ** (1 / temperature)
     return scaled / scaled.sum(axis=-1, keepdims=True)
 
 
-def cut(law: ArrayLike, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:
+def cut(distribution: ArrayLike, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:
     """CF-D2. Rows without their tails, renormalised: the `top_k` likeliest symbols, or the fewest of mass `top_p`.
 
     Cut to k symbols again, nothing more is lost; cut to a share of the mass, it is a share of what was left.
     """
-    p = np.asarray(law, float)
+    p = np.asarray(distribution, float)
     order = np.argsort(-p, axis=-1, kind="stable")
     ranked = np.take_along_axis(p, order, axis=-1)
     kept = np.cumsum(ranked, axis=-1) - ranked < top_p
@@ -48,13 +48,13 @@ def cut(law: ArrayLike, top_k: int = 0, top_p: float = 1.0) -> np.ndarray:
     return found / found.sum(axis=-1, keepdims=True)
 
 
-def beam_texts(law: ArrayLike, steps: int, beams: int) -> tuple[np.ndarray, np.ndarray]:
+def beam_texts(distribution: ArrayLike, steps: int, beams: int) -> tuple[np.ndarray, np.ndarray]:
     """CF-D3. The text (K, steps) that a beam search writes after each symbol, and its log-probability (K,).
 
     One beam is greedy decoding; from K^steps beams on the text is the likeliest of all.
     """
     with np.errstate(divide="ignore"):
-        chances = np.log(np.asarray(law, float))
+        chances = np.log(np.asarray(distribution, float))
     size = len(chances)
     texts = np.arange(size)[:, None, None]
     score = np.zeros((size, 1))
@@ -67,12 +67,12 @@ def beam_texts(law: ArrayLike, steps: int, beams: int) -> tuple[np.ndarray, np.n
     return texts[:, 0, 1:], score[:, 0]
 
 
-def beam_law(law: ArrayLike, prompts: ArrayLike, steps: int, beams: int) -> np.ndarray:
-    """CF-D3. The law fitted to what a beam search writes after prompts, whose last symbols have the shares (K,).
+def beam_distribution(distribution: ArrayLike, prompts: ArrayLike, steps: int, beams: int) -> np.ndarray:
+    """CF-D3. The distribution fitted to what a beam search writes after prompts; their last symbols have shares (K,).
 
     Shares have to be above 0; then every symbol is followed by something, at least in the first place after a prompt.
     """
-    written, _ = beam_texts(law, steps, beams)
+    written, _ = beam_texts(distribution, steps, beams)
     size = len(written)
     texts = np.concatenate([np.arange(size)[:, None], written], axis=1)
     counts = np.zeros((size, size))
@@ -80,15 +80,15 @@ def beam_law(law: ArrayLike, prompts: ArrayLike, steps: int, beams: int) -> np.n
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def next_entropy(law: ArrayLike, contexts: ArrayLike) -> float:
+def next_entropy(distribution: ArrayLike, contexts: ArrayLike) -> float:
     """Entropy in nats of the next symbol, mean over contexts of these shares (K,)."""
-    p = np.asarray(law, float)
+    p = np.asarray(distribution, float)
     return float(np.asarray(contexts, float) @ -scipy.special.xlogy(p, p).sum(axis=1))
 
 
-def shared_mass(law: ArrayLike, truth: ArrayLike, contexts: ArrayLike) -> float:
-    """1 - total variation distance: sum over the next symbol of min(law, truth), mean over contexts (K,)."""
-    return float(np.asarray(contexts, float) @ np.minimum(law, truth).sum(axis=1))
+def shared_mass(distribution: ArrayLike, truth: ArrayLike, contexts: ArrayLike) -> float:
+    """1 - total variation distance: sum over the next symbol of min(distribution, truth), mean over contexts (K,)."""
+    return float(np.asarray(contexts, float) @ np.minimum(distribution, truth).sum(axis=1))
 
 
 def penalised(values: ArrayLike, seen: ArrayLike, penalty: float) -> np.ndarray:
@@ -101,7 +101,7 @@ def penalised(values: ArrayLike, seen: ArrayLike, penalty: float) -> np.ndarray:
     return np.where(np.asarray(seen, bool), np.where(x < 0, x * penalty, x / penalty), x)
 
 
-def penalised_law(logits: ArrayLike, seen: ArrayLike, penalty: float, *, of_logits: bool = True) -> np.ndarray:
+def penalised_distribution(logits: ArrayLike, seen: ArrayLike, penalty: float, *, of_logits: bool = True) -> np.ndarray:
     """Probabilities (..., K) of the next token under a repetition penalty theta, from logits (..., K).
 
     of_logits  whether the penalty acts on the logits themselves (sampling) or on log-probabilities (beams)

@@ -17,7 +17,7 @@ from model_collapse.theory.gaussian import accumulated_variance
 
 
 def zipf_law(symbols: int, exponent: float) -> np.ndarray:
-    """p_i = i^-S / sum_j j^-S for ranks i = 1 .. K, shape (K,); S = 0 is the uniform law."""
+    """p_i = i^-S / sum_j j^-S for ranks i = 1 .. K, shape (K,); S = 0 is the uniform distribution."""
     weight = np.exp(-exponent * np.log(np.arange(1, symbols + 1)))
     return weight / weight.sum()
 
@@ -65,9 +65,9 @@ def _binomial(M: int, share: np.ndarray) -> np.ndarray:
     y = np.arange(M + 1)
     choose = scipy.special.gammaln(M + 1) - scipy.special.gammaln(y + 1) - scipy.special.gammaln(M - y + 1)
     q = share[..., None]
-    law = np.exp(choose + scipy.special.xlogy(y, q) + scipy.special.xlog1py(M - y, -q))
+    distribution = np.exp(choose + scipy.special.xlogy(y, q) + scipy.special.xlog1py(M - y, -q))
     # The logarithms above are as large as M; what they lose shows in the sum.
-    return law / law.sum(axis=-1, keepdims=True)
+    return distribution / distribution.sum(axis=-1, keepdims=True)
 
 
 def _evolve(n: ArrayLike, share: ArrayLike, M: int, state: np.ndarray, weight: np.ndarray | float = 1.0) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 Every model reads M rows, made up as `Reads` says (who, share s). Take one row that model k reads and another that
 model l reads (for k = l two different ones): either they are two rows that models i and j wrote, or they are one
-and the same row of model i. Their probabilities, `pair_law`, do not depend on what the rows say. Rows of one generation
-are independent draws of the models that wrote them, so that for any function of two rows the expectation after
-a fit is linear in that before it. Shares of symbols and means of normal laws are two cases of the same recursion.
+and the same row of model i. Their probabilities, `pair_distribution`, do not depend on what the rows say. Rows of one
+generation are independent draws of the models that wrote them, so that for any function of two rows the expectation
+after a fit is linear in that before it. Shares of symbols and means of normal distributions are two cases of the same
+recursion.
 
 All models are alike and start from real data of their own. n counts fits, M is the number of rows of one model.
 """
@@ -32,7 +33,7 @@ def reading_weights(models: int, who: Who, share: float = 0.5) -> np.ndarray:
     return (1 - share) * np.eye(K) + share * others
 
 
-def pair_law(M: int, models: int, who: Who, share: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+def pair_distribution(M: int, models: int, who: Who, share: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     """CF-X1. (D, S): D[k, l, i, j] = P(two different rows, by i and j), S[k, l, i] = P(the same row, by i).
 
     Of a row drawn from what model k reads and one from what model l reads, with replacement if k = l; together they sum
@@ -62,14 +63,14 @@ def _within(k: int, M: int, K: int, who: Who, share: float) -> np.ndarray:
     """P(two different rows of the M that model k reads are by i and j), (K, K)."""
     m = round(share * M) if K > 1 and who != "own" else 0
     others = [] if m == 0 else [(k - 1) % K] if who == "ring" else [j for j in range(K) if j != k]
-    law = np.zeros((K, K))
-    law[k, k] = (M - m) * (M - m - 1)
+    distribution = np.zeros((K, K))
+    distribution[k, k] = (M - m) * (M - m - 1)
     for i in others:
-        law[k, i] = law[i, k] = m * (M - m) / len(others)
+        distribution[k, i] = distribution[i, k] = m * (M - m) / len(others)
         for j in others:
             rest = M - 1 if i == j else M
-            law[i, j] = m * (m - 1) / len(others) * rest / (len(others) * M - 1) if m > 1 else 0
-    return law / (M * (M - 1))
+            distribution[i, j] = m * (m - 1) / len(others) * rest / (len(others) * M - 1) if m > 1 else 0
+    return distribution / (M * (M - 1))
 
 
 def heterozygosity(
@@ -85,7 +86,7 @@ def heterozygosity(
     """
     start = float(np.sum(np.square(shares)))
     first = np.full((models, models), start) + np.eye(models) * (1 - start) / M
-    return 1 - _iterated(n, first, pair_law(M, models, who, share), 1.0)
+    return 1 - _iterated(n, first, pair_distribution(M, models, who, share), 1.0)
 
 
 def effective_rows(M: int, models: int, who: Who = "all", share: float = 0.5) -> float:
@@ -95,7 +96,7 @@ def effective_rows(M: int, models: int, who: Who = "all", share: float = 0.5) ->
     One model: M. Swapping all data between two (ring, s = 1) changes nothing: M. Dealing: (K M - 1) M / (M - 1), that
     is K M and a little more. Reading half of one's own and half of another's, two models: about 4/3 M.
     """
-    different, _ = pair_law(M, models, who, share)
+    different, _ = pair_distribution(M, models, who, share)
     step = different.reshape(models**2, models**2)
     reached = np.arange(models**2) == 0
     while (more := reached | (step[reached].sum(axis=0) > 0)).sum() > reached.sum():
@@ -108,7 +109,7 @@ def mean_drift(
 ) -> np.ndarray:
     """CF-X4. E[mu_k mu_l] after n fits of the mean of N(0, 1), whose variance is known; shape n.shape + (K, K).
 
-    Of every training set g M rows are real and new (regime `fresh`), and N = M - g M follow `pair_law`:
+    Of every training set g M rows are real and new (regime `fresh`), and N = M - g M follow `pair_distribution`:
 
         C_kl' = (1 - g)^2 (sum_ij D_ij C_ij + sum_i S_i (C_ii + 1)) + g / M if k = l,        g = round(g M) / M.
 
@@ -117,14 +118,14 @@ def mean_drift(
     real = round(real_fraction * M)
     g = real / M
     first = np.eye(models) / M
-    law = pair_law(M - real, models, who, share)
-    return _iterated(n, first, law, 0.0, (1 - g) ** 2, np.eye(models) * g / M)
+    distribution = pair_distribution(M - real, models, who, share)
+    return _iterated(n, first, distribution, 0.0, (1 - g) ** 2, np.eye(models) * g / M)
 
 
 def _iterated(
     n: ArrayLike,
     first: np.ndarray,
-    law: tuple[np.ndarray, np.ndarray],
+    distribution: tuple[np.ndarray, np.ndarray],
     alike: float,
     scale: float = 1.0,
     add: np.ndarray | float = 0.0,
@@ -133,7 +134,7 @@ def _iterated(
     n = np.asarray(n)
     if n.size and n.min() < 1:
         raise ValueError("n counts fits and starts at 1")
-    different, same = law
+    different, same = distribution
     states, x = [], first
     for _ in range(int(n.max(initial=1))):
         states.append(x)
@@ -186,8 +187,8 @@ def survival_bounds(n: ArrayLike, share: ArrayLike, M: int, models: int) -> tupl
 
     Lower: given that K models with x_k copies write, E z^(copies written) = prod_k (1 + (z - 1) x_k / M)^M <=
     exp((z - 1) sum x_k) for z <= 1, n times over; a hand of 1/K of all rows misses a symbol of X copies with at most
-    (1 - 1/K)^X. K = 1 is CF-W4. Upper, for any exchange of models that are alike: the law that its M rows come from has
-    the mean q, and (1 - p)^M is convex (Jensen): no exchange keeps more symbols than M real rows have.
+    (1 - 1/K)^X. K = 1 is CF-W4. Upper, for any exchange of models that are alike: the distribution that its M rows come
+    from has the mean q, and (1 - p)^M is convex (Jensen): no exchange keeps more symbols than M real rows have.
     """
     n, q = np.asarray(n), np.asarray(share, float)
     if n.size and n.min() < 1:

@@ -86,10 +86,10 @@ def improvement_probability(first: ArrayLike, added: ArrayLike) -> np.ndarray:
     """P(|mu_n - mu| < |mu_1 - mu|) = arctan(2 sqrt(a / b)) / pi: a refitted mean is nearer to the truth than the first.
 
     a = `first` is the variance of the real data's mean, b = `added` that of what the refits added to it: for a normal
-    law of known variance 1/M_1 and sum_(i > 1) 1/M_i. The refit is better if what was added, sqrt(b) Z', points back
-    and is smaller than twice the first error, sqrt(a) Z: the plane of (Z, Z') has two opposite sectors of that kind,
-    each of angle arctan(2 sqrt(a/b)). Always below 1/2, which it approaches as b -> 0; 0.352 for one refit of equal
-    size. Derived here; Xu, He & Cheng 2025, arXiv:2505.13947, of which only the abstract was read.
+    distribution of known variance 1/M_1 and sum_(i > 1) 1/M_i. The refit is better if what was added, sqrt(b) Z',
+    points back and is smaller than twice the first error, sqrt(a) Z: the plane of (Z, Z') has two opposite sectors of
+    that kind, each of angle arctan(2 sqrt(a/b)). Always below 1/2, which it approaches as b -> 0; 0.352 for one refit
+    of equal size. Derived here; Xu, He & Cheng 2025, arXiv:2505.13947, of which only the abstract was read.
     """
     a, b = np.asarray(first, float), np.asarray(added, float)
     return np.arctan2(2 * np.sqrt(a), np.sqrt(b)) / np.pi
@@ -162,7 +162,7 @@ def overlap(truth: Truth) -> float:
     """c = integral of q(u) Phi^-1(u) over u in (0, 1), q the quantile function of the truth: 1 if it is normal.
 
     For a truth of mean 0 and variance 1, W2^2(N(mu, s^2), truth) = mu^2 + s^2 + 1 - 2 c s, as in one dimension the best
-    transport pairs equal quantiles. The normal law of the same mean and variance is at 2 (1 - c). By parts
+    transport pairs equal quantiles. The normal distribution of the same mean and variance is at 2 (1 - c). By parts
     c = integral of phi(Phi^-1(F(x))) dx, F the distribution function of the truth.
     """
     if truth == "normal":

@@ -1,4 +1,4 @@
-"""Closed forms of the mixture chain with one component: where regularised fits end, and how far apart two laws are."""
+"""Closed forms of the mixture chain with one component: where regularised fits end, and distances of distributions."""
 
 from __future__ import annotations
 

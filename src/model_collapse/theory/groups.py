@@ -45,11 +45,11 @@ def group_variety(n: ArrayLike, share: float, M: int, *, reweighed: bool = False
     there = (x > 0).astype(float)
     if not reweighed:
         return _evolve(n, q, M, there, kept)
-    law = scipy.stats.binom.pmf(x, M, share)
+    distribution = scipy.stats.binom.pmf(x, M, share)
     both, alone = (float(_evolve(2, q, M, state, kept)) for state in (there - (x == M), (x == M).astype(float)))
     values = [0.0, float(_evolve(1, q, M, there, kept)), both + alone]
     for _ in range(int(n.max(initial=1)) - 2):
-        both, alone = both * (law[1:M] @ kept[1:M]), (both * law[M] + alone) * kept[M]
+        both, alone = both * (distribution[1:M] @ kept[1:M]), (both * distribution[M] + alone) * kept[M]
         values.append(both + alone)
     return np.array(values)[n]
 
@@ -61,8 +61,8 @@ def selected_share(
 
     The minority are the rarest symbols, of true share m; every training set is the part s = `kept` of the generated
     rows that generation 0's model finds the least surprising (low), the most surprising (high), or at random.
-    Selections by one fixed order compose: t of them leave the part s^t of the true law at its likely end, or at its
-    unlikely end, so
+    Selections by one fixed order compose: t of them leave the part s^t of the true distribution at its likely end, or
+    at its unlikely end, so
 
         low  max(0, 1 - (1 - m) / s^t),   high  min(1, m / s^t),   random  m .
 

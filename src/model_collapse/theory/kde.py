@@ -2,8 +2,8 @@
 
 n counts fits, M rows per generation, real rows of variance 1 in every coordinate. The model of rows with population
 variance v and kernels of standard deviation h has the variance V = v + h^2 and the rows' mean; those of the next M rows
-are E v' = (1 - 1/M) V and E(mu' - mu)^2 = V / M. Everything below is exact, in the mean over chains, for any law of the
-real rows and each coordinate of it. A Gaussian refitted by maximum likelihood is the case h = 0.
+are E v' = (1 - 1/M) V and E(mu' - mu)^2 = V / M. Everything below is exact, in the mean over chains, for any
+distribution of the real rows and each coordinate of it. A Gaussian refitted by maximum likelihood is the case h = 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Closed forms of normal laws refitted to real and synthetic rows together. numpy and scipy only.
+"""Closed forms of normal distributions refitted to real and synthetic rows together. numpy and scipy only.
 
 n counts fits, M rows per generation; real rows come from N(0, 1), or from N(0, I) in d dimensions.
 
@@ -176,9 +176,9 @@ def discounted(own: ArrayLike, real_fraction: float) -> np.ndarray:
 
     Fit k learns from p = a q + (1 - a) p_(k-1), q the truth, and misses it by own errors of mean 0, whatever went
     before: p_k - q = (1 - a) (p_(k-1) - q) + own error, and squares add up. Exact for D_n = E sum (p_n - q)^2 / q and
-    e_k = E sum (p_k - p)^2 / q. With e_k the chi-square distance sum (p_k - p)^2 / p of a fit to its own training law
-    it holds to first order in D. Khelifa, Turner & Venkataramanan 2026, arXiv:2602.16601, bound the same sum from both
-    sides.
+    e_k = E sum (p_k - p)^2 / q. With e_k the chi-square distance sum (p_k - p)^2 / p of a fit to its own training
+    distribution it holds to first order in D. Khelifa, Turner & Venkataramanan 2026, arXiv:2602.16601, bound the same
+    sum from both sides.
     """
     found = np.array(own, float)
     for k in range(1, len(found)):

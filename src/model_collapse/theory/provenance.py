@@ -29,7 +29,7 @@ def green_power(share: ArrayLike, tokens: ArrayLike, threshold: ArrayLike = 4.0,
     """P(z > threshold) for independent tokens that are green with probability `share`; exact, a binomial tail.
 
     share = gamma gives the rate of false alarms, 3e-5 at z = 4 for long texts and more for short ones, whose binomial
-    law has the longer upper tail.
+    distribution has the longer upper tail.
     """
     T, gamma = np.asarray(tokens, float), np.asarray(gamma, float)
     most = gamma * T + np.asarray(threshold, float) * np.sqrt(T * gamma * (1 - gamma))
@@ -112,10 +112,10 @@ def filtered_drift_limit(
     forgets = B * (B - 1) if variance == "estimated" else B**2
     limits = []
     for chance in f.ravel():
-        law = people * scipy.stats.binom.pmf(B, written, chance) * (A + B > 0)
-        law = law / law.sum()
-        covariance = 0 if kept is None else 2 / kept * np.sum(law * A * B / N**2)
-        limits.append((np.sum(law / N) + covariance) / (1 - np.sum(law * forgets / N**2)))
+        distribution = people * scipy.stats.binom.pmf(B, written, chance) * (A + B > 0)
+        distribution = distribution / distribution.sum()
+        covariance = 0 if kept is None else 2 / kept * np.sum(distribution * A * B / N**2)
+        limits.append((np.sum(distribution / N) + covariance) / (1 - np.sum(distribution * forgets / N**2)))
     return np.array(limits).reshape(f.shape)
 
 

@@ -47,38 +47,39 @@ def heal_schedule(M: int, until: int, real_fraction: float) -> Schedule:
 def presence(n: ArrayLike, share: ArrayLike, M: int, schedule: Schedule) -> np.ndarray:
     """P(X_n > 0), exact: whether a symbol of true share q is in what fit n read. Shape n.shape + share.shape.
 
-    Fit 1 read M real rows. The law of the count of every symbol is carried forward: k M + M^2 products a fit and
-    symbol, memory O(M^2). With k = 0 throughout it is `theory.survival`. Not for rows of one finite real set: there it
-    is `mix_presence`, and under `fixed`, which reads every real row every time, that of fit 1 for ever.
+    Fit 1 read M real rows. The distribution of the count of every symbol is carried forward: k M + M^2 products a fit
+    and symbol, memory O(M^2). With k = 0 throughout it is `theory.survival`. Not for rows of one finite real set: there
+    it is `mix_presence`, and under `fixed`, which reads every real row every time, that of fit 1 for ever.
     """
     n, share = np.asarray(n, int), np.asarray(share, float)
     if n.size and n.min() < 1:
         raise ValueError("n counts fits and starts at 1")
     q = share.reshape(-1, 1)
-    law, rows = scipy.stats.binom.pmf(np.arange(M + 1), M, q), M
-    present = [1 - law[:, 0]]
+    distribution, rows = scipy.stats.binom.pmf(np.arange(M + 1), M, q), M
+    present = [1 - distribution[:, 0]]
     read: tuple[int, int] | None = None
     for i in range(int(n.max(initial=1)) - 1):
         k, m = schedule[min(i, len(schedule) - 1)]
         if (k, m) != read or rows != k + m:
             writes = scipy.stats.binom.pmf(np.arange(m + 1), m, np.arange(rows + 1)[:, None] / rows)
             real, read = scipy.stats.binom.pmf(np.arange(k + 1), k, q), (k, m)
-        written = law @ writes
-        law, rows = np.zeros((len(q), k + m + 1)), k + m
+        written = distribution @ writes
+        distribution, rows = np.zeros((len(q), k + m + 1)), k + m
         for a in range(k + 1):
-            law[:, a : a + m + 1] += real[:, [a]] * written
-        present.append(1 - law[:, 0])
+            distribution[:, a : a + m + 1] += real[:, [a]] * written
+        present.append(1 - distribution[:, 0])
     return np.array(present)[n - 1].reshape(n.shape + share.shape)
 
 
 def mix_presence(n: ArrayLike, share: ArrayLike, M: int, real_fraction: float) -> np.ndarray:
     """P(X_n > 0) under `mix`, exact: round(g M) rows drawn anew from one real set of M rows. n.shape + share.shape.
 
-    Given that x rows of the real set show the symbol, which has the law Binomial(M, q), a fit counts
+    Given that x rows of the real set show the symbol, which has the distribution Binomial(M, q), a fit counts
 
         X' = A + B,   A ~ Hypergeometric(M, x, k) among the real rows,   B ~ Binomial(M - k, X / M), X = x at first.
 
-    The laws for all x are carried forward together: M^2 (M - k) products a fit, memory O(M^2), whatever the shares.
+    The distributions for all x are carried forward together: M^2 (M - k) products a fit, memory O(M^2), whatever the
+    shares.
     """
     n, share = np.asarray(n, int), np.asarray(share, float)
     if n.size and n.min() < 1:
@@ -87,14 +88,14 @@ def mix_presence(n: ArrayLike, share: ArrayLike, M: int, real_fraction: float) -
     m = M - k
     real = scipy.stats.hypergeom.pmf(np.arange(k + 1), M, counts[:, None], k)
     writes = scipy.stats.binom.pmf(np.arange(m + 1), m, counts[:, None] / M)
-    law = np.eye(M + 1)
+    distribution = np.eye(M + 1)
     present = [(counts > 0).astype(float)]
     for _ in range(int(n.max(initial=1)) - 1):
-        written = law @ writes
-        law = np.zeros((M + 1, M + 1))
+        written = distribution @ writes
+        distribution = np.zeros((M + 1, M + 1))
         for a in range(k + 1):
-            law[:, a : a + m + 1] += real[:, [a]] * written
-        present.append(1 - law[:, 0])
+            distribution[:, a : a + m + 1] += real[:, [a]] * written
+        present.append(1 - distribution[:, 0])
     among = np.array(present) @ scipy.stats.binom.pmf(counts, M, share.reshape(-1, 1)).T
     return among[n - 1].reshape(n.shape + share.shape)
 

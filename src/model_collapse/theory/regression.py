@@ -122,7 +122,8 @@ def pathway(n: ArrayLike, regime: Literal["replace", "accumulate", "subsample"])
     subsample   sum_(k<=n) 1 / k^2 + sum_(k<n) (1 - 1/k) / (k + 1)^2 + 1 - 1/n, to pi^2 / 2 - 2 = 2.935.
                 The pool of k batches has the mean m_k of all parameters in it; a fit to T of its k T rows lies
                 (1 - 1/k) / T about m_k, by what rows it happened to take, and the batch it writes moves the pool by
-                1 / (k + 1) of that and of its own noise. `theory.subsample` has the exact form for a normal law.
+                1 / (k + 1) of that and of its own noise. `theory.subsample` has the exact form for a normal
+                distribution.
     """
     n = np.asarray(n, int)
     k = np.arange(1, n.max(initial=1) + 1)

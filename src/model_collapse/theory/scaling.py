@@ -1,8 +1,8 @@
 """Closed forms of scaling laws in Hutter's model of learning, CF-T*: exact sums, and power laws with their range.
 
 The learner knows what it has seen: it answers right about symbol i if i was among its T training rows. Its test error
-is the true probability of the symbols that it has not seen (metric `lost_mass`). `shares` is the true law (K,),
-commonest first; the power laws are for Zipf's law p_i = a i^-beta, a = p_1, beta > 1.
+is the true probability of the symbols that it has not seen (metric `lost_mass`). `shares` is the true distribution
+(K,), commonest first; the power laws are for Zipf's law p_i = a i^-beta, a = p_1, beta > 1.
 
 Hutter 2021, arXiv:2102.04074; Dohmatob et al. 2024, arXiv:2402.07043.
 """
@@ -59,7 +59,7 @@ def tail_mass_power_law(k: ArrayLike, symbols: float, beta: float) -> np.ndarray
 
 
 def cut_loss(T: ArrayLike, k: int, shares: ArrayLike) -> np.ndarray:
-    """CF-T2, exact. Error after T rows of the law without its tail, p_i / P for i <= k with P = sum_(i <= k) p_i.
+    """CF-T2, exact. Error after T rows of the distribution cut at rank k: p_i / P for i <= k, P = sum_(i <= k) p_i.
 
     sum_(i <= k) p_i (1 - p_i / P)^T + sum_(i > k) p_i: falls like T^-c until the plateau `tail_mass` is reached.
     """
@@ -67,7 +67,7 @@ def cut_loss(T: ArrayLike, k: int, shares: ArrayLike) -> np.ndarray:
 
 
 def clean_share_loss(T: ArrayLike, real: ArrayLike, k: int, shares: ArrayLike) -> np.ndarray:
-    """TT-4, exact. Error after T rows of which `real` are of the truth and the others of the law cut at rank k.
+    """TT-4, exact. Error after T rows of which `real` are of the truth and the others of the truth cut at rank k.
 
     sum_(i <= k) p_i (1 - p_i)^real (1 - p_i / P)^(T - real) + sum_(i > k) p_i (1 - p_i)^real; T and real broadcast.
     With real = pi T the plateau is gone, and for pi T p_k >> 1 the error is E(pi T): that of the real rows alone.
@@ -136,7 +136,7 @@ def learner_loss(T: int, n: ArrayLike, T0: int, shares: ArrayLike) -> np.ndarray
 def token_price(n: ArrayLike) -> np.ndarray:
     """How many times the tokens the same error costs after n fits: 1 / g_n, from CF-T4; about n/2 + ln(n)/6 + 0.4.
 
-    1, 1.58, 2.13, 2.67, ...: whatever the law and the error, while `recursive_loss_bound` is good.
+    1, 1.58, 2.13, 2.67, ...: whatever the distribution and the error, while `recursive_loss_bound` is good.
     """
     return 1 / survival_rate(n)
 
@@ -148,7 +148,7 @@ def _log_miss(T: ArrayLike, share: np.ndarray) -> np.ndarray:
 
 
 def _each(values: ArrayLike, function: Callable[[float], Any]) -> np.ndarray:
-    """`function` of one value at a time, so that memory stays that of one law; shape of `values`."""
+    """`function` of one value at a time, so that memory stays that of one distribution; shape of `values`."""
     values = np.asarray(values)
     return np.array([function(value) for value in values.ravel()], float).reshape(values.shape)
 

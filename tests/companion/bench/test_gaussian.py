@@ -44,7 +44,7 @@ def test_all_known_benchmarks_ask_for_what_the_table_of_goals_says():
 
 
 @pytest.mark.parametrize("regime", [Replace(), Accumulate()], ids=["replace", "accumulate"])
-def test_both_ways_do_the_same_work_with_the_same_law(published, regime):
+def test_both_ways_do_the_same_work_with_the_same_distribution(published, regime):
     """As many fits, and the mean standard deviation at the last is equal within 5 standard errors.
 
     Error rate 2e-6 over the three comparisons of each regime.

@@ -1,6 +1,6 @@
 """The mixture benchmark at toy size, and that both ways do the same work. Nothing here asserts a speed.
 
-That both have the same law is tested in tests/families/test_gmm.py.
+That both have the same distribution is tested in tests/families/test_gmm.py.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def test_the_known_benchmark_asks_for_what_the_table_of_goals_says():
     assert replace(known, **TOY) == SMALL["regression"]
 
 
-def test_both_ways_do_the_same_work_with_the_same_law():
+def test_both_ways_do_the_same_work_with_the_same_distribution():
     """As many fits; errors at three of them by Kolmogorov-Smirnov, and their mean by the closed form.
 
     Error rate 1e-4 over the six comparisons.

@@ -33,17 +33,17 @@ from model_collapse.companion.book.notebook import keep, say, show, written
 figure, axes = plt.subplots()
 axes.plot([0, 1], [1, 0])
 table = pd.DataFrame({"generation": [0, 1], "value": [1, 0]})
-show(figure, table, "toy-line", "It *falls*: $x_t$, {eq}`toy-law`.", "Line: from 1 \\"down\\" to 0 # and on")
+show(figure, table, "toy-line", "It *falls*: $x_t$, {eq}`toy-distribution`.", "Line: from 1 \\"down\\" to 0 # and on")
 say(f"It falls by **{1 - 0:.2f}**, $y_t$; see {{numref}}`toy-line`.")
 written({"generation 0": NASTY}, "What it wrote")
 display(HTML("<details><summary>A folded command</summary><pre>make book</pre></details>"))
 keep("fall", 1.0)"""
 NASTY = '<script>window.pwned = 1</script><b id="bold">bold</b> \\(x^2\\) {{numref}}`x`'
 LAW = r"""
-#md ## The law
+#md ## The distribution
 
 ```{math}
-:label: toy-law
+:label: toy-distribution
 x_{t+1} = x_t / 2
 ```
 
@@ -62,7 +62,7 @@ QUESTIONS = """\
 
 <details><summary>Half as much</summary>
 
-**Right.** It is half of what it was. By {eq}`toy-law` $x_{t+1} = x_t / 2$.
+**Right.** It is half of what it was. By {eq}`toy-distribution` $x_{t+1} = x_t / 2$.
 
 </details>
 
@@ -71,7 +71,7 @@ QUESTIONS = """\
 ````{exercise}
 :label: toy-exercise
 
-When is $x_t < x_0 / 1000$, by {eq}`toy-law`?
+When is $x_t < x_0 / 1000$, by {eq}`toy-distribution`?
 ````
 
 ````{solution} toy-exercise
@@ -177,7 +177,9 @@ def test_overlay_shows_outputs_and_leaves_the_notebook_clean(toy: Path) -> None:
     assert "It falls by <strong>1.00</strong>" in page
     assert 'alt="Line: from 1 &quot;down&quot; to 0 # and on"' in page
     assert "Fig. 2" in page and "Where this page comes from" in page and "<code" in page
-    assert "<em>falls</em>" in page and 'href="#equation-toy-law"' in page, "captions are Markdown, with references"
+    assert "<em>falls</em>" in page and 'href="#equation-toy-distribution"' in page, (
+        "captions are Markdown, with references"
+    )
     (link,) = re.findall(r'href="(\.\./_downloads/[^"]+/toy-line\.csv)"', page)
     assert (toy / "_build/html/notebooks" / link).read_text() == "generation,value\n0,1\n1,0\n"
     intro = (toy / "_build/html/book/intro.html").read_text(encoding="utf-8")
@@ -548,9 +550,12 @@ def test_a_link_shows_what_it_leads_to_until_it_is_left(toy: Path, browser: obje
         site.page.keyboard.press("Escape")
         assert not preview.is_visible()
         site.open("notebooks/01_toy.html")
-        site.page.focus("article a.internal[href='#equation-toy-law']")
+        site.page.focus("article a.internal[href='#equation-toy-distribution']")
         preview.locator("mjx-container").wait_for()
-        assert site.page.get_attribute("article a.internal[href='#equation-toy-law']", "aria-describedby") == "preview"
+        assert (
+            site.page.get_attribute("article a.internal[href='#equation-toy-distribution']", "aria-describedby")
+            == "preview"
+        )
         site.page.focus("article a.download")
         preview.wait_for(state="hidden")
         site.page.goto((site.html / "book" / "intro.html").as_uri())

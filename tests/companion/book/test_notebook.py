@@ -66,11 +66,13 @@ def test_show_gives_image_text_and_table(displayed: list[tuple[Any, dict[str, An
     figure, axes = pyplot.subplots()
     axes.plot([0, 1], [1, 0])
     table = pd.DataFrame({"generation": [0, 1], "value": [1.0, 1 / 3]})
-    notebook.show(figure, table, "a-line", 'Falls, as {eq}`law` <says> "so"', "A line\n  that falls <from> 1 to 0")
+    notebook.show(
+        figure, table, "a-line", 'Falls, as {eq}`distribution` <says> "so"', "A line\n  that falls <from> 1 to 0"
+    )
     ((content, about),) = displayed
     seen = Seen(content["text/html"])
     assert seen.attributes["img.alt"] == "A line that falls <from> 1 to 0" == content["text/plain"]
-    assert "".join(seen.text) == 'Falls, as law <says> "so" Data (CSV)'
+    assert "".join(seen.text) == 'Falls, as distribution <says> "so" Data (CSV)'
     assert seen.tags == ["figure", "img", "figcaption", "a"]
     assert seen.attributes["a.download"] == "a-line.csv"
     link = base64.b64decode(seen.attributes["a.href"].removeprefix("data:text/csv;base64,")).decode()
@@ -80,7 +82,7 @@ def test_show_gives_image_text_and_table(displayed: list[tuple[Any, dict[str, An
     assert pyplot.imread(io.BytesIO(image)).shape[1] // 2 == about["model_collapse"]["width"]
     assert seen.attributes["img.src"] == f"data:image/png;base64,{content['image/png']}"
     told = about["model_collapse"]
-    assert told["caption"] == 'Falls, as {eq}`law` <says> "so"'
+    assert told["caption"] == 'Falls, as {eq}`distribution` <says> "so"'
     assert pyplot.imread(io.BytesIO(image)).shape[0] // 2 == told["height"]
     assert not pyplot.fignum_exists(figure.number), "closed, or it would be shown twice"
 

@@ -16,8 +16,8 @@ def test_temperatures_multiply_and_sampling_does_not_move() -> None:
     cold, pure = (
         stats.pick(chapter.exact_chain(way, 3), "entropy")["value"] for way in ("temperature 0.3", "sampling")
     )
-    law = decoding.sharpened(chapter.TRUTH, 0.3**3)
-    assert cold.iloc[3] == pytest.approx(decoding.next_entropy(law, chapter.CONTEXTS), abs=1e-9)
+    distribution = decoding.sharpened(chapter.TRUTH, 0.3**3)
+    assert cold.iloc[3] == pytest.approx(decoding.next_entropy(distribution, chapter.CONTEXTS), abs=1e-9)
     assert np.ptp(pure) == 0 and pure.iloc[0] > 2
 
 

@@ -20,8 +20,8 @@ SHARES = np.array([0.6, 0.32, 0.05, 0.03])
 @pytest.fixture
 def shown(shown: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """As for every chapter, for tables of four symbols with the shares `SHARES`."""
-    monkeypatch.setattr(chapter, "law", lambda table: SHARES)
-    monkeypatch.setattr(chapter.minorities, "law", lambda table: SHARES)
+    monkeypatch.setattr(chapter, "distribution", lambda table: SHARES)
+    monkeypatch.setattr(chapter.minorities, "distribution", lambda table: SHARES)
     return shown
 
 

@@ -132,7 +132,7 @@ def words(loss: float, block: float = 101.0, uniform: float = 1000.0) -> dict[st
         ("perplexity_block_mean", ""): block + noise,
     }
     even = table({("perplexity", ""): uniform + 0 * noise}, {"vocabulary": 1000})
-    return {"own words": table(values), "uniform law": even}
+    return {"own words": table(values), "uniform distribution": even}
 
 
 def test_words_are_as_likely_as_the_entropy_says_and_block_means_lie_above():

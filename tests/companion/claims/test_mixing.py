@@ -94,7 +94,7 @@ def test_a_fork_on_the_other_side_of_the_line_is_seen():
     assert not KNOWN["MIX-8"].judge({"warm": relabelled(warm, "family_args", temperature=0.5)}).holds
 
 
-def test_own_errors_are_measured_from_the_training_law():
+def test_own_errors_are_measured_from_the_training_distribution():
     """One chain by hand, and a chain whose written share is not what the sum is discounted by."""
     run = {**KNOWN["MIX-9"].runs["10% real"], "replicates": 512}
     table = tables({"a": run})["a"]
@@ -105,8 +105,8 @@ def test_own_errors_are_measured_from_the_training_law():
         g: each.assign(rank=each["item"].astype(int)).sort_values("rank")["value"].to_numpy()
         for g, each in one.groupby("generation")
     }
-    law = 0.1 * q + 0.9 * p[4]
-    assert own.loc[0, 5] == pytest.approx(np.sum((p[5] - law) ** 2 / law))
+    distribution = 0.1 * q + 0.9 * p[4]
+    assert own.loc[0, 5] == pytest.approx(np.sum((p[5] - distribution) ** 2 / distribution))
     assert damage.loc[0, 5] == pytest.approx(np.sum((p[5] - q) ** 2 / q))
     assert own.loc[0, 0] == damage.loc[0, 0]
     wrong = relabelled(table, "regime_args", real_fraction=0.3)

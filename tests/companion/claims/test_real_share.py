@@ -61,8 +61,8 @@ def test_the_approximate_form_fails_at_ten_rows():
 
 
 @pytest.mark.parametrize("regime", ["fresh", "mix"])
-def test_the_discrete_chain_under_another_law_or_regime(regime):
-    """A table of `fresh` read as one of `mix`, or the other way round, is off by 1 + 2 g (1 - g); so is a wrong law."""
+def test_the_discrete_chain_under_another_distribution_or_regime(regime):
+    """A table of `fresh` read as one of `mix`, or the other way round, is off by 1 + 2 g (1 - g)."""
     arguments = {"regime": regime, "n": 20, "generations": 200, "every": 5, "replicates": 1024}
     settings = {"regime.real_fraction": 0.3} | ({"family.sampling": "draw"} if regime == "mix" else {})
     table = run("discrete, M = 10, 10 %", settings=settings, **arguments)
@@ -99,7 +99,7 @@ def test_one_arm_that_is_off_decides():
 
 
 def test_another_best_weight_is_seen():
-    """Models that write twice as wide a law deserve less weight: (w^2 + 2 (1-w)^2) / (1 - (1-w)^2) is least at 0.73."""
+    """Models that write twice as wide a distribution weigh less: (w^2 + 2 (1-w)^2) / (1 - (1-w)^2) is least at 0.73."""
     wide = best_weight(weighted((0.55, 0.65, 0.75, 0.85, 0.95), bias=2.0))
     assert wide.low < 0.732 < wide.high and wide.low > 0.66
     swapped = {

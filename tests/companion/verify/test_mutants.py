@@ -36,6 +36,8 @@ def test_a_fault_says_what_is_wrong_is_run_through_claims_and_leaves_nothing_beh
     with mutants.injected(one):
         inside = [(owner, attribute, vars(owner)[attribute]) for owner, attribute, _ in one.patches()]
     assert inside
+    # A private name may go with any refactoring, and the fault with it.
+    assert all(attribute.endswith("__") or not attribute.startswith("_") for _, attribute, _ in inside)
     assert all(vars(owner)[attribute] is not instead for owner, attribute, instead in inside)
 
 

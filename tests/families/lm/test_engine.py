@@ -170,7 +170,7 @@ def test_tokens_that_a_model_cannot_tell_apart_tie(trained, source, beams):
     ],
     ids=lambda s: "-".join(s) or "plain",
 )
-def test_every_token_is_drawn_from_the_law_of_the_library(trained, source, settings):
+def test_every_token_is_drawn_from_the_distribution_of_the_library(trained, source, settings):
     """The cumulative chance of each of 200 x 64 drawn tokens, given all before it, is uniform (Kolmogorov-Smirnov);
     logits from the library's model, chances from its warpers."""
     family = dataclasses.replace(TRAINED, decoding="sample", **settings)
@@ -182,10 +182,10 @@ def test_every_token_is_drawn_from_the_law_of_the_library(trained, source, setti
         logits = module(text).logits
     below, chance = [], []
     for t in range(given.shape[1], text.shape[1]):
-        law = warped(logits[:, t - 1], text[:, :t], family, module.config.eos_token_id).double().softmax(-1)
+        distribution = warped(logits[:, t - 1], text[:, :t], family, module.config.eos_token_id).double().softmax(-1)
         token = text[:, t, None]
-        chance.append(law.gather(1, token))
-        below.append(law.cumsum(-1).gather(1, token) - chance[-1])
+        chance.append(distribution.gather(1, token))
+        below.append(distribution.cumsum(-1).gather(1, token) - chance[-1])
     assert torch.stack(chance).min() > 0
     spread = np.random.default_rng(4).random((len(chance), len(given), 1))
     uniform = torch.stack(below).numpy() + torch.stack(chance).numpy() * spread
@@ -254,17 +254,19 @@ def test_half_precision_writes_much_the_same(fitted, precision, decoding):
     "settings",
     [{}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.6}, {"top_k": 20, "top_p": 0.8, "temperature": 1.5}],
 )
-def test_the_law_of_one_draw_is_that_of_the_library(settings):
+def test_the_distribution_of_one_draw_is_that_of_the_library(settings):
     """Chances by a fine grid of uniform numbers against the library's own warpers, exactly up to the grid."""
     logits = 3 * torch.randn((1, 30), generator=torch.Generator().manual_seed(2))
     family = Lm(decoding="sample", end="ordinary", **settings)
-    law = warped(logits.clone(), logits, family, 0)
+    distribution = warped(logits.clone(), logits, family, 0)
     grid = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     past = torch.zeros((len(grid), 1), dtype=torch.int64)
     drawn = engine._pick(logits.repeat(len(grid), 1), past, family, NONE, grid)
     share = torch.bincount(drawn, minlength=30).double() / len(grid)
-    assert torch.allclose(share, law[0].double().softmax(-1), rtol=0, atol=1e-4)
-    assert torch.equal(share > 0, torch.isfinite(law[0]) & (share > 0)), "a token that was warped away was drawn"
+    assert torch.allclose(share, distribution[0].double().softmax(-1), rtol=0, atol=1e-4)
+    assert torch.equal(share > 0, torch.isfinite(distribution[0]) & (share > 0)), (
+        "a token that was warped away was drawn"
+    )
 
 
 def written_in(settings: dict, n: int):

@@ -102,10 +102,10 @@ def test_entropy_and_states_are_those_of_transformers(counter, tmp_path, monkeyp
     module = transformers.OPTForCausalLM.from_pretrained(tmp_path).eval()
     with torch.no_grad():
         theirs = module(input_ids=torch.from_numpy(x).long(), output_hidden_states=True)
-    laws = theirs.logits[:, :-1].double().softmax(dim=-1).numpy()
+    distributions = theirs.logits[:, :-1].double().softmax(dim=-1).numpy()
     monkeypatch.setattr(scoring, "LOGITS", 5 * BLOCK * 24)
     entropies = SMALL.entropy(counter, Rows(x))
-    np.testing.assert_allclose(entropies, stats.entropy(laws, axis=-1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(entropies, stats.entropy(distributions, axis=-1), rtol=1e-4, atol=1e-6)
     states = SMALL.states(counter, Rows(x))
     assert states.shape == (32, 64) and states.dtype == np.float32
     np.testing.assert_allclose(states, theirs.hidden_states[-1].mean(dim=1).numpy(), rtol=1e-4, atol=1e-5)
@@ -302,7 +302,7 @@ def test_as_many_beams_as_there_are_prefixes_find_the_most_probable_continuation
 
 
 @pytest.mark.parametrize(
-    ("settings", "law"),
+    ("settings", "distribution"),
     [
         ({}, lambda logits: logits),
         ({"temperature": 2.0}, lambda logits: logits / 2),
@@ -310,13 +310,13 @@ def test_as_many_beams_as_there_are_prefixes_find_the_most_probable_continuation
         ({"repetition_penalty": 2.0}, lambda logits: np.where(logits > 0, logits / 2, logits * 2)),
     ],
 )
-def test_sampling_draws_from_the_law_it_says(random_model, settings, law):
+def test_sampling_draws_from_the_distribution_it_says(random_model, settings, distribution):
     """Chi-square on the first new token, 4000 draws, at level 1e-4; the prompt holds every token, for the penalty."""
     prompt = np.array([[0, 1, 3, 4, 5, 2]], np.int32)
     module = model.build(random_model, 0, torch.device("cpu")).eval()
     with torch.no_grad():
         logits = module(input_ids=torch.from_numpy(prompt).long()).logits[0, -1].double().numpy()
-    p = np.exp(law(logits) - law(logits).max())
+    p = np.exp(distribution(logits) - distribution(logits).max())
     p /= p.sum()
     family = dataclasses.replace(SMALL, block=2, decoding="sample", end="ordinary", sample_batch=4000, **settings)
     wrote = family.sample(random_model, 4000, np.random.default_rng(7), given=Rows(np.tile(prompt, (4000, 1))))

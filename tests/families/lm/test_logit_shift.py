@@ -49,11 +49,11 @@ def test_a_constant_matters_only_to_a_penalty_on_logits(peaked, settings, same, 
     assert np.array_equal(one, other) is same
 
 
-def test_a_sampled_token_has_the_law_of_the_penalised_logits(peaked):
+def test_a_sampled_token_has_the_distribution_of_the_penalised_logits(peaked):
     """First tokens after one prompt, 1,000 of them, against theory: chi-square below the 1 - 1e-4 quantile."""
     from scipy.stats import chi2
 
-    from model_collapse.theory.decoding import penalised_law
+    from model_collapse.theory.decoding import penalised_distribution
 
     prompt, n, shift = np.array([[1, 4]], np.int32), 1_000, 2.0
     family = dataclasses.replace(FAMILY, block=2, decoding="sample", repetition_penalty=1.5, logit_shift=shift)
@@ -61,11 +61,11 @@ def test_a_sampled_token_has_the_law_of_the_penalised_logits(peaked):
     module = model.build(peaked, 0, torch.device("cpu")).eval()
     with torch.no_grad():
         logits = module(input_ids=torch.tensor(prompt, dtype=torch.long)).logits[0, -1].double().numpy()
-    law = penalised_law(logits + shift, np.isin(np.arange(6), prompt), 1.5)
-    plain = penalised_law(logits, np.isin(np.arange(6), prompt), 1.5)
+    distribution = penalised_distribution(logits + shift, np.isin(np.arange(6), prompt), 1.5)
+    plain = penalised_distribution(logits, np.isin(np.arange(6), prompt), 1.5)
     counts = np.bincount(wrote, minlength=6)
 
     def statistic(p: np.ndarray) -> float:
         return float(np.sum((counts - n * p) ** 2 / (n * p)))
 
-    assert statistic(law) < chi2(5).isf(1e-4) < statistic(plain)
+    assert statistic(distribution) < chi2(5).isf(1e-4) < statistic(plain)

@@ -63,7 +63,7 @@ def test_both_decoders_write_the_same_marked_text(trained, source, settings):
 
 @pytest.mark.parametrize("kind", ["green", "synthid"])
 @pytest.mark.parametrize("settings", [{}, {"top_k": 20}, {"top_p": 0.8, "temperature": 1.3}], ids=str)
-def test_every_marked_token_is_drawn_from_the_law_of_the_library(trained, source, kind, settings):
+def test_every_marked_token_is_drawn_from_the_distribution_of_the_library(trained, source, kind, settings):
     """As for unmarked tokens: the cumulative chance of each drawn token, by the library's processors, is uniform."""
     family = dataclasses.replace(OWN, block=16, decoding="sample", watermark=kind, **settings)
     given = source.test.rows.x[:, :32]
@@ -83,10 +83,10 @@ def test_every_marked_token_is_drawn_from_the_law_of_the_library(trained, source
             scores = library.TopKLogitsWarper(family.top_k)(past, scores)
         if family.top_p < 1:
             scores = library.TopPLogitsWarper(family.top_p)(past, scores)
-        law = mark(past, scores).softmax(-1)
+        distribution = mark(past, scores).softmax(-1)
         token = text[:, t, None]
-        chance.append(law.gather(1, token))
-        below.append(law.cumsum(-1).gather(1, token) - chance[-1])
+        chance.append(distribution.gather(1, token))
+        below.append(distribution.cumsum(-1).gather(1, token) - chance[-1])
     assert torch.stack(chance).min() > 0
     spread = np.random.default_rng(4).random((len(chance), len(given), 1))
     uniform = torch.stack(below).numpy() + torch.stack(chance).numpy() * spread

@@ -30,10 +30,10 @@ class DiscreteReplace:
 
     def measure(self, name: str, published: ModuleType) -> Result:
         """Times per chain. The share of the limit is that of the multinomial counts alone, lost symbols left out."""
-        law = Discrete(symbols=self.symbols).law
+        distribution = Discrete(symbols=self.symbols).distribution
 
         def theirs(seed: int) -> None:
-            published.replace(law, self.rows, self.generations, np.random.RandomState(seed))
+            published.replace(distribution, self.rows, self.generations, np.random.RandomState(seed))
 
         pairs = Pairs.time(lambda seed: ours(self, seed), theirs, self.pairs)
         shares = [model.share for model in ours(self, 0)]
@@ -56,7 +56,7 @@ class DiscreteReplace:
 
 
 def ours(work: DiscreteReplace, seed: int) -> list[Categorical]:
-    """The fitted laws at each generation, through the one loop."""
+    """The fitted distributions at each generation, through the one loop."""
     family, stream = Discrete(symbols=work.symbols), streams.stream(seed)
     source = family.source(work.rows, stream(-1, streams.SOURCE), work.chains)
     regime: Any = Replace()

@@ -240,7 +240,7 @@ def gaussian_variance(size: Size) -> None:
     assert worst < 5, "the Gaussian chain left its closed forms"
 
 
-def sine_law(size: Size) -> None:
+def sine_distribution(size: Size) -> None:
     """Variance that is lost for good by accumulating, against the rows of a generation: one minus the sine limit."""
     sizes = (2, 5, 10, 30, 100)
     tables = {M: _run(study_of.long(size, M))["accumulate"] for M in sizes}

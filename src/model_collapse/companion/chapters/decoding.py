@@ -33,18 +33,18 @@ SEARCHED, DRAWN = ("A", "greedy", "penalty-2", "cold"), ("sampled", "top-k", "to
 
 SHOWN = ("A", "greedy", "cold", "penalty-2", "top-k", "top-p", "sampled")
 
-TRUTH = decoding.wordy_law(64, np.random.default_rng(0))
+TRUTH = decoding.wordy_distribution(64, np.random.default_rng(0))
 """Transition matrix (64, 64) of the known chain: few common symbols, many rare ones."""
 
 CONTEXTS = decoding.stationary(TRUTH)
 
 WAYS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "sampling": lambda law: law,
-    "temperature 0.3": lambda law: decoding.sharpened(law, 0.3),
-    "top-k, k = 8": lambda law: decoding.cut(law, top_k=8),
-    "top-p, p = 0.95": lambda law: decoding.cut(law, top_p=0.95),
-    "greedy": lambda law: decoding.beam_law(law, CONTEXTS, 64, 1),
-    "five beams": lambda law: decoding.beam_law(law, CONTEXTS, 64, 5),
+    "sampling": lambda distribution: distribution,
+    "temperature 0.3": lambda distribution: decoding.sharpened(distribution, 0.3),
+    "top-k, k = 8": lambda distribution: decoding.cut(distribution, top_k=8),
+    "top-p, p = 0.95": lambda distribution: decoding.cut(distribution, top_p=0.95),
+    "greedy": lambda distribution: decoding.beam_distribution(distribution, CONTEXTS, 64, 1),
+    "five beams": lambda distribution: decoding.beam_distribution(distribution, CONTEXTS, 64, 5),
 }
 """Way of writing -> transition matrix of the model that counts what a model of the given matrix writes."""
 
@@ -68,17 +68,17 @@ def constant_runs(profile: str, seed: int) -> dict[str, Run]:
 
 def exact_chain(way: str, generations: int = 9) -> pd.DataFrame:
     """Entropy of the next symbol, and probability shared with the truth, of all generations; nothing is sampled."""
-    law, rows = TRUTH, []
+    distribution, rows = TRUTH, []
     for g in range(generations + 1):
         rows += [
-            {"generation": g, "metric": "entropy", "value": decoding.next_entropy(law, CONTEXTS)},
-            {"generation": g, "metric": "shared", "value": decoding.shared_mass(law, TRUTH, CONTEXTS)},
+            {"generation": g, "metric": "entropy", "value": decoding.next_entropy(distribution, CONTEXTS)},
+            {"generation": g, "metric": "shared", "value": decoding.shared_mass(distribution, TRUTH, CONTEXTS)},
         ]
-        law = WAYS[way](law)
+        distribution = WAYS[way](distribution)
     return pd.DataFrame(rows).assign(replicate=0, item="")
 
 
-def known_law() -> None:
+def known_distribution() -> None:
     """What each way of writing leaves of a known chain, with infinitely much text and exact counting."""
     kept = {"entropy of the next symbol, nats": ("entropy", ""), "probability shared with the truth": ("shared", "")}
     exact = {way: exact_chain(way) for way in WAYS}
@@ -87,7 +87,7 @@ def known_law() -> None:
     show(
         figures.side_by_side(exact, kept),
         stats.listing(exact, kept)[["arm", "quantity", "generation", "mean"]],
-        "decoding-known-law",
+        "decoding-known-distribution",
         "A known chain, infinitely much text and exact counting: what each way of writing leaves, generation by "
         "generation. Generation 0 is the truth.",
         "Two panels with six curves each. Sampling is flat. Greedy and five beams fall to the bottom in one step, "

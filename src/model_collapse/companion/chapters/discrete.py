@@ -16,7 +16,7 @@ from model_collapse.companion.book.estimates import points
 from model_collapse.companion.book.fits import FAR, after, changed, constant
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import family, rows
-from model_collapse.companion.claims.discrete import by_chain, half_life, law, takeover
+from model_collapse.companion.claims.discrete import by_chain, distribution, half_life, takeover
 from model_collapse.companion.studies.discrete import KEPT, SHORT, Size
 from model_collapse.errors import InputError
 
@@ -29,7 +29,7 @@ def check(size: Size) -> None:
 
 def chains(table: pd.DataFrame) -> None:
     """Shares of all symbols in four chains ({eq}`discrete-chain`)."""
-    M, K, last = rows(table), len(law(table)), int(table["generation"].max())
+    M, K, last = rows(table), len(distribution(table)), int(table["generation"].max())
     left = [_listed(stats.per_replicate(table, "support", g)) for g in (0, M, last)]
     show(
         figures.shares_of_chains(table),
@@ -49,7 +49,7 @@ def chains(table: pd.DataFrame) -> None:
 
 def winners(table: pd.DataFrame) -> None:
     """How often each symbol is the last one, beside its true share ({eq}`discrete-fixation`)."""
-    last, q = int(table["generation"].max()), law(table)
+    last, q = int(table["generation"].max()), distribution(table)
     shares = stats.pick(table, "share", last).astype({"item": str}).astype({"item": int})
     won = shares.assign(value=shares["value"] == 1).pivot(index="replicate", columns="item", values="value")
     won = won.reindex(columns=range(1, len(q) + 1), fill_value=False).astype(bool)
@@ -119,7 +119,7 @@ def time_to_rest(tables: Mapping[float, pd.DataFrame], size: Size) -> None:
 def inbreeding(tables: Mapping[str, pd.DataFrame], size: Size) -> None:
     """Heterozygosity and inbreeding coefficient by number of rows ({eq}`discrete-heterozygosity`)."""
     first = next(iter(tables.values()))
-    start = float(1 - np.sum(law(first) ** 2))
+    start = float(1 - np.sum(distribution(first) ** 2))
     decay, related = "heterozygosity over the true one", "inbreeding coefficient F"
     sizes = {label: rows(table) for label, table in tables.items()}
     show(
@@ -151,7 +151,7 @@ def inbreeding(tables: Mapping[str, pd.DataFrame], size: Size) -> None:
 
 def survival(table: pd.DataFrame) -> None:
     """Share of chains that still have a symbol, beside the exact chain of its count and {eq}`discrete-survival`."""
-    M, q = rows(table), law(table)
+    M, q = rows(table), distribution(table)
     K = len(q)
     alive = changed(table, "share", lambda share: share > 0).astype({"item": str})
     title, ranks = f"K = {K} symbols, M = {M} rows", sorted({1, 2, 5, min(10, K), K})
@@ -217,7 +217,7 @@ def forgetting(tables: Mapping[int, pd.DataFrame], seed: int) -> None:
 def kept(tables: Mapping[str, pd.DataFrame]) -> None:
     """Symbols left where data are replaced, accumulate ({eq}`discrete-accumulate`), or stay real."""
     first = tables["replace"]
-    M, q, last, R = rows(first), law(first), int(first["generation"].max()), first["replicate"].nunique()
+    M, q, last, R = rows(first), distribution(first), int(first["generation"].max()), first["replicate"].nunique()
     title, seen = f"K = {len(q)} symbols, M = {M} rows", float(theory.expected_support(1, q, M))
     support = {label: stats.pick(table, "support") for label, table in tables.items()}
     show(

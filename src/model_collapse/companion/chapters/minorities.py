@@ -13,7 +13,7 @@ from model_collapse.companion import claims
 from model_collapse.companion.book.estimates import below, curves, listed, share
 from model_collapse.companion.book.notebook import changes, say, show
 from model_collapse.companion.claims import Tables, minorities, rows, selection
-from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.discrete import distribution
 from model_collapse.companion.studies.minorities import STUDY, Size
 from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
@@ -51,7 +51,7 @@ def control_runs(size: Size) -> dict[str, Run]:
 
 def minority(table: pd.DataFrame) -> float:
     """True share of the minority: the rarest symbols that have a tenth at most together."""
-    q = law(table)
+    q = distribution(table)
     return float(q[minorities.first_rare(q) :].sum())
 
 
@@ -70,7 +70,7 @@ def average(table: pd.DataFrame) -> None:
 
     Closed forms by {eq}`minorities-forms` (CF-W1, CF-W3, CF-W4).
     """
-    few, M, q = minority(table), rows(table), law(table)
+    few, M, q = minority(table), rows(table), distribution(table)
     part, gone = minorities.group_share(table), 1 - _there(table)
     lost = {name: minorities.group_error(table, name == "minority") for name in ("minority", "majority")}
     found = {

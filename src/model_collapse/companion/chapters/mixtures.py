@@ -40,15 +40,15 @@ def check(size: Size) -> None:
 
 
 def blob(table: pd.DataFrame) -> None:
-    """Mixtures that were fitted to one normal distribution ({eq}`mixtures-law`)."""
+    """Mixtures that were fitted to one normal distribution ({eq}`mixtures-distribution`)."""
     N, last, chains = rows(table), int(table["generation"].max()), table["replicate"].nunique()
     shown = min(16, chains)
     show(
         figures.ellipses(table, _seen(table), [1, shown], [[0.0, 0.0]]),
         stats.pick(table, "component"),
         "mixtures-blob",
-        f"Fitted mixtures, {{eq}}`mixtures-law`, to one blob with N = {N}: every component as its ellipse of two "
-        f"standard deviations. Above: one chain, a colour per component; below: {shown} chains, a colour each. "
+        f"Fitted mixtures, {{eq}}`mixtures-distribution`, to one blob with N = {N}: every component as its ellipse "
+        f"of two standard deviations. Above: one chain, a colour per component; below: {shown} chains, a colour each. "
         "Dashed: the real distribution.",
         "Panels by generation. At first the two ellipses of a chain lie across each other and fill the dashed "
         "circle. They get smaller and move apart from those of other chains; after 2000 generations each is hardly "
@@ -63,7 +63,7 @@ def blob(table: pd.DataFrame) -> None:
 
 
 def clusters(table: pd.DataFrame) -> None:
-    """Mixtures that were fitted to two clusters ({eq}`mixtures-law`)."""
+    """Mixtures that were fitted to two clusters ({eq}`mixtures-distribution`)."""
     last, chains = int(table["generation"].max()), table["replicate"].nunique()
     show(
         figures.ellipses(table, _seen(table), [1, min(16, chains)], [[-2.0, 0.0], [2.0, 0.0]]),

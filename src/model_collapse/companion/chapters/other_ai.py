@@ -110,9 +110,9 @@ def _reading(experiment: Study[Size], label: str) -> tuple[int, theory.Who, floa
 def _heterozygosity(experiment: Study[Size], label: str, table: pd.DataFrame) -> Callable[[np.ndarray], np.ndarray]:
     """Closed form of a condition by generation, (generations, models, models)."""
     settings = family(table)
-    law = zipf_law(settings["symbols"], settings["zipf"])
+    distribution = zipf_law(settings["symbols"], settings["zipf"])
     models, who, share = _reading(experiment, label)
-    return lambda g: theory.heterozygosity(g + 1, rows(table), law, models, who, share)
+    return lambda g: theory.heterozygosity(g + 1, rows(table), distribution, models, who, share)
 
 
 def survivors(tables: Tables, experiment: Study[Size] = STUDY) -> None:
@@ -121,16 +121,18 @@ def survivors(tables: Tables, experiment: Study[Size] = STUDY) -> None:
         NAMES.get(label, experiment.condition(label).title): stats.over_models(table) for label, table in tables.items()
     }
     first = next(iter(tables.values()))
-    M, law = rows(first), zipf_law(family(first)["symbols"], family(first)["zipf"])
+    M, distribution = rows(first), zipf_law(family(first)["symbols"], family(first)["zipf"])
     dealt = {NAMES[label]: int(label.removeprefix("M")) for label in tables if label in NAMES}
-    real = float(theory.survival_bounds(np.array(1), law, M, 1)[1].sum())
-    title = f"{M} rows per model, {len(law)} symbols"
+    real = float(theory.survival_bounds(np.array(1), distribution, M, 1)[1].sum())
+    title = f"{M} rows per model, {len(distribution)} symbols"
     show(
         figures.against_theory(
             {title: {name: stats.pick(table, "support") for name, table in left.items()}},
             {
                 title: {
-                    name: lambda g, models=models: theory.survival_bounds(g + 1, law, M, models)[0].sum(axis=-1)
+                    name: lambda g, models=models: theory.survival_bounds(g + 1, distribution, M, models)[0].sum(
+                        axis=-1
+                    )
                     for name, models in dealt.items()
                 }
             },

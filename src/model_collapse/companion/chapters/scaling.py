@@ -67,7 +67,7 @@ def _replaced(size: Size, sizes: Mapping[Any, Size]) -> dict[Any, pd.DataFrame]:
     return study(runs, runs_folder())[0]
 
 
-def _law(table: pd.DataFrame) -> np.ndarray:
+def _distribution(table: pd.DataFrame) -> np.ndarray:
     """True shares of the facts of a table, commonest first."""
     settings = claims.family(table)
     return theory.zipf_law(settings["symbols"], settings["zipf"])
@@ -130,20 +130,24 @@ def _beta(beta: float) -> str:
 def tail_cut(tables: ByRows) -> None:
     """Lost mass of generation 1 against rows, if models generate their k commonest facts, beside {eq}`scaling-cut`."""
     first = next(iter(next(iter(tables.values())).values()))
-    law, chains = _law(first), first["replicate"].nunique()
+    distribution, chains = _distribution(first), first["replicate"].nunique()
     kept = {label: int(claims.family(next(iter(own.values())))["top_k"]) for label, own in tables.items()}
     errors = {label: _curve(own) for label, own in tables.items()}
     worth = float(theory.survival_rate(2))
     forms: dict[str, Any] = {
-        label: (lambda T, k=k: scaling.cut_loss(worth * T, k, law))
+        label: (lambda T, k=k: scaling.cut_loss(worth * T, k, distribution))
         if k
-        else (lambda T: scaling.recursive_loss_bound(2, T, law))
+        else (lambda T: scaling.recursive_loss_bound(2, T, distribution))
         for label, k in kept.items()
     }
     cuts = [k for k in kept.values() if k]
     show(
         figures.laws(
-            errors, forms, xlabel="training rows T", ylabel="lost mass", limits=list(scaling.tail_mass(cuts, law))
+            errors,
+            forms,
+            xlabel="training rows T",
+            ylabel="lost mass",
+            limits=list(scaling.tail_mass(cuts, distribution)),
         ),
         below(errors),
         "scaling-tail-cut",
@@ -155,7 +159,9 @@ def tail_cut(tables: ByRows) -> None:
     )
     most = max(next(iter(tables.values())))
     end = {
-        label: losses(tables[label][most]).mean() / float(scaling.tail_mass(k, law)) for label, k in kept.items() if k
+        label: losses(tables[label][most]).mean() / float(scaling.tail_mass(k, distribution))
+        for label, k in kept.items()
+        if k
     }
     say(
         f"With {most} rows the errors are "
@@ -193,10 +199,10 @@ def equivalent_cut(real: Mapping[float, Mapping[int, pd.DataFrame]]) -> None:
     )
 
 
-def _as_rank(curve: pd.DataFrame, law: np.ndarray) -> pd.DataFrame:
+def _as_rank(curve: pd.DataFrame, distribution: np.ndarray) -> pd.DataFrame:
     """Lost masses as the ranks of the cuts that lose as much: the lower the loss, the higher the rank."""
     others = {"y": "y", "low": "high", "high": "low"}
-    return curve.assign(**{column: scaling.cut_of_loss(curve[other], law) for column, other in others.items()})
+    return curve.assign(**{column: scaling.cut_of_loss(curve[other], distribution) for column, other in others.items()})
 
 
 # Generations --------------------------------------------------------------------------------------------------------
@@ -204,8 +210,8 @@ def _as_rank(curve: pd.DataFrame, law: np.ndarray) -> pd.DataFrame:
 
 def _bound(table: pd.DataFrame) -> Callable[[np.ndarray], Any]:
     """{eq}`scaling-floor` by generation, for what made a table."""
-    T, law = rows(table), _law(table)
-    return lambda g: scaling.recursive_loss_bound(g + 1, T, law)
+    T, distribution = rows(table), _distribution(table)
+    return lambda g: scaling.recursive_loss_bound(g + 1, T, distribution)
 
 
 def floor(size: Size) -> Tables:
@@ -307,11 +313,11 @@ def token_price(tables: Mapping[int, pd.DataFrame]) -> None:
 def clean_share(tables: ByRows) -> None:
     """Lost mass of generation 5 against rows where a share of them is real and new, beside {eq}`scaling-clean`."""
     first = next(iter(tables["0% real"].values()))
-    law, k, chains = _law(first), int(claims.family(first)["top_k"]), first["replicate"].nunique()
+    distribution, k, chains = _distribution(first), int(claims.family(first)["top_k"]), first["replicate"].nunique()
     share = {label: float(mixing.regime(next(iter(own.values())))["real_fraction"]) for label, own in tables.items()}
-    errors, plateau = {label: _curve(own) for label, own in tables.items()}, float(scaling.tail_mass(k, law))
+    errors, plateau = {label: _curve(own) for label, own in tables.items()}, float(scaling.tail_mass(k, distribution))
     forms: dict[str, Any] = {
-        label: lambda T, a=a: scaling.clean_share_loss(T, a * T, k, law) for label, a in share.items()
+        label: lambda T, a=a: scaling.clean_share_loss(T, a * T, k, distribution) for label, a in share.items()
     }
     show(
         figures.laws(errors, forms, xlabel="training rows T", ylabel="lost mass", limits=[plateau]),
@@ -330,7 +336,7 @@ def clean_share(tables: ByRows) -> None:
         label: next((T for T, t in own.items() if losses(t).mean() < plateau), None) for label, own in tables.items()
     }
     none = stats.mean(losses(tables["0% real"][most]) / plateau, level=0.9999)
-    tenth = losses(tables["10% real"][most]).mean() / float(scaling.expected_loss(most // 10, law))
+    tenth = losses(tables["10% real"][most]).mean() / float(scaling.expected_loss(most // 10, distribution))
     say(
         f"With {most:,} rows the error without clean data is {none.value:.3f} times the plateau. With a tenth of clean "
         f"data it is {tenth:.3f} times the error of those clean rows alone, E(πT): the nine tenths from models add "

@@ -89,7 +89,7 @@ def _two_yardsticks(tables: Tables, level: float) -> Estimate:
 
 
 def _distances(table: pd.DataFrame, generation: int) -> pd.DataFrame:
-    """KL(true || model) and W2^2 of every chain; for fitted normal laws KL from mean and variance."""
+    """KL(true || model) and W2^2 of every chain; for fitted normal distributions KL from mean and variance."""
     if "kl_density" in set(table["metric"]):
         kl = stats.per_replicate(table, "kl_density", generation)
         return pd.DataFrame({"kl": kl, "w2": stats.per_replicate(table, "w2_marginal", generation)})

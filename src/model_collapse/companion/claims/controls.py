@@ -21,7 +21,7 @@ from model_collapse import theory
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, family, rows
-from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.discrete import distribution
 from model_collapse.companion.claims.remedies import MEASURES, of_family
 from model_collapse.companion.claims.scaling import losses
 from model_collapse.companion.claims.scaling import slope as log_slope
@@ -53,7 +53,7 @@ def one_fit(table: pd.DataFrame, metric: str, item: str = "") -> float | None:
         log_det = float(np.sum(scipy.special.digamma((M - np.arange(1, d + 1)) / 2) + np.log(2 / c)))
         return {"variance": (M - 1) / c, "mean": 1 / M, "log_det": log_det}[metric]
     if kind == "discrete":
-        p = law(table)
+        p = distribution(table)
         if metric == "share":
             return float(p[int(item) - 1])
         known = {"heterozygosity": (1 - 1 / M) * (1 - p @ p), "support": -np.expm1(M * np.log1p(-p)).sum()}

@@ -26,7 +26,7 @@ from model_collapse.companion.claims.controls import (
     written,
 )
 from model_collapse.companion.claims.decoding import slope
-from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.discrete import distribution
 from model_collapse.companion.claims.language import cross_entropy
 from model_collapse.companion.claims.minorities import first_rare, group_share
 from model_collapse.companion.claims.provenance import excess, unrecognised
@@ -40,7 +40,7 @@ def _minority(tables: Tables, level: float) -> Estimate:
     parts, there = [], True
     for table in tables.values():
         share = group_share(table).iloc[:, -1]
-        q = law(table)
+        q = distribution(table)
         parts.append(partial(stats.mean, share / q[first_rare(q) :].sum()))
         there &= str(table["regime"].iloc[0]) != "fresh" or bool((share > 0).all())
     found = testing.farthest(parts, 1, level)

@@ -16,7 +16,7 @@ from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import NATURE, Claim, Tables, family, rows, unsettled
 
 
-def law(table: pd.DataFrame) -> np.ndarray:
+def distribution(table: pd.DataFrame) -> np.ndarray:
     """The true shares (K,) of a table of the family `discrete`."""
     return theory.zipf_law(family(table)["symbols"], family(table)["zipf"])
 
@@ -47,7 +47,7 @@ def fixation(tables: Tables, level: float) -> Estimate:
     estimates = []
     for table in tables.values():
         shares = stats.pick(table, "share", int(table["generation"].max())).astype({"item": str})
-        p = law(table)
+        p = distribution(table)
         for item, values in shares.groupby("item")["value"]:
             estimates.append(testing.less(partial(stats.proportion, values == 1), p[int(str(item)) - 1]))
     return testing.farthest(estimates, 0, level)
@@ -59,7 +59,7 @@ def decay(tables: Tables, level: float) -> Estimate:
     for table in tables.values():
         M, H = rows(table), by_chain(table, "heterozygosity")
         H = H[H.index < M / 2]
-        expected = theory.expected_heterozygosity(H.index.to_numpy() + 1, M, law(table)).mean()
+        expected = theory.expected_heterozygosity(H.index.to_numpy() + 1, M, distribution(table)).mean()
         estimates.append(partial(stats.mean, H.mean(skipna=False) / expected))
     return testing.farthest(estimates, 1, level)
 
@@ -73,12 +73,12 @@ def rank_order(tables: Tables, level: float) -> Estimate:
     alive = stats.pick(table, "share").astype({"item": str})
     alive = alive.assign(value=alive["value"] > 0, item=alive["item"].astype(int))
     lifetime = alive.pivot_table(index="item", columns="replicate", values="value", aggfunc="mean")
-    p, times = law(table)[lifetime.index - 1], lifetime.to_numpy()
+    p, times = distribution(table)[lifetime.index - 1], lifetime.to_numpy()
     found = over_groups(
         times.shape[1], lambda chains: float(scipy.stats.spearmanr(times[:, chains].mean(axis=1), p).statistic), level
     )
     left = alive.pivot_table(index="generation", columns="replicate", values="value", aggfunc="sum")
-    bounds = theory.survival_bounds(left.index.to_numpy() + 1, law(table), rows(table))
+    bounds = theory.survival_bounds(left.index.to_numpy() + 1, distribution(table), rows(table))
     for counts, lower, upper in zip(left.to_numpy(), *(bound.sum(axis=-1) for bound in bounds), strict=True):
         survivors = stats.mean(counts, testing.bonferroni(level, len(left)))
         if not (survivors.high >= lower and survivors.low <= upper):

@@ -19,7 +19,7 @@ from model_collapse.companion.studies import language_model, other_ai
 DRAW: Mapping[str, Any] = {"family.sampling": "draw"}
 
 
-def laws(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def distributions(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Generations (G,), and the shares of the recorded symbols (models, G, replicates, symbols), commonest first."""
     rows = stats.by_model(stats.pick(table, "share"))
     wide = rows.assign(item=rows["item"].astype(int)).pivot(
@@ -32,7 +32,7 @@ def laws(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def draws_that_differ(table: pd.DataFrame) -> pd.DataFrame:
     """Metrics "within" and "between": the chance that two draws differ, of one model or of two (mean over them)."""
-    generations, p = laws(table)
+    generations, p = distributions(table)
     alike = np.einsum("kgrs,lgrs->klgr", p, p)
     one = np.eye(len(p), dtype=bool)
     found = {"within": 1 - alike[one].mean(axis=0)}
@@ -43,9 +43,9 @@ def concepts(table: pd.DataFrame) -> pd.DataFrame:
     """Of two models with split real data (see `modalities.Part`), each of which lacks symbols that the other knows:
 
     learned  share of the symbols lacking in its real data that a model has now, mean over the two
-    apart    Jensen-Shannon divergence in nats of the two models' laws of the symbols that both knew
+    apart    Jensen-Shannon divergence in nats of the two models' distributions of the symbols that both knew
     """
-    generations, p = laws(table)
+    generations, p = distributions(table)
     learned = np.mean([(p[k][..., k::3] > 0).mean(axis=-1) for k in range(2)], axis=0)
     return _rows(
         generations,

@@ -103,13 +103,13 @@ def _missed(groups: np.ndarray, claimed: float, level: float) -> Estimate:
 
 
 def _likelihood(tables: Tables, level: float) -> Estimate:
-    """Nats per token of what a model wrote over the mean entropy of its law there, and ln of the perplexity of a law
-    that is uniform over ln V: both 1 in expectation, the farther.
+    """Nats per token of what a model wrote over the mean entropy of its distribution there, and ln of the perplexity of
+    a distribution that is uniform over ln V: both 1 in expectation, the farther.
 
     No interval unless the mean over blocks of their perplexities is surely above the perplexity, as Jensen's inequality
     has it.
     """
-    table, uniform = tables["own words"], tables["uniform law"]
+    table, uniform = tables["own words"], tables["uniform distribution"]
     last = int(table["generation"].max())
     loss, entropy = (
         stats.per_replicate(table, *what) for what in (("written_loss", last), ("entropy", last, "written"))
@@ -273,7 +273,7 @@ CLAIMS = (
         band=(0.95, 1.05),
         reason="both are 1 in expectation; another base or temperature, or an offset of one token, changes them by "
         "much more. Blocks are short, so that errors about the prompt show",
-        runs={"own words": _counted(), "uniform law": _counted(smoothing=1 - 1e-9)},
+        runs={"own words": _counted(), "uniform distribution": _counted(smoothing=1 - 1e-9)},
         check=_likelihood,
         chapter="ngram",
         ends=lambda table: 1,

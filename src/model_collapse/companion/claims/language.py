@@ -72,9 +72,9 @@ def _every_generation(tables: Tables, level: float) -> Estimate:
 def _beyond_chance(tables: Tables, level: float) -> Estimate:
     """Perplexity of the last generation less that of generation 0, in standard deviations sigma over chains.
 
-    t = difference / (s sqrt(2 / n)) of two independent samples of n has the noncentral t law with 2 n - 2 degrees of
-    freedom about delta sqrt(n / 2), delta the difference in sigma. The ends are the deltas from which t is as large, or
-    as small, with half of what may be missed (Steiger & Fouladi 1997).
+    t = difference / (s sqrt(2 / n)) of two independent samples of n has the noncentral t distribution with 2 n - 2
+    degrees of freedom about delta sqrt(n / 2), delta the difference in sigma. The ends are the deltas from which t is
+    as large, or as small, with half of what may be missed (Steiger & Fouladi 1997).
     """
     perplexity = chains(tables["A"], "perplexity")
     first, last, n = perplexity[0], perplexity.iloc[:, -1], len(perplexity)

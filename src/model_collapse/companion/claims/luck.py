@@ -14,7 +14,7 @@ from model_collapse.companion.claims import Claim, Tables, chains, unsettled
 
 
 def luck(regime: str, generations: int, **changes: Any) -> dict[str, Any]:
-    """The run of the mean of a normal law of known variance, ten real rows at first."""
+    """The run of the mean of a normal distribution of known variance, ten real rows at first."""
     return {
         "family": "gaussian",
         "regime": regime,
@@ -30,7 +30,7 @@ def luck(regime: str, generations: int, **changes: Any) -> dict[str, Any]:
 def better(table: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
     """Whether each chain's mean is nearer to the truth than at generation 0, by generation from 1, and the closed form.
 
-    Of a normal law of known variance.
+    Of a normal distribution of known variance.
     """
     distance = chains(table, "mean").abs()
     sizes = stats.pick(table, "mean").groupby("generation")["n_train"].first()

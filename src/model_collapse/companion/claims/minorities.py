@@ -11,7 +11,7 @@ from model_collapse import theory
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import NATURE, Claim, Tables, rows, unsettled
-from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.discrete import distribution
 from model_collapse.companion.claims.language import NO_EFFECT
 from model_collapse.companion.studies import minorities
 from model_collapse.theory import groups
@@ -30,12 +30,12 @@ def first_rare(q: np.ndarray) -> int:
 
 def group_share(table: pd.DataFrame) -> pd.DataFrame:
     """Share of the minority by chain (rows) and recorded generation (columns), of a table of the family `discrete`."""
-    return _shares(table).loc[:, first_rare(law(table)) :].sum(axis=1).unstack("generation")
+    return _shares(table).loc[:, first_rare(distribution(table)) :].sum(axis=1).unstack("generation")
 
 
 def group_error(table: pd.DataFrame, minority: bool) -> pd.DataFrame:
     """Part of a group's true mass that is lost, by chain and generation: how often its members are met unprepared."""
-    q = law(table)
+    q = distribution(table)
     cut = first_rare(q)
     mine = slice(cut, None) if minority else slice(None, cut)
     lost = (_shares(table).to_numpy()[:, mine] == 0) @ q[mine] / q[mine].sum()
@@ -52,8 +52,8 @@ def _shares(table: pd.DataFrame) -> pd.DataFrame:
 
 def variety_inside(table: pd.DataFrame) -> pd.DataFrame:
     """Heterozygosity among the minority's own rows over the true one, by chain and generation; 0 where it is lost."""
-    q = law(table)[first_rare(law(table)) :]
-    inside = _shares(table).loc[:, first_rare(law(table)) :]
+    q = distribution(table)[first_rare(distribution(table)) :]
+    inside = _shares(table).loc[:, first_rare(distribution(table)) :]
     total = inside.sum(axis=1)
     same = (inside**2).sum(axis=1) / (total**2).where(total > 0, 1)
     return ((total > 0) - same).div(1 - (q**2).sum() / q.sum() ** 2).unstack("generation")
@@ -78,7 +78,7 @@ def uneven(tables: Tables, level: float) -> Estimate:
     """
     estimates, harder = [], True
     for table in tables.values():
-        q, M, last = law(table), rows(table), int(table["generation"].max())
+        q, M, last = distribution(table), rows(table), int(table["generation"].max())
         cut, n = first_rare(q), np.array([last + 1])
         share = group_share(table)[last]
         minor, major = (group_error(table, which)[last] for which in (True, False))
@@ -103,7 +103,7 @@ def repaired(tables: Tables, level: float) -> Estimate:
     for arm in ("replace", "reweigh"):
         table = tables[arm]
         there = group_share(table) > 0
-        last, q = int(table["generation"].max()), law(table)
+        last, q = int(table["generation"].max()), distribution(table)
         share, weighed = q[first_rare(q) :].sum(), arm == "reweigh"
         expected = float(groups.group_survival(np.array([last + 1]), share, rows(table), reweighed=weighed)[0])
         alive[arm] = there[last].astype(float)

@@ -12,7 +12,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, family, rows, unsettled
-from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.discrete import distribution
 from model_collapse.companion.claims.real_share import best_weight, least
 from model_collapse.theory import mixed, temperature
 
@@ -193,10 +193,10 @@ def _sides(tables: Tables, level: float) -> Estimate:
 def own_errors(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(own, damage), chi-square distances by chain and generation, under `fresh`.
 
-    own     of each fit to the law of its own training set, a q + (1 - a) p of the fit before
-    damage  of each fit to the true law q
+    own     of each fit to the distribution of its own training set, a q + (1 - a) p of the fit before
+    damage  of each fit to the true distribution q
     """
-    q, a = law(table), float(regime(table)["real_fraction"])
+    q, a = distribution(table), float(regime(table)["real_fraction"])
     picked = stats.pick(table, "share").astype({"item": str}).astype({"item": int})
     wide = picked.pivot(index=["replicate", "generation"], columns="item", values="value").sort_index()
     generations = wide.index.get_level_values("generation").unique()

@@ -113,7 +113,7 @@ def _nats_saved(tables: Tables, level: float) -> Estimate:
 
 
 def unrecognised(missed: float, real_fraction: float, regime: str = "fixed", replicates: int = 2048) -> dict[str, Any]:
-    """Arguments of a chain of normal laws with known variance, 5 real rows in every training set.
+    """Arguments of a chain of normal distributions with known variance, 5 real rows in every training set.
 
     It is twice as long as the gap to the limit takes to fall to a thousandth without a filter. regime: fixed, the same
     real rows every time; fresh, new ones.

@@ -13,7 +13,7 @@ import scipy
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, family, rows, unsettled
-from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.discrete import distribution
 from model_collapse.theory import scaling
 
 
@@ -35,7 +35,7 @@ def slope(x: np.ndarray, values: list[pd.Series], level: float = 0.95) -> Estima
 
 
 def _by_exponent(tables: Tables) -> dict[float, list[pd.DataFrame]]:
-    """Tables by the exponent beta of their true law."""
+    """Tables by the exponent beta of their true distribution."""
     groups = defaultdict(list)
     for table in tables.values():
         groups[family(table)["zipf"]].append(table)
@@ -80,7 +80,7 @@ def floor(tables: Tables, level: float) -> Estimate:
         recorded = np.sort(table["generation"].unique())
         chosen = recorded[np.unique(np.geomspace(1, len(recorded), 4).round().astype(int)) - 1]
         for g in chosen:
-            expected = float(scaling.recursive_loss_bound(g + 1, rows(table), law(table)))
+            expected = float(scaling.recursive_loss_bound(g + 1, rows(table), distribution(table)))
             lost = stats.per_replicate(table, "lost_mass", int(g))
             estimates.append(partial(stats.mean, lost / expected))
     return testing.farthest(estimates, 1, level)
@@ -92,7 +92,7 @@ def below_plateau(tables: Tables, level: float) -> Estimate:
     No interval, unless the smallest run is surely not below: it is the rows that bring the error there.
     """
     few, many = (
-        stats.mean(losses(table) / float(scaling.tail_mass(family(table)["top_k"], law(table))), level)
+        stats.mean(losses(table) / float(scaling.tail_mass(family(table)["top_k"], distribution(table))), level)
         for table in (min(tables.values(), key=rows), max(tables.values(), key=rows))
     )
     return many if few.low > 1 else unsettled(many)

@@ -11,7 +11,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, family, unsettled
-from model_collapse.companion.claims.discrete import law
+from model_collapse.companion.claims.discrete import distribution
 from model_collapse.companion.claims.minorities import PEOPLE, first_rare, group_share, rise
 from model_collapse.companion.studies import minorities
 from model_collapse.theory import groups
@@ -45,7 +45,7 @@ def _order(tables: Tables, level: float) -> Estimate:
     found, gone = [], False
     for label, table in tables.items():
         share = group_share(table)
-        last, q = int(share.columns[-1]), law(table)
+        last, q = int(share.columns[-1]), distribution(table)
         expected = float(groups.selected_share(last, q[first_rare(q) :].sum(), part(table), KEEP[label]))
         if expected == 0:
             gone = bool((share[last] == 0).all())

@@ -17,30 +17,30 @@ BEAMS = {5: 1, 6: 5}
 
 def written(truth: np.ndarray, temperature: float, way: int) -> list[np.ndarray]:
     """The distributions (K, K) of all generations, each fitted to endless text of the one before."""
-    decoding, contexts, law = theory.decoding, theory.decoding.stationary(truth), truth
-    found = [law]
+    decoding, contexts, distribution = theory.decoding, theory.decoding.stationary(truth), truth
+    found = [distribution]
     for _ in GENERATIONS[1:]:
         if way in BEAMS:
-            law = decoding.beam_law(law, contexts, 16, BEAMS[way])
+            distribution = decoding.beam_distribution(distribution, contexts, 16, BEAMS[way])
         else:
-            law = decoding.sharpened(law, temperature)
+            distribution = decoding.sharpened(distribution, temperature)
             if way in CUTS:
-                law = decoding.cut(law, *CUTS[way])
-        found.append(law)
+                distribution = decoding.cut(distribution, *CUTS[way])
+        found.append(distribution)
     return found
 
 
 def compute(temperature: float, way: float) -> Values:
     """What the model shares with the truth, how many words it hesitates among, and the words that it writes."""
     decoding = theory.decoding
-    truth = decoding.wordy_law(SYMBOLS, np.random.default_rng(0))
+    truth = decoding.wordy_distribution(SYMBOLS, np.random.default_rng(0))
     contexts = decoding.stationary(truth)
-    laws = written(truth, temperature, int(way))
-    choices = np.exp([decoding.next_entropy(law, contexts) for law in laws])
-    shares = np.array([contexts @ law for law in laws]).T
+    distributions = written(truth, temperature, int(way))
+    choices = np.exp([decoding.next_entropy(distribution, contexts) for distribution in distributions])
+    shares = np.array([contexts @ distribution for distribution in distributions]).T
     common = np.argsort(-shares[:, 0], kind="stable")[:SHOWN]
     rest = 1 - shares[common].sum(axis=0)
-    shared = np.array([decoding.shared_mass(law, truth, contexts) for law in laws])
+    shared = np.array([decoding.shared_mass(distribution, truth, contexts) for distribution in distributions])
     return Values(
         {"shared": shared, "variety": choices / SYMBOLS, "choices": choices},
         {"first": float(choices[0])},
@@ -70,6 +70,7 @@ ELEMENT = Element(
     "among {choices} words on average, the truth among {first}.",
     alt="At a temperature of 0.9 both curves fall: after ten generations the likeliest words have taken over.",
     compute=compute,
-    source="`decoding.sharpened`, `decoding.cut`, `decoding.beam_law`, `decoding.shared_mass`, `decoding.next_entropy`",
+    source="`decoding.sharpened`, `decoding.cut`, `decoding.beam_distribution`, "
+    "`decoding.shared_mass`, `decoding.next_entropy`",
     stripes=(*(f"word {rank}" for rank in range(1, SHOWN + 1)), "all others"),
 )

@@ -404,7 +404,7 @@ class Lm(Text):
         return scoring.score(model, rows.x, self.threads)
 
     def entropy(self, model: LmModel, rows: Rows) -> np.ndarray:
-        """Entropy in nats of the law of every token but the first of each row, given those before it: as `score`."""
+        """Entropy in nats of the distribution of every token but the first, given those before it: as `score`."""
         from model_collapse.families.lm import scoring
 
         return scoring.entropy(model, rows.x, self.threads)

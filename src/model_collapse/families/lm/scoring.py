@@ -27,7 +27,7 @@ def score(model: LmModel, x: np.ndarray, threads: int) -> np.ndarray:
 
 
 def entropy(model: LmModel, x: np.ndarray, threads: int) -> np.ndarray:
-    """Entropy of the law of each token but the first: x (n, m) of token ids -> (n, m - 1), float32."""
+    """Entropy of the distribution of each token but the first: x (n, m) of token ids -> (n, m - 1), float32."""
     return _read(model, x, threads, lambda module, blocks: _by_token(module, blocks, _entropies))
 
 

@@ -1,4 +1,4 @@
-"""How far a model's law of articles is from the true one, where that is known: on the whole, and group by group."""
+"""Divergence of a model's distribution of articles from the true one, where that is known: as a whole and by group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from model_collapse.interfaces import Reference
 from model_collapse.metrics import Measurement
 
 ARTICLES = 256
-"""New articles that `kl` draws from the true law, the same ones for every generation and every run."""
+"""New articles that `kl` draws from the true distribution, the same ones for every generation and every run."""
 
 PER_GROUP = 48
 """New articles about each group that `group_loss` scores."""
@@ -28,13 +28,13 @@ PER_GROUP = 48
 def kl(m: Measurement[Text]) -> dict[str, float]:
     """KL(truth || model) = E[ln p(article) - ln q(article)] in nats per article, by Monte Carlo over true articles.
 
-    p is the law of the embedded world, exactly. q is the product over the article's tokens, and the </s> that ends it,
-    of the model's probability given the </s> before the article and what has been written of it so far (of articles
-    longer than a prompt and its continuation, 2 * block tokens: at least the last `block` of it).
+    p is the distribution of the embedded world, exactly. q is the product over the article's tokens, and the </s> that
+    ends it, of the model's probability given the </s> before the article and what has been written of it so far (of
+    articles longer than a prompt and its continuation, 2 * block tokens: at least the last `block` of it).
 
-    It is the divergence of the model as a law of articles, not of the blocks that it is trained on, and not of what
-    beams or another temperature make of it. Only the usual cut of an article into tokens counts for q, which therefore
-    sums to less than 1: what is measured is an upper bound. inf where q is 0 for an article.
+    It is the divergence of the model as a distribution of articles, not of the blocks that it is trained on, and not of
+    what beams or another temperature make of it. Only the usual cut of an article into tokens counts for q, which
+    therefore sums to less than 1: what is measured is an upper bound. inf where q is 0 for an article.
 
     Items "mean", "low" and "high": Student's 95 % interval over the articles, which are the same for every generation.
     Item "end": how much of the mean is -ln q(</s>), large for a model that learned from text without it
@@ -51,9 +51,9 @@ def kl(m: Measurement[Text]) -> dict[str, float]:
 def group_loss(m: Measurement[Text]) -> dict[str, float]:
     """Nats per token of this generation's model on true articles about each group: the error on that group.
 
-    Items "people/island" and so on, of every topic with several groups. New articles of the true law, PER_GROUP about
-    each group, the same ones for every generation and every run; counted as in `kl`, the </s> that ends one included;
-    a word that the tokenizer does not know is <unk>, here as in any text.
+    Items "people/island" and so on, of every topic with several groups. New articles of the true distribution,
+    PER_GROUP about each group, the same ones for every generation and every run; counted as in `kl`, the </s> that ends
+    one included; a word that the tokenizer does not know is <unk>, here as in any text.
     """
     losses = {}
     for item, cut in m.reference.once(_by_group).items():

@@ -87,9 +87,9 @@ def unique_sentences(m: Measurement) -> float:
 def zipf(m: Measurement) -> float:
     """Exponent s of Zipf's law p(r) ~ r**-s for the ranks r = 1 ... 100 of the generated tokens, by count.
 
-    Maximum likelihood of the law cut off at rank 100 (or at the last token, where fewer different ones were written):
-    s solves E_s[ln r] = mean of ln r over the tokens written. Least squares on the logarithms would give rank 100 the
-    weight of rank 1, though its count is noisier. nan where only one token was written.
+    Maximum likelihood of the distribution cut off at rank 100 (or at the last token, where fewer different ones were
+    written): s solves E_s[ln r] = mean of ln r over the tokens written. Least squares on the logarithms would give rank
+    100 the weight of rank 1, though its count is noisier. nan where only one token was written.
     """
     counts = np.sort(np.bincount(m.sample.x.ravel()))[::-1][:RANKS].astype(float)
     counts = counts[counts > 0]

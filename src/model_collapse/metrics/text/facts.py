@@ -21,10 +21,10 @@ COMMON, MEDIUM = 0.5, 0.9
 def rare_coverage(m: Measurement) -> dict[str, float]:
     """Share of the facts of the real training text that the generated text states at least once, by how rare it is.
 
-    Where the true law is known (`source.world`), "what" are the true facts, ordered by the probability that an article
-    states them; a statement is about the entity named last before it, in the block or in the block it continues (its
-    prompt; for a training block, the one before it). Elsewhere it is the tokens, ordered by their count in the real
-    training text.
+    Where the true distribution is known (`source.world`), "what" are the true facts, ordered by the probability that an
+    article states them; a statement is about the entity named last before it, in the block or in the block it continues
+    (its prompt; for a training block, the one before it). Elsewhere it is the tokens, ordered by their count in the
+    real training text.
 
     In that order the items are "common" for those that start before half of all that is said (of the facts'
     total probability; of the tokens), "medium" for those before 9/10, "rare" for the rest. Only what the training text
@@ -59,8 +59,9 @@ def facts(m: Measurement) -> dict[str, float]:
 def groups(m: Measurement) -> dict[str, float]:
     """Share of all statements that are about each group of each topic, items "people/island" and so on.
 
-    Of a corpus whose true law is known. True or false counts alike; nan where nothing is stated. What goes on with a
-    prompt's article is about its entity, so compare with the control that got the same prompts, not with the law.
+    Of a corpus whose true distribution is known. True or false counts alike; nan where nothing is stated. What goes on
+    with a prompt's article is about its entity, so compare with the control that got the same prompts, not with the
+    distribution.
     """
     world = world_of(m.source)
     stated = m.once(_stated)

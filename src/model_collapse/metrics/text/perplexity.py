@@ -62,8 +62,9 @@ def entropy(m: Measurement[Text]) -> dict[str, float]:
 def written_loss(m: Measurement[Text]) -> float:
     """Mean -ln p, nats per token, of the generated text, under its own model and after its prompts.
 
-    Of text that is drawn from the model's law as it is, the expectation is the mean entropy of that law along the text
-    (`entropy`, item "written"); what seeks likelier text, a beam or a low temperature, writes at a lower loss.
+    Of text that is drawn from the model's distribution as it is, the expectation is the mean entropy of that
+    distribution along the text (`entropy`, item "written"); what seeks likelier text, a beam or a low temperature,
+    writes at a lower loss.
     """
     x = m.sample.x
     read = Rows(np.concatenate([m.given.x, x], axis=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -82,7 +82,7 @@ def generation_before_measured() -> Iterator[Patch]:
 
 @fault(family="gaussian")
 def one_row_too_many() -> Iterator[Patch]:
-    """A normal law writes n + 1 rows where n are asked for."""
+    """A normal distribution writes n + 1 rows where n are asked for."""
     original = Gaussian.sample
     yield Gaussian, "sample", lambda self, model, n, rng, given=None: original(self, model, n + 1, rng)
 
@@ -102,7 +102,8 @@ def written_rows_pass_for_real() -> Iterator[Patch]:
 @fault(regime=("accumulate", "subsample"))
 def pool_without_real_data() -> Iterator[Patch]:
     """What accumulates begins with the first written rows, without the real ones."""
-    yield loop, "_begun", lambda source, wrote, regime: History(wrote, wrote if regime.needs == "all" else None)
+    begin = staticmethod(lambda real, sample, regime: History(sample, sample if regime.needs == "all" else None))
+    yield History, "begin", begin
 
 
 @fault(regime=("accumulate", "subsample"))
@@ -118,12 +119,14 @@ def pool_counts_twice() -> Iterator[Patch]:
 @fault(family="gaussian")
 def merge_without_distance() -> Iterator[Patch]:
     """Merged moments lack the scatter between the means of their parts."""
-    original = data._merge
+    original = Moments.concat
 
-    def merge(a: Moments, b: Moments) -> Moments:
-        return replace(original(a, replace(b, mean=a.mean)), mean=original(a, b).mean)
+    def concat(parts: Iterable[Moments]) -> Moments:
+        parts = list(parts)
+        one_place = [replace(part, mean=parts[0].mean) for part in parts]
+        return replace(original(one_place), mean=original(parts).mean)
 
-    yield data, "_merge", merge
+    yield Moments, "concat", staticmethod(concat)
 
 
 @fault(regime=("weigh",))

@@ -120,8 +120,8 @@ def labels_without_noise() -> Iterator[Patch]:
 @fault(family="scanner")
 def copies_of_the_original() -> Iterator[Patch]:
     """What should be copied is the last copy, and the original is copied again."""
-    original = loop._given
-    yield loop, "_given", lambda given, *args: original("original", *args)
+    original = loop.step
+    yield loop, "step", lambda *args, **settings: original(*args, **settings | {"given": "original"})
 
 
 @fault(family="ngram")
@@ -139,8 +139,8 @@ def prompts_read_from_the_wrong_end() -> Iterator[Patch]:
 @fault(family="ngram")
 def shorter_contexts_forgotten() -> Iterator[Patch]:
     """An n-gram model writes without ever falling back to a shorter context."""
-    original = Ngram._next
-    yield Ngram, "_next", lambda self, *args: original(replace(self, back=0.0), *args)
+    original = Ngram.sample
+    yield Ngram, "sample", lambda self, *args, **at: original(replace(self, back=0.0), *args, **at)
 
 
 @fault(family="lm")
@@ -168,16 +168,9 @@ def temperature_ignored() -> Iterator[Patch]:
 @fault(family="lm")
 def labels_one_token_early() -> Iterator[Patch]:
     """Training asks for the token that was just read, not for the next one."""
-    from torch.nn import functional
-
     from model_collapse.families.lm import training
 
-    original = functional.cross_entropy
-
-    def early(logits: Any, following: Any, **at: Any) -> Any:
-        return original(logits, following.roll(1), **at)
-
-    yield training, "functional", SimpleNamespace(cross_entropy=early)
+    yield training, "functional", _one_token_early()
 
 
 @fault(family="lm")
@@ -185,15 +178,16 @@ def scores_one_token_early() -> Iterator[Patch]:
     """The loss on text is that of the token that was just read, not of the next one."""
     from model_collapse.families.lm import scoring
 
-    original = scoring._by_token
+    yield scoring, "functional", _one_token_early()
 
-    def by_token(module: Any, blocks: Any, of: Any) -> Any:
-        def shifted(logits: Any, following: Any) -> Any:
-            return of(logits, following.view(-1, blocks.shape[1] - 1).roll(1, dims=1).flatten())
 
-        return original(module, blocks, shifted)
+def _one_token_early() -> SimpleNamespace:
+    from torch.nn import functional
 
-    yield scoring, "_by_token", by_token
+    def early(logits: Any, following: Any, **at: Any) -> Any:
+        return functional.cross_entropy(logits, following.roll(1), **at)
+
+    return SimpleNamespace(cross_entropy=early)
 
 
 @fault(family="lm")

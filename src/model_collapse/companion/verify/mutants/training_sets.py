@@ -13,9 +13,9 @@ from model_collapse.corpora import Corpus
 from model_collapse.corpora.images import Pictures
 from model_collapse.data import Data, Rows, Source
 from model_collapse.exchange import Reads
-from model_collapse.filters import reweigh
 from model_collapse.filters.curate import Curate
 from model_collapse.filters.provenance import Provenance
+from model_collapse.filters.reweigh import Reweigh
 from model_collapse.filters.verifier import Verifier
 from model_collapse.loop import History
 from model_collapse.regimes.grow import Grow
@@ -110,15 +110,15 @@ def verifier_keeps_the_wrong() -> Iterator[Patch]:
 @fault(filter="curate")
 def curate_takes_the_worst() -> Iterator[Patch]:
     """Of several candidates the one with the lowest score is kept."""
-    original = Curate._best
-    yield Curate, "_best", lambda self, born, score, lot: original(self, born, -score, lot)
+    original = Curate.best
+    yield Curate, "best", lambda self, born, score, lot: original(self, born, -score, lot)
 
 
 @fault(filter="reweigh")
 def reweigh_cuts_the_tails() -> Iterator[Patch]:
     """Weights above 2, those of groups that have become rare, are cut to 2."""
-    original = reweigh._weights
-    yield reweigh, "_weights", lambda *args: np.minimum(original(*args), 2)
+    original = Reweigh.__call__
+    yield Reweigh, "__call__", lambda *args: np.minimum(original(*args), 2)
 
 
 def _splits(change: Any) -> Iterator[Patch]:

@@ -1,4 +1,4 @@
-"""KL from the true law to a model's, against closed forms and sums over all articles; entropy of what is written."""
+"""KL from the true distribution to a model's, against closed forms and sums over all articles; entropy of text."""
 
 from typing import ClassVar
 
@@ -31,7 +31,7 @@ class Uniform:
 
 
 @pytest.mark.parametrize("block", [2, 7, 10, 64])
-def test_kl_to_a_uniform_law_of_tokens(embedded, block):
+def test_kl_to_a_uniform_distribution_of_tokens(embedded, block):
     """Every token and the </s> counts once, however often the article has to be cut."""
     value = divergence.kl(case(source=embedded, family=Uniform(block, 500)))
     documents = embedded.world.documents(divergence.ARTICLES, divergence.streams.stream(0)(-1, 7))
@@ -57,46 +57,46 @@ def test_windows_leave_no_token_without_context(embedded, block):
 
 
 class Village:
-    """Three articles and their law."""
+    """Three articles and their distribution."""
 
-    law: ClassVar[dict[str, float]] = {"it rains": 0.5, "it rains and rains": 0.3, "it snows": 0.2}
+    distribution: ClassVar[dict[str, float]] = {"it rains": 0.5, "it rains and rains": 0.3, "it snows": 0.2}
 
     def documents(self, n, rng):
-        return rng.choice(list(self.law), n, p=list(self.law.values())).tolist()
+        return rng.choice(list(self.distribution), n, p=list(self.distribution.values())).tolist()
 
     def log_probability(self, document):
-        return np.log(self.law[document])
+        return np.log(self.distribution[document])
 
 
 def test_kl_of_an_ngram_model_is_the_sum_over_all_articles():
     """Within 4 standard errors of the exact sum: by chance outside for one stream in 16,000."""
     family = Ngram(order=2, back=0.2, smoothing=0.05, vocabulary=9, block=4)
-    tokenizer = tokens.words(Village.law, 9)
+    tokenizer = tokens.words(Village.distribution, 9)
     source = TextSource(world=Village(), tokenizer=tokenizer)
-    ids = {document: [*tokenizer.encode([document])[0], tokenizer.end] for document in Village.law}
+    ids = {document: [*tokenizer.encode([document])[0], tokenizer.end] for document in Village.distribution}
     row = [*ids["it rains"], *ids["it rains"][1:], *ids["it snows"][1:], *ids["it rains and rains"][1:]]
     model = family.fit(Data.real(rows([row])), np.random.default_rng(0))
     nats = {document: family.score(model, rows([text])).sum() for document, text in ids.items()}
-    exact = sum(p * (np.log(p) + nats[document]) for document, p in Village.law.items())
+    exact = sum(p * (np.log(p) + nats[document]) for document, p in Village.distribution.items())
     value = divergence.kl(of_model(case(source=source, family=family), model))
     assert exact > 0
     error = (value["high"] - value["mean"]) / 1.97
     assert value["mean"] == pytest.approx(exact, abs=4 * error) and 0 < error < 0.1
     drawn = Village().documents(divergence.ARTICLES, divergence.streams.stream(0)(-1, 7))
-    assert value["mean"] == pytest.approx(np.mean([np.log(Village.law[d]) + nats[d] for d in drawn]))
+    assert value["mean"] == pytest.approx(np.mean([np.log(Village.distribution[d]) + nats[d] for d in drawn]))
 
 
 def test_kl_is_infinite_where_an_article_is_impossible_and_refused_where_a_word_is_unknown():
-    source = TextSource(world=Village(), tokenizer=tokens.words(Village.law, 9))
+    source = TextSource(world=Village(), tokenizer=tokens.words(Village.distribution, 9))
     family = Ngram(order=1, smoothing=0, block=4, vocabulary=9)
     model = family.fit(Data.real(rows([[2, 5, 4, 2]])), np.random.default_rng(0))
     assert divergence.kl(of_model(case(source=source, family=family), model))["mean"] == np.inf
-    few = TextSource(world=Village(), tokenizer=tokens.words(Village.law, 6))
+    few = TextSource(world=Village(), tokenizer=tokens.words(Village.distribution, 6))
     with pytest.raises(InputError, match=r"family\.vocabulary: the metric kl needs a tokenizer that knows every word"):
         divergence.kl(of_model(case(source=few, family=family), model))
 
 
-def test_more_real_text_brings_a_model_nearer_to_the_law():
+def test_more_real_text_brings_a_model_nearer_to_the_distribution():
     family = Ngram(order=3)
     source = corpora.load("embedded").source(2000, **family.reading())
     values = []
