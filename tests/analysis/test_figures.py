@@ -481,3 +481,10 @@ def test_the_twin_of_a_figure_is_the_figure_in_other_colours() -> None:
     assert ElementTree.fromstring(twin).attrib["fill"] == look.INK, "letters, whose black matplotlib does not write"
     plain = [re.sub(r"(fill|stroke): #[0-9a-f]{6}", r"\1", text) for text in (light, twin)]
     assert plain[0] == plain[1].replace(f'fill="{look.INK}" ', "", 1), "nothing else changes, pictures neither"
+
+
+def test_the_paper_s_own_condition_has_the_colour_of_its_regime_whatever_stands_before_it():
+    found = look.colours(["sampled", "five beams (A)", "control: real text only", "another"])
+    assert found["five beams (A)"] == "#0072B2" == look.colours(["sampled"])["sampled"]
+    assert found["control: real text only"] == "#000000"
+    assert "#000000" not in look.colours(["one", "another", "a third"]).values()

@@ -25,7 +25,10 @@ def test_four_kinds_are_said_and_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     chapter.kinds(tables)
     assert "words change by -10%" in page.text and "pairs change by -50%" in page.text
     assert "patterns change by -75%" in page.text and "meaning change by 0%" in page.text
-    assert "A, words -10%, pairs -50%, patterns -75%, meaning 0%" in page.figures["diversity-kinds"]["alt"]
+    assert (
+        "A: only generated text, words -10%, pairs -50%, patterns -75%, meaning 0%"
+        in page.figures["diversity-kinds"]["alt"]
+    )
     chapter.kinds(tables, "toy")
     chapter.kinds({}, "none")
     assert set(page.figures) == {"diversity-kinds", "diversity-kinds-recorded"}
@@ -55,3 +58,14 @@ def test_unequal_amounts_of_text_are_noticed(monkeypatch: pytest.MonkeyPatch) ->
     table = tidy(checked | words)
     with pytest.raises(AssertionError, match="same amount of text"):
         chapter.trends(dict.fromkeys(chapter.MAIN, table))
+
+
+def test_what_reading_a_half_does_is_said_of_each_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = opened(monkeypatch)
+    ends = {"sampled": 3, "unsurprising": 2, "surprising": 4}
+    metrics = {
+        label: {("entropy", "test"): [[1, end]] * 2, "perplexity": [[5, 10 * end]] * 2} for label, end in ends.items()
+    }
+    chapter.surprise({label: tidy({**own, "distinct_2": [[0.5, 0.5]] * 2}) for label, own in metrics.items()})
+    assert "is 2.00 [2.00, 2.00] nats after unsurprising text, 4.00 [4.00, 4.00] after surprising text" in page.text
+    assert "| perplexity on real text | 5 to 30 | 5 to 20 | 5 to 40 |" in page.text

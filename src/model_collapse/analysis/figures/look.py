@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.resources import as_file, files
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -77,33 +77,41 @@ def bars(table: pd.DataFrame) -> np.ndarray:
     return np.array([table["y"] - table["low"], table["high"] - table["y"]]).clip(0)
 
 
+CONTROL = "000000"
+
 REGIMES: Mapping[str, tuple[str, ...]] = {
-    "000000": ("control", "real text only", "real rows only", "real data only", "real images only", "same real text"),
+    CONTROL: ("control", "real text only", "real rows only", "real data only", "real images only", "same real text"),
     "E69F00": ("other real", "placebo"),
     "56B4E9": ("true distribution", "perfect writer"),
     "D55E00": ("subsample",),
     "009E73": ("accumulate", "everything so far", "all data kept"),
     "CC79A7": ("% real", "half real", "quarter real", "mix"),
-    "0072B2": ("only generated", "replace", "sampled"),
+    "0072B2": ("only generated", "five beams", "replace", "sampled"),
 }
-"""Colour of a regime -> parts of the labels by which figures call it; the first that a label has counts.
+"""Colour of a regime -> parts of the labels by which figures call it. A label is of the first regime that it names a
+part of; of several labels of a regime the one with the earlier part has its colour.
 
 One colour for each through the whole book, of Okabe and Ito's palette (https://jfly.uni-koeln.de/color/).
 """
 
 
 def colours(labels: Iterable[str]) -> dict[str, str]:
-    """Label -> colour: that of its regime, once in a figure, and for all others those that are left, in their order."""
+    """Label -> colour: that of its regime, once in a figure; all others have those that are left, black last."""
     labels = list(labels)
+    own = {label: _regime(label) for label in labels}
     found: dict[str, str] = {}
-    for label in labels:
-        own = next((colour for colour, parts in REGIMES.items() if any(part in label.lower() for part in parts)), None)
-        if own is not None and own not in found.values():
-            found[label] = own
+    for colour, parts in REGIMES.items():
+        named = (label for part in parts for label in labels if own[label] == colour and part in label.lower())
+        found |= dict.fromkeys(islice(named, 1), colour)
     palette = [colour.removeprefix("#").upper() for colour in sns.color_palette().as_hex()]
-    left = [colour for colour in palette if colour not in found.values()]
+    left = sorted((colour for colour in palette if colour not in found.values()), key=lambda colour: colour == CONTROL)
     further = cycle(left or palette)
     return {label: f"#{found.get(label) or next(further)}" for label in labels}
+
+
+def _regime(label: str) -> str | None:
+    """Colour of the first regime that a label names a part of."""
+    return next((colour for colour, parts in REGIMES.items() if any(part in label.lower() for part in parts)), None)
 
 
 def band(ax: Axes, table: pd.DataFrame, label: str, **line: Any) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, joined, markdown
 from model_collapse.companion.book.findings import Tables, chosen, ends, from_to, last_of, run_of, show_panels
 from model_collapse.companion.book.notebook import say, show
@@ -32,7 +33,7 @@ CHECKED = KINDS | {"perplexity": ("perplexity", ""), "entropy on real text": ("e
 
 def of(tables: Tables, labels: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     """The tables of these conditions, as far as they are there, and of a reader's own."""
-    return chosen(tables, labels, language_model.CONDITIONS)
+    return language_run.titled(chosen(tables, labels, language_model.CONDITIONS))
 
 
 def plane(tables: Tables) -> None:
@@ -250,7 +251,8 @@ def surprise(tables: Tables) -> None:
         "perplexity on real text": ("perplexity", ""),
         "different pairs": ("distinct_2", ""),
     }
-    arms = of(tables, ("sampled", "unsurprising", "surprising"))
+    labels = ("sampled", "unsurprising", "surprising")
+    arms = of(tables, labels)
     show_panels(
         arms,
         effects,
@@ -258,9 +260,9 @@ def surprise(tables: Tables) -> None:
         "Trained on all generated text, its least surprising half, or its most surprising half: entropy and "
         "perplexity on real text, and different generated pairs; means with 95 % bands over seeds.",
     )
-    last = last_of(arms["sampled"])
-    entropy = {label: at(own, "entropy", last, "test") for label, own in arms.items()}
-    perplexity = {label: at(own, "perplexity", last) for label, own in arms.items()}
+    last = last_of(tables["sampled"])
+    entropy = {label: at(tables[label], "entropy", last, "test") for label in labels}
+    perplexity = {label: at(tables[label], "perplexity", last) for label in labels}
     say(
         f"At generation {last}, the entropy on real text is {entropy['unsurprising']:.2f} nats after unsurprising "
         f"text, {entropy['surprising']:.2f} after surprising text and {entropy['sampled']:.2f} after all of it. "

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
+from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, joined, share
 from model_collapse.companion.book.findings import Tables, chosen, from_to, last_of, run_of, show_panels
 from model_collapse.companion.book.markup import repeated_share
@@ -86,7 +87,7 @@ def likeness(tables: Tables, record: str = "") -> None:
 
 def _compared(tables: Tables, metrics: figures.Metrics, name: str, record: str, caption: str) -> None:
     """A panel for each metric, a line for each condition."""
-    arms = chosen(tables, (*SHOWN, "zero-shot"), language_model.CONDITIONS)
+    arms = language_run.titled(chosen(tables, (*SHOWN, "zero-shot"), language_model.CONDITIONS))
     show_panels(
         arms,
         metrics,
@@ -147,11 +148,11 @@ def right_and_wrong_prompt(texts: Tables) -> None:
         )
         for label in SHOWN
     }
-    pairs = {title: ("shared", title) for title in (RIGHT, WRONG)}
+    pairs, arms = {title: ("shared", title) for title in (RIGHT, WRONG)}, language_run.titled(answers)
     gaps = {label: {g: _owed(own, g) for g in (0, last_of(own))} for label, own in answers.items()}
     show(
-        figures.side_by_side(answers, pairs, shared=True),
-        stats.listing(answers, pairs),
+        figures.side_by_side(arms, pairs, shared=True),
+        stats.listing(arms, pairs),
         "text-prompt",
         "Words shared with what followed the right prompt, and with what followed another; means with 95 % bands "
         "over seeds.",
