@@ -58,6 +58,8 @@ def by_arm(
         ax.plot(means.index, means, color=colour, marker="o", ms=4, label=label)
     whole_ticks(ax, max(table["generation"].max() for table in arms.values()))
     ax.set(xlabel="generation", ylabel=ylabel, title=title, yscale=yscale)
+    if yscale == "log":
+        plain_ticks(ax.yaxis)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
