@@ -174,7 +174,7 @@ def _write(generation: Generation, tables: Mapping[str, pa.Table], folder: Path)
 
 @contextmanager
 def _full(use: Use) -> Iterator[None]:
-    """Memory that is full inside is said to be taken by this use."""
+    """Tag an OutOfMemory with the operation that caused it."""
     try:
         yield
     except OutOfMemory as error:

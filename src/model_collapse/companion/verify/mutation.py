@@ -1,10 +1,9 @@
 """Does a verification catch errors? Faults are injected one at a time, and the claims that use the part are verified.
 
-    found = sabotage()                 all faults of `faults`, each in a process of its own
+    found = inject()                   all faults of `mutants`, each in a process of its own
     found["faults"][0]["caught"]
 
-A fault is caught if the verification would not have ended well: a claim falls that stands without the fault, or an
-error ends it.
+A fault is caught if the verification does not pass: a claim fails that passes without the fault, or an error ends it.
 """
 
 from __future__ import annotations
