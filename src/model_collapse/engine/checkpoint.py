@@ -1,4 +1,4 @@
-"""What is finished of a chain, on disk, so that it goes on after an interruption with the same bits."""
+"""The finished parts of a chain, on disk, so that it resumes after an interruption with the same bits."""
 
 from __future__ import annotations
 

@@ -208,9 +208,9 @@ def continuations(
     replicate: int = 0,
     repeated: int = 3,
 ) -> None:
-    """Show how arms of a language experiment go on from one prompt, one column each, below what really followed it.
+    """Show how conditions of a language experiment continue one prompt, one column each, below its real continuation.
 
-    texts  arm -> table of texts
+    texts  condition -> table of texts
     row    of the prompt, a block of the real training text; the block of the next row is what followed it
     """
     import pandas as pd

@@ -30,7 +30,7 @@ from model_collapse.theory.copies import copying_error, copying_error_line, dept
 
 @dataclass(frozen=True)
 class Device:
-    """What makes the copies, and of what: of the last copy, of the original (given), or of any earlier one (regime)."""
+    """The device that makes the copies; it copies the last copy, the original (given) or any earlier one (regime)."""
 
     scanner: Scanner = field(default_factory=Scanner)
     given: Literal["training", "original"] = "training"
@@ -78,7 +78,7 @@ def size(
     replicates: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, corpus=corpus, copies=copies, n=n, seeds=replicates, seed=seed)
     if found.seeds < 2 or found.copies < 5 or int(found.n or 0) < 10:
         raise InputError("this chapter is written for at least 2 replicates, 5 copies and 10 pictures")

@@ -212,7 +212,7 @@ def by_way(tables: Tables) -> None:
 
 
 def penalty(tables: Tables) -> None:
-    """What a repetition penalty of 2 changes of five beams, in the last generation."""
+    """The effect of a repetition penalty of 2 on five beams, in the last generation."""
     plain, punished = tables["A"], tables["penalty-2"]
     last = last_of(punished)
     worse = stats.mean(

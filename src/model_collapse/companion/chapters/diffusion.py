@@ -33,7 +33,7 @@ QUALITY = {
 
 
 def introduce(tables: Tables, runs: Mapping[str, Run], scale: Size, profile: str) -> None:
-    """What was run."""
+    """The runs."""
     first, run = tables["full"].iloc[0], runs["full"]
     say(
         f"**This run:** a small diffusion model, corpus {first['corpus']}, {run.n} images, {claims.steps(run)} steps "

@@ -1,6 +1,6 @@
-"""Chapter `diversity`: what perplexity hides. Variety, certainty and truth of what is written.
+"""Chapter `diversity`: what perplexity hides. Variety, certainty and truth of generated text.
 
-Each function takes tables by condition of the study `language_model`, shows one figure and says what one sees in it.
+Each function takes tables by condition of the study `language_model`, shows one figure and describes it.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def how_sure(tables: Tables) -> None:
 
 
 def still_said(tables: Tables) -> None:
-    """Share of what the real training text says that is still said at least once, by how rare it is."""
+    """Share of the items of the real training text that still occur at least once, by rarity."""
     bands = {band: ("rare_coverage", band) for band in ("common", "medium", "rare")}
     arms = of(tables, (*MAIN, "zero-shot"))
     show_panels(

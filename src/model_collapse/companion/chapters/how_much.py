@@ -33,7 +33,7 @@ def size(
     seeds: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, turns=generations, chains=chains, corpus=corpus, n=blocks, seeds=seeds, seed=seed)
     if found.turns < 4 or found.chains < 2 or found.seeds < 2 or int(found.n or 0) < 96:
         raise InputError("this chapter needs at least 4 generations, 2 chains, 2 seeds and 96 blocks")
@@ -250,7 +250,7 @@ def _rise(losses: pd.DataFrame) -> pd.Series:
 
 
 def endless(table: pd.DataFrame) -> None:
-    """Say what is left of the variance after many generations with enough rows to lose nothing."""
+    """Say how much variance is left after many generations with enough rows to lose nothing."""
     kept = at(table, "variance")
     assert abs(kept.value - 1) < 1e-3, "an unbiased model and unlimited rows must lose nothing"
     say(

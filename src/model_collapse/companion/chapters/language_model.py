@@ -1,6 +1,6 @@
 """Chapter `language_model`: what happens to a language model that is trained on its own text.
 
-Each function takes tables by condition of the study `language_model`, shows one figure and says what one sees in it.
+Each function takes tables by condition of the study `language_model`, shows one figure and describes it.
 """
 
 from __future__ import annotations

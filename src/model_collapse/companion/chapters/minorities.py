@@ -37,7 +37,7 @@ def size(
     seeds: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, chains=chains, n=blocks, generations=generations, seeds=seeds, seed=seed)
     if found.chains < 2 or found.seeds < 2 or found.generations < 2:
         raise InputError("this chapter needs at least 2 chains, 2 seeds and 2 generations")

@@ -50,7 +50,7 @@ def size(
     seeds: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, preset=preset, corpus=corpus, n=n, generations=generations, seeds=seeds, seed=seed)
     if found.generations < 1 or found.seeds < 2 - (profile == "smoke"):
         raise InputError("generations must be at least 1, and seeds at least 2")

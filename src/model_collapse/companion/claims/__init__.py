@@ -226,7 +226,7 @@ OUTCOMES: Mapping[Outcome, str] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and what was measured.
+    """A claim and its measured estimate.
 
     scale       of the runs: full, as the source's or what the claim is about; small, smaller ones; none, no such run
     p           one-sided p of `answer`, by inversion of the interval; None for theory, which is tested at a fixed level

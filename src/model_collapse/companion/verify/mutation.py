@@ -36,7 +36,7 @@ def inject(
     jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """What a verification from this seed catches: plain JSON. All faults if none is named.
+    """The faults that a verification from this seed catches, as plain JSON. All faults if none is named.
 
     jobs  faults side by side; None: as many as there are cores
     """
@@ -98,7 +98,7 @@ def through(one: Fault, seed: int, baseline: Found) -> dict[str, Any]:
 
 
 def report(found: Found) -> int:
-    """Print what was caught, and give the exit status: 0 if the share of the faults is GOAL or more, else 1."""
+    """Print the faults that were caught; exit status 0 if their share is GOAL or more, else 1."""
     for one in found["faults"]:
         by = ", ".join(one["by"]) or one["how"] or f"not caught by {', '.join(one['claims'])}"
         print(f"{one['name']}: {by}. {one['what']}")

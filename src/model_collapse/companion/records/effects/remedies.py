@@ -1,4 +1,4 @@
-"""The remedies of the closing table: which arm of which recorded run is compared with which, and in what."""
+"""The remedies of the closing table: which condition of which recorded run is compared with which, and in what."""
 
 from __future__ import annotations
 
