@@ -187,7 +187,7 @@ def conditions(table: pd.DataFrame) -> None:
     shown = table.drop(columns="command").replace({"differs": {"": "nothing: the base"}})
     written(
         shown.rename(columns={"title": "in figures", "differs": "what differs from the base"}),
-        "What is run. The base trains each model only on data of the model before it.",
+        "The runs. The base trains each model only on data of the model before it.",
     )
     lines = (f"# {row.condition}\n{row.command}" for row in table.itertuples())
     style = 'style="text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"'

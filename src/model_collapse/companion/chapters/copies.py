@@ -340,7 +340,7 @@ def perfect_copies(tables: Tables, size: Size) -> None:
         figures.grid({"original": originals, "by scanner": scanned, "at random": originals[np.sort(line[-1])]}),
         pd.DataFrame({"generation": np.arange(last + 1), "originals left": [len(np.unique(each)) for each in line]}),
         "copies-lots",
-        f"{len(originals)} pictures of {corpus}, and what is there after {last} generations of copies: by the scanner, "
+        f"{len(originals)} pictures of {corpus}, and their copies after {last} generations: by the scanner, "
         "and by a perfect device from pictures drawn at random.",
         "Three rows of small pictures. The originals are different digits. After the scanner all are blurred beyond "
         "reading. Drawn at random, the pictures are sharp, and only one or a few different ones are left.",

@@ -209,7 +209,7 @@ def budget(tables: Tables, quantity: str) -> None:
         "at random": points(dict.fromkeys(shares, nothing)),
         **{
             name: points({part: value(complete[f"{by} {part:g}"]) for part in shares})
-            for name, by in (("what was scored", "oracle"), ("predicted from it", "learned"))
+            for name, by in (("the scored texts", "oracle"), ("predicted from it", "learned"))
         },
     }
     few = tables[f"oracle {shares[0]:g}"]

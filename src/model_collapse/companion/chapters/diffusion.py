@@ -48,7 +48,7 @@ def pictures(tables: Tables, images: Tables, label: str) -> None:
     gallery(
         images[label],
         f"diffusion-pictures-{label}",
-        f"What models of condition *{label}* write, a row for each generation.",
+        f"Images of condition *{label}*, one row per generation.",
         f"Sharpness in the first row and in the last: {ends(own, 'sharpness')}. Share of real images that lie among "
         f"those written: {ends(own, 'manifold', 'recall')}.",
     )

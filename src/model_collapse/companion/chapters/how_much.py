@@ -182,7 +182,7 @@ def symbols_left(tables: Mapping[int, Tables]) -> None:
         f"Share of the symbols of the real data that a generation still reads, {len(q)} symbols with shares by Zipf's "
         "distribution; colours: simulated, lines: {eq}`how-much-presence`.",
         "Heat maps, one for each number of real rows. The more rows are synthetic, and the later the generation, the "
-        "fewer symbols are read. Only without any real rows does the loss go on without end. Contours follow the "
+        "fewer symbols are read. Only without any real rows does the loss continue without end. Contours follow the "
         "colours.",
     )
     title = list(maps)[-1]

@@ -99,8 +99,8 @@ def average(table: pd.DataFrame) -> None:
     last = int(table["generation"].max())
     say(
         f"After {last} generations the minority has {_ended(part / few):.3f} of its true share on average, and is gone "
-        f"in {share(_ended(gone)):.1%} of the chains. Of its true mass {share(_ended(lost['minority'])):.1%} is lost, "
-        f"of the majority's {share(_ended(lost['majority'])):.1%} (95 % intervals)."
+        f"in {share(_ended(gone)):.1%} of the chains. {share(_ended(lost['minority'])):.1%} of its true mass is lost, "
+        f"against {share(_ended(lost['majority'])):.1%} of the majority's (95 % intervals)."
     )
 
 
