@@ -22,7 +22,7 @@ COMMANDS = [
     shlex.split(command.replace("\\\n", " "))
     for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     for command in re.split(r"(?<!\\)\n", block.strip())
-    if command.startswith("model-collapse chain")
+    if command.startswith(("model-collapse chain", "model-collapse verify"))
 ]
 
 
@@ -48,14 +48,16 @@ def python(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_page_has_a_recipe_for_everything() -> None:
     kinds = {path.split("/")[-2] for path in FILES}
-    assert kinds == {"regimes", "filters", "families", "metrics", "notebooks", "studies"} and len(COMMANDS) == 3
+    assert kinds == {"regimes", "filters", "families", "metrics", "notebooks", "studies", "claims", "mutants"}
+    assert len(COMMANDS) == 5
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[2])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[-1] if "verify" in command else command[2])
 def test_its_commands_run(copy: Path, command: list[str]) -> None:
     done = python(copy, "-m", "model_collapse.cli", *command[1:])
     assert done.returncode == 0, done.stderr
-    assert "variance" in done.stdout or "tail_share" in done.stdout
+    assert any(said in done.stdout for said in ("variance", "tail_share", "1 of 1 faults are caught")), done.stdout
+    assert "contradicted" not in done.stdout and "undecided" not in done.stdout
 
 
 def test_its_test_and_the_contract_pass(copy: Path) -> None:

@@ -245,7 +245,7 @@ def test_an_interruption_says_how_to_go_on_and_going_on_needs_resume(capsys, mon
     with monkeypatch.context() as patch:
         patch.setattr("model_collapse.engine.execute.gather", interrupted)
         assert cli.main(chain("--out", "c.parquet")) == 130
-    assert capsys.readouterr().err.splitlines()[-1].endswith("the same command continues, of a chain with --resume")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("(for `chain` add --resume)")
     refused(capsys, chain("--out", "c.parquet"), "c.parquet is unfinished", "--resume")
     refused(capsys, chain("--out", "c.parquet", "--seed", "8", "--resume"), "seed (0 there, 8 here)")
     assert cli.main(chain("--out", "c.parquet", "--resume")) == 0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, without a dump of the usage."""
+    """A parser whose errors are one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
@@ -58,11 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("model_collapse"):
             raise
-        return _complain(f"{error.name} is not installed; pip install 'model-collapse[lm,book]' brings it", 3)
+        return _complain(f"{error.name} is not installed; install it with pip install 'model-collapse[lm,book]'", 3)
     except MemoryError as error:
         return _complain(f"not enough memory ({error}); ask for fewer rows or replicates", 3)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command continues, of a chain with --resume", 130)
+        return _complain("interrupted; run the same command to continue (for `chain` add --resume)", 130)
 
 
 def _complain(error: object, status: int) -> int:
@@ -81,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=work)
         return added
 
-    chapters = command("run", _run, "run chapters of the book through papermill")
-    chapters.add_argument("chapters", nargs="*", metavar="CHAPTER", help="slugs; all chapters if none is given")
+    chapters = command("run", _run, "run chapters of the book")
+    chapters.add_argument("chapters", nargs="*", metavar="CHAPTER", help="slugs; default: all chapters")
     chapters.add_argument("--profile", default="laptop", help="smoke, laptop, t4 or paper")
     chapters.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
     chapters.add_argument("--jobs", help="chapters side by side")
@@ -118,28 +118,28 @@ def _parser() -> argparse.ArgumentParser:
     packing.add_argument("runs", nargs="+", metavar="RUN", help="FILE.parquet, or a folder of them")
     packing.add_argument("--out", required=True, metavar="FILE.zip")
 
-    unpacking = command("unpack", _unpack, "bring back what `pack` wrote, to where chapters look")
+    unpacking = command("unpack", _unpack, "unpack a file of `pack` to the folder where chapters look for runs")
     unpacking.add_argument("file", metavar="FILE.zip")
-    unpacking.add_argument("--to", metavar="FOLDER", help="another place than that of chapters")
+    unpacking.add_argument("--to", metavar="FOLDER", help="default: the folder of the chapters' runs")
 
-    recording = command("record", _record, "keep runs as a record, take in one made elsewhere, or renew the RO-Crate")
+    recording = command("record", _record, "keep runs as a record, add one made elsewhere, or rewrite the RO-Crate")
     recording.add_argument(
         "runs",
         nargs="*",
         metavar="CHAPTER|RUN|STUDY",
         help="a slug, FILE.parquet and folders of them; with --size a study",
     )
-    recording.add_argument("--size", metavar="SIZE", help="run the study at this size, or go on with it, and record it")
-    recording.add_argument("--minutes", metavar="M", help="minutes after which a study stops; the same command goes on")
+    recording.add_argument("--size", metavar="SIZE", help="run the study at this size, or resume it, and record it")
+    recording.add_argument("--minutes", metavar="M", help="stop a study after M minutes; the same command resumes it")
     recording.add_argument("--jobs", metavar="N", help="of a study: processes side by side; default 3")
     recording.add_argument("--work", metavar="FOLDER", help="of a study: unfinished runs; default _build/records")
     recording.add_argument(
-        "--check", action="store_true", help="of a study: run a part of its record again, and compare"
+        "--check", action="store_true", help="of a study: run a part of its record again and compare"
     )
-    recording.add_argument("--add", metavar="FILE.zip|FOLDER", help="check a record made elsewhere, and take it in")
+    recording.add_argument("--add", metavar="FILE.zip|FOLDER", help="check a record made elsewhere, and add it")
     recording.add_argument("--profile", default="laptop", help="of the chapter's executed copy")
     recording.add_argument("--name", metavar="NAME", help="of the record; default: that of the chapter or file")
-    recording.add_argument("--out", metavar="FOLDER|FILE.zip", help="another place than the checkout's records/")
+    recording.add_argument("--out", metavar="FOLDER|FILE.zip", help="default: the checkout's records/")
 
     sweep = command("sweep", _sweep, "many runs over many processes and hosts: plan, run, status or collect")
     sweep.add_argument("verb", metavar="VERB", help="plan, run, status or collect")
@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--out", metavar="FILE.parquet", help="collect: the table of all runs")
     sweep.add_argument("--json", action="store_true", help="status: for programs")
 
-    fetching = command("fetch", _fetch, "bring weights, tokenizers and data sets beforehand")
+    fetching = command("fetch", _fetch, "download weights, tokenizers and data sets in advance")
     fetching.add_argument(
         "names",
         nargs="+",
@@ -177,8 +177,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "claims":
             listing.add_argument("--codecheck", action="store_true", help="print codecheck.yml")
 
-    verify = command("verify", _verify, "check claims afresh, from seeds; status 1 if one falls that stood before")
-    verify.add_argument("names", nargs="*", metavar="ID", help="claims; all of the scale if none is given")
+    verify = command("verify", _verify, "check claims afresh; exit status 1 if a claim that passed before now fails")
+    verify.add_argument("names", nargs="*", metavar="ID", help="ids of claims; default: all claims of the scale")
     verify.add_argument("--scale", help="simulation (default), small or gpu; of named claims, each one's own")
     verify.add_argument("--seed", default="1", metavar="S")
     verify.add_argument("--jobs", metavar="N", help="processes side by side; default: one for each core")
@@ -187,29 +187,29 @@ def _parser() -> argparse.ArgumentParser:
         "--need-baseline",
         dest="baseline",
         action="store_true",
-        help="status 1 too where records/ has no verification of this scale",
+        help="exit status 1 also if records/ has no verification of this scale",
     )
-    verify.add_argument("--diff", nargs=2, metavar=("A.json", "B.json"), help="only say what B found otherwise than A")
+    verify.add_argument("--diff", nargs=2, metavar=("A.json", "B.json"), help="only list where B differs from A")
     verify.add_argument(
         "--mutants",
         "--sabotage",
         dest="mutants",
         action="store_true",
-        help="inject faults, ID their names: which are caught?",
+        help="inject faults (IDs name them) and report which are caught",
     )
     verify.add_argument(
         "--false-alarms",
         "--alarms",
         dest="alarms",
         metavar="SECONDS",
-        help="from many seeds, this many seconds for each claim: which fails by chance?",
+        help="judge claims from many seeds, this many seconds for each, and report which fail by chance",
     )
 
-    bench = command("bench", _bench, "time our way against the published one")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks; all if none is given")
+    bench = command("bench", _bench, "time our implementation against the published one")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks; default: all")
     bench.add_argument("--json", metavar="FILE", help="write the results there")
 
-    build = command("build", _build, "lay the executed chapters into the book")
+    build = command("build", _build, "build the book from the executed chapters")
     build.add_argument("--profile", default="laptop")
 
     publish = command("release", _release, "put the built book, its PDF and the records into files to publish")
@@ -217,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     publish.add_argument("--without-pdf", action="store_true", help="where there is no browser to print with")
 
     address = command("address", _address, "write the repository's address to where it is needed")
-    address.add_argument("url", metavar="URL", nargs="?", help="without it, what _config.yml has is derived again")
+    address.add_argument("url", metavar="URL", nargs="?", help="default: the one in _config.yml")
     return parser
 
 
@@ -308,7 +308,7 @@ def _chain(chosen: argparse.Namespace) -> int:
         summary = summarise(store.load(file))
     about = card.write(out) if out else None
     if out and (lost := card.lost(out)):
-        print(f"model-collapse: {lost} is gone; remove {out} and run the same command to have both", file=sys.stderr)
+        print(f"model-collapse: {lost} is gone; remove {out} and run the same command to get both", file=sys.stderr)
     if chosen.json:
         # JSON has no nan and no infinity: the spread of one replicate, the logarithm of a zero variance are null.
         finite = [{key: None if _infinite(value) else value for key, value in row.items()} for row in summary]

@@ -1,4 +1,4 @@
-"""What travels round the loop: rows or their sufficient statistics, each with a note of who made it.
+"""What travels round the loop: rows or their sufficient statistics, each with a note of its author.
 
 Axis order everywhere: rows first, replicate chains second where a family stacks them, coordinates last.
 """

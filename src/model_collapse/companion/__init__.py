@@ -4,10 +4,12 @@ The library beside this folder knows models that train on generated data, and no
 `model-collapse` asks for it. Inside, imports point up this list only:
 
     studies/   what is run: conditions and sizes
-    records/   recorded runs: kept, read back, sent and taken in
-    claims/    what is claimed, of which runs, and when it counts as reproduced
+    records/   recorded runs: stored, read, exchanged between machines
+    claims/    statements, the runs that test them, and the bands that support them
     verify/    claims checked afresh, and whether the check would notice an error
-    book/      chapters run, and laid into the book
+    live/      sliders and curves of the pages
+    book/      chapters run, and built into pages
+    chapters/  the figures, tables and sentences of each chapter
     sweep/     many runs over many processes and hosts
-    bench/     our way timed against the published one
+    bench/     our implementations timed against the published ones
 """

@@ -1,4 +1,4 @@
-"""What follows a text of the embedded corpus, drawn from its own distribution: what a perfect model would write.
+"""Continuations of the embedded corpus, drawn from its own distribution: the text that a perfect model would write.
 
     continued = Continuation(world, tokenizer)
     continued(prompts, 64, rng)                 the next 64 tokens of every prompt, (n, 64)

@@ -3,7 +3,7 @@
     path = hub.fetch(hub.File("owner/name", REVISION, "model.safetensors", size, sha256), instead="use ...")
 
 A file that lies in the hub's own cache, or in ours, is taken from there without a request. One that is damaged is
-downloaded anew, once. A download that was cut goes on where it stopped, also in a later process. It is a plain HTTP
+downloaded anew, once. An interrupted download resumes, also in a later process. It is a plain HTTP
 request by the hub's client, which knows its token, proxies and certificates.
 """
 

@@ -9,13 +9,13 @@ the number of processes nor an interruption changes a bit of the result.
 
     spec.py         a run: all that decides its numbers, and its id
     plan.py         a run from names and values, everything checked
-    execute.py      runs brought to their end
+    execute.py      runs executed to completion, and resumed: what is finished, what is left
     unit.py         work for one process: a block of chains, what it is made of and where it lies
-    block.py        one block of chains, from its sources to its tables
-    recorder.py     what is written down of every generation
-    checkpoint.py   what is finished of a chain, on disk
+    block.py        one block of chains, from its sources to its tables; it skips finished generations
+    recorder.py     what is recorded of every generation
+    checkpoint.py   the finished parts of a chain, on disk: where a family that takes long resumes
     layout.py       where the parts of a run lie
-    merge.py        blocks put together into one file
+    merge.py        blocks merged into one file
     processes.py    blocks side by side
     locks.py        one process at a time
     usage.py        when, how long and with how much memory

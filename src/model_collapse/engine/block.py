@@ -77,7 +77,7 @@ def _chains(unit: Unit) -> list[Named]:
 
 
 def _agent(unit: Unit) -> tuple[Agent, Recorder]:
-    """One model of a block, ready to begin or to go on, and who records its generations."""
+    """One model of a block, ready to start or resume, and its recorder."""
     family, source = unit.family, unit.source()
     if unit.base_key is None:
         start = family.base(source, unit.stream(-1, streams.BASE))

@@ -1,6 +1,6 @@
-"""A data card for what a run wrote: who wrote it, out of what, and how to tell. In the form of the hub's dataset cards.
+"""A data card for the generated rows of a run, in the form of the hub's dataset cards: author, sources, detection.
 
-FILE.parquet.texts.md stands beside FILE.parquet.texts.parquet, and is a function of the two files of the run alone.
+FILE.parquet.texts.md lies beside FILE.parquet.texts.parquet, and is a function of the two files of the run alone.
 """
 
 from __future__ import annotations

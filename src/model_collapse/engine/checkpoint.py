@@ -1,4 +1,4 @@
-"""What is finished of a chain, on disk, so that it goes on after an interruption with the same bits."""
+"""The finished parts of a chain, on disk, so that it resumes after an interruption with the same bits."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _write(generation: Generation, tables: Mapping[str, pa.Table], folder: Path)
 
 @contextmanager
 def _full(use: Use) -> Iterator[None]:
-    """Memory that is full inside is said to be taken by this use."""
+    """Tag an OutOfMemory with the operation that caused it."""
     try:
         yield
     except OutOfMemory as error:

@@ -1,4 +1,4 @@
-"""Planned runs brought to their end: resumable, and spread over processes by blocks.
+"""Planned runs executed to completion: resumable, and spread over processes by blocks.
 
 table, texts = execute(run)                          the tables of one run
 tables, texts = study({"A": run, ...}, folder)       of several, kept in a folder
@@ -64,7 +64,7 @@ def execute_all(
     A finished run is left alone, an unfinished one continued (InputError unless `resume`), a file of another run is
     refused; what another process works on is waited for. Models are dropped as soon as nothing reads them again, or
     with `keep_models` all of them left in FILE.parquet.models/. State lies in FILE.parquet.state/ until FILE.parquet is
-    there, whole. ExternalError for a run that is known beforehand not to fit into memory.
+    there, whole. ExternalError for a run that is known in advance not to fit into memory.
     """
     with store.disk_errors():
         for run in (run for out, run in runs.items() if not out.exists()):

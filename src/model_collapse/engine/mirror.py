@@ -1,10 +1,10 @@
-"""Runs saved to a second place while they are computed: a mounted Drive, which is slow and renames nothing at once.
+"""Runs saved to a second place while they are computed: a mounted Drive, which is slow and has no atomic rename.
 
 Runs are computed in a local folder. What lies there whole never changes again: a finished generation, a finished
 block, the pre-trained model, a run's table. So a thread looks every EVERY seconds for such parts that the Drive lacks,
 copies each under a temporary name and then renames it; the work never waits. A session that is cut loses no more than
 what was finished in the last EVERY seconds and the generation it was in. At the start of the next one everything that
-came over whole is brought back first, by the same rule, and the run goes on from there. A part whose copy was cut has
+came over whole is copied back first, by the same rule, and the run resumes from there. A part whose copy was cut has
 another name or fails its check, and never counts.
 """
 

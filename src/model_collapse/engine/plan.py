@@ -1,4 +1,4 @@
-"""A run from names and values, everything checked before any work."""
+"""A run from names and values; everything is checked before any work. Most errors of `chain` are raised here."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def plan(
     replicates   chains, each with data and randomness of its own
     settings     {"family.epochs": 5, "regime.real_fraction": .1, "NAME.key": ...}; text is read as the setting's type;
                  "corpus.column" names the column that holds the text of a folder
-    corpus       text a family reads; None: the embedded one
+    corpus       text or images a family reads; None: the modality's default
     metrics      names of what is measured; None: the family's `metrics`, without its `more_metrics`
     every        metrics are taken at generations 0, k, 2k, ... and at the last
     models       K models that read each other, see `exchange.exchange`; a metric's item then begins with "model k"

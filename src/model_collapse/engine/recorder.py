@@ -1,4 +1,4 @@
-"""What is written down of every generation: its metrics, and for some kinds of rows what it wrote."""
+"""The record of every generation: its metrics, and for some kinds of rows what it wrote."""
 
 from __future__ import annotations
 

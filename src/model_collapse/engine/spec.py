@@ -76,7 +76,7 @@ class Run:
         return store.digest(asdict(self))
 
     def differs(self, other: Mapping[str, Any]) -> str:
-        """What a recorded description has otherwise, in a few words; "" if nothing."""
+        """How a recorded description differs, in a few words; "" if it does not."""
         mine = describe(self)
         keys = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
         return ", ".join(f"{key} ({other.get(key)} there, {mine.get(key)} here)" for key in keys[:3])

@@ -44,7 +44,7 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """Of several models which one this is, "model 2"; of one alone ""."""
+        """Which of several models this is, "model 2"; "" if there is only one."""
         return f"model {self.model + 1}" if self.run.models > 1 else ""
 
     @property

@@ -1,1 +1,1 @@
-"""What is kept of a training set before the fit. One file per filter."""
+"""Selection and weighting of a training set before the fit. One file per filter."""

@@ -15,7 +15,7 @@ from model_collapse.theory.provenance import unrecognised
 
 @dataclass(frozen=True)
 class Provenance(Filter):
-    """Drops generated rows, by the record of who made them: with the defaults, a perfect detector.
+    """Drops generated rows, by the record of their author: with the defaults, a perfect detector.
 
     A row that a model wrote carries a mark with chance `adoption`, and then goes unrecognised with chance `missed`; a
     real row is dropped with chance `false_alarms`. Every row is judged by itself, anew in every generation. The regime

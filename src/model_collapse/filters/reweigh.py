@@ -24,7 +24,7 @@ class Reweigh(Filter):
     """Weighs a row of group j by true share / share found: the groups that are left get their true ratios.
 
     "Algorithmic reparation" (Wyllie, Shumailov & Papernot 2024, arXiv:2403.07857), which draws rows where this weighs
-    them. True shares are those of the distribution, over the groups that are there: what is gone cannot be weighed.
+    them. True shares are those of the distribution, over the groups that are there: a lost group cannot be weighed.
     Groups are the symbols of `discrete`, the breeds of `breeds`, and in text of the embedded corpus the groups of its
     topics: a block is about the entity it names first, a group's share is that within its topic, and a block about
     nobody keeps its weight. Weights have a mean of 1 in each topic, or of all numbers.

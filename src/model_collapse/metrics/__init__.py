@@ -25,7 +25,7 @@ Value = float | np.ndarray | Mapping[str, float | np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Measurement(Remembering, Generic[F]):
-    """A generation, and what it is compared with. What several metrics need is computed `once`:
+    """A generation, and the references it is compared with. What several metrics need is computed `once`:
 
     m.once(f)            f(m), for all metrics of this generation
     m.reference.once(f)  f(m.reference), for all generations of the chain
@@ -41,22 +41,22 @@ class Measurement(Remembering, Generic[F]):
 
     @property
     def model(self) -> Model:
-        """What was fitted."""
+        """The fitted model."""
         return self.generation.model
 
     @property
     def train(self) -> Data:
-        """What it was fitted to."""
+        """The training set of the model."""
         return self.generation.train
 
     @property
     def sample(self) -> Data:
-        """What the model wrote."""
+        """The sample of the model."""
         return self.generation.sample
 
     @property
     def given(self) -> Rows:
-        """The rows that it was given to go on from."""
+        """The rows that it was given to continue."""
         assert isinstance(self.generation.given, Rows)
         return self.generation.given
 

@@ -35,8 +35,8 @@ def kl(m: Measurement) -> np.ndarray:
 def lost_mass(m: Measurement) -> np.ndarray:
     """True probability of the symbols that the model has lost, shape (R,): the test error of Hutter's learner.
 
-    It answers right about what it has seen and wrong about the rest (Hutter 2021, arXiv:2102.04074). Precise to 1e-15,
-    and 0 if nothing is lost.
+    It answers correctly about symbols it has seen and wrongly about the rest (Hutter 2021, arXiv:2102.04074). Precise
+    to 1e-15, and 0 if nothing is lost.
     """
     model, distribution = m.model, m.family.distribution
     kept = np.sum(distribution[model.symbol], axis=1, where=model.share > 0)

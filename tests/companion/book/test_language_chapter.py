@@ -79,7 +79,7 @@ def test_a_folder_of_text_files(tmp_path: Path, runs: Path, run: Run) -> None:
     """A reader's own texts: one .txt file per document."""
     folder = own_texts(tmp_path)
     text = run("--profile", "smoke", "-p", f"corpus={folder}", *TINY)
-    assert "Of the tokens (words and parts of words) of the real training text" in text
+    assert "Which tokens (words and parts of words) of the real training text" in text
     assert "Perplexity" not in text and "has perplexity" in text
 
 

@@ -45,7 +45,7 @@ def test_everything_scored_is_the_oracle_for_the_learned_selector(shown: list[An
     tables["oracle 1"] = table((0.8, 0.8), "facts", "true")
     chapter.budget(tables, "truth")
     drawn = shown[0][1].set_index(["condition", "x"])["y"]
-    assert drawn["predicted from it", 1.0] == 0.8 == drawn["what was scored", 1.0]
+    assert drawn["predicted from it", 1.0] == 0.8 == drawn["the scored texts", 1.0]
     assert drawn["at random", 0.1] == drawn["predicted from it", 0.1] == 0.5
 
 

@@ -379,7 +379,7 @@ def test_a_finished_run_whose_texts_are_gone_says_so(
     assert cli.main(ask) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("model-collapse: ")]
     assert lines == [
-        "model-collapse: c.parquet.texts.parquet is gone; remove c.parquet and run the same command to have both"
+        "model-collapse: c.parquet.texts.parquet is gone; remove c.parquet and run the same command to get both"
     ]
     (tmp_path / "c.parquet").unlink()
     assert cli.main(ask) == 0 and (tmp_path / "c.parquet.texts.parquet").exists()

@@ -110,7 +110,7 @@ def test_a_claim_that_was_removed_ends_the_command_with_1(
     monkeypatch.setattr(verify, "before", dict)
     assert main(["verify", "--json", "both.json"]) == 0
     said = capsys.readouterr().out
-    assert "records/verify-simulation.json is not there: nothing to compare this verification with" in said
+    assert "records/verify-simulation.json is not there: there is nothing to compare with" in said
     assert main(["verify", "--need-baseline"]) == 1, "where it is asked for"
     monkeypatch.setattr(verify, "before", lambda: {"simulation": both})
     assert main(["verify", "--need-baseline"]) == 0

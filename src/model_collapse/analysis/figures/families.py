@@ -1,4 +1,4 @@
-"""Families of models side by side: the same arms in a panel for each."""
+"""Families of models side by side: the same conditions in a panel for each."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def by_family(
     ylabels: Mapping[str, str],
     columns: int = 3,
 ) -> Figure:
-    """Means with 95 % bands by generation, each panel with an axis of its own; an arm has one colour in all of them.
+    """Means with 95 % bands by generation, each panel with its own axis; a condition has one colour in all panels.
 
-    panels   {title: {arm: rows of one metric}}
-    theory   {title: {arm: closed form}}, dashed
+    panels   {title: {condition: rows of one metric}}
+    theory   {title: {condition: closed form}}, dashed
     ylabels  {title: label of the vertical axis}
     """
     looks = _looks(arm for own in panels.values() for arm in own)
@@ -65,7 +65,7 @@ def prices(panels: Mapping[str, pd.DataFrame], *, theory: Mapping[str, Curves] |
 
     panels  {title: columns arm, x, y, low, high, most}; where y is inf no number of rows tried was enough, and an arrow
             stands at the most that was tried
-    theory  {title: {arm: closed form of x}}, dashed
+    theory  {title: {condition: closed form of x}}, dashed
     """
     looks = _looks(arm for table in panels.values() for arm in table["arm"])
     wide = 6.0 if len(panels) == 1 else 3.8 * len(panels)

@@ -136,7 +136,7 @@ def dark(svg: str) -> str:
 
 
 def on_dark(colour: str) -> str:
-    """What a colour of a white page is on a dark one: greys change sides, others become as light as `CONTRAST` asks."""
+    """The colour of a dark page for one of a white page: greys are inverted, others get the contrast `CONTRAST`."""
     light = np.array(to_rgb(colour))
     if np.ptp(light) < 0.05:
         return to_hex(light.mean() * np.array(to_rgb(GROUND)) + (1 - light.mean()) * np.array(to_rgb(INK)))

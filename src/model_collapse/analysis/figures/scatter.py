@@ -47,9 +47,9 @@ def laws(
     ylabel: str,
     limits: Sequence[float] = (),
 ) -> Figure:
-    """Several arms of points with intervals (columns x, y, low, high) on logarithmic axes, closed forms dashed.
+    """Several conditions of points with intervals (columns x, y, low, high) on logarithmic axes, closed forms dashed.
 
-    lines   {label: closed form of x}, drawn over the x of the arm of the same label
+    lines   {label: closed form of x}, drawn over the x of the condition of the same label
     limits  horizontal lines
     """
     figure, ax = plt.subplots()
@@ -76,12 +76,12 @@ def points_by_arm(
     yscale: str = "linear",
     marks: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Points with intervals (columns x, y, low, high), one colour and marker per arm, closed forms of x dashed.
+    """Points with intervals (columns x, y, low, high), one colour and marker per condition, closed forms of x dashed.
 
     panels  {title: {label: points}}
     theory  {title: {label: closed form}}, drawn over the points of the same label
     scale   of the horizontal axis; a logarithmic one is labelled at the points
-    marks   {label: x}, a dotted vertical line in the colour of that arm
+    marks   {label: x}, a dotted vertical line in the colour of that condition
     """
     wide = 6 if len(panels) == 1 else 3.7 * len(panels)
     figure, axes = plt.subplots(1, len(panels), figsize=(wide, 3.4), sharey=True, squeeze=False)

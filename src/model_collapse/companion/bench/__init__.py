@@ -1,6 +1,6 @@
-"""Our way against the published one, timed in turns in one run: same work, same machine, same threads.
+"""Our implementations against the published ones, timed in turns in one run: same work, machine and threads.
 
-Times are seconds per chain: we run many chains at once and divide by their number. The published way lies in
+Times are seconds per chain: we run many chains at once and divide by their number. The published ways are in
 benchmarks/, in the checkout. A module of this folder holds the benchmarks of one published module, as `BENCHMARKS`.
 """
 

@@ -51,7 +51,7 @@ def inputs(chapter: Chapter, profile: str, values: Mapping[str, Any]) -> dict[st
 
 
 def studied(file: Path) -> dict[str, str]:
-    """Arm -> run_id of what `study` noted in a file; a label that several runs have is followed by the run_id."""
+    """Condition -> run_id of what `study` noted in a file; a label that several runs have is followed by the run_id."""
     noted = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     arms: dict[str, str] = {}
     for label, run_id in dict.fromkeys(map(tuple, noted)):

@@ -187,7 +187,7 @@ def conditions(table: pd.DataFrame) -> None:
     shown = table.drop(columns="command").replace({"differs": {"": "nothing: the base"}})
     written(
         shown.rename(columns={"title": "in figures", "differs": "what differs from the base"}),
-        "What is run. The base trains each model only on data of the model before it.",
+        "The runs. The base trains each model only on data of the model before it.",
     )
     lines = (f"# {row.condition}\n{row.command}" for row in table.itertuples())
     style = 'style="text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"'
@@ -208,9 +208,9 @@ def continuations(
     replicate: int = 0,
     repeated: int = 3,
 ) -> None:
-    """Show how arms of a language experiment go on from one prompt, one column each, below what really followed it.
+    """Show how conditions of a language experiment continue one prompt, one column each, below its real continuation.
 
-    texts  arm -> table of texts
+    texts  condition -> table of texts
     row    of the prompt, a block of the real training text; the block of the next row is what followed it
     """
     import pandas as pd

@@ -101,7 +101,6 @@ def church_towers(record: Recorded) -> None:
     frame = pd.DataFrame.from_dict(lines, orient="index", columns=[*titles, "OPT-125m in the paper"])
     written(
         frame.reset_index(names=""),
-        f"How generations continue the paper's prompt, first seed. {record.label}. Marked: what stands earlier "
-        "in the same text.",
+        f"How generations continue the paper's prompt, first seed. {record.label}. Marked: repetitions in a text.",
         repeated=3,
     )

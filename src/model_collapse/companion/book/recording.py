@@ -28,7 +28,7 @@ def make(places: Sequence[str], profile: str, name: str | None, out: Path | None
 
 
 def _asked(places: Sequence[str], profile: str) -> tuple[dict[str, Path], dict[str, Any]]:
-    """Arm -> file of the runs that are asked for, and what is known of how they were made."""
+    """Condition -> file of the runs that are asked for, and what is known of how they were made."""
     slugs = {known.slug: known for known in chapter.find()} if paths.project() else {}
     if len(places) == 1 and places[0] in slugs:
         return of_chapter(slugs[places[0]], profile)
@@ -42,7 +42,7 @@ def _asked(places: Sequence[str], profile: str) -> tuple[dict[str, Path], dict[s
 
 
 def of_chapter(chosen: chapter.Chapter, profile: str) -> tuple[dict[str, Path], dict[str, Any]]:
-    """Arm -> file of the runs that the executed copy of a chapter is made of, and what is known of how."""
+    """Condition -> file of the runs that the executed copy of a chapter is made of, and what is known of how."""
     chapter.select([chosen], [chosen.slug], profile)
     again = f"model-collapse run {chosen.slug} --profile {profile}"
     if problem := executed.problem(chosen, profile):

@@ -186,7 +186,7 @@ def _about(task: _Task) -> dict[str, Any]:
 
 
 def _device(cost: Cost) -> str:
-    """The name of the device. A GPU is asked for by its own tool, so that torch need not be imported here."""
+    """The name of the device. For a GPU, nvidia-smi is asked, so torch is not imported."""
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     if not cost.on_gpu:
         return f"CPU ({cpu})"

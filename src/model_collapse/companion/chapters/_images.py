@@ -1,4 +1,4 @@
-"""What the two chapters on images share: rows of pictures."""
+"""Parts shared by the two chapters on images: rows of pictures."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from model_collapse.theory.copies import copying_error, copying_error_line, dept
 
 @dataclass(frozen=True)
 class Device:
-    """What makes the copies, and of what: of the last copy, of the original (given), or of any earlier one (regime)."""
+    """The device that makes the copies; it copies the last copy, the original (given) or any earlier one (regime)."""
 
     scanner: Scanner = field(default_factory=Scanner)
     given: Literal["training", "original"] = "training"
@@ -78,7 +78,7 @@ def size(
     replicates: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, corpus=corpus, copies=copies, n=n, seeds=replicates, seed=seed)
     if found.seeds < 2 or found.copies < 5 or int(found.n or 0) < 10:
         raise InputError("this chapter is written for at least 2 replicates, 5 copies and 10 pictures")
@@ -340,7 +340,7 @@ def perfect_copies(tables: Tables, size: Size) -> None:
         figures.grid({"original": originals, "by scanner": scanned, "at random": originals[np.sort(line[-1])]}),
         pd.DataFrame({"generation": np.arange(last + 1), "originals left": [len(np.unique(each)) for each in line]}),
         "copies-lots",
-        f"{len(originals)} pictures of {corpus}, and what is there after {last} generations of copies: by the scanner, "
+        f"{len(originals)} pictures of {corpus}, and their copies after {last} generations: by the scanner, "
         "and by a perfect device from pictures drawn at random.",
         "Three rows of small pictures. The originals are different digits. After the scanner all are blurred beyond "
         "reading. Drawn at random, the pictures are sharp, and only one or a few different ones are left.",

@@ -45,7 +45,7 @@ def size(
     chains: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, blocks=blocks, generations=generations, seeds=replicates, chains=chains, seed=seed)
     enough = found.generations >= 1 and found.seeds >= 2 and found.chains >= 64
     if len(found.blocks) < 2 or min(found.blocks) < 10 or not enough:
@@ -113,7 +113,7 @@ def _price(form: Callable[..., np.ndarray], regime: str) -> Callable[[np.ndarray
 
 
 def paid_in_all(last: int) -> None:
-    """Say in a table what is read, generated and really needed in all up to a generation (`theory.cost.spent`)."""
+    """Show in a table the rows read, generated and real in total up to a generation (`theory.cost.spent`)."""
     fits = last + 1
     counted: dict[str, tuple[theory.Regime, float, int]] = {
         "real data once": ("replace", 0.0, 1),

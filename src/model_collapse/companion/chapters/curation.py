@@ -52,7 +52,7 @@ def size(
     chains: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(
         profile, points=points, replicates=replicates, blocks=blocks, rounds=generations, chains=chains, seed=seed
     )
@@ -209,7 +209,7 @@ def budget(tables: Tables, quantity: str) -> None:
         "at random": points(dict.fromkeys(shares, nothing)),
         **{
             name: points({part: value(complete[f"{by} {part:g}"]) for part in shares})
-            for name, by in (("what was scored", "oracle"), ("predicted from it", "learned"))
+            for name, by in (("the scored texts", "oracle"), ("predicted from it", "learned"))
         },
     }
     few = tables[f"oracle {shares[0]:g}"]
@@ -246,7 +246,7 @@ def judging_in_numbers(tables: Tables) -> None:
 
 
 def fresh_text(tables: Tables, size: Size) -> None:
-    """Say what a choice is worth in a small fresh run of a language model, and its gate."""
+    """Say how much a choice helps in a small fresh run of a language model, and its gate."""
     last = int(tables["lot"]["generation"].max())
     true = {
         "chosen by the oracle": at(tables["curated"], "facts", last, "true"),

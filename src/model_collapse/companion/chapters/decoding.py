@@ -212,7 +212,7 @@ def by_way(tables: Tables) -> None:
 
 
 def penalty(tables: Tables) -> None:
-    """What a repetition penalty of 2 changes of five beams, in the last generation."""
+    """The effect of a repetition penalty of 2 on five beams, in the last generation."""
     plain, punished = tables["A"], tables["penalty-2"]
     last = last_of(punished)
     worse = stats.mean(
@@ -264,7 +264,7 @@ def repetition(tables: Tables) -> None:
         figures.side_by_side(arms, trigrams),
         stats.listing(arms, trigrams),
         "decoding-repeated",
-        "Sequences of three tokens: the share that stands earlier in the same block, and the share of different ones "
+        "Sequences of three tokens: the share that occurred earlier in the same block, and the share of different ones "
         "over all, with 95 % bands over seeds.",
         "Two panels over generations. Share repeated within a block, in generation 0 and in the last: "
         f"{ends(arms, 'repeated_3')}.",

@@ -33,7 +33,7 @@ QUALITY = {
 
 
 def introduce(tables: Tables, runs: Mapping[str, Run], scale: Size, profile: str) -> None:
-    """What was run."""
+    """The runs."""
     first, run = tables["full"].iloc[0], runs["full"]
     say(
         f"**This run:** a small diffusion model, corpus {first['corpus']}, {run.n} images, {claims.steps(run)} steps "
@@ -48,7 +48,7 @@ def pictures(tables: Tables, images: Tables, label: str) -> None:
     gallery(
         images[label],
         f"diffusion-pictures-{label}",
-        f"What models of condition *{label}* write, a row for each generation.",
+        f"Images of condition *{label}*, one row per generation.",
         f"Sharpness in the first row and in the last: {ends(own, 'sharpness')}. Share of real images that lie among "
         f"those written: {ends(own, 'manifold', 'recall')}.",
     )

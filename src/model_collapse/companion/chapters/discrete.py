@@ -112,7 +112,7 @@ def time_to_rest(tables: Mapping[float, pd.DataFrame], size: Size) -> None:
         f"For the {size.symbols} symbols above and M = {M} rows the mean time is {theory.fixation_time(q, M):.0f} "
         f"fits (limit: {theory.absorption_time_approximation(q, M):.0f}). After 2 M, 4 M and 8 M fits {done[0]:.0%}, "
         f"{done[1]:.0%} and {done[2]:.1%} of the chains have one symbol left. The time is of the order of M "
-        "generations, and the web has a large M. The rest of the chapter is about what is lost long before the end."
+        "generations, and the web has a large M. The rest of the chapter is about losses long before the end."
     )
 
 

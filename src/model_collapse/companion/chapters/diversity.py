@@ -1,6 +1,6 @@
-"""Chapter `diversity`: what perplexity hides. Variety, certainty and truth of what is written.
+"""Chapter `diversity`: what perplexity hides. Variety, certainty and truth of generated text.
 
-Each function takes tables by condition of the study `language_model`, shows one figure and says what one sees in it.
+Each function takes tables by condition of the study `language_model`, shows one figure and describes it.
 """
 
 from __future__ import annotations
@@ -147,22 +147,22 @@ def how_sure(tables: Tables) -> None:
 
 
 def still_said(tables: Tables) -> None:
-    """Share of what the real training text says that is still said at least once, by how rare it is."""
+    """Share of the items of the real training text that still occur at least once, by rarity."""
     bands = {band: ("rare_coverage", band) for band in ("common", "medium", "rare")}
     arms = of(tables, (*MAIN, "zero-shot"))
     show_panels(
         arms,
         bands,
         "diversity-rare",
-        "Share of what the real training text says that is still said at least once, by how rare it is; means with "
+        "Share of the items of the real training text that still occur at least once, by rarity; means with "
         "95 % bands over seeds.",
         shared=True,
     )
     sampled, last = tables["sampled"], last_of(tables["sampled"])
     rare, common = ([at(sampled, "rare_coverage", g, band) for g in (0, last)] for band in ("rare", "common"))
     say(
-        f"Where text is sampled, {rare[0]:.1%} of what is rare is still said in generation 0 and {rare[1]:.1%} in "
-        f"generation {last}; of what is common, {common[0]:.1%} and {common[1]:.1%}."
+        f"Where text is sampled, {rare[0]:.1%} of the rare items still occur in generation 0 and {rare[1]:.1%} in "
+        f"generation {last}; of the common ones {common[0]:.1%} and {common[1]:.1%}."
     )
     from_to(of(tables, MAIN), bands)
 
@@ -215,7 +215,7 @@ def truth(tables: Tables) -> None:
     sampled, last = tables["sampled"], last_of(tables["sampled"])
     true, different = ([at(sampled, "facts", g, item) for g in (0, last)] for item in ("true", "different"))
     say(
-        f"Of the statements of sampled text, {true[0]:.1%} are true in generation 0 and {true[1]:.1%} in generation "
+        f"In sampled text {true[0]:.1%} of the statements are true in generation 0 and {true[1]:.1%} in generation "
         f"{last}. It states {different[0]:.0f} and {different[1]:.0f} different true facts."
     )
     from_to(of(tables, MAIN), facts)

@@ -51,7 +51,7 @@ def fitted(table: pd.DataFrame) -> None:
         f"Normal distributions fitted by twelve chains with M = {M}, each scaled to height 1. Dashed: the real "
         "distribution.",
         f"Density curves of twelve chains at generations {seen}. At generation 0 all lie near the dashed standard "
-        f"normal curve. Later each is narrower and stands at a place of its own; at generation {last} most are "
+        f"normal curve. Later each is narrower and lies at a place of its own; at generation {last} most are "
         "needles.",
     )
     say(

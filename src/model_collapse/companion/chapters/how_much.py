@@ -33,7 +33,7 @@ def size(
     seeds: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, turns=generations, chains=chains, corpus=corpus, n=blocks, seeds=seeds, seed=seed)
     if found.turns < 4 or found.chains < 2 or found.seeds < 2 or int(found.n or 0) < 96:
         raise InputError("this chapter needs at least 4 generations, 2 chains, 2 seeds and 96 blocks")
@@ -182,7 +182,7 @@ def symbols_left(tables: Mapping[int, Tables]) -> None:
         f"Share of the symbols of the real data that a generation still reads, {len(q)} symbols with shares by Zipf's "
         "distribution; colours: simulated, lines: {eq}`how-much-presence`.",
         "Heat maps, one for each number of real rows. The more rows are synthetic, and the later the generation, the "
-        "fewer symbols are read. Only without any real rows does the loss go on without end. Contours follow the "
+        "fewer symbols are read. Only without any real rows does the loss continue without end. Contours follow the "
         "colours.",
     )
     title = list(maps)[-1]
@@ -250,7 +250,7 @@ def _rise(losses: pd.DataFrame) -> pd.Series:
 
 
 def endless(table: pd.DataFrame) -> None:
-    """Say what is left of the variance after many generations with enough rows to lose nothing."""
+    """Say how much variance is left after many generations with enough rows to lose nothing."""
     kept = at(table, "variance")
     assert abs(kept.value - 1) < 1e-3, "an unbiased model and unlimited rows must lose nothing"
     say(

@@ -1,6 +1,6 @@
 """Chapter `language_model`: what happens to a language model that is trained on its own text.
 
-Each function takes tables by condition of the study `language_model`, shows one figure and says what one sees in it.
+Each function takes tables by condition of the study `language_model`, shows one figure and describes it.
 """
 
 from __future__ import annotations
@@ -210,11 +210,11 @@ def rare_things(tables: Tables) -> None:
     """
     facts = str(tables["A"]["corpus"].iloc[0]) == "embedded"
     say(
-        "The invented corpus describes a small world in which every fact has a known probability. Of the facts that "
-        "the real training text states, which are still stated in the text of a generation?"
+        "The invented corpus describes a small world in which every fact has a known probability. Which facts of the "
+        "real training text are still stated in the text of a generation?"
         if facts
-        else "Of the tokens (words and parts of words) of the real training text, by how often they occur, "
-        "which are still used?"
+        else "Which tokens (words and parts of words) of the real training text, by how often they occur, are still "
+        "used?"
     )
     what, last = "facts" if facts else "tokens", last_of(tables["A"])
     shares = {band: {g: _share(tables["A"], band, g) for g in (0, last)} for band in BANDS}

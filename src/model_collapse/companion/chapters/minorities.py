@@ -37,7 +37,7 @@ def size(
     seeds: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, chains=chains, n=blocks, generations=generations, seeds=seeds, seed=seed)
     if found.chains < 2 or found.seeds < 2 or found.generations < 2:
         raise InputError("this chapter needs at least 2 chains, 2 seeds and 2 generations")
@@ -99,8 +99,8 @@ def average(table: pd.DataFrame) -> None:
     last = int(table["generation"].max())
     say(
         f"After {last} generations the minority has {_ended(part / few):.3f} of its true share on average, and is gone "
-        f"in {share(_ended(gone)):.1%} of the chains. Of its true mass {share(_ended(lost['minority'])):.1%} is lost, "
-        f"of the majority's {share(_ended(lost['majority'])):.1%} (95 % intervals)."
+        f"in {share(_ended(gone)):.1%} of the chains. {share(_ended(lost['minority'])):.1%} of its true mass is lost, "
+        f"against {share(_ended(lost['majority'])):.1%} of the majority's (95 % intervals)."
     )
 
 

@@ -131,7 +131,7 @@ def _short(label: str) -> str:
 
 
 def facts(tables: Tables) -> None:
-    """Share of what the real training text says that a generation still says, by how common it is."""
+    """Share of the items of the real training text that a generation still has, by how common they are."""
     last = _last(tables)
     show(
         figures.by_item(tables, "rare_coverage", ["common", "rare"], ylabel="share still generated"),

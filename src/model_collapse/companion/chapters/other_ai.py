@@ -41,7 +41,7 @@ def size(
     seeds: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, replicates=replicates, n=blocks, seeds=seeds, start=seed)
     if found.replicates < 2:
         raise InputError("replicates must be at least 2")

@@ -50,7 +50,7 @@ def size(
     seeds: int | None = None,
     seed: int | None = None,
 ) -> Size:
-    """The size of the chapter, with what a reader changes. InputError says what is allowed."""
+    """The size of the chapter, with the reader's changes. InputError lists the allowed values."""
     found = STUDY.at(profile, preset=preset, corpus=corpus, n=n, generations=generations, seeds=seeds, seed=seed)
     if found.generations < 1 or found.seeds < 2 - (profile == "smoke"):
         raise InputError("generations must be at least 1, and seeds at least 2")
@@ -187,7 +187,7 @@ def repeats(runs: Mapping[str, pd.DataFrame], tokens: int) -> None:
 
 
 def loop(tables: Tables, name: str, source: str) -> None:
-    """Figure `name`: perplexity by what stands between generated text and the next model.
+    """Figure `name`: perplexity by the filter between generated text and the next model.
 
     source  which run it is, for the caption
     """
@@ -206,7 +206,7 @@ def loop(tables: Tables, name: str, source: str) -> None:
         figures.by_arm(drawn, "perplexity", ylabel="perplexity on real test text"),
         stats.listing(told, {"perplexity on real text": ("perplexity", "")}),
         name,
-        "Perplexity on real test text by what stands between generated text and the next model; thick: means over "
+        "Perplexity on real test text by the filter between generated text and the next model; thick: means over "
         f"seeds, thin: single seeds. {source}.",
         "Perplexity over generations. In the last one: "
         + "; ".join(f"{title} {end.value:.3g}" for title, (_, end) in ends.items())
@@ -271,7 +271,7 @@ def what_a_filter_gains(tables: Tables, source: str) -> None:
         f"here that helps by itself: in the last generation of the {source} the perfect record is "
         f"{gap['control', 'known']} points of perplexity better than the control, whose training sets are all real and "
         f"whole. The perfect record gains {gap['polluted', 'known']} points over no filter. Dropping rows at random "
-        f"until the same number is left gains {gap['polluted', 'thinned']}. Knowing which rows are real is worth the "
+        f"until the same number is left gains {gap['polluted', 'thinned']}. Knowing which rows are real gains the "
         f"rest, {gap['thinned', 'known']}. At full size, generated rows cost {gap['polluted', 'control']} points "
         "(unfiltered less control). The weights of the detector leave all rows."
     )

@@ -567,7 +567,7 @@ def fork(size: Size) -> Tables:
         below(found, "temperature"),
         "real-share-fork",
         "Share of the commoner of two symbols after 160 generations of 100,000 rows, with 95 % intervals over "
-        "chains; dashed: at rest by mean field; dotted: {eq}`real-share-fork`.",
+        "chains; dashed: fixed point by mean field; dotted: {eq}`real-share-fork`.",
         "Two falling curves that meet one half at a share of 0.2 for temperature 0.8 and at 0.5 for temperature 0.5, "
         "and stay there.",
     )
@@ -577,7 +577,7 @@ def fork(size: Size) -> Tables:
 
 
 def _at_rest(T: float, shares: np.ndarray) -> np.ndarray:
-    """Share of the commoner of two symbols at rest by mean field, for each share of real rows."""
+    """Share of the commoner of two symbols at the mean-field fixed point, for each share of real rows."""
     return np.array([temperature.resting(2, T, a)[0] for a in np.atleast_1d(shares)])
 
 

@@ -117,7 +117,7 @@ def real_data(size: Size) -> dict[float, dict[int, pd.DataFrame]]:
             f"{exact[b]:.3f})"
             for b in EXPONENTS
         )
-        + ". This is also the **control** of the chapter: on real data the power law goes on. With finitely many "
+        + ". This is also the **control** of the chapter: on real data the power law continues. With finitely many "
         f"facts it has an end; with β = 1.5 and {K} facts it ends when T comes near {end:.1g}."
     )
     return own

@@ -125,8 +125,8 @@ def marks(texts: Tables) -> None:
     real = _marked(texts["A"], "prompt", 0).iloc[0]
     shares = {label: [share(stats.mean(_marked(texts[label], "text", g))) for g in (0, last)] for label in SHOWN}
     say(
-        f"Over all blocks, {real:.1%} of the characters of real text would be marked. Of the text of generation 0, "
-        f"and of generation {last}: "
+        f"Over all blocks, {real:.1%} of the characters of real text would be marked. In generation 0 and "
+        f"generation {last}: "
         + "; ".join(f"{label} {begin:.1%} and {end:.1%}" for label, (begin, end) in shares.items())
         + "."
     )

@@ -43,7 +43,7 @@ LOOPS = ("full", "augmentation", "fresh", "accumulate", "control")
 
 
 def introduce(tables: Tables, runs: Mapping[str, Run], scale: Size, profile: str) -> None:
-    """What was run."""
+    """The runs."""
     first, settings, n = tables["full"].iloc[0], runs["full"].family_args, runs["full"].n
     passes = f"{settings['steps']} steps" if settings["steps"] else f"{settings['epochs']} passes over {n} images"
     say(
@@ -83,7 +83,7 @@ def pictures_of_the_control(tables: Tables, images: Tables) -> None:
 
 
 def pictures_of_mnist(record: Recorded) -> None:
-    """What the published network writes in the recorded run on MNIST."""
+    """Images of the published network in the recorded run on MNIST."""
     table = record.tables["published"]
     gallery(
         record.written["published"],

@@ -5,7 +5,11 @@
     print(claim.judge(tables))                         estimate, interval, allowed band, verdict
     together(verdicts)                                 corrected for how many experiments are judged at once
 
-A module of this folder holds the claims of one part of the book, as `CLAIMS`. Needs no torch.
+A module of this folder holds the claims of one part of the book, as `CLAIMS`. To find one by its id:
+
+    grep -rn 'id="GA-1"' src/model_collapse/companion/claims
+
+Needs no torch.
 """
 
 from __future__ import annotations
@@ -56,21 +60,21 @@ DEFINITIONS: Mapping[int, str] = {
     7: "tails of the real data vanish",
     8: "data appear that are nothing like the real ones",
 }
-"""What collapse is said to be, after Schaeffer et al. 2025 (arXiv:2503.03150)."""
+"""Definitions of collapse, after Schaeffer et al. 2025 (arXiv:2503.03150)."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that a number settles.
+    """A statement that a measured number can support or contradict.
 
     statement   a sentence that stands alone
     measured    the quantity and its unit, as `check` returns it
-    band        where it has to lie; a claim is supported if the whole interval lies inside, ends excluded
+    band        the values that support the claim: the whole interval has to lie inside, ends excluded
     reason      why this band: fixed before the run
     runs        label -> arguments of `plan`, all but the seed: what `verify` runs, and needs no data from outside
     check       (tables by label, level) -> estimate with an interval of that level. Sizes are read from the tables, so
-                that a chapter can put its own runs to the same question.
-    ends        generation that each table has to reach; a chain that stops before it settles nothing
+                that a chapter can test the claim on its own runs.
+    ends        generation that each table has to reach; a chain that stops before it decides nothing
     published   the value in the source, if it has one
     definition  which of DEFINITIONS it is about
     chapter     slug of the chapter that shows it
@@ -78,13 +82,13 @@ class Claim:
                 need a GPU and pre-trained weights, and no other runs can settle it; review: people read, nothing runs
     figure      name of the figure of that chapter that shows it, if one does
     larger      runs of the source's size, for a GPU; {} where `runs` are as large, or nobody said how large
-    recorded    names of the recorded runs in `records/` that have the same arms
-    target      what `check` returns, chance aside, where that is known exactly and not only to be inside the band
+    recorded    names of the recorded runs in `records/` that have the same conditions
+    target      the exact value of what `check` estimates, where it is known
     primary     the study in whose entry of `records/endpoints.md` the claim is a primary endpoint; "": it is in none
     no_effect   value of the quantity where there is no effect at all
     margin      an interval within so much of `no_effect` says that no effect of that size is there; None: none
     constant    runs that are read as a constant, so that all their chains may be the same
-    any_weights whether runs of any model that is really pre-trained speak to it too, at small scale
+    any_weights whether runs of any model that is really pre-trained count for it too, at small scale
     """
 
     id: str
@@ -112,8 +116,8 @@ class Claim:
 
     @property
     def kind(self) -> Kind:
-        """What kind of evidence settles it: theory, chains against a closed form or a bound; primary or secondary, an
-        experiment; review, a reader."""
+        """The kind of evidence that decides it: theory, chains against a closed form or a bound; primary or secondary,
+        an experiment; review, a reader."""
         if self.scale in ("simulation", "review"):
             return "theory" if self.scale == "simulation" else "review"
         return "primary" if self.primary else "secondary"
@@ -125,7 +129,7 @@ class Claim:
 
     @property
     def command(self) -> str:
-        """What runs it again, or who does."""
+        """The command that runs it again, or what a reader does."""
         if self.scale == "review":
             return "read the page In the wild and its sources"
         return f"model-collapse verify {self.id}" + " --scale gpu" * (self.scale == "gpu")
@@ -141,7 +145,7 @@ class Claim:
     def judge(self, tables: Tables, level: float | None = None) -> Verdict:
         """The verdict that these tables give, alone; one without interval where rows that the check needs are missing.
 
-        A whole run that is missing was not run. Arms that are another claim's are left out.
+        A whole run that is missing was not run. Conditions that belong to another claim are left out.
 
         level  of the interval; None: that of the claim's kind
         """
@@ -190,7 +194,7 @@ class Claim:
         return -np.inf
 
     def _scale_of(self, tables: Tables) -> Scale:
-        """How these runs compare with the source's: as large, or smaller."""
+        """How large these runs are compared with the source's: as large, or smaller."""
         if all(table.empty for table in tables.values()):
             return "none"
         sized = self.larger or (self.runs if self.scale == "gpu" and not self.any_weights else {})
@@ -222,7 +226,7 @@ OUTCOMES: Mapping[Outcome, str] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and what was measured.
+    """A claim and its measured estimate.
 
     scale       of the runs: full, as the source's or what the claim is about; small, smaller ones; none, no such run
     p           one-sided p of `answer`, by inversion of the interval; None for theory, which is tested at a fixed level
@@ -241,7 +245,7 @@ class Verdict:
 
     @property
     def answer(self) -> Outcome:
-        """What the numbers speak for, whether or not they settle it.
+        """The outcome that the numbers favour, whether or not they decide it.
 
         What the interval decides, else where the value lies. An interval within the margin of no effect comes first: an
         effect was claimed, and none of that size is there.

@@ -41,9 +41,9 @@ def _risk(family: str, regime: str) -> Mapping[str, Any]:
 
 
 def _growth_of_labels(tables: Tables, level: float) -> Estimate:
-    """Mean error over its closed form at the last generation of each arm.
+    """Mean error over its closed form at the last generation of each condition.
 
-    No interval, if the error of an arm that keeps its data is not surely below pi^2/6 times that of its first fit.
+    No interval, if the error of a condition that keeps its data is not surely below pi^2/6 times that of its first fit.
     """
     ratios, bounded = [], True
     for label, table in tables.items():

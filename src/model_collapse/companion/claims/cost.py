@@ -32,7 +32,7 @@ def lost(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_size(tables: Tables, arm: str, loss: Loss = cross_entropy) -> dict[int, pd.DataFrame]:
-    """Losses of the tables "ARM, SIZE" of one arm."""
+    """Losses of the tables "ARM, SIZE" of one condition."""
     found = {rows(table): loss(table) for label, table in tables.items() if label.rpartition(", ")[0] == arm}
     return dict(sorted(found.items()))
 
@@ -82,7 +82,7 @@ def prices(
 ) -> pd.DataFrame:
     """Prices by arm and generation from 1 on: columns arm, x = generation, y, low, high, most = the largest tried.
 
-    arms  arm -> title
+    arms  condition -> title
     """
     found = []
     for arm, title in arms.items():
@@ -101,7 +101,7 @@ def curve(losses: Losses, generation: int, spent: Mapping[int, float], confidenc
 
 
 def all_spent(tables: Tables, arm: str, generation: int, kind: str, passes: int = 1) -> dict[int, float]:
-    """Tokens "trained" on or "written" in all up to a generation, by size of one arm; see `tokens`."""
+    """Tokens "trained" on or "written" in all up to a generation, by size of one condition; see `tokens`."""
     found = {}
     for label, table in tables.items():
         if label.rpartition(", ")[0] == arm:
@@ -130,7 +130,7 @@ def tokens(table: pd.DataFrame, passes: int = 1, block: int = 64) -> pd.DataFram
 
 
 def bought(tables: Tables, level: float) -> Estimate:
-    """Error after the last fit over that which row_price buys with these rows; the arm farthest from 1."""
+    """Error after the last fit over that which row_price buys with these rows; the condition farthest from 1."""
     found = []
     for table in tables.values():
         regime, n = str(table["regime"].iloc[0]), int(table["generation"].max()) + 1
@@ -142,7 +142,7 @@ def bought(tables: Tables, level: float) -> Estimate:
 
 
 def replaced_price(tables: Tables, level: float) -> Estimate:
-    """Price of the last generation at the fewest rows, of the first arm."""
+    """Price of the last generation at the fewest rows, of the first condition."""
     (arm,) = {label.rpartition(", ")[0] for label in tables}
     losses = by_size(tables, arm)
     return price(losses, min(losses), min(int(table.columns[-1]) for table in losses.values()), level)

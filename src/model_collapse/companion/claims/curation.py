@@ -94,7 +94,7 @@ def _liked(tables: Tables, level: float) -> Estimate:
 
 
 def sides(tables: Mapping[str, T]) -> dict[str, T]:
-    """Of what there is for each verifier that on either side of its breakdown point: "0.9, 0.3 below"."""
+    """The items for each verifier that lie on either side of its breakdown point: "0.9, 0.3 below"."""
     return {
         f"{right:g}, {wrong:g} {side}": tables[f"{right:g}, {wrong:g}, {offset:+g}"]
         for right, wrong in RATES

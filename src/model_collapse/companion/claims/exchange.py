@@ -107,7 +107,7 @@ def _more_models_later(tables: Tables, level: float) -> Estimate:
 
 
 def _count(arm: str) -> int:
-    """The number of models of an arm, "M4"."""
+    """The number of models of a condition, "M4"."""
     return int(arm.removeprefix("M"))
 
 

@@ -1,7 +1,7 @@
 """Claims about the Gaussian chain: GA-1 to GA-7, and ACC-2 for accumulated data.
 
 Means over chains are compared up to n = M / 2 fits. Beyond, the unbiased chain's mean is carried by ever fewer chains
-and its interval says nothing; logarithms and medians are good for ever.
+and its interval says nothing; logarithms and medians are always valid.
 """
 
 from __future__ import annotations

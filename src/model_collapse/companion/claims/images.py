@@ -39,7 +39,7 @@ PUBLISHED_LOSS = tuple(batch / 256 for batch in (25_250, 31_514, 34_555, 36_804,
 
 
 def of_arms(family: str, *arms: str) -> Mapping[str, Mapping[str, Any]]:
-    """The runs of a claim: arm -> arguments of `plan`, all but the seed."""
+    """The runs of a claim: condition -> arguments of `plan`, all but the seed."""
     return studies.find(family).arguments("verify", arms)
 
 
@@ -95,7 +95,7 @@ def _ordered(tables: Tables, level: float) -> Estimate:
 
 def _prettier(tables: Tables, level: float) -> Estimate:
     """Recall lost to a bias, mean over generations 1 to the last, less that lost in generation 0; and FLAT plus what
-    precision has won, mean over the same, over the unbiased arm and over its own generation 0: the smallest."""
+    precision has won, mean over the same, over the unbiased condition and over its own generation 0: the smallest."""
     recall, precision = (
         chains(tables["pretty"], "manifold", item) - chains(tables["full"], "manifold", item)
         for item in ("recall", "precision")

@@ -133,7 +133,7 @@ def _order(tables: Tables, level: float) -> Estimate:
 
 
 def _leaked(tables: Tables, level: float) -> Estimate:
-    """Largest share of test, validation or written rows that stand in a training set: arms, generations, kinds."""
+    """Largest share of test, validation or written rows in a training set: conditions, generations, kinds."""
     found = []
     for table in tables.values():
         for _, shares in stats.pick(table, "leaks").groupby(["generation", "item"], observed=True):

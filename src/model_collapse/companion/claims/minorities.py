@@ -95,7 +95,7 @@ def uneven(tables: Tables, level: float) -> Estimate:
 
 
 def repaired(tables: Tables, level: float) -> Estimate:
-    """FAIR-2: share of chains that still have the minority over its closed form, both arms.
+    """FAIR-2: share of chains that still have the minority over its closed form, both conditions.
 
     No interval, if a group that was gone ever comes back, or if weights do not surely keep it in more chains.
     """

@@ -81,7 +81,7 @@ def best_weight(tables: Tables, level: float = 0.95) -> Estimate:
 def least(drift: pd.DataFrame, level: float = 0.95) -> Estimate:
     """The weight at which the mean of a drift, a cubic through several weights, is least: chains by weights.
 
-    Arms of one seed share their random numbers, so that a chain is resampled with its values at all weights: of the
+    Conditions of one seed share their random numbers, so a chain is resampled with its values at all weights: of the
     cubic p of the means with its minimum at w, chain i contributes w - p_i'(w) / p''(w), p_i its own cubic. That is how
     the minimum moves when chains are weighted anew (the infinitesimal jackknife). No interval, if p has no minimum
     among the weights or is not surely curved there.

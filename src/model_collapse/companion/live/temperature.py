@@ -52,7 +52,7 @@ ELEMENT = Element(
     name="temperature",
     title="Turn the temperature down",
     lead="A small language of 64 words. Every generation writes endless text, so that nothing is lost by chance: "
-    "what is lost is lost by the way of writing. Each colour is a word; the top stripe is the 52 less common "
+    "all losses come from the way of writing. Each colour is a word; the top stripe is the 52 less common "
     "ones together.",
     sliders=(
         Slider("temperature", "Temperature (not used by greedy and beams)", (0.5, 0.7, 0.8, 0.9, 1.0, 1.2), 0.9),

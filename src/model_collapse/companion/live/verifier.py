@@ -28,7 +28,7 @@ ELEMENT = Element(
     name="verifier",
     title="How good must the verifier be?",
     lead="A model labels data, and some labels are wrong. A verifier keeps most right ones and drops most wrong "
-    "ones, but errs, too. The next model learns from what is kept.",
+    "ones, but errs, too. The next model learns from the kept labels.",
     sliders=(
         Slider("right", "Right labels that are kept", (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), 0.8, percent=True),
         Slider("wrong", "Wrong labels that are kept", (0.1, 0.2, 0.4, 0.6, 0.8, 1.0), 0.4, percent=True),
@@ -39,7 +39,7 @@ ELEMENT = Element(
     y=Axis("accuracy of the next model", 0, 1, percent=True),
     curves=(Curve("accuracy", "with these labels"), Curve("endless", "with labels without end", dashed=True)),
     said="With {error:%} wrong labels the next model is right in {accuracy:%} of cases. The breakdown point is at "
-    "{point:%} wrong labels: beyond it the majority of what is kept is wrong.",
+    "{point:%} wrong labels: beyond it most of the kept labels are wrong.",
     alt="Accuracy is high while few labels are wrong and falls steeply at the breakdown point, two thirds of "
     "wrong labels.",
     compute=compute,

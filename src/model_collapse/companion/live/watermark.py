@@ -33,7 +33,7 @@ ELEMENT = Element(
     name="watermark",
     title="Find the watermark",
     lead="A watermark makes a model prefer a secret quarter of all words, the green ones. Whoever has the key "
-    "counts them: people use 25 % green words. A filter then drops what is marked from the next training "
+    "counts them: people use 25 % green words. A filter then drops marked text from the next training "
     "set, a quarter of which is real.",
     sliders=(
         Slider("share", "Green words in marked text", (0.3, 0.35, 0.4, 0.5, 0.6), 0.4, percent=True),

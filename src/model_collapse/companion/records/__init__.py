@@ -1,16 +1,16 @@
-"""Recorded runs: what a heavy study left behind, small enough to lie in the repository's folder records/.
+"""Recorded runs: the tables of a heavy study, small enough for the repository's folder records/.
 
     recorded = records.read("cpu")              checked against its manifest
     recorded.label                              one line: model, corpus, scale, device, date
-    recorded.tables["A"]                        the tidy table of an arm, as `study` returns it
+    recorded.tables["A"]                        the tidy table of a condition, as `study` returns it
 
-records/NAME.parquet holds the tidy tables of all arms, told apart by run_id; NAME.texts.parquet or NAME.images.parquet
-a little of what was generated; NAME.json says which run is which arm, how it was made, and the sha256 of the other
-files.
+records/NAME.parquet holds the tidy tables of all conditions, told apart by run_id; NAME.texts.parquet or
+NAME.images.parquet a few generated rows; NAME.json names the condition of each run, how it was made, and the sha256
+of the other files.
 
-A record is read only if all that it says fits together:
+A record is read only if it is consistent:
 
-manifest.py    what NAME.json says, and what of it follows from the rest
+manifest.py    the entries of NAME.json, and those that follow from the rest
 identity.py    run_ids, computed again from the settings
 check.py       tables against settings; replay.py how many rows each training set has
 of_study.py    the study that it is of, as it is now
@@ -52,8 +52,8 @@ class Recorded:
     """A recorded run.
 
     about    the manifest, see `manifest.FIELDS`
-    tables   arm -> tidy table, rectangular: every replicate has the same generations
-    written  arm -> texts or images of the first replicate, the first rows of each generation; arms of numbers have none
+    tables   condition -> tidy table, rectangular: every replicate has the same generations
+    written  condition -> texts or images of the first replicate, the first rows of each generation; none for numbers
     """
 
     name: str
@@ -72,7 +72,7 @@ class Recorded:
 
     @cached_property
     def otherwise(self) -> str:
-        """What it has otherwise than the study that it is of has now, in a few words; "" if nothing, or of no study."""
+        """How it differs from its study as it is now, in a few words; "" if it does not, or is of no study."""
         return of_study.otherwise(self.about)
 
     @cached_property
@@ -94,7 +94,7 @@ def names(folder: Path | None = None) -> list[str]:
 
 
 def begun(name: str, folder: Path | None = None) -> bool:
-    """Whether anything of a record of that name is there; if so, `read` gives it or says what is wrong."""
+    """Whether a record of that name exists, even in part; if so, `read` returns it or reports what is wrong."""
     if folder is None:
         _note(name)
     return bool(_files(name, where(folder)))
@@ -162,9 +162,9 @@ def write(
     bins: tuple[str, ...] = (),
     **about: Any,
 ) -> Recorded:
-    """Keep tables, and texts or images, of several runs by arm, and read them back.
+    """Keep tables, and texts or images, of several runs by condition, and read them back.
 
-    bins   arms whose histograms are kept
+    bins   conditions whose histograms are kept
     about  further entries of the manifest (how it was made, what it cost)
     """
     arms = {
@@ -268,7 +268,7 @@ def _table(file: Path, columns: list[str]) -> pd.DataFrame:
 def _by_arm(
     frame: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], name: str
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each arm that has some; `.attrs` names the record and the arm, with its settings."""
+    """The rows of each condition that has some; `.attrs` names the record and the condition, with its settings."""
     whose = frame["run_id"].astype(str)
     if foreign := set(whose) - {own["run_id"] for own in arms.values()}:
         raise InputError(f"recorded run {name}: run {min(foreign)} is none of its arms")

@@ -1,8 +1,8 @@
-"""A part of a record run again, chosen by chance, and held to what is recorded, bit for bit.
+"""A part of a record, chosen at random, is run again and compared with the record, bit for bit.
 
-What a forger cannot know beforehand is which chain will be run again, and up to which generation. Equal settings, code
-and packages give equal numbers, on the same kind of processor to the last bit; where one of them is another now, there
-is nothing to compare, which is said.
+A forger cannot know in advance which chain will be run again, and up to which generation. Equal settings, code
+and packages give equal numbers, on the same kind of processor to the last bit; where one of them has changed, nothing
+can be compared, and the command says so.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def check(study: Study[Any], size: str, rng: np.random.Generator, folder: Path |
 
 
 def _chosen(recorded: records.Recorded, rng: np.random.Generator) -> tuple[str, int, int]:
-    """An arm, a replicate, and a generation up to which its chain is run again."""
+    """A condition, a replicate, and a generation up to which its chain is run again."""
     spent = {
         (arm, int(replicate), int(t)): float(seconds)
         for arm, table in recorded.tables.items()

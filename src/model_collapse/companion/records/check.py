@@ -1,4 +1,4 @@
-"""Whether a record's tables are what its manifest says: each arm by itself, row by row, and all of them together.
+"""Whether a record's tables are what its manifest says: each condition by itself, row by row, and all of them together.
 
 Everything that follows from the settings is computed again and compared, by nothing that was read: run_ids
 (`identity`), what the columns repeat of the settings, which chains, generations and metrics there have to be and in
@@ -22,7 +22,7 @@ Tables = Mapping[str, pd.DataFrame]
 Arm = Mapping[str, Any]
 
 BINS = "bin "
-"""Items of histograms begin with it. They are most of a table, and kept only of the arms that ask for them."""
+"""Items of histograms begin with it. They are most of a table, and kept only of the conditions that ask for them."""
 
 HISTOGRAMS = "histogram"
 """Metrics that are nothing but a histogram end with it."""
@@ -209,7 +209,7 @@ def _written(arm: str, run: Arm, tables: Tables, written: Tables, first: Mapping
 
 
 def _together(about: Mapping[str, Any], tables: Tables, written: Tables) -> str:
-    """What all arms say together: prompts, and what of the manifest follows from them."""
+    """What all conditions say together: prompts, and what of the manifest follows from them."""
     runs = {arm: described["run"] for arm, described in about["arms"].items()}
     if said := _prompts(runs, written) or _arms(runs, tables):
         return said
@@ -225,7 +225,7 @@ def _together(about: Mapping[str, Any], tables: Tables, written: Tables) -> str:
 
 
 def _arms(runs: Mapping[str, Arm], tables: Tables) -> str:
-    """Two arms that are the same number for number, though their training sets are put together in different ways."""
+    """Two conditions with identical numbers, though their training sets are made in different ways."""
     known: dict[bytes, str] = {}
     for arm, table in tables.items():
         run, later = runs[arm], table[table["generation"] > 0]

@@ -19,7 +19,7 @@ from model_collapse.store import archive
 def lay_down(
     name: str, arms: Mapping[str, Path], about: Mapping[str, Any], out: Path | None
 ) -> tuple[records.Recorded, Path]:
-    """Record finished runs, arm -> FILE.parquet, as `of_files` does; the record and the folder or zip it lies in.
+    """Record finished runs, condition -> FILE.parquet, as `of_files` does; the record and the folder or zip it lies in.
 
     out  the folder, there or not, or FILE.zip; None: the checkout's records/
     """
@@ -41,7 +41,7 @@ def lay_down(
 
 
 def of_files(name: str, arms: Mapping[str, Path], folder: Path, about: Mapping[str, Any]) -> records.Recorded:
-    """The record of finished runs, arm -> FILE.parquet, written to `folder`.
+    """The record of finished runs, condition -> FILE.parquet, written to `folder`.
 
     Runs of several versions of the package are no record. What their files do not know is null in the manifest.
     """

@@ -22,7 +22,7 @@ def hashes(run: Run) -> dict[str, str]:
 
 
 def wrong(arm: Mapping[str, Any]) -> str:
-    """What is wrong with the run_id of an arm of a manifest, in a few words; "" if nothing."""
+    """What is wrong with the run_id of a condition of a manifest, in a few words; "" if nothing."""
     run, full = arm["run"], arm["hashes"]
     if odd := next((name for name in HASHES if run[name] != full[name][:12]), None):
         return f"has another {odd} in its settings than among its hashes"

@@ -86,7 +86,7 @@ def made(
 ) -> dict[str, Any]:
     """The manifest without its files, in the order of FIELDS.
 
-    arms        arm -> run_id and run
+    arms        condition -> run_id and run
     provenance  of the runs, or of now: commit, dirty, versions, created_at, schema
     about       what else is known
     """
@@ -193,7 +193,7 @@ def label(
     date: str,
     machine: str | None = None,
 ) -> str:
-    """Model, corpus, scale, device and date of a study in one line; its arms differ in these by their sizes at most."""
+    """Model, corpus, scale, device and date of a study in one line; its conditions differ in these at most by size."""
     run = next(iter(runs.values()))
     preset, family = run.get("family.preset"), run["family"]
     model = ", ".join(sorted({own["family"] for own in runs.values()}))
@@ -273,7 +273,7 @@ def tokens(run: Mapping[str, Any], turns: pd.DataFrame) -> tuple[int, int] | Non
 
 
 def rates(runs: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.DataFrame]) -> dict[str, float | None]:
-    """rows_per_second and tokens_per_second of all arms; None for text trained for a number of steps, where
+    """rows_per_second and tokens_per_second of all conditions; None for text trained for a number of steps, where
     models read each other, whose training sets a row of the table does not tell apart, and where no row is drawn."""
     turns = {arm: table.drop_duplicates(["replicate", "generation"]) for arm, table in tables.items()}
     seconds = sum(float(rows["seconds"].sum()) for rows in turns.values())

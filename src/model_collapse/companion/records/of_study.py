@@ -3,8 +3,8 @@
     {"name": "language_model", "size": "wikitext", "version": "9f..."}     in the manifest
 
 `version` is a hash of all settings that the study had at that size when the record was made. If the study has them
-still, the record has to be that study's: the same arms with the same settings, or it is refused. If it has not, the
-record is of an earlier version of the study. It is read and shown as such, with what it has otherwise; which claims it
+still, the record has to match it: the same conditions with the same settings, or it is refused. If it has not, the
+record is of an earlier version of the study. It is read and shown as such, with its differences; which claims it
 serves depends on its settings alone (`serves`), whatever it says that it is of. A version of null was not noted.
 """
 
@@ -48,7 +48,7 @@ def wrong(about: Mapping[str, Any]) -> str:
 
 
 def otherwise(about: Mapping[str, Any]) -> str:
-    """What a record has otherwise than its study has now, in a few words; "" if nothing, or of no study."""
+    """How a record differs from its study as it is now, in a few words; "" if it does not, or is of no study."""
     named = about["study"]
     if named is None:
         return ""
@@ -61,7 +61,7 @@ def otherwise(about: Mapping[str, Any]) -> str:
 
 
 def arm_otherwise(about: Mapping[str, Any], arm: str) -> str:
-    """What one arm has otherwise than its study asks for now, what is measured aside; "" if nothing, in a few words."""
+    """How one condition differs from its study's current settings, metrics aside, in a few words; "" if it does not."""
     named = about["study"]
     if named is None:
         return "is of no study"
@@ -77,7 +77,7 @@ def arm_otherwise(about: Mapping[str, Any], arm: str) -> str:
 
 
 def _now(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Arm -> settings that the named study asks for now. InputError if there is none of that name or size."""
+    """Condition -> settings that the named study asks for now. InputError if there is none of that name or size."""
     study = studies.find(named["name"])
     return _asked(study, study.at(named["size"]))
 
@@ -95,7 +95,7 @@ def _version(asked: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _different(about: Mapping[str, Any], asked: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What arms have otherwise than is asked, those together that have the same."""
+    """How conditions differ from the study's settings, those with equal differences together."""
     arms = about["arms"]
     found = [f"arm {arm} is not in it" for arm in arms if arm not in asked]
     found += [f"arm {arm} is missing" for arm in asked if arm not in arms]

@@ -86,7 +86,7 @@ def make(
             with _at_most(minutes):
                 execute_all({files[label]: run for label, run in runs.items()}, jobs=jobs, progress=on_stderr)
         except (TimeUp, KeyboardInterrupt):
-            on_stderr("time is up; the same command goes on from here")
+            on_stderr("time is up; the same command resumes from here")
         took = usage.together(usage.of(file) for file in files.values())
         found = {label: so_far(run, files[label]) for label, run in runs.items()}
     ends = {label: run.generations for label, run in runs.items()}

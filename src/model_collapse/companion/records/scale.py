@@ -1,9 +1,8 @@
 """What the paper states of its experiments, setting by setting: a run with all of it is at full scale, any other small.
 
 Sources: the article's section on language models, the script released with it, and for images the released notebook;
-`book/deviations.md` says what they leave open. A setting that they leave open is not here. Conditions that the paper
-did not run (sampling instead of beams, another regime) have in their place what the claim's own runs of the paper's
-size say.
+`book/deviations.md` lists the settings that they leave open, which are not here. For conditions that the paper did not
+run (sampling instead of beams, another regime), the claim's own runs of the paper's size take their place.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ VAE_STEPS = 7_000
 def as_published(table: pd.DataFrame, arguments: Mapping[str, Any] | None = None) -> bool:
     """Whether every setting that the paper states is the paper's in the run of this table.
 
-    arguments  of `plan`, of this arm of a claim at the paper's size, where it says otherwise than PUBLISHED
+    arguments  of `plan`, of this condition of a claim at the paper's size, where they differ from PUBLISHED
     """
     try:
         run = settings.of_table(table)

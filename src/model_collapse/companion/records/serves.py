@@ -1,11 +1,11 @@
-"""Whether recorded runs can answer a claim: by their settings, arm for arm, and never by what they are called.
+"""Whether recorded runs can test a claim: by their settings, condition by condition, and never by their names.
 
 A claim says which runs test it. A record may be larger or smaller than these, of another model of the family, another
-text, other seeds: all that a study calls its size. In everything else each arm has to be as the claim says: regime,
-filters, exchange, prompts, and the settings of the family that are no size (how is written, how many epochs, which
-checkpoint, whether the weights are published ones). And what a claim's arms share or have apart, arms of the record
-share or have apart, the same way round: if the claim compares two numbers of rows, so does the record, and the larger
-is the larger.
+text, other seeds: everything that a study calls its size. Everything else has to be as the claim says in each
+condition: regime, filters, exchange, prompts, and the settings of the family that are no size (decoding, epochs,
+checkpoint, whether the weights are published ones). And the record's conditions have to differ from each other where
+the claim's do, in the same direction: if the claim compares two numbers of rows, so does the record, and the larger is
+the larger.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FREE = frozenset(
     "seed generations replicates every metrics family.threads family.precision family.engine family.sample_batch "
     "family.chunk family.evaluate".split()
 )
-"""How long, how often, how exactly and on what machine: every arm may have its own."""
+"""How long, how often, how exactly and on what machine: every condition may have its own."""
 
 _ANY = "n corpus family.preset regime.real regime.synthetic"
 _TRAINED = "family.lr family.batch family.steps family.weight_decay"
@@ -36,13 +36,13 @@ SIZES: Mapping[str, frozenset[str]] = {
     "diffusion": frozenset(f"{_ANY} {_TRAINED} family.epochs family.base_steps".split()),
     "ngram": frozenset(f"{_ANY} family.tokenizer family.vocabulary family.block".split()),
 }
-"""Family -> settings that may be others than the claim's, in all arms alike. Of other families: _ANY."""
+"""Family -> settings that may be others than the claim's, in all conditions alike. Of other families: _ANY."""
 
 Relation = Literal["equal", "less", "more", "other"]
 
 
 def unlike(runs: Mapping[str, Mapping[str, Any]], arms: Mapping[str, settings.Flat]) -> str:
-    """Why these arms are not the runs of a claim, in a few words; "" if they are.
+    """Why these conditions are not the runs of a claim, in a few words; "" if they are.
 
     runs  label -> arguments of `plan`, as a claim has them
     arms  label -> settings, as a manifest has them; further ones do not matter

@@ -1,7 +1,7 @@
 """Hashes over a record as a whole: over the values in its tables, and over its manifest.
 
 They tell whoever reads a record that it is as it was written: that nobody edited a number or a word of it and left the
-rest. They are no proof against somebody who changes a record and computes them again, which anybody can; nor is any
+rest. They do not protect against somebody who changes a record and computes them again, which anybody can; nor is any
 other hash of a file by itself. What is proof is to run it again: equal settings, code and packages give equal numbers,
 `model-collapse record STUDY --size SIZE --check` does that for one generation of one seed, which it chooses by chance,
 and `model-collapse verify` makes runs of its own from new seeds.

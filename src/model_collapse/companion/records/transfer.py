@@ -1,4 +1,4 @@
-"""Records that travel: packed into a zip, and taken in from one or from a folder, after all that can be checked is.
+"""Records that travel: packed into a zip, and added from a zip or a folder once they have passed all checks.
 
     model-collapse record gaussian --out gaussian.zip      there
     model-collapse record --add gaussian.zip               here

@@ -2,8 +2,11 @@
 
     studies.find("language_model").runs("laptop", ("A", "B", "control"))
 
-`study.py` has the idea: conditions and sizes; `gate.py` asks whether there was anything to lose. A file beside them
-with a `STUDY` is a study, and its file name is its name; chapters, claims, verification and records ask it.
+`study.py` has the idea: conditions and sizes; `gate.py` tests whether there was anything to lose. A file beside them
+with a `STUDY` is a study, and its file name is its name; chapters, claims, verification and records use it.
+
+The chapters `text`, `decoding` and `diversity` have no study of their own: their conditions and sizes are in
+`language_model.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What the studies of images share. In `full` each generation is trained on what the one before wrote and on nothing
-else, as in the paper. All conditions of a size take the same number of steps of the optimiser in every generation,
-however large their training sets are.
+"""Parts shared by the studies of images.
+
+In `full` each generation is trained only on images of the one before, as in the paper. All conditions of a size take
+the same number of optimiser steps in every generation, however large their training sets are.
 """
 
 from __future__ import annotations

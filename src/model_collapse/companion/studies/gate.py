@@ -58,5 +58,5 @@ def said(gains: pd.Series) -> str:
     short = f"{int((gains < GATE).sum())} of {len(gains)} seeds"
     return (
         f"Gate not passed: in {short} generation 0 is less than {GATE:g} nats per token better than the untouched "
-        f"model (gains {reached}). What follows cannot show a loss of what was learned."
+        f"model (gains {reached}). The results below cannot show a loss of learned knowledge."
     )

@@ -1,13 +1,13 @@
 """The paper's experiment on text (Shumailov et al. 2024, Fig. 1b): conditions and sizes.
 
-In A each generation is trained on what the one before wrote, nothing else, with five beams and real prompts. Every
-other condition says only what it does otherwise. What the paper left unsaid is a setting of `lm`.
+In A each generation is trained only on text of the one before, with five beams and real prompts. Every other condition
+states only its differences. Everything that the paper leaves open is a setting of `lm`.
 
 The paper counts epochs: five, in B ten. So do the sizes for a GPU. At the sizes of models that are pre-trained here all
 conditions take the same number of steps of the optimiser, whatever there is to read, and texts may end; `published` and
 `published-B` count epochs, and their texts never end. There every seed has a base of its own, pre-trained on other text
-than it is fine-tuned on, and articles of its own; the text to test on is the same for all. What is asked of the runs is
-written down in `records/endpoints.md`.
+than it is fine-tuned on, and articles of its own; the text to test on is the same for all. The questions for the runs
+are written down in `records/endpoints.md`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Every condition has n training blocks and the same steps of the optimiser in every generation. Blocks are of articles
 drawn for each seed, at most four of an article; the test blocks are spread over all test articles and are the same
-for all. A checkpoint may be the start itself. What is asked of these runs, and in which order, is written down in
-`records/endpoints.md`, before them. Beside its training set every generation continues the paper's own prompt.
+for all. A checkpoint may be the start itself. The questions for these runs, and their order, were written down
+before them, in `records/endpoints.md`. Beside its training set every generation continues the paper's own prompt.
 """
 
 from __future__ import annotations

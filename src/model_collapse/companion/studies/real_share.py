@@ -1,4 +1,4 @@
-"""A share of real rows in every training set, and what it buys."""
+"""A share of real rows in every training set, and its effect."""
 
 from __future__ import annotations
 

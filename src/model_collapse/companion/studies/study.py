@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Condition:
-    """What is done otherwise than in the base: a chain that replaces, with the settings of the size.
+    """How a run differs from the base, which is a chain that replaces, with the settings of the size.
 
     title        in a legend or a table
     settings     of family, regime and filters ("regime.real_fraction"), over those of the size
@@ -105,8 +105,8 @@ class Study(Generic[S]):
     """Conditions and sizes.
 
     family    of the models; a size may name another
-    adapt     a size and what was changed of it -> the size with what follows: settings that go with another corpus
-    complete  a size -> the size with what is left to follow from its numbers, for each run
+    adapt     a size and its changes -> the size with the settings that these changes need, such as another corpus's
+    complete  a size -> the size with derived settings filled in, for each run
     """
 
     name: str
@@ -168,7 +168,7 @@ class Study(Generic[S]):
         return pd.DataFrame(rows, columns=["condition", "title", "differs", "command"])
 
     def differs(self, label: str, size: str | S) -> str:
-        """What a condition has otherwise than the base, in a few words; "" for the base itself."""
+        """How a condition differs from the base, in a few words; "" for the base itself."""
         found, base = self.condition(label), Condition("")
         parts = {
             each.name: getattr(found, each.name)

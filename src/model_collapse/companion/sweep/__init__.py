@@ -9,12 +9,12 @@ All state lies in one folder that every host sees; nothing is kept by a schedule
 chains of a run, known by its name; whoever works on it holds a lease, and a task is done when its result is there.
 
     file.py        what a sweep file may say, and the runs that follow from it
-    lease.py       who works on a task; a result is published by who still holds the lease, and by nobody else
+    lease.py       the right to work on a task: only the holder of the lease may publish a result
     tasks.py       the three kinds: a pre-trained model, a block of chains, the tables of a run
-    work.py        one task brought to its end by one process
-    drive.py       all tasks brought to their end by a pool
+    work.py        one task executed by one process
+    drive.py       all tasks executed by a pool
     executors/     pools: processes of this machine, Ray, Slurm
     estimate.py    what a sweep will cost
-    status.py      how far it is
+    status.py      progress of a sweep
     collect.py     the tables of all runs in one
 """

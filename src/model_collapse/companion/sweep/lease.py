@@ -1,4 +1,4 @@
-"""Who works on a task: a lease, of which there is at most one, and who has lost it throws his result away.
+"""Who works on a task: a lease, of which there is at most one, and a process that has lost it discards its result.
 
 A lease is a folder, TASK/lease-0001, with all that its holder needs:
 
@@ -128,7 +128,7 @@ class Lease:
         return (self.place / "made" / last).exists()
 
     def release(self) -> None:
-        """Let others go on from here."""
+        """Let others resume from here."""
         if self.owned:
             with suppress(OSError):
                 _write(self.place, _read(self.place / "holder.json") | {"released": True})

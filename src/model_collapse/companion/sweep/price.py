@@ -1,4 +1,4 @@
-"""What a sweep of the paper would take, by the number of GPUs: computed from operations, and run by nobody here."""
+"""The cost of a sweep of the paper's experiment, by the number of GPUs: computed from operations, not run here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One task brought to its end by one process."""
+"""One task executed by one process."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     found = verify(scale="simulation", seed=1)     every claim of that scale; a result for every claim of the register
     fell = fallen(found, before())                      claims that passed before, and do not now
 
-Nothing that was stored is reused: finished runs lie in a scratch folder until all claims are judged, so that a run that
-was cut goes on, and are removed with it. Needs no torch but for claims whose families do.
+No stored result is reused: finished runs lie in a scratch folder until all claims are judged, so that an interrupted
+run resumes, and are removed with it. Needs no torch but for claims whose families do.
 
 Exact theory is decided by adding chains: a claim whose first look leaves it undecided gets as many chains again, from
 a fresh seed, and is judged by all of them, up to LOOKS times in all. Look k is at the level 1 - 1e-4 / 2^k, so that all
@@ -61,10 +61,10 @@ Runs = Mapping[str, Mapping[str, Any]]
 
 
 def chosen(names: Sequence[str] = (), scale: str | None = None) -> dict[str, Runs]:
-    """Id -> arguments of the runs that are to be made, of the claims that are to be checked.
+    """Id -> arguments of the runs, for the claims to check.
 
-    Without names all claims of the scale, `simulation` if none is named. Named claims are checked at their own scale,
-    or at the one named. InputError for an unknown name or scale, and for a claim that has no runs of it.
+    Without names these are all claims of the scale, by default `simulation`. Named claims are checked at their own
+    scale, or at the given one. InputError for an unknown name or scale, and for a claim that has no runs of it.
     """
     if scale is not None and scale not in SCALES:
         raise InputError(f"--scale {scale}: must be one of {', '.join(SCALES)}")
@@ -96,10 +96,10 @@ def verify(
     folder: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Run what the claims need from the seed, and judge them.
+    """Run everything that the claims need from the seed, and judge them.
 
     jobs    processes side by side; None: as many as there are cores
-    folder  where runs lie until all is judged; the same call after an interruption goes on from there
+    folder  where runs lie until everything is judged; the same call after an interruption resumes from there
 
     The result is plain JSON: seed, scale, who made it, and for every claim of the register, or of the named ones, its
     estimate, interval, band, verdict, seconds of computing and command. Equal but for times if called again.
@@ -143,7 +143,7 @@ def verify(
 
 
 def fresh_seed(seed: int, look: int) -> int:
-    """Seed of the chains that are added after a look: derived from the first, and no other look's."""
+    """Seed of the chains that are added after a look: derived from the first, and different for every look."""
     return int(np.random.SeedSequence([seed, look]).generate_state(1)[0])
 
 
@@ -163,7 +163,7 @@ def cores() -> int:
 
 
 def about(claim: Claim) -> dict[str, Any]:
-    """What the register says of a claim, as JSON: open ends of the band are null."""
+    """The register's entry of a claim, as JSON: open ends of the band are null."""
     return {
         "id": claim.id,
         "statement": claim.statement,
@@ -201,7 +201,7 @@ def _judged(
 
 
 def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Batches of chains of one run as one table: the replicates of a later batch follow those of the earlier ones."""
+    """Batches of chains of one run as one table: replicates of a later batch are numbered after the earlier ones."""
     if len(tables) == 1:
         return tables[0]
     moved, count = [], 0
@@ -212,7 +212,7 @@ def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _left_out(claim: Claim, recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The entry of a claim that is not run: what it would cost, as the kept verifications say."""
+    """The entry of a claim that is not run: its cost, according to the stored verifications."""
     return _entry(claim.judge({}), None, None) | {"cost": price(claim, recorded)}
 
 

@@ -1,4 +1,4 @@
-"""What a verification found, as it was kept: read back, and compared with another."""
+"""Stored verifications: read, and compared with another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model_collapse import paths
 from model_collapse.errors import InputError
 
 PASSING = ("reproduced", "reproduced_small")
-"""Verdicts of a claim that stands."""
+"""Verdicts of a claim that passes."""
 
 _NUMBERS = ("estimate", "low", "high", "seconds")
 

@@ -62,12 +62,12 @@ def _arms(recorded: Recorded) -> Arms:
 
 
 def _measured(claim: Claim, arms: Arms) -> bool:
-    """Whether arms have what a claim's own runs measure."""
+    """Whether conditions have what a claim's own runs measure."""
     metrics = {label: set(arguments.get("metrics") or ()) for label, arguments in claim.runs.items()}
     return bool(metrics) and all(label in arms and own <= set(arms[label]["metrics"]) for label, own in metrics.items())
 
 
 def _unserved(claim: Claim, arms: Arms) -> str:
-    """Why arms are neither a claim's runs nor its larger ones."""
+    """Why conditions are neither a claim's runs nor its larger ones."""
     whys = [serves.unlike(runs, arms) for runs in (claim.runs, claim.larger) if runs]
     return "" if not all(whys) else whys[0] if whys else "it is read, not run"

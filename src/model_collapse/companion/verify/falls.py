@@ -1,7 +1,7 @@
-"""What passed when a scale was last verified, and does not now: by another verdict, or because nobody asks it any more.
+"""Claims that passed when a scale was last verified and do not now: by another verdict, or because they were dropped.
 
-A claim that was dropped is missed like one that fails: else the way to have no failing claim would be to remove it. One
-that is dropped for a reason is named in RETIRED, and every verification of its scale says so.
+A claim that was dropped counts like one that fails: else failing claims could simply be removed. One that is dropped
+for a reason is named in RETIRED, and every verification of its scale reports it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from model_collapse.companion.verify.baseline import PASSING
 
 @dataclass(frozen=True)
 class Retired:
-    """A claim that is asked no more.
+    """A claim that is no longer tested.
 
     date    on which it was retired, "2026-11-30"
     reason  one sentence
@@ -36,10 +36,10 @@ RETIRED: Mapping[str, Retired] = {
 
 
 def fallen(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Id -> what became of it, of claims that passed in the earlier verification of their scale and do not now.
+    """Id -> what happened to it, for claims that passed in the earlier verification of their scale and do not now.
 
     found    a verification; if claims were named, only these are compared
-    earlier  scale -> an earlier one; of one of another scale only claims are compared that both have
+    earlier  scale -> an earlier one; with one of another scale only the claims that both have are compared
     """
     now = {entry["id"]: entry for entry in found["claims"]}
     fell = {}
@@ -65,14 +65,14 @@ def regressions(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any
 
 
 def retired(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> dict[str, Retired]:
-    """Of the claims that stood, those that are asked no more."""
+    """The claims that passed before and are no longer tested."""
     return {name: RETIRED[name] for name, _, _ in _stood(found, earlier) if name in RETIRED}
 
 
 def _stood(
     found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
-    """Id and earlier entry of claims that stood, and whether all of that scale were to be verified again."""
+    """Id and earlier entry of claims that passed, and whether all of that scale were to be verified again."""
     named = found.get("named") or found["scale"] is None
     scales = {entry["scale"] for entry in found["claims"]} if found["scale"] is None else {found["scale"]}
     for scale in sorted(scales & set(earlier)):

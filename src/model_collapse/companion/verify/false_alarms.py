@@ -1,6 +1,6 @@
-"""How often does a verification cry wolf? The claims are judged from many seeds, and what goes wrong is counted.
+"""How often does a verification cry wolf? The claims are judged from many seeds, and failures are counted.
 
-A false alarm is a claim that falls though nothing was changed. Where the exact value is known (`Claim.target`) it is
+A false alarm is a claim that fails though nothing was changed. Where the exact value is known (`Claim.target`) it is
 also counted how often the interval misses it, which no band forgives.
 """
 

@@ -1,10 +1,9 @@
 """Does a verification catch errors? Faults are injected one at a time, and the claims that use the part are verified.
 
-    found = sabotage()                 all faults of `faults`, each in a process of its own
+    found = inject()                   all faults of `mutants`, each in a process of its own
     found["faults"][0]["caught"]
 
-A fault is caught if the verification would not have ended well: a claim falls that stands without the fault, or an
-error ends it.
+A fault is caught if the verification does not pass: a claim fails that passes without the fault, or an error ends it.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def inject(
     jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """What a verification from this seed catches: plain JSON. All faults if none is named.
+    """The faults that a verification from this seed catches, as plain JSON. All faults if none is named.
 
     jobs  faults side by side; None: as many as there are cores
     """
@@ -99,7 +98,7 @@ def through(one: Fault, seed: int, baseline: Found) -> dict[str, Any]:
 
 
 def report(found: Found) -> int:
-    """Print what was caught, and give the exit status: 0 if the share of the faults is GOAL or more, else 1."""
+    """Print the faults that were caught; exit status 0 if their share is GOAL or more, else 1."""
     for one in found["faults"]:
         by = ", ".join(one["by"]) or one["how"] or f"not caught by {', '.join(one['claims'])}"
         print(f"{one['name']}: {by}. {one['what']}")

@@ -2,7 +2,7 @@
 
     for row in power(read(Path("records/verify-simulation.json"))): print(row.id, row.even, row.sure)
 
-A claim stands if its whole interval, estimate -+ w, lies inside the band. The estimate is taken to be normal about the
+A claim passes if its whole interval, estimate -+ w, lies inside the band. The estimate is taken to be normal about the
 true value, and w to be the same wherever that is; the interval's two half-widths are the recorded ones.
 """
 

@@ -1,4 +1,4 @@
-"""What checking a claim costs: as last recorded, or for a GPU as its floating-point operations say."""
+"""The cost of checking a claim: as last recorded, or for a GPU from its floating-point operations."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ def report(
     every: bool = False,
     needed: bool = False,
 ) -> int:
-    """Print a verification, and give the exit status: 1 if a claim that stood before does not now, else 0.
+    """Print a verification and return the exit status: 1 if a claim that passed before now fails, else 0.
 
     every   also a line for each claim that was not run; else they are counted
-    needed  status 1 too where no earlier verification of this scale was kept
+    needed  status 1 also if no earlier verification of this scale was kept
     """
     counts = Counter(words(entry) for entry in found["claims"])
     for entry in found["claims"]:
@@ -45,19 +45,19 @@ def report(
         print(f"{name} passed when it was last recorded, and {became}")
     lacking = found["scale"] is not None and found["scale"] not in earlier
     if lacking:
-        print(f"records/verify-{found['scale']}.json is not there: nothing to compare this verification with")
+        print(f"records/verify-{found['scale']}.json is not there: there is nothing to compare with")
     return 1 if fell or (lacking and needed) else 0
 
 
 def without_baseline(found: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> int:
-    """How many of the claims that were run no earlier verification of their scale knows."""
+    """How many of the claims that were run are in no earlier verification of their scale."""
     ran = [(found["scale"] or e["scale"], e["id"]) for e in found["claims"] if e["verdict"] != "not_run"]
     known = {(scale, e["id"]) for scale, old in earlier.items() for e in old["claims"] if e["verdict"] != "not_run"}
     return sum(one not in known for one in ran)
 
 
 def line(entry: Mapping[str, Any]) -> str:
-    """One claim: verdict, estimate with interval, band, and what it took; or how to run it, and what that takes."""
+    """One claim: verdict, estimate with interval, band and run time; or how to run it, and the time that takes."""
     claim = claims.named(entry["id"])
     said = f"{claim.id:8} {words(entry)}"
     if entry["verdict"] == "not_run":

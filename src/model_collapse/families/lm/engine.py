@@ -172,7 +172,7 @@ class _Memory:
         self.mask[:, :, : self.prompt] = 0
 
     def follow(self, parent: Tensor) -> None:
-        """Beam j goes on from beam parent[:, j]."""
+        """Beam j continues beam parent[:, j]."""
         self.mask = self.mask.gather(1, parent[..., None].expand_as(self.mask))
 
     def grow(self) -> None:

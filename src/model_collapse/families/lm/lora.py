@@ -1,7 +1,7 @@
 """Low-rank adapters by the library `peft`: W + (alpha / r) B A, where A and B are trained and W stays as it was.
 
-Hu et al. 2022, arXiv:2106.09685. The optimiser keeps its state for A and B alone. What is written and kept is an
-ordinary model: the adapters are merged into its weights after each training.
+Hu et al. 2022, arXiv:2106.09685. The optimiser keeps its state for A and B alone. The stored model is an
+ordinary one: the adapters are merged into its weights after each training.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class Pinned:
     weights  the file of its weights, with its size and sha256
     licence  of the weights
     config   fields of its configuration, and where they stand in for a file on the hub
-    package  what `pip` brings it with, where it is not on the hub
+    package  the `pip` package that contains it, if it is not on the hub
     tokenizer  the files of its own tokenizer that are pinned too
     """
 

@@ -1,4 +1,4 @@
-"""What the engine and the estimates need to know of a model, whatever its architecture calls it."""
+"""The shape of a model for the engine and the estimates, independent of its architecture's names."""
 
 from __future__ import annotations
 

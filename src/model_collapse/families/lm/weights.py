@@ -214,7 +214,7 @@ def _pinned(preset: str, weights: bool) -> _Found:
             if path := in_package(preset):
                 return path
             raise ExternalError(
-                f"{_where(preset)}: {file.name} is not here; `model-collapse fetch {preset}` brings it "
+                f"{_where(preset)}: {file.name} is not here; `model-collapse fetch {preset}` downloads it "
                 f"({(file.size or 0) / 1e6:.0f} MB)"
             )
 

@@ -1,4 +1,4 @@
-"""What a fixed classifier of real images takes the written ones for."""
+"""The classes that a fixed classifier of real images sees in generated ones."""
 
 from __future__ import annotations
 

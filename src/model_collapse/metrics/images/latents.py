@@ -1,4 +1,4 @@
-"""What the encoder of generation 0, which saw real images only, makes of what later generations write."""
+"""Latents that the encoder of generation 0, which saw only real images, gives to images of later generations."""
 
 from __future__ import annotations
 

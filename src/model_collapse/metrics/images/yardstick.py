@@ -1,4 +1,4 @@
-"""The same measures of real images: what a perfect model would score."""
+"""The same measures of real images: the score of a perfect model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of text: how well a language model predicts real text, and what has become of the text it writes.
+"""Metrics of text: how well a language model predicts real text, and how the text it writes has changed.
 
 One module per theme: `perplexity`, `diversity`, `continuation`, `facts`, `divergence`. A block of m tokens has m - 1
 predicted ones: the first has nothing before it. Logarithms are natural.

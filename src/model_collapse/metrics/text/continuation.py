@@ -1,4 +1,4 @@
-"""How close what a model wrote comes to how the real text went on after the same prompt."""
+"""How close a model's continuation is to the real continuation of the same prompt."""
 
 from __future__ import annotations
 

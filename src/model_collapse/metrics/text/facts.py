@@ -1,4 +1,4 @@
-"""What the written text says, against what is true: facts kept, facts invented, and who is written about."""
+"""Statements of the generated text against the truth: facts kept, facts invented, and the people written about."""
 
 from __future__ import annotations
 

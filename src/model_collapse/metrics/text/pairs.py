@@ -1,4 +1,4 @@
-"""Does a model still know what is right? Two texts that differ in one thing, of which it should prefer one."""
+"""Does a model still prefer the right text? Two texts that differ in one thing, of which it should prefer one."""
 
 from __future__ import annotations
 

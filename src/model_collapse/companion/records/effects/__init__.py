@@ -4,7 +4,7 @@
     print(effects.listing(effects))            as a table in Markdown
 
 The damage of a chain is by how much a metric is worse at its last generation than at generation 0. A remedy and its
-baseline are two arms of one recorded run, which differ in nothing else; their chains are paired by seed.
+baseline are two conditions of one recorded run, which differ in nothing else; their chains are paired by seed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Effect:
-    """What a remedy was worth in its run, with 95 % intervals over seeds.
+    """The effect of a remedy in its run, with 95 % intervals over seeds.
 
     avoided  share of the baseline's damage; 1: all of it, below 0: it made things worse
     without  damage of the baseline, and `with_it` that of the remedy, in the unit of the measure
@@ -79,7 +79,7 @@ def avoided(with_it: pd.DataFrame, without: pd.DataFrame, measure: Measure, conf
 
 
 def measured(remedies: Iterable[Remedy] | None = None) -> tuple[list[Effect], list[str]]:
-    """The effects of all remedies whose recorded run has their arms, and a line for each run or arm that is missing.
+    """The effects of all remedies whose recorded run has their conditions, and a line for each that is missing.
 
     InputError for a recorded run that is damaged.
     """

@@ -1,4 +1,4 @@
-"""The remedies of the closing table: which arm of which recorded run is compared with which, and in what."""
+"""The remedies of the closing table: which condition of which recorded run is compared with which, and in what."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ REMEDIES = (
         "subsample",
         "sampled",
         "keeps everything, reads as much as the baseline",
-        "the real share of what is read still falls as 1 / t",
+        "the real share of the training set still falls as 1 / t",
         "accumulate",
     ),
     _text(
@@ -130,7 +130,7 @@ REMEDIES = (
         "B5",
         "A",
         "every training set has 10 % of the first real text",
-        "needs real text that is known to be real, for ever",
+        "always needs text that is known to be real",
         "real_share",
     ),
     _images(
@@ -170,7 +170,7 @@ REMEDIES = (
         "penalty-2",
         "A",
         "forbids models to repeat themselves",
-        "changes what is written, not what is known",
+        "changes the generated text, not the model's knowledge",
         "decoding",
     ),
     _text(
@@ -223,7 +223,7 @@ REMEDIES = (
         "a watermark",
         "unmarked",
         "drops rows that carry the writer's watermark",
-        "needs a writer who marks all it writes; as small a set at random does much of this",
+        "needs a model that marks all its output; a random set of the same size does much of this",
     ),
     _filtered(
         "perfect record of who wrote",

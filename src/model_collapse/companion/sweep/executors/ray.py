@@ -47,7 +47,7 @@ def connected(options: Options) -> Iterator[ModuleType]:
     try:
         import ray
     except ModuleNotFoundError:
-        raise ExternalError("Ray is not installed; pip install 'model-collapse[cluster]' brings it") from None
+        raise ExternalError("Ray is not installed; install it with pip install 'model-collapse[cluster]'") from None
     if ray.is_initialized():
         yield ray
         return

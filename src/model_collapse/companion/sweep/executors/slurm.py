@@ -1,6 +1,6 @@
 """An array of Slurm jobs. Each does its share of the tasks and ends; the sweep's folder says how far all of them are.
 
-A job that is requeued, after a node died or gave way to another's, goes on from what is in the folder.
+A job that is requeued, after a node died or gave way to another's, resumes from the state in the folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors that a programmer could make, to be injected on purpose: does a verification notice?
+"""Errors that a programmer could make, injected on purpose to see whether a verification notices.
 
     with injected(known()["replace-leaks"]):
         found = verify(...)
@@ -23,11 +23,11 @@ from model_collapse.companion.verify.pricing import price
 from model_collapse.errors import InputError
 
 Patch = tuple[Any, str, Any]
-"""Owner (a module or a class), name of its attribute, and what stands there instead."""
+"""Owner (a module or a class), name of its attribute, and its replacement."""
 
 
 MOST = 12
-"""Claims that a fault is run through, at most."""
+"""The most claims that a fault is tested on."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Fault:
     patches: Callable[[], Iterable[Patch]]
 
     def claims(self, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """Ids of the claims that it is run through: of those that use the part, the MOST cheapest as last recorded.
+        """Ids of the claims that it is tested on: of those that use the part, the MOST cheapest as last recorded.
 
         All are of simulation scale, or checks of instruments.
 
@@ -63,7 +63,7 @@ class Fault:
 
 
 def fault(**through: str | tuple[str, ...]) -> Callable[[Callable[[], Iterable[Patch]]], Fault]:
-    """Makes a Fault of a function; arguments as `Fault.through`."""
+    """Turns a function into a Fault; arguments as `Fault.through`."""
 
     def make(patches: Callable[[], Iterable[Patch]]) -> Fault:
         parts = {part: (names,) if isinstance(names, str) else names for part, names in through.items()}
@@ -89,7 +89,7 @@ def named(name: str) -> Fault:
 
 @contextmanager
 def injected(one: Fault) -> Iterator[None]:
-    """The fault is there while the block runs, in this process; then everything is as it was."""
+    """Inject the fault while the block runs, in this process; then restore everything."""
     replaced: list[Patch] = []
     try:
         for owner, attribute, instead in one.patches():
