@@ -124,7 +124,7 @@ def test_the_table_of_the_real_model_is_that_of_its_record() -> None:
     assert f"Before fine-tuning it is {before:.1f}" in page
 
 
-def test_what_the_readme_says_of_the_real_model_is_in_its_record() -> None:
+def test_what_readme_and_intro_say_of_the_real_model_is_in_its_record() -> None:
     """Its perplexities, and that one generation loses more than half of the nats which fine-tuning gained."""
     tables = records.read("pretrained").tables
     mean = {
@@ -138,6 +138,11 @@ def test_what_the_readme_says_of_the_real_model_is_in_its_record() -> None:
         README,
     )
     assert said is not None
+    intro = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    ends = (mean[name].iloc[-1] for name in "AS")
+    assert "(perplexity {} to {}), and then levelled off ({} with beam search, {} with sampling, after four".format(
+        *(round(value) for value in (real, mean["A"][1], *ends))
+    ) in " ".join(intro.split())
     later = [mean[name].drop([0]) for name in "AS"]
     spans = min(own.min() for own in later), max(own.max() for own in later)
     assert [int(number) for number in said.groups()[:3]] == [round(start), round(real), round(mean["A"][1])]

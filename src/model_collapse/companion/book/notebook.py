@@ -169,11 +169,14 @@ def written(texts: pd.DataFrame | Mapping[str, str], caption: str = "", *, repea
     from IPython.display import HTML, display
 
     if isinstance(texts, Mapping):
-        head, rows = "", [_row(str(heading), [text], repeated) for heading, text in texts.items()]
+        head, rows = "", [_row(str(heading), {"": text}, repeated) for heading, text in texts.items()]
     else:
         titles = "".join(f'<th scope="col">{escaped(str(title))}</th>' for title in texts.columns)
         head = f"<thead><tr>{titles}</tr></thead>"
-        rows = [_row(str(row[0]), row[1:], repeated) for row in texts.itertuples(index=False, name=None)]
+        rows = [
+            _row(str(row[0]), dict(zip(texts.columns[1:], row[1:], strict=True)), repeated)
+            for row in texts.itertuples(index=False, name=None)
+        ]
     title = f"<caption>{escaped(caption)}</caption>" if caption else ""
     # The classes keep MathJax away from what looks like a formula.
     opening = '<table class="written tex2jax_ignore mathjax_ignore" style="text-align: left; white-space: pre-wrap">'
@@ -228,13 +231,14 @@ def continuations(
     written(frame.reset_index(names=""), caption, repeated=repeated)
 
 
-def _row(heading: str, texts: Iterable[Any], repeated: int) -> str:
-    cells = [f' dir="auto" style="text-align: left">{marked(str(text), repeated)}</td>' for text in texts]
-    if len(set(cells)) == 1:
-        cells = [f' colspan="{len(cells)}"{cells[0]}']
-    return (
-        f'<tr><th scope="row" style="text-align: left">{escaped(heading)}</th>{"".join(f"<td{c}" for c in cells)}</tr>'
-    )
+def _row(heading: str, texts: Mapping[Any, Any], repeated: int) -> str:
+    """A row of `written`: heading, and texts by column. Narrow pages name the column in each cell."""
+    cells = {column: marked(str(text), repeated) for column, text in texts.items()}
+    parts = [(f'data-column="{escaped(str(column))}"', cell) for column, cell in cells.items()]
+    if len(set(cells.values())) == 1:
+        parts = [(f'colspan="{len(cells)}"', parts[0][1])]
+    tds = "".join(f'<td {attribute} dir="auto" style="text-align: left">{cell}</td>' for attribute, cell in parts)
+    return f'<tr><th scope="row" style="text-align: left">{escaped(heading)}</th>{tds}</tr>'
 
 
 def runs_folder() -> Path:

@@ -22,14 +22,14 @@ ELEMENT = Element(
     name="bag-of-words",
     title="A bag of words",
     lead="Draw words from the bag, count them, and let the counts be the next bag. Each colour is a word; the "
-    "most common lies at the bottom.",
+    "one that was most common at first lies at the bottom.",
     sliders=(
         Slider("words", "Words in the language", (5, 10, 20, 50), 20),
         Slider("rows", "Words drawn per generation", (10, 20, 50, 100, 200, 500), 50),
     ),
     along=Slider("generation", "Generation", GENERATIONS, 30),
     x=Axis("generation", 0, 50),
-    y=Axis("share of the true value", 0, 1, percent=True),
+    y=Axis("left of the real language", 0, 1, percent=True),
     curves=(Curve("left", "words left"), Curve("variety", "variety", dashed=True)),
     said="On average, generation {generation:0} still has {left:%} of the {words:0} words, and {variety:%} of the "
     "variety (the chance that two words drawn are different).",
