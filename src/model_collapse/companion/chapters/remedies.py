@@ -161,8 +161,8 @@ def families(kinds: list[Kind]) -> None:
         f"{near} accumulate ends nearer to the flat line of the control than to replace.",
     )
     say(
-        f"Replace ends worst for {worst} of {len(panels)} kinds of models. Accumulate ends nearer to the control than "
-        f"to replace for {near}."
+        f"Replace ends worst for {worst} of {len(panels)} kinds of models. For {near}, accumulate ends closer to the "
+        "control than to replace."
     )
 
 

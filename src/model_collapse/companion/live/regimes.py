@@ -28,7 +28,7 @@ ELEMENT = Element(
     name="regimes",
     title="Replace, or keep the old data?",
     lead="A bell curve is fitted again and again: to the last sample only, to all samples so far with the real "
-    "one, or to as many rows as at first, drawn from all of them.",
+    "one (accumulate), or to as many rows as at first, picked at random from all so far (subsample).",
     sliders=(Slider("rows", "Rows per generation", (10, 20, 50, 100, 200), 20),),
     along=Slider("generation", "Generation", GENERATIONS, 20),
     x=Axis("generation", 0, 100),
@@ -42,8 +42,8 @@ ELEMENT = Element(
         Curve("subsample_error", "error, subsample", drawn=False),
     ),
     said="In generation {generation:0} replacing has kept {replace:%} of the variance, accumulating "
-    "{accumulate:%}, subsampling {subsample:%}. The squared error of any good estimate has grown "
-    "{replace_error:0} times, {accumulate_error} times and {subsample_error} times.",
+    "{accumulate:%}, subsampling {subsample:%}. The squared error of an estimate is {replace_error:0} times, "
+    "{accumulate_error} times and {subsample_error} times that of generation 0.",
     alt="Under replace the variance falls towards zero; under accumulate and subsample it stays near the true one.",
     compute=compute,
     source="`expected_variance`, `accumulated_variance`, `subsample.subsample_moments`; errors: `regression.pathway`",
