@@ -83,7 +83,7 @@ def through(one: Fault, seed: int, baseline: Found) -> dict[str, Any]:
             with mutants.injected(one):
                 found = verifying.verify(asked, seed=seed, jobs=1, folder=Path(scratch))
             fell = verifying.regressions(found, dict.fromkeys(verifying.SCALES, baseline))
-            how = "a claim that stands without the fault falls" if fell else ""
+            how = "a claim that passes without the fault fails" if fell else ""
         except Exception as error:  # Whatever it is, it ends the verification.
             how = f"the verification ends with {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return {
