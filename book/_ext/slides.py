@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -23,7 +24,7 @@ TAKEN_AWAY = "What to take away"
 
 
 class Slide(NamedTuple):
-    """A slide of a kind (opening, figure or summary): its title, and what is on it, as HTML."""
+    """A slide of a kind (opening, figure, figure tall or summary): its title, and what is on it, as HTML."""
 
     kind: str
     title: str
@@ -34,7 +35,7 @@ def collect(app: Sphinx, name: str, template: str, context: dict[str, Any], doct
     """When the page of a chapter is written: keeps its slides."""
     if doctree is not None and name.startswith(CHAPTERS):
         made = (
-            Slide(kind, _html(app, nodes.inline(), title.children), _html(app, nodes.container(), on))
+            Slide(kind, _html(app, name, nodes.inline(), title.children), _html(app, name, nodes.container(), on))
             for kind, title, on in chosen(doctree)
         )
         app.decks[name.removeprefix(CHAPTERS)] = list(made)  # type: ignore[attr-defined]
@@ -53,10 +54,17 @@ def chosen(doctree: nodes.document) -> Iterator[tuple[str, nodes.title, list[nod
     opening = [each for each in titles[0].parent if each.astext().startswith(OPENING)]
     yield "opening", titles[0], opening
     for figure in doctree.findall(nodes.figure):
-        yield "figure", _above(figure, titles), [figure]
+        yield _kind(figure), _above(figure, titles), [figure]
     for title in titles:
         if title.astext() == TAKEN_AWAY:
             yield "summary", title, [each for each in title.parent if isinstance(each, nodes.bullet_list)]
+
+
+def _kind(figure: nodes.figure) -> str:
+    """A picture that is higher than wide has its caption at its side."""
+    image = next(figure.findall(nodes.image))
+    width, height = (float(image[side].removesuffix("px")) for side in ("width", "height"))
+    return "figure tall" if height > width else "figure"
 
 
 def _above(node: nodes.Element, titles: list[nodes.title]) -> nodes.title:
@@ -66,14 +74,17 @@ def _above(node: nodes.Element, titles: list[nodes.title]) -> nodes.title:
     return node[0]
 
 
-def _html(app: Sphinx, shown: nodes.Element, parts: list[nodes.Node]) -> str:
-    """HTML of parts of a page in a new element, with references as text, without tables to download and dark twins."""
+def _html(app: Sphinx, page: str, shown: nodes.Element, parts: list[nodes.Node]) -> str:
+    """HTML of parts of a page in a new element, without tables to download and dark twins; links are those of a deck."""
     shown += [part.deepcopy() for part in parts]
     for node in list(shown.findall(nodes.Element)):
         if isinstance(node, nodes.legend) or "only-dark" in node["classes"]:
             node.parent.remove(node)
-        elif isinstance(node, nodes.reference):
+        elif isinstance(node, nodes.reference) and any(node.findall(nodes.image)):
             node.replace_self(node.children)
+        elif isinstance(node, nodes.reference):
+            target = urljoin(f"/{page}.html", node.get("refuri") or f"#{node.get('refid', '')}")
+            node["refuri"] = f"..{target}" if target.startswith("/") else target
     html = app.builder.render_partial(shown)["fragment"]  # type: ignore[attr-defined]
     return re.sub(r'<a class="headerlink".*?</a>', "", html)
 

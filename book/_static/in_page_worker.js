@@ -48,7 +48,7 @@ onmessage = async ({ data: { code, address, archive } }) => {
   postMessage({ started: true });
   try {
     await execute(code);
-    postMessage({ ended: "Done. Change the code and run it again; Control and Enter do the same as the button." });
+    postMessage({ ended: "Done. The code can be changed; Control and Enter run it again, too." });
   } catch (error) {
     // Above the cell's own lines stand those of Pyodide.
     const [, own] = error.message.split(/^(?=  File "cell")/m);
