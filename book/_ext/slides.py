@@ -75,7 +75,7 @@ def _above(node: nodes.Element, titles: list[nodes.title]) -> nodes.title:
 
 
 def _html(app: Sphinx, page: str, shown: nodes.Element, parts: list[nodes.Node]) -> str:
-    """HTML of parts of a page in a new element, without tables to download and dark twins; links are those of a deck."""
+    """HTML of parts of a page in a new element, without tables to download and dark twins, with links for a deck."""
     shown += [part.deepcopy() for part in parts]
     for node in list(shown.findall(nodes.Element)):
         if isinstance(node, nodes.legend) or "only-dark" in node["classes"]:
