@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -17,7 +19,7 @@ from toy_chapters import chapter
 from toy_site import Site, serve
 
 from model_collapse.companion import live
-from model_collapse.companion.book import build, runner
+from model_collapse.companion.book import build, epub, runner
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.book.executed import problem
 from model_collapse.errors import InputError
@@ -529,6 +531,17 @@ def test_slides_fit(site: Site) -> None:
         kinds = site.page.eval_on_selector_all("main > section", "all => all.map(slide => slide.className)")
         assert (kinds[0], kinds[-1]) == ("opening", "summary") and len(kinds) > 2, file.stem
         assert too_high(site) == [], file.stem
+
+
+def test_the_epub_of_the_whole_book(built: Path, tmp_path: Path) -> None:
+    """Every page is XML, and every equation was found."""
+    epub.write(built, build.pages(TOC), tmp_path / "book.epub", "Title", "https://example.github.io/book")
+    with zipfile.ZipFile(tmp_path / "book.epub") as packed:
+        pages = {name: packed.read(name) for name in packed.namelist() if name.endswith(".xhtml")}
+    for name, page in pages.items():
+        text = " ".join("".join(ElementTree.fromstring(page).itertext()).split())
+        assert "\\[\\begin" not in text, name
+    assert len(pages) == len(build.pages(TOC)) + 1
 
 
 def test_opens_from_the_disk_without_a_server(site: Site) -> None:

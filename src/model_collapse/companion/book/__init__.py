@@ -15,6 +15,8 @@ and one cell tagged `parameters` holds annotated assignments with defaults. Exec
     kernel.py      an extension of its kernel, for exit statuses
     executed.py    where executed copies and their manifests lie, and whether one still holds
     build.py       the pages, and the repository's address
+    release.py     what is published: archives, the PDF, checksums
+    epub.py        the EPUB
 """
 
 from model_collapse.companion.book import _quick  # noqa: F401  first, before anything imports nbformat
