@@ -42,7 +42,7 @@
         editable();
         output.replaceChildren(made("pre", {}));
       }
-      if (data.text) output.firstChild.append(`${data.text}\n`);
+      if (data.text) output.firstChild.append(data.text);
       if (data.figure) output.append(made("img", { src: data.figure, alt: "What the code above draws" }));
       if (data.ended) end(data.ended);
       if (data.lost) stop(data.lost);

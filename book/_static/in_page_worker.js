@@ -26,15 +26,23 @@ const load = async (address, archive) => {
   const packed = await fetch(archive);
   if (!packed.ok) throw new Error(`${archive}: ${packed.status}`);
   loaded.unpackArchive(await packed.arrayBuffer(), "zip");
-  const say = { batched: (text) => postMessage({ text }) };
-  loaded.setStdout(say);
-  loaded.setStderr(say);
+  const letters = new TextDecoder();
+  const write = (bytes) => {
+    postMessage({ text: letters.decode(bytes, { stream: true }) });
+    return bytes.length;
+  };
+  loaded.setStdout({ write, isatty: true }); // a terminal is written to line by line
+  loaded.setStderr({ write, isatty: true });
   return loaded;
 };
 
 const execute = async (code) => {
   await python.loadPackagesFromImports(code, { messageCallback: () => {} });
-  await python.runPythonAsync(code, { filename: "cell" });
+  try {
+    await python.runPythonAsync(code, { filename: "cell" });
+  } finally {
+    python.runPython("import sys; sys.stdout.flush()");
+  }
   for (const svg of python.runPython(DRAWN).toJs())
     postMessage({ figure: `data:image/svg+xml,${encodeURIComponent(svg)}` });
 };
@@ -51,8 +59,8 @@ onmessage = async ({ data: { code, address, archive } }) => {
     postMessage({ ended: "Done. The code can be changed; Control and Enter run it again, too." });
   } catch (error) {
     // Above the cell's own lines stand those of Pyodide.
-    const [, own] = error.message.split(/^(?=  File "cell")/m);
-    postMessage({ text: own ?? error.message });
+    const own = Math.max(error.message.search(/^ +File "cell"/m), 0);
+    postMessage({ text: `\n${error.message.slice(own)}` });
     postMessage({ ended: "The code stopped with an error." });
   }
 };
