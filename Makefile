@@ -24,7 +24,7 @@ RECENT := sys.exit(sys.version_info < (3, 11))
 
 help:
 	@echo "make book    run every chapter and build _build/html/index.html   (PROFILE=smoke for a quick one)"
-	@echo "make release  make book, and put it, its PDF and the records into files to publish"
+	@echo "make release  make book, and put it, its EPUB and PDF and the records into files to publish"
 	@echo "make test    run the test suite, without what is marked slow"
 	@echo "make test-all  run all of it"
 	@echo "make verify  check every claim afresh                            (SCALE=small for small models, 20 minutes)"

@@ -100,6 +100,14 @@ def barriers(site: Site) -> list[str]:
     ]
 
 
+def too_high(site: Site) -> list[str]:
+    """Titles of the slides of the open deck that are higher than the window."""
+    return site.page.eval_on_selector_all(
+        "main > section",
+        "all => all.filter(s => s.scrollHeight > innerHeight + 1).map(s => s.querySelector('h1, h2').innerText)",
+    )
+
+
 def opened(site: Site, page: str, size: tuple[int, int], scheme: str) -> None:
     """Open a page in a window of this size, light or dark, with all that is folded open."""
     site.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))

@@ -21,7 +21,7 @@ def chapter(
     profiles: Sequence[str] = ("smoke", "laptop"),
     device: str = "cpu",
 ) -> Path:
-    """Write `notebooks/<name>.ipynb` below `root`; a cell that begins with `#md ` is Markdown."""
+    """Write `notebooks/<name>.ipynb` below `root`; a cell that begins with `#md ` is Markdown, `#in-page` is a tag."""
     title = name.partition("_")[2].replace("_", " ").capitalize()
     notebook = new_notebook(
         metadata={
@@ -35,7 +35,8 @@ def chapter(
     )
     for index, text in enumerate(cells):
         kind = new_markdown_cell if text.startswith("#md ") else new_code_cell
-        notebook.cells.append(kind(text.removeprefix("#md "), id=f"cell-{index}"))
+        tags = {"tags": ["in-page"]} if text.startswith("#in-page") else {}
+        notebook.cells.append(kind(text.removeprefix("#md "), id=f"cell-{index}", metadata=tags))
     target = root / "notebooks" / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)

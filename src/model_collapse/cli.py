@@ -212,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     build = command("build", _build, "build the book from the executed chapters")
     build.add_argument("--profile", default="laptop")
 
-    publish = command("release", _release, "put the built book, its PDF and the records into files to publish")
+    publish = command("release", _release, "put the built book, its EPUB and PDF and the records into files to publish")
     publish.add_argument("--out", metavar="FOLDER", help="default: _build/release")
     publish.add_argument("--without-pdf", action="store_true", help="where there is no browser to print with")
 

@@ -97,17 +97,20 @@ def foreign(folder: Path, runs: Iterable[str]) -> list[str]:
     return [name for name, run in described.items() if {key: run.get(key) for key in here} != here]
 
 
-def write_zip(out: Path, contents: Mapping[str, bytes | Path], *, compress: bool = False) -> None:
+def write_zip(
+    out: Path, contents: Mapping[str, bytes | Path], *, compress: bool = False, stored: Sequence[str] = ()
+) -> None:
     """Write a zip of these files in this order and without times: the same files give the same bytes.
 
     contents  name -> content, or the file that has it
+    stored    names that are not compressed all the same
     """
-    kind = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with store.whole_file(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, content in contents.items():
             # The format's first date, and a file that its owner may write and all may read.
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.external_attr, entry.compress_type = 0o644 << 16, kind
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED if compress and name not in stored else zipfile.ZIP_STORED
             archive.writestr(entry, content.read_bytes() if isinstance(content, Path) else content)
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
 from conftest import Once
-from page_faults import VIEWS, barriers, look, opened
+from page_faults import VIEWS, barriers, look, opened, too_high
 from toy_chapters import chapter
 from toy_site import Site, serve
 
 from model_collapse.companion import live
-from model_collapse.companion.book import build, runner
+from model_collapse.companion.book import build, epub, runner
 from model_collapse.companion.book.chapter import find
 from model_collapse.companion.book.executed import problem
 from model_collapse.errors import InputError
@@ -49,6 +51,8 @@ x_{t+1} = x_t / 2
 
 $$x_{t+9} = x_t / 2 / 2 / 2 / 2 / 2 / 2 / 2 / 2 / 2 = \frac{x_t}{512} \quad \text{for every } t = 0, 1, 2, \dots$$
 """.strip()
+SHORT = "#md **In short.** It *falls* by half, {eq}`toy-law`."
+IN_PAGE = "#in-page\nprint(6 * 7)"
 QUESTIONS = """\
 #md ## Check yourself
 
@@ -65,6 +69,10 @@ QUESTIONS = """\
 **Right.** It is half of what it was. By {eq}`toy-distribution` $x_{t+1} = x_t / 2$.
 
 </details>
+
+## What to take away
+
+- It falls: $x_t < x_0$, by {eq}`toy-law`.
 
 ## Exercises
 
@@ -92,6 +100,9 @@ The same line.
 ```
 
 ```{live} real-rows
+```
+
+```{slides}
 ```
 
 ## All that a page can have
@@ -140,7 +151,7 @@ def toy_book(root: Path, cells: list[str] | None = None, intro: str = INTRO) -> 
     (root / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: book/intro\nchapters:\n- file: notebooks/01_toy\n", encoding="utf-8"
     )
-    chapter(root, "01_toy", cells or [f"NASTY = {NASTY!r}", LAW, FIGURE, QUESTIONS])
+    chapter(root, "01_toy", cells or [SHORT, f"NASTY = {NASTY!r}", LAW, FIGURE, IN_PAGE, QUESTIONS])
     return root
 
 
@@ -211,7 +222,7 @@ def test_only_pages_that_something_links_to_are_built(toy: Path) -> None:
     html = toy / "_build" / "html"
     found = {str(file.relative_to(html)) for file in html.rglob("*.html")}
     assert {name for name in found if not name.startswith("_static/")} == {
-        *("index.html", "search.html", "book/intro.html", "notebooks/01_toy.html"),
+        *("index.html", "search.html", "book/intro.html", "notebooks/01_toy.html", "slides/01_toy.html"),
     }
 
 
@@ -512,6 +523,27 @@ def test_claims_are_sorted_and_filtered(site: Site) -> None:
     assert table.evaluate("table => table.scrollWidth - table.clientWidth") <= 0, "no column is cut"
     site.page.goto(f"{site.address}/book/claims.html#claim-wf-3")
     assert "heterozygosity" in site.page.inner_text("#claim-wf-3")
+
+
+def test_slides_fit(site: Site) -> None:
+    """Every slide of every chapter is as high as a projector's window, and has a title and something below it."""
+    site.page.set_viewport_size({"width": 1280, "height": 720})
+    for file in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        site.open(f"slides/{file.stem}.html")
+        kinds = site.page.eval_on_selector_all("main > section", "all => all.map(slide => slide.className)")
+        assert (kinds[0], kinds[-1]) == ("opening", "summary") and len(kinds) > 2, file.stem
+        assert too_high(site) == [], file.stem
+
+
+def test_the_epub_of_the_whole_book(built: Path, tmp_path: Path) -> None:
+    """Every page is XML, and every equation was found."""
+    epub.write(built, build.pages(TOC), tmp_path / "book.epub", "Title", "https://example.github.io/book")
+    with zipfile.ZipFile(tmp_path / "book.epub") as packed:
+        pages = {name: packed.read(name) for name in packed.namelist() if name.endswith(".xhtml")}
+    for name, page in pages.items():
+        text = " ".join("".join(ElementTree.fromstring(page).itertext()).split())
+        assert "\\[\\begin" not in text, name
+    assert len(pages) == len(build.pages(TOC)) + 1
 
 
 def test_opens_from_the_disk_without_a_server(site: Site) -> None:

@@ -39,7 +39,7 @@ def published(root: Path, **options: bool) -> Path:
 def test_archives_hold_the_site_and_the_records_and_are_the_same_every_time(own: Path) -> None:
     out = published(own, pdf=False)
     first = {file.name: file.read_bytes() for file in out.iterdir()}
-    assert set(first) == {f"{BOOK}.zip", f"{RECORDS}.zip", release.SUMS}
+    assert set(first) == {f"{BOOK}.zip", f"{BOOK}.epub", f"{RECORDS}.zip", release.SUMS}
     with zipfile.ZipFile(out / f"{BOOK}.zip") as archive:
         packed = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     html = own / "_build" / "html"
@@ -56,7 +56,8 @@ def test_checksums_are_those_of_the_files(own: Path) -> None:
     out = published(own, pdf=False)
     listed = dict(reversed(line.split("  ")) for line in (out / release.SUMS).read_text().splitlines())
     assert listed == {
-        name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in (f"{BOOK}.zip", f"{RECORDS}.zip")
+        name: hashlib.sha256((out / name).read_bytes()).hexdigest()
+        for name in (f"{BOOK}.zip", f"{BOOK}.epub", f"{RECORDS}.zip")
     }
 
 

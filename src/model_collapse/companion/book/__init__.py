@@ -15,7 +15,8 @@ and one cell tagged `parameters` holds annotated assignments with defaults. Exec
     kernel.py        an extension of its kernel, for exit statuses
     executed.py      where executed copies and their manifests lie, and whether one is still up to date
     build.py         the pages, and the repository's address
-    release.py       the built book, its PDF and the records as files to publish
+    release.py       the built book, its PDF and EPUB, and the records as files to publish
+    epub.py          the EPUB, from the built pages
     recording.py     records made from a chapter's runs or from files of `chain`
     estimates.py     estimates with intervals: in figures, tables and Markdown
     compare.py       simulations beside closed forms

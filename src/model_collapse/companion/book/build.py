@@ -117,10 +117,13 @@ def address(url: str | None = None, *, root: Path | None = None) -> int:
 
 def repository(root: Path) -> tuple[str, str]:
     """Address and branch (or tag) of the repository, from `_config.yml`."""
-    import yaml
-
-    said = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    said = _settings(root)["repository"]
     return said["url"], said["branch"]
+
+
+def title(root: Path) -> str:
+    """Title of the book, from `_config.yml`."""
+    return _settings(root)["title"]
 
 
 def site(url: str) -> str:
@@ -132,6 +135,12 @@ def site(url: str) -> str:
 def colab_cell(url: str, branch: str) -> str:
     """The first code cell of every notebook."""
     return COLAB.format(url=url, branch=branch)
+
+
+def _settings(root: Path) -> dict[str, Any]:
+    import yaml
+
+    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
 
 
 def _parts(url: str) -> tuple[str, str]:

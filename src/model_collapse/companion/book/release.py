@@ -1,6 +1,6 @@
-"""What is published: the built book as one archive and one PDF, the records, and the checksums of all of it.
+"""What is published: the built book as one archive, one EPUB and one PDF, the records, and the checksums of all of it.
 
-The same book gives the same archives, byte for byte; a PDF has the time at which the browser made it.
+The same book gives the same files, byte for byte; only a PDF has the time at which the browser made it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import model_collapse
 from model_collapse import store
-from model_collapse.companion.book import build, chapter
+from model_collapse.companion.book import build, chapter, epub
 from model_collapse.errors import ExternalError, InputError
 from model_collapse.store.archive import write_zip
 
@@ -37,7 +37,8 @@ def release(*, root: Path | None = None, out: Path | None = None, pdf: bool = Tr
     """Publish the book that `_build/html` holds; 0, or 1 after saying which of its links lead nowhere.
 
     Writes to `_build/release`, or `out`: model-collapse-book-VERSION.zip (the site, which works from a folder without a
-    network), model-collapse-book-VERSION.pdf, model-collapse-records-VERSION.zip (with their RO-Crate), SHA256SUMS.
+    network), model-collapse-book-VERSION.epub and .pdf, model-collapse-records-VERSION.zip (with their RO-Crate), and
+    SHA256SUMS.
 
     InputError if the book is not built; ExternalError without a browser for the PDF.
     """
@@ -52,14 +53,16 @@ def release(*, root: Path | None = None, out: Path | None = None, pdf: bool = Tr
     out = out or root / "_build" / "release"
     name = f"model-collapse-book-{model_collapse.__version__}"
     records = f"model-collapse-records-{model_collapse.__version__}"
+    pages = build.pages(root / "book" / "_toc.yml")
+    title, (url, _) = build.title(root), build.repository(root)
+    address = build.site(url)
     made: dict[str, Callable[[Path], None]] = {
         f"{name}.zip": lambda file: archive(html, file),
+        f"{name}.epub": lambda file: epub.write(html, pages, file, title, address),
         f"{records}.zip": lambda file: archive(root / "records", file),
     }
     if pdf:
         chrome()  # before anything is written
-        pages = build.pages(root / "book" / "_toc.yml")
-        address = build.site(build.repository(root)[0])
         made[f"{name}.pdf"] = lambda file: print_pages(html, pages, file, address)
     out.mkdir(parents=True, exist_ok=True)
     for title, write in made.items():
