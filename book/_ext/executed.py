@@ -43,7 +43,7 @@ def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
             again = f"model-collapse run {chapter.slug} --profile {profile}"
             log.warning(f"chapter {chapter.slug} {problem}; run: {again}", location=page)
             continue
-        copy = copies.copy(chapter, profile)
+        copy = copies.path_of(chapter, profile)
         notebook = lay_over(_json(chapter.path), _json(copy), f"/_build/figures/{profile}")
         notebook["cells"].append(_prose(provenance(copies.manifest(copy)), "provenance"))
         app.executed_pages[page] = json.dumps(notebook)  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ class Status(SphinxDirective):
         profile = self.env.app.config.executed_profile
         found = []
         for chapter in find(Path(self.env.srcdir)):
-            copy = copies.copy(chapter, profile)
+            copy = copies.path_of(chapter, profile)
             self.env.note_dependency(str(copy.with_suffix(".json")))
             found.append((chapter, copies.manifest(copy)))
         return self.parse_text_to_nodes(table(found, profile))

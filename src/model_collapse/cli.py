@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,8 +17,6 @@ from model_collapse import distributed
 from model_collapse.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from model_collapse.engine.spec import Run
 
 
@@ -81,6 +78,30 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=work)
         return added
 
+    for add in (
+        _add_run,
+        _add_chain,
+        _add_pack,
+        _add_unpack,
+        _add_record,
+        _add_sweep,
+        _add_fetch,
+        _add_lists,
+        _add_verify,
+        _add_bench,
+        _add_build,
+        _add_release,
+        _add_address,
+    ):
+        add(command)
+    return parser
+
+
+_Adding = Callable[[str, Callable[[argparse.Namespace], int | None], str], argparse.ArgumentParser]
+"""Adds a command: its name, what does it, and a summary in a line."""
+
+
+def _add_run(command: _Adding) -> None:
     chapters = command("run", _run, "run chapters of the book")
     chapters.add_argument("chapters", nargs="*", metavar="CHAPTER", help="slugs; default: all chapters")
     chapters.add_argument("--profile", default="laptop", help="smoke, laptop, t4 or paper")
@@ -88,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     chapters.add_argument("--jobs", help="chapters side by side")
     chapters.add_argument("--force", action="store_true", help="run again even if nothing has changed")
 
+
+def _add_chain(command: _Adding) -> None:
     chain = command("chain", _chain, "one recursive chain, or R of them, without a notebook")
     chain.add_argument("family", metavar="FAMILY")
     chain.add_argument("regime", metavar="REGIME", nargs="?", default="replace")
@@ -114,14 +137,20 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print the summary as JSON; null where there is no finite number"
     )
 
+
+def _add_pack(command: _Adding) -> None:
     packing = command("pack", _pack, "put finished runs into one file")
     packing.add_argument("runs", nargs="+", metavar="RUN", help="FILE.parquet, or a folder of them")
     packing.add_argument("--out", required=True, metavar="FILE.zip")
 
+
+def _add_unpack(command: _Adding) -> None:
     unpacking = command("unpack", _unpack, "unpack a file of `pack` to the folder where chapters look for runs")
     unpacking.add_argument("file", metavar="FILE.zip")
     unpacking.add_argument("--to", metavar="FOLDER", help="default: the folder of the chapters' runs")
 
+
+def _add_record(command: _Adding) -> None:
     recording = command("record", _record, "keep runs as a record, add one made elsewhere, or rewrite the RO-Crate")
     recording.add_argument(
         "runs",
@@ -141,6 +170,8 @@ def _parser() -> argparse.ArgumentParser:
     recording.add_argument("--name", metavar="NAME", help="of the record; default: that of the chapter or file")
     recording.add_argument("--out", metavar="FOLDER|FILE.zip", help="default: the checkout's records/")
 
+
+def _add_sweep(command: _Adding) -> None:
     sweep = command("sweep", _sweep, "many runs over many processes and hosts: plan, run, status or collect")
     sweep.add_argument("verb", metavar="VERB", help="plan, run, status or collect")
     sweep.add_argument("file", metavar="FILE", nargs="?", help="a sweep file (YAML); or --study and --size")
@@ -161,6 +192,8 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--out", metavar="FILE.parquet", help="collect: the table of all runs")
     sweep.add_argument("--json", action="store_true", help="status: for programs")
 
+
+def _add_fetch(command: _Adding) -> None:
     fetching = command("fetch", _fetch, "download weights, tokenizers and data sets in advance")
     fetching.add_argument(
         "names",
@@ -170,6 +203,8 @@ def _parser() -> argparse.ArgumentParser:
         "wikitext-2-raw, wikitext-2-v1 or mnist",
     )
 
+
+def _add_lists(command: _Adding) -> None:
     for name in ("families", "regimes", "filters", "corpora", "claims"):
         listing = command(name, _list, f"list the {name}")
         listing.set_defaults(kind=name, codecheck=False)
@@ -177,6 +212,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "claims":
             listing.add_argument("--codecheck", action="store_true", help="print codecheck.yml")
 
+
+def _add_verify(command: _Adding) -> None:
     verify = command("verify", _verify, "check claims afresh; exit status 1 if a claim that passed before now fails")
     verify.add_argument("names", nargs="*", metavar="ID", help="ids of claims; default: all claims of the scale")
     verify.add_argument("--scale", help="simulation (default), small or gpu; of named claims, each one's own")
@@ -205,20 +242,27 @@ def _parser() -> argparse.ArgumentParser:
         help="judge claims from many seeds, this many seconds for each, and report which fail by chance",
     )
 
+
+def _add_bench(command: _Adding) -> None:
     bench = command("bench", _bench, "time our implementation against the published one")
     bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks; default: all")
     bench.add_argument("--json", metavar="FILE", help="write the results there")
 
+
+def _add_build(command: _Adding) -> None:
     build = command("build", _build, "build the book from the executed chapters")
     build.add_argument("--profile", default="laptop")
 
+
+def _add_release(command: _Adding) -> None:
     publish = command("release", _release, "put the built book, its EPUB and PDF and the records into files to publish")
     publish.add_argument("--out", metavar="FOLDER", help="default: _build/release")
     publish.add_argument("--without-pdf", action="store_true", help="where there is no browser to print with")
 
+
+def _add_address(command: _Adding) -> None:
     address = command("address", _address, "write the repository's address to where it is needed")
     address.add_argument("url", metavar="URL", nargs="?", help="default: the one in _config.yml")
-    return parser
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -244,10 +288,12 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _jobs(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"--jobs {text}: must be a whole number of at least 1")
+    return None if text is None else _whole("--jobs", text, 1)
+
+
+def _whole(option: str, text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise InputError(f"{option} {text}: must be a whole number of at least {least}")
     return int(text)
 
 
@@ -278,6 +324,7 @@ def _planned(chosen: argparse.Namespace) -> Run:
 
 def _chain(chosen: argparse.Namespace) -> int:
     from model_collapse import store
+    from model_collapse.analysis import summary
     from model_collapse.engine import card
     from model_collapse.engine.execute import execute_all, on_stderr
     from model_collapse.engine.layout import kept_models
@@ -305,18 +352,15 @@ def _chain(chosen: argparse.Namespace) -> int:
                 keep_models=chosen.keep_models,
                 progress=on_stderr,
             )
-        summary = summarise(store.load(file))
+        found = summary.summarise(store.load(file))
     about = card.write(out) if out else None
     if out and (lost := card.lost(out)):
         print(f"model-collapse: {lost} is gone; remove {out} and run the same command to get both", file=sys.stderr)
     if chosen.json:
-        # JSON has no nan and no infinity: the spread of one replicate, the logarithm of a zero variance are null.
-        finite = [{key: None if _infinite(value) else value for key, value in row.items()} for row in summary]
-        described = {"run_id": planned.run_id, "out": chosen.out, "summary": finite}
+        described = {"run_id": planned.run_id, "out": chosen.out, "summary": summary.finite(found)}
         print(json.dumps(described, allow_nan=False))
     else:
-        # Histograms are for figures.
-        print(_aligned([row for row in summary if not re.search("(?:^|/)bin ", row["item"])]))
+        print(summary.aligned(found))
         if out:
             print(f"run {planned.run_id} in {out}" + (f", data card in {about}" if about else ""))
     return 0
@@ -365,11 +409,16 @@ def _record(chosen: argparse.Namespace) -> int:
             print(f"{found.name}: {found.label}; device {found.about['device']}; claims it serves: {served}")
     elif chosen.runs:
         made, place = recording.make(chosen.runs, chosen.profile, chosen.name, out)
-        print(f"{made.name} in {place}: {made.label}" + " (cut)" * (not made.about["complete"]))
+        print(f"{made.name} in {place}: {_label(made)}")
     else:
         crate.write(records.where(out))
         print(f"{records.where(out) / crate.FILE} renewed")
     return 0
+
+
+def _label(made: Any) -> str:
+    """Of a record, with a note if its study was cut."""
+    return str(made.label) if made.about["complete"] else f"{made.label} (cut)"
 
 
 def _record_study(chosen: argparse.Namespace) -> int:
@@ -397,7 +446,7 @@ def _record_study(chosen: argparse.Namespace) -> int:
         return 1 if checked.other else 0
     made = run.run(found, chosen.size, out, work, minutes, _jobs(chosen.jobs) or 3)
     if made:
-        print(f"{made.name}: {made.label}" + " (cut)" * (not made.about["complete"]))
+        print(f"{made.name}: {_label(made)}")
     return 0
 
 
@@ -461,51 +510,7 @@ class _Progress:
 
 
 def _count(runs: Sequence[str]) -> str:
-    return f"{len(runs)} run{'s' * (len(runs) != 1)}"
-
-
-def summarise(table: pa.Table) -> list[dict[str, Any]]:
-    """Mean and standard deviation over replicates, by generation, metric and item; nan counts as no value."""
-    import numpy as np
-
-    # Through DLPack: `to_numpy` would load pandas.
-    generations, metrics, items, values = (
-        table[name].combine_chunks() for name in ("generation", "metric", "item", "value")
-    )
-    keys = np.stack([np.from_dlpack(codes) for codes in (generations, metrics.indices, items.indices)])
-    kinds, first, group = np.unique(keys, axis=1, return_index=True, return_inverse=True)
-    value = np.from_dlpack(values)
-    known = ~np.isnan(value)
-    value, member = value[known], group.ravel()[known]
-    count = np.bincount(member, minlength=len(first))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(member, value, len(first)) / count
-        spread = np.sqrt(np.bincount(member, (value - mean[member]) ** 2, len(first)) / (count - 1))
-    metric_names, item_names = metrics.dictionary.to_pylist(), items.dictionary.to_pylist()
-    return [
-        {
-            "generation": int(kinds[0, i]),
-            "metric": metric_names[kinds[1, i]],
-            "item": item_names[kinds[2, i]],
-            "mean": float(mean[i]),
-            "sd": float(spread[i]) if count[i] > 1 else math.nan,
-            "replicates": int(count[i]),
-        }
-        for i in np.argsort(first)
-    ]
-
-
-def _infinite(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _aligned(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of the summary in columns, right-aligned, under their names."""
-    names = ["generation", "metric", "item", "mean", "sd", "replicates"]
-    cells = [[f"{x:.5g}" if isinstance(x, float) else str(x) for x in map(row.get, names)] for row in rows]
-    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    lines = (" ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (names, *cells))
-    return "\n".join(lines)
+    return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"
 
 
 def _list(chosen: argparse.Namespace) -> int:
@@ -582,18 +587,16 @@ def _verify(chosen: argparse.Namespace) -> int:
         fell = verify.fallen(other, dict.fromkeys(verify.SCALES, one))
         print("".join(f"{name} passed in the first, and {said}\n" for name, said in fell.items()), end="")
         return 1 if fell else 0
-    if not chosen.seed.isdecimal():
-        raise InputError(f"--seed {chosen.seed}: must be a whole number of at least 0")
+    seed = _whole("--seed", chosen.seed)
     out = Path(chosen.json) if chosen.json else None
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise InputError(f"--json {out}: must be a file in a folder that exists")
-    if chosen.alarms is not None and not chosen.alarms.isdecimal():
-        raise InputError(f"--false-alarms {chosen.alarms}: must be a whole number of seconds")
-    earlier, seed, jobs = verify.before(), int(chosen.seed), _jobs(chosen.jobs)
+    seconds = None if chosen.alarms is None else _whole("--false-alarms", chosen.alarms)
+    earlier, jobs = verify.before(), _jobs(chosen.jobs)
     if chosen.mutants:
         found = mutation.inject(chosen.names, seed=seed, jobs=jobs, progress=on_stderr)
-    elif chosen.alarms is not None:
-        found = false_alarms.count(chosen.names, seconds=float(chosen.alarms), jobs=jobs, progress=on_stderr)
+    elif seconds is not None:
+        found = false_alarms.count(chosen.names, seconds=float(seconds), jobs=jobs, progress=on_stderr)
     else:
         found = verify.verify(chosen.names, chosen.scale, seed=seed, jobs=jobs, progress=on_stderr)
     if out is not None:
@@ -601,7 +604,7 @@ def _verify(chosen: argparse.Namespace) -> int:
             temporary.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if chosen.mutants:
         return mutation.report(found)
-    if chosen.alarms is not None:
+    if seconds is not None:
         return false_alarms.report(found)
     return verify.report(found, earlier, every=bool(chosen.names), needed=chosen.baseline)
 

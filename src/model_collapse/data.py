@@ -18,6 +18,9 @@ from model_collapse.errors import InputError
 REAL = 0
 """Value of `Data.born` and of `Data.author` for real data; generation t writes `t + 1`."""
 
+NOT_DRAWN = "exact sampling cannot subsample; set family.sampling=draw"
+"""What is said where single rows are needed and there are only statistics of them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -62,7 +65,7 @@ class Statistics(ABC):
 
     def take(self, index: np.ndarray) -> NoReturn:
         """Refused: there are no rows to choose from."""
-        raise InputError("exact sampling cannot subsample; set family.sampling=draw")
+        raise InputError(NOT_DRAWN)
 
     @property
     @abstractmethod
@@ -77,6 +80,13 @@ class Statistics(ABC):
     @abstractmethod
     def concat(parts: Iterable[Any]) -> Statistics:
         """Those of all the rows together."""
+
+
+def drawn(rows: Rows | Statistics) -> Rows:
+    """The rows, which were drawn; else InputError."""
+    if isinstance(rows, Statistics):
+        raise InputError(NOT_DRAWN)
+    return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,9 +192,7 @@ class Data:
     @property
     def drawn(self) -> Rows:
         """The rows, which were drawn; else InputError."""
-        if isinstance(self.rows, Statistics):
-            raise InputError("exact sampling cannot subsample; set family.sampling=draw")
-        return self.rows
+        return drawn(self.rows)
 
     @property
     def x(self) -> np.ndarray:
@@ -210,9 +218,9 @@ class Data:
         def pick(column: np.ndarray | None) -> np.ndarray | None:
             if column is None:
                 return None
-            if column.ndim == index.ndim or column.ndim == 1:
-                return column[index] if column.ndim == 1 else np.take_along_axis(column, index, axis=0)
-            return column[index]
+            # Where each chain has its own column and picks rows of its own, it picks from that one.
+            own = column.ndim == index.ndim == 2
+            return np.take_along_axis(column, index, axis=0) if own else column[index]
 
         return Data(rows, pick(self.born), pick(self.author), pick(self.weight))  # type: ignore[arg-type]
 
@@ -250,9 +258,10 @@ class Data:
         """
         n, chains = len(self), self.rows.chains
         if kept.shape not in {(n,), (n, chains)}:
-            raise ValueError(f"a filter has one entry per row, shape ({n},) or {(n, chains)}")
+            own = "" if chains is None else f" or {(n, chains)}"
+            raise ValueError(f"a filter has one entry per row, shape ({n},){own}")
         if isinstance(self.rows, Statistics):
-            raise InputError("exact sampling cannot subsample; set family.sampling=draw")
+            raise InputError(NOT_DRAWN)
         if kept.dtype == bool:
             if not kept.any(axis=0).all():
                 raise InputError(
@@ -265,8 +274,8 @@ class Data:
                 return self.take(np.flatnonzero(kept))
         weight = kept.astype(float)
         if self.weight is not None:
-            one, other = np.atleast_1d(weight), self.weight
-            weight = one * other if one.ndim == other.ndim else one.reshape(n, -1) * other.reshape(n, -1)
+            other = self.weight
+            weight = weight * other if weight.ndim == other.ndim else weight.reshape(n, -1) * other.reshape(n, -1)
         return replace(self, weight=weight)
 
     @property

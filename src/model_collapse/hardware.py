@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +42,24 @@ def total_memory() -> float:
         except (OSError, ValueError):
             continue  # no such group, or "max"
     return min(limits)
+
+
+def peak_memory(*, workers: bool = False) -> float:
+    """Bytes of this process at its largest so far, or with `workers` of one that worked for it and has ended."""
+    import resource  # not on every system
+
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) if workers else (resource.RUSAGE_SELF,)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(unit * max(resource.getrusage(who).ru_maxrss for who in whose))
+
+
+def gpus(*asked: str) -> list[str]:
+    """A line for each GPU from its own tool, so that torch need not be imported; none where there is none."""
+    ask = ["nvidia-smi", f"--query-gpu={','.join(asked)}", "--format=csv,noheader"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
 
 
 def dtypes() -> dict[str, torch.dtype]:

@@ -6,6 +6,7 @@ A family, a regime or a filter is a frozen dataclass below one of the three clas
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -119,13 +120,19 @@ class Nothing:
 
     def sample(self, t: int, shards: Callable[[], Iterable[Callable[[], Rows | Statistics]]]) -> Rows | Statistics:
         first, *others = (shard() for shard in shards())
-        return Data.concat([Data.real(part) for part in (first, *others)]).rows if others else first
+        return first.concat([first, *others]) if others else first  # type: ignore[list-item]
 
 
 NOTHING = Nothing()
 
 
 # Members -----------------------------------------------------------------------------------------------------------
+
+
+def name_of(member: object) -> str:
+    """The name of a family, regime or filter, from its class as the registry finds it: that of a `RealShare` is
+    real_share."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(member).__name__).lower()
 
 
 @dataclass(frozen=True)

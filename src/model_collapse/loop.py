@@ -24,6 +24,7 @@ from model_collapse.interfaces import (
     Model,
     Reference,
     Regime,
+    name_of,
 )
 from model_collapse.streams import Stream
 
@@ -69,14 +70,14 @@ def generations(
     start: Model = None,
     keep: Keep = NOTHING,
     author: int = 1,
-    read: Callable[[int, Data], Data] | None = None,
+    read: Callable[[int], Data] | None = None,
 ) -> Iterator[Generation]:
     """Generations 0 to `last`: the first is fitted to real data, each later one to the training set of the regime.
 
     start   what every fit starts from (a pre-trained model), or None; of a continued family only the first does
     keep    finished work is loaded from here
     author  number of this model, from 1
-    read    read(t, sample) replaces the last sample before training set t is made; None: the sample itself
+    read    read(t) replaces the last sample before training set t is made; None: the sample itself
     """
     train = source.train
     candidates = math.prod(each.candidates for each in filters)
@@ -85,7 +86,7 @@ def generations(
     reference: Reference | None = None
     for t in range(last + 1):
         if wrote is not None and reference is not None:
-            wrote = read(t, wrote) if read else wrote
+            wrote = read(t) if read else wrote
             history = history.then(wrote) if history else History.begin(source.train, wrote, regime)
             train = regime(source, history, n, stream(t, streams.REGIME))
             if regime.grows:
@@ -113,7 +114,7 @@ def _filtered(by: Filter, train: Data, rng: np.random.Generator, reference: Refe
     try:
         return train.filtered(kept, rng if by.top_up else None)
     except InputError as error:
-        raise InputError(f"filter {type(by).__name__.lower()}: {error}") from None
+        raise InputError(f"filter {name_of(by)}: {error}") from None
 
 
 def _given(given: Given, source: Source, train: Data, n: int, rng: np.random.Generator) -> Rows | Statistics:

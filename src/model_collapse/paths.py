@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parent
 """The package's own source."""
 
 STUDIED = "MODEL_COLLAPSE_STUDIED"
-"""Environment variable that names a file to which `study` adds a line, [label, run_id] as JSON, for each run."""
+"""Environment variable that names a file to which `run_all` adds a line, [label, run_id] as JSON, for each run."""
 
 READ = "MODEL_COLLAPSE_READ"
 """Environment variable that names a file to which `records.read` and `records.begun` add a line, [name, checksum] as

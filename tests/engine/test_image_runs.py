@@ -27,7 +27,7 @@ from model_collapse.companion.studies.vae import STUDY
 from model_collapse.corpora import images
 from model_collapse.data import Rows
 from model_collapse.engine import spec
-from model_collapse.engine.execute import execute, so_far, study
+from model_collapse.engine.execute import execute, run_all, so_far
 from model_collapse.engine.layout import kept_models, state_folder
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
@@ -349,7 +349,7 @@ def test_pack_and_unpack_carry_images(tmp_path: Path, monkeypatch: pytest.Monkey
     planned = {"vae": vae(generations=1), "numbers": plan("gaussian", n=5, generations=1)}
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir(), there.mkdir()
-    tables, written = study(planned, here, jobs=1)
+    tables, written = run_all(planned, here, jobs=1)
     assert set(written) == {"vae"}
     archive.pack([here], tmp_path / "runs.zip")
     assert archive.unpack(tmp_path / "runs.zip", there) == sorted(run.run_id for run in planned.values())
@@ -358,7 +358,7 @@ def test_pack_and_unpack_carry_images(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         "model_collapse.engine.execute._complete", lambda units, *_: pytest.fail("computed") if units else None
     )
-    found = study(planned, there)
+    found = run_all(planned, there)
     alike((found[0]["vae"], found[1]["vae"]), (tables["vae"], written["vae"]))
     # Other pixels under the same name are another result.
     (there / f"{planned['vae'].run_id}.parquet").unlink()
@@ -384,16 +384,16 @@ def test_a_mirror_carries_images(straight: Any, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir(), (tmp_path / "three").mkdir()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Vae, "fit", ending)
-        study({"a": planned}, tmp_path / "one")
+        run_all({"a": planned}, tmp_path / "one")
     shutil.rmtree(tmp_path / "one")
     done.clear()
     monkeypatch.setattr(Vae, "fit", lambda self, *a, **k: done.append(1) or fit(self, *a, **k))
-    tables, written = study({"a": planned}, tmp_path / "two")
+    tables, written = run_all({"a": planned}, tmp_path / "two")
     assert len(done) == 2, "the first two generations came over"
     alike((tables["a"], written["a"]), straight)
     assert (tmp_path / "drive" / f"{planned.run_id}.parquet.images.parquet").exists()
     shutil.rmtree(tmp_path / "two")
-    tables, written = study({"a": planned}, tmp_path / "three")
+    tables, written = run_all({"a": planned}, tmp_path / "three")
     assert len(done) == 2, "a finished run comes back finished"
     alike((tables["a"], written["a"]), straight)
 
@@ -401,7 +401,7 @@ def test_a_mirror_carries_images(straight: Any, tmp_path: Path, monkeypatch: pyt
 def test_a_record_keeps_the_first_images_of_the_first_replicate(tmp_path: Path):
     arms = {"full": vae(regime="replace", replicates=2, generations=1), "mix": vae(replicates=2, generations=1)}
     (tmp_path / "runs").mkdir()
-    tables, written = study(arms, tmp_path / "runs", jobs=1)
+    tables, written = run_all(arms, tmp_path / "runs", jobs=1)
     made = records.write("toy", arms, tables, written, tmp_path, bins=("full",))
     assert sorted(file.name for file in tmp_path.glob("toy*")) == ["toy.images.parquet", "toy.json", "toy.parquet"]
     found = records.read("toy", tmp_path)

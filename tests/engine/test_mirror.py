@@ -16,7 +16,7 @@ from waiting import until
 
 from model_collapse import paths, store
 from model_collapse.engine import mirror
-from model_collapse.engine.execute import execute, study
+from model_collapse.engine.execute import execute, run_all
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
@@ -64,7 +64,7 @@ def cut(monkeypatch: pytest.MonkeyPatch, folder: Path, planned: Run, fits: int) 
 
     with monkeypatch.context() as inside, pytest.raises(KeyboardInterrupt):
         inside.setattr(Lm, "fit", ending)
-        study({"a": planned}, folder)
+        run_all({"a": planned}, folder)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -89,7 +89,7 @@ def test_a_cut_session_goes_on_elsewhere(drive: Path, tmp_path: Path, monkeypatc
         state_folder(out) / "block-0000/generation-0001", state_folder(out) / "block-0000/.generation-0002.tmp"
     )
     did = counted(monkeypatch)
-    tables, texts = study({"a": planned}, new_machine(tmp_path))
+    tables, texts = run_all({"a": planned}, new_machine(tmp_path))
     assert did == ["fit"], "only the last generation was computed"
     assert out.exists() and store.written_file(out, "texts").exists() and not state_folder(out).exists()
     without_base()
@@ -98,7 +98,7 @@ def test_a_cut_session_goes_on_elsewhere(drive: Path, tmp_path: Path, monkeypatc
     pd.testing.assert_frame_equal(texts["a"], wrote)
 
     did.clear()
-    again, _ = study({"a": planned}, new_machine(tmp_path))
+    again, _ = run_all({"a": planned}, new_machine(tmp_path))
     assert did == [], "a finished run comes back finished"
     pd.testing.assert_frame_equal(again["a"], tables["a"])
 
@@ -114,21 +114,21 @@ def test_damaged_parts_never_count(
     rows = block / "generation-0001" / "rows.parquet"
     rows.write_bytes(rows.read_bytes()[:-20])
     did = counted(monkeypatch)
-    tables, _ = study({"a": planned}, new_machine(tmp_path))
+    tables, _ = run_all({"a": planned}, new_machine(tmp_path))
     # The model of generation 0 is whole: it writes again what it wrote.
     assert did == ["fit"] * 2 and "generation-0001: rows.parquet is damaged" in capsys.readouterr().err
     shutil.rmtree(drive)
-    straight, _ = study({"a": planned}, new_machine(tmp_path))
+    straight, _ = run_all({"a": planned}, new_machine(tmp_path))
     pd.testing.assert_frame_equal(tables["a"].drop(columns="seconds"), straight["a"].drop(columns="seconds"))
 
 
 def test_a_truncated_table_is_replaced(drive: Path, tmp_path: Path) -> None:
     planned = plan("gaussian", n=5, generations=2)
-    study({"a": planned}, tmp_path / "here")
+    run_all({"a": planned}, tmp_path / "here")
     saved = drive / f"{planned.run_id}.parquet"
     whole = saved.read_bytes()
     saved.write_bytes(whole[:100])
-    study({"a": planned}, tmp_path / "here")
+    run_all({"a": planned}, tmp_path / "here")
     assert saved.read_bytes() == whole
 
 
@@ -164,7 +164,7 @@ def test_a_full_drive_costs_no_result(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    tables, _ = study({"a": plan("gaussian", n=5, generations=2)}, tmp_path / "here")
+    tables, _ = run_all({"a": plan("gaussian", n=5, generations=2)}, tmp_path / "here")
     assert len(tables["a"])
     (said,) = capsys.readouterr().err.splitlines()
     assert said == f"{drive}: No space left on device; the run goes on, and is saved on this machine only"

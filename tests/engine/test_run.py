@@ -28,7 +28,7 @@ from model_collapse import families, registry, store, streams
 from model_collapse.engine import memory, spec
 from model_collapse.engine.execute import execute
 from model_collapse.engine.layout import state_folder
-from model_collapse.engine.plan import blocks, plan
+from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
 from model_collapse.errors import ExternalError, InputError
@@ -157,7 +157,7 @@ def test_generation_0_alone_is_the_fit_to_real_data():
 
 def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     planned = gaussian()
-    assert blocks(planned) == 3
+    assert planned.blocks == 3
     alone, _ = execute(planned, tmp_path / "1.parquet", jobs=1)
     several, _ = execute(planned, tmp_path / "2.parquet", jobs=2)
     same(alone, several)
@@ -183,7 +183,7 @@ def test_more_replicates_leave_full_blocks_as_they_were():
 
 def test_the_block_size_is_recorded_and_decides_the_streams():
     usual, smaller = gaussian(), replace(gaussian(), block=100)
-    assert usual.block == Gaussian.block_size and blocks(smaller) == 6
+    assert usual.block == Gaussian.block_size and smaller.blocks == 6
     assert smaller.run_id != usual.run_id and "block (256 there, 100 here)" in smaller.differs(spec.describe(usual))
     other, _ = execute(smaller, jobs=1)
     assert len(other) == 600 * 5 * 4 and set(other["replicate"]) == set(range(600))

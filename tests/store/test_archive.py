@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from model_collapse import cli, store
-from model_collapse.engine.execute import execute, study
+from model_collapse.engine.execute import execute, run_all
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
@@ -59,7 +59,7 @@ def test_round_trip_is_shown_without_computing(
     monkeypatch.setattr(
         "model_collapse.engine.execute._complete", lambda units, *_: pytest.fail("computed") if units else None
     )
-    tables, texts = study(plans, there)
+    tables, texts = run_all(plans, there)
     assert set(tables) == {"numbers", "text"} and set(texts) == {"text"}
     assert archive.foreign(there, [one.run_id for one in plans.values()]) == []
 
@@ -82,7 +82,7 @@ def test_the_same_runs_again_are_left_alone(packed: Path, there: Path) -> None:
 
 def test_the_same_numbers_computed_here_are_kept(packed: Path, there: Path, plans: dict[str, Run]) -> None:
     """Another time and another number of seconds are no other result."""
-    study(plans, there)
+    run_all(plans, there)
     mine = there / f"{plans['numbers'].run_id}.parquet"
     content = pq.read_table(mine)
     slower = content.set_column(content.schema.get_field_index("seconds"), "seconds", pa.array([9.0] * len(content)))
@@ -94,7 +94,7 @@ def test_the_same_numbers_computed_here_are_kept(packed: Path, there: Path, plan
 
 def test_other_numbers_under_the_same_name_are_refused(packed: Path, there: Path, plans: dict[str, Run]) -> None:
     mine = there / f"{plans['numbers'].run_id}.parquet"
-    study({"numbers": plans["numbers"]}, there)
+    run_all({"numbers": plans["numbers"]}, there)
     content = pq.read_table(mine)
     other = content.set_column(content.schema.get_field_index("value"), "value", pa.array([0.5] * len(content)))
     pq.write_table(other, mine)

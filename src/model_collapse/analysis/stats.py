@@ -144,6 +144,11 @@ def pick(table: pd.DataFrame, metric: str, generation: int | None = None, item: 
     return table[chosen]
 
 
+def last_of(table: pd.DataFrame) -> int:
+    """The last generation of a table."""
+    return int(table["generation"].max())
+
+
 def by_model(table: pd.DataFrame) -> pd.DataFrame:
     """A table of models that read each other with a column `model` (from 1; 0: alone) and items without it."""
     parts = table["item"].astype(str).str.extract(r"^(?:model (?P<model>\d+)(?:/|$))?(?P<item>.*)$")

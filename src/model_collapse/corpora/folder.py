@@ -96,7 +96,7 @@ def _by_split(path: Path) -> dict[str, list[Path]]:
         raise InputError(f"corpus {path}: no {_KINDS} file in this folder")
     if others := {kind: count for kind, count in kinds.items() if kind != chosen}:
         said = ", ".join(f"{count} .{kind}" for kind, count in sorted(others.items()))
-        say(f"corpus {path}: read {kinds[chosen]} .{chosen} file{'s' * (kinds[chosen] > 1)}, not {said}")
+        say(f"corpus {path}: read {kinds[chosen]} .{chosen} {'file' if kinds[chosen] == 1 else 'files'}, not {said}")
     names = [name for name in names if files.kind(name) == chosen]
     return {split: [root / name for name in names if _split_of(name) == split] for split in SPLITS}
 

@@ -248,7 +248,8 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
         raise InputError(f"corpus: {file} cannot be read; it is damaged, cut short or no gzip file") from error
     head = 4 + 4 * dimensions
     if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) < head:
-        raise InputError(f"corpus: {file} is no idx file of bytes with {dimensions} dimension{'s' * (dimensions > 1)}")
+        counted = "1 dimension" if dimensions == 1 else f"{dimensions} dimensions"
+        raise InputError(f"corpus: {file} is no idx file of bytes with {counted}")
     shape = np.frombuffer(content, ">u4", dimensions, 4).tolist()
     if len(content) - head != math.prod(shape):
         raise InputError(f"corpus: {file} is cut short or damaged: {len(content) - head} bytes, not {math.prod(shape)}")

@@ -2,7 +2,7 @@
 
     run = plan("gaussian", "replace", n=100, generations=50, replicates=1000)     settings, checked
     table, texts = execute(run)                                                  the tables of one run
-    tables, texts = study({"A": run, ...}, folder)                               of several, kept in a folder
+    tables, texts = run_all({"A": run, ...}, folder)                             of several, kept in a folder
 
 A run is R replicate chains. Chains are dealt into blocks; every block has random streams of its own, so that neither
 the number of processes nor an interruption changes a bit of the result.
@@ -14,6 +14,7 @@ the number of processes nor an interruption changes a bit of the result.
     block.py        one block of chains, from its sources to its tables; it skips finished generations
     recorder.py     what is recorded of every generation
     checkpoint.py   the finished parts of a chain, on disk: where a family that takes long resumes
+    choices.py      what was chosen for the machine
     layout.py       where the parts of a run lie
     merge.py        blocks merged into one file
     processes.py    blocks side by side

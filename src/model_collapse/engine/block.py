@@ -91,7 +91,7 @@ def _agent(unit: Unit) -> tuple[Agent, Recorder]:
     return Agent(source, family, unit.regime, unit.stream, start, checkpoint or NOTHING), recorder
 
 
-def finished(unit: Unit) -> list[Named]:
+def tables_so_far(unit: Unit) -> list[Named]:
     """What is there of a block, done or not: parts of its tables, each called "table" or "texts"."""
     if unit.done:
         files = ((name, unit.result / f"{name}.parquet") for name in ("table", *store.WRITTEN))

@@ -10,18 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from model_collapse import families, modalities, registry, store
-
-LICENCES = {
-    "embedded": ("cc-by-4.0", "written by this package: CC BY 4.0"),
-    "embedded-other": ("cc-by-4.0", "written by this package: CC BY 4.0"),
-    "wikitext-2-v1": ("cc-by-sa-3.0", "WikiText, from Wikipedia: CC BY-SA 3.0 and GFDL"),
-    "wikitext-2-raw": ("cc-by-sa-3.0", "WikiText, from Wikipedia: CC BY-SA 3.0 and GFDL"),
-    "digits": ("cc-by-4.0", "Optical Recognition of Handwritten Digits, UCI repository: CC BY 4.0"),
-    "mnist": ("other", "MNIST, LeCun, Cortes and Burges; its hub page and its authors' name different licences"),
-}
-"""Corpus -> the hub's name of its licence, and what to know. What a model wrote may repeat passages of it."""
-
-OTHER = ("unknown", "of this folder's files; nothing here knows it")
+from model_collapse.corpora import licences
 
 
 def write(out: Path) -> Path | None:
@@ -29,14 +18,15 @@ def write(out: Path) -> Path | None:
 
     The same files give the same card, and a card that is there already stays as it is.
     """
-    for file in store.written_files(out):
-        place, said = file.with_suffix(".md"), card(out)
-        with store.disk_errors():
-            if not place.exists() or place.read_text(encoding="utf-8") != said:
-                with store.whole_file(place) as temporary:
-                    temporary.write_text(said, encoding="utf-8")
-        return place
-    return None
+    file = next(iter(store.written_files(out)), None)
+    if file is None:
+        return None
+    place, said = file.with_suffix(".md"), card(out)
+    with store.disk_errors():
+        if not place.exists() or place.read_text(encoding="utf-8") != said:
+            with store.whole_file(place) as temporary:
+                temporary.write_text(said, encoding="utf-8")
+    return place
 
 
 def lost(out: Path) -> Path | None:
@@ -51,9 +41,12 @@ def card(out: Path) -> str:
     (file,) = store.written_files(out)
     kind, table, about = store.written_kind(file), store.read(out), store.about(file)
     run: dict[str, Any] = about["run"]
-    licence, note = LICENCES.get(run["corpus"], OTHER)
+    licence, note = licences.of(run["corpus"])
+    prompt = ", `prompt` what it continues" if kind == "texts" else ""
+    changes = " with changes" if about["dirty"] else ""
     column = {"texts": "text", "images": "image"}[str(kind)]
     last, chains = run["generations"], run["replicates"]
+    stacked = "chain" if chains == 1 else "chains"
     share = table.groupby("generation")["share_real"].mean()
     header = {
         "pretty_name": f"{run['family']} under {run['regime']}, generations 0 to {last}",
@@ -74,9 +67,9 @@ def card(out: Path) -> str:
         f"# What {run['family']} wrote, generations 0 to {last}",
         "",
         f"**A model wrote every entry of the column `{column}` of `{file.name}`; do not take it for people's.** Column "
-        "`generation` says which generation of models" + ", `prompt` what it continues" * (kind == "texts") + ".",
+        f"`generation` says which generation of models{prompt}.",
         "",
-        f"- **Written by**: family `{run['family']}`, {chains} chain{'s' * (chains != 1)}, training sets of "
+        f"- **Written by**: family `{run['family']}`, {chains} {stacked}, training sets of "
         f"{run['n']} rows, seed {run['seed']}; settings below.{_exchange(run)}{_weights(run)}",
         f"- **Trained on**: regime `{run['regime']}`"
         + "".join(f", filter `{name}` {_plain(values)}" for name, values in run["filters"])
@@ -85,7 +78,7 @@ def card(out: Path) -> str:
         f"- **Real data**: corpus `{run['corpus']}` (content {run['content']}). Licence: {note}.",
         f"- **Watermark**: {_watermark(run)}",
         f"- **Run**: `{about['run_id']}`, {about['created_at'][:10]}, commit "
-        f"`{(about['commit'] or 'unknown')[:12]}`{' with changes' * bool(about['dirty'])}.",
+        f"`{(about['commit'] or 'unknown')[:12]}`{changes}.",
         f"- **sha256** of `{file.name}`: `{store.checksum(file)}`.",
         "",
         "| setting | value |",

@@ -2,70 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model_collapse import store
-from model_collapse.data import Data, Rows, Statistics
+from model_collapse.data import Data, Rows, Statistics, drawn
 from model_collapse.errors import OutOfMemory
 from model_collapse.interfaces import Family, Generation, Model, Use
 
 if TYPE_CHECKING:
     from model_collapse.engine.unit import Unit
-
-F = TypeVar("F", bound=Family)
-
-
-class Choices:
-    """What a run found out about its machine, frozen when it starts: settings that change no result but ties and
-    rounding, so that they are no part of what identifies the run.
-
-    They are kept in the run's state, for all its blocks and for a resumed run, and go into its record.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def read(self) -> dict[str, Any]:
-        """The choices so far; none yet, or a file that is damaged: {}."""
-        try:
-            return json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-
-    def write(self, chosen: dict[str, Any]) -> None:
-        with store.whole_file(self.file) as temporary:
-            temporary.write_text(json.dumps(chosen, indent=1, sort_keys=True), encoding="utf-8")
-
-    def freeze(self, family: F, start: Model) -> F:
-        """The family with what was chosen before, or else with what it chooses now for models like `start`."""
-        if not self.read() and (chosen := family.choose(start)):
-            self.write(chosen)
-        return self.of(family)
-
-    def of(self, family: F) -> F:
-        """The family with what was chosen."""
-        chosen = self.read()
-        return family.changed(**{name: value for name, value in chosen.items() if name != "halved"})
-
-    def halve(self, family: Family, use: Use) -> bool:
-        """Choose half the batch for this use; False if that was done before, or nothing is left to halve."""
-        chosen, less = self.read(), self.of(family).halved(use)
-        if use in chosen.get("halved", []) or less is None:
-            return False
-        self.write({**chosen, **less, "halved": [*chosen.get("halved", []), use]})
-        said = ", ".join(f"family.{name}={value}" for name, value in less.items())
-        print(f"out of memory in {use}: going on with {said}", file=sys.stderr, flush=True)
-        return True
 
 
 class Checkpoint:
@@ -156,7 +109,7 @@ class Checkpoint:
 
         if store.intact(folder):
             return load_file(folder / "rows.safetensors")["x"]
-        x = Data.real(compute()).x
+        x = drawn(compute()).x
         store.write_folder(folder, lambda inside: save_file({"x": x}, inside / "rows.safetensors"), {})
         return x
 

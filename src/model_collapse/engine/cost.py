@@ -20,13 +20,12 @@ import numpy as np
 
 from model_collapse import streams
 from model_collapse.data import Data, Rows, Source
-from model_collapse.engine.plan import blocks
 from model_collapse.engine.processes import lost_workers, pool
 from model_collapse.engine.spec import Run
-from model_collapse.engine.speed import Speed, measure
+from model_collapse.engine.speed import Speed, measure, workload
 from model_collapse.engine.unit import Unit
 from model_collapse.errors import ExternalError, OutOfMemory
-from model_collapse.interfaces import Family, Model, Workload
+from model_collapse.interfaces import Family, Model
 from model_collapse.loop import generations
 
 BUDGET = 4.0
@@ -101,7 +100,7 @@ def predict(runs: Iterable[Run], jobs: int, executor: Executor | None = None) ->
     except OutOfMemory:
         return None  # the work itself halves the batch, once
     known = [(run, speeds[_shape(run)]) for run in runs]
-    units = [(Unit(run, Path(), block), speed) for run, speed in known for block in range(blocks(run))]
+    units = [(Unit(run, Path(), block), speed) for run, speed in known for block in range(run.blocks)]
     bases = {unit.base_key: (unit, speed) for unit, speed in units if unit.base_key}
     new = [(unit, speed) for unit, speed in bases.values() if not unit.base_folder.exists()]
     chains = [_chain(unit.run, speed) for unit, speed in units]
@@ -154,15 +153,9 @@ def _rows(run: Run) -> list[tuple[int, int]]:
     return [(len(generation.train), len(generation.sample) * more) for generation in chain]
 
 
-def _workload(run: Run) -> Workload:
-    workload = run.members.family.workload
-    assert workload is not None
-    return workload
-
-
 def _operations(run: Run) -> float:
     """Floating-point operations of a chain, of all its models, roughly: training on a row costs three readings."""
-    work, total = _workload(run), 0
+    work, total = workload(run.members.family), 0
     for rows, wrote in _rows(run):
         seen, passes = work.fit(rows)
         total += 3 * seen + (passes + 1) * work.validation + work.writing * wrote
@@ -171,7 +164,7 @@ def _operations(run: Run) -> float:
 
 def _chain(run: Run, speed: Speed) -> float:
     """Seconds of a chain, of all its models."""
-    work, total = _workload(run), speed.reading
+    work, total = workload(run.members.family), speed.reading
     for t, (rows, wrote) in enumerate(_rows(run)):
         seen, passes = work.fit(rows)
         total += speed.fit(seen) + speed.write(wrote)
@@ -183,12 +176,12 @@ def _chain(run: Run, speed: Speed) -> float:
 
 def _base(run: Run, speed: Speed) -> float:
     """Seconds of pre-training."""
-    return speed.reading + speed.fit(_workload(run).base_epochs * speed.web)
+    return speed.reading + speed.fit(workload(run.members.family).base_epochs * speed.web)
 
 
 def _state(run: Run) -> float:
     """Bytes of a chain's samples, and of what they were given."""
-    return sum(wrote for _, wrote in _rows(run)) * _workload(run).bytes * run.models
+    return sum(wrote for _, wrote in _rows(run)) * workload(run.members.family).bytes * run.models
 
 
 def _tables(run: Run, speed: Speed) -> float:

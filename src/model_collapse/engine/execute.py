@@ -1,7 +1,7 @@
 """Planned runs executed to completion: resumable, and spread over processes by blocks.
 
 table, texts = execute(run)                          the tables of one run
-tables, texts = study({"A": run, ...}, folder)       of several, kept in a folder
+tables, texts = run_all({"A": run, ...}, folder)     of several, kept in a folder
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ import pyarrow as pa
 
 from model_collapse import paths, store
 from model_collapse.engine import cost, memory, mirror, spec, usage
-from model_collapse.engine.block import finished, make_base, work
-from model_collapse.engine.layout import state_folder
+from model_collapse.engine.block import make_base, tables_so_far, work
+from model_collapse.engine.layout import DESCRIBED, state_folder
 from model_collapse.engine.locks import locked
 from model_collapse.engine.merge import gather
-from model_collapse.engine.plan import blocks
-from model_collapse.engine.processes import Progress, each, pool
+from model_collapse.engine.processes import Progress, pool, run_units
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
 from model_collapse.errors import ExternalError, InputError
@@ -92,7 +91,7 @@ def _bring_to_end(
     progress: Callable[[str], None] | None,
 ) -> None:
     with store.disk_errors():
-        waiting = {out: run for out, run in runs.items() if not _finished(run, out, resume)}
+        waiting = _set_up(runs, resume)
     begun = [out for out in waiting if not any(state_folder(out).glob("block-*"))]
     clock = usage.Clock(waiting)
     with clock.noting():
@@ -111,7 +110,7 @@ def _bring_to_end(
             gather(run, out, [*clock.earlier[out], session])
 
 
-def study(
+def run_all(
     arms: Mapping[str, Run],
     folder: Path,
     *,
@@ -135,8 +134,9 @@ def study(
 def so_far(run: Run, out: Path) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """As `execute`, of the generations that are finished, without working on the others; their rows are final."""
     if not out.exists():
-        found = [tables for block in range(blocks(run)) for tables in finished(Unit(run, out, block))]
-        tables, written = ([part for name, part in found if (name == "table") == own] for own in (True, False))
+        found = [named for block in range(run.blocks) for named in tables_so_far(Unit(run, out, block))]
+        tables = [part for name, part in found if name == "table"]
+        written = [part for name, part in found if name != "table"]
         if tables:
             table = pa.concat_tables(tables).unify_dictionaries().to_pandas()
         else:
@@ -160,7 +160,7 @@ def _complete(
     waiting: Mapping[Path, Run], jobs: int | None, keep_models: bool, progress: Callable[[str], None] | None
 ) -> None:
     """Work through all blocks that are not done."""
-    units = [Unit(run, out, block, keep_models) for out, run in waiting.items() for block in range(blocks(run))]
+    units = [Unit(run, out, block, keep_models) for out, run in waiting.items() for block in range(run.blocks)]
     # The first chains of all runs before the second of any, so that a study cut short has something of each.
     units = sorted((unit for unit in units if not unit.done), key=lambda unit: unit.block)
     if not units:
@@ -175,8 +175,8 @@ def _complete(
         if predicted and progress:
             progress(str(predicted))
         bases = {key: unit for unit in units if (key := unit.base_key)}
-        each(executor, make_base, list(bases.values()), said)
-        each(executor, work, units, said)
+        run_units(executor, make_base, list(bases.values()), said)
+        run_units(executor, work, units, said)
 
 
 def _processes(runs: Iterable[Run], jobs: int | None) -> int:
@@ -185,50 +185,77 @@ def _processes(runs: Iterable[Run], jobs: int | None) -> int:
     heavy = any(run.members.family.checkpoints for run in runs)
     # The runner of chapters says how many processes each may have.
     allowed = jobs or int(os.environ.get("MODEL_COLLAPSE_JOBS", os.cpu_count() or 1))
-    return min(allowed, sum(blocks(run) for run in runs)) if jobs or heavy else 1
+    return min(allowed, sum(run.blocks for run in runs)) if jobs or heavy else 1
 
 
 def _written(out: Path) -> pd.DataFrame | None:
     return next((store.read(file) for file in store.written_files(out)), None)
 
 
-def _finished(run: Run, out: Path, resume: bool) -> bool:
-    """Whether `out` holds this run. Refuses another run's file or state; sets up the state of a new one."""
+def _set_up(runs: Mapping[Path, Run], resume: bool) -> dict[Path, Run]:
+    """Those of the runs that are to be worked on, each with its state. Refuses other runs' files and state."""
+    waiting = {}
+    for out, run in runs.items():
+        if _holds(out, run):
+            shutil.rmtree(state_folder(out), ignore_errors=True)  # a kill may have left a part of it
+            continue
+        _check_place(out, run)
+        if not _begun(out, run, resume):
+            _begin(out, run)
+        waiting[out] = run
+    return waiting
+
+
+def _holds(out: Path, run: Run) -> bool:
+    """Whether `out` is there and holds this run. InputError if it is anything else."""
     if out.is_dir():
         raise InputError(f"--out: {out} is a folder; name a file")
-    if out.exists():
-        found = store.about(out)
-        if found.get("run_id") == run.run_id:
-            shutil.rmtree(state_folder(out), ignore_errors=True)  # a kill may have left a part of it
-            return True
+    if not out.exists():
+        return False
+    found = store.about(out)
+    if found.get("run_id") != run.run_id:
         raise InputError(f"--out: {out} holds another run; it differs in {run.differs(found.get('run', {}))}")
+    return True
+
+
+def _check_place(out: Path, run: Run) -> None:
+    """InputError where `out` cannot lie, or what another run wrote is in the way."""
     if not out.parent.is_dir():
         raise InputError(f"--out: the folder {out.parent} does not exist")
     for file in store.written_files(out):
         # Written before `out`: a kill in between leaves this run's own, which is written again.
         if store.about(file).get("run_id") != run.run_id:
             raise InputError(f"--out: {file} holds the {store.written_kind(file)} of another run")
+
+
+def _begun(out: Path, run: Run, resume: bool) -> bool:
+    """Whether this run's state is there. InputError if it is another's, is damaged, or is not to be resumed."""
     state = state_folder(out)
-    described = state / "run.json"
-    if described.exists():
-        try:
-            found = json.loads(described.read_text(encoding="utf-8"))
-            same, other = found["run_id"] == run.run_id, found["run"]
-        except (ValueError, KeyError, TypeError):
-            raise InputError(f"--out: {described} is damaged, so whose state it is is lost; remove {state}") from None
-        if not same:
-            raise InputError(f"--out: {state} holds another run; it differs in {run.differs(other)}")
-        if not resume:
-            raise InputError(f"--out: {out} is unfinished; add --resume to continue it")
+    described = state / DESCRIBED
+    if not described.exists():
         return False
+    try:
+        found = json.loads(described.read_text(encoding="utf-8"))
+        same, other = found["run_id"] == run.run_id, found["run"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"--out: {described} is damaged, so whose state it is is lost; remove {state}") from None
+    if not same:
+        raise InputError(f"--out: {state} holds another run; it differs in {run.differs(other)}")
+    if not resume:
+        raise InputError(f"--out: {out} is unfinished; add --resume to continue it")
+    return True
+
+
+def _begin(out: Path, run: Run) -> None:
+    """Set up the state of a new run."""
+    state = state_folder(out)
     state.mkdir(exist_ok=True)
     for stray in state.glob("block-*"):
         # Left by a kill while the state of a finished run was being removed; it may be another run's.
         shutil.rmtree(stray)
-    with store.whole_file(described) as temporary:
+    with store.whole_file(state / DESCRIBED) as temporary:
         about = {"run_id": run.run_id, "run": spec.describe(run)}
         temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
-    return False
 
 
 def on_stderr(line: str) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+DESCRIBED = "run.json"
+"""In a run's state: which run it is."""
+
 CHOICES = "choices.json"
 """In a run's state: what was chosen for the machine."""
 

@@ -30,12 +30,12 @@ def _check_chains(run: Run, processes: int, has: float) -> None:
     # A regime that reads all samples keeps them, and the real rows.
     added = run.n if regime.grows else last
     rows = run.n + (run.generations + 1) * added if regime.needs == "all" else max(run.n, first, last)
-    chains = min(run.block, run.replicates) * processes * run.models
+    chains = min(run.block_size, run.replicates) * processes * run.models
     need = family.chain_bytes(rows) * chains
     if need <= has:
         return
     where = f"in each of {chains} chains at a time" if chains > 1 else "in one chain"
-    fewer = " or --replicates" if 1 < run.replicates < run.block else ""
+    fewer = " or --replicates" if 1 < run.replicates < run.block_size else ""
     fewer += " or --jobs" if processes > 1 else ""
     if family.width and family.chain_bytes(1) * chains > has:
         width = f"family.{family.width}={run.family_args[family.width]}"

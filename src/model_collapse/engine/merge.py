@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from model_collapse import hardware, store
 from model_collapse.engine import spec
-from model_collapse.engine.checkpoint import Choices
+from model_collapse.engine.choices import Choices
 from model_collapse.engine.layout import CHOICES, state_folder
-from model_collapse.engine.plan import blocks
 from model_collapse.engine.spec import Run
 from model_collapse.engine.usage import Session
 
@@ -33,7 +32,7 @@ def merge(run: Run, state: Path, out: Path, sessions: Sequence[Session]) -> list
     content (sha256 of the corpus, and then of each folder of weights or text that the family read, in a row), source
     and lock.
     """
-    results = [state / f"block-{block:04d}.done" for block in range(blocks(run))]
+    results = [state / f"block-{block:04d}.done" for block in range(run.blocks)]
     tables = {
         name: [store.read_parquet(part) for folder in results if (part := folder / f"{name}.parquet").exists()]
         for name in (*store.WRITTEN, "table")
@@ -62,8 +61,6 @@ def dtype(settings: Mapping[str, Any], device: str, known: bool = True) -> str |
         return "fp32"
     if not known:
         return None
-    from model_collapse import hardware
-
     chosen = hardware.precision("auto", hardware.device())
     return next(name for name, kind in hardware.dtypes().items() if kind == chosen)
 

@@ -19,9 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model_collapse import paths, store
-from model_collapse.engine.layout import CHOICES, finished_generations, state_folder
-from model_collapse.engine.plan import blocks
-from model_collapse.engine.processes import every
+from model_collapse.engine.layout import CHOICES, DESCRIBED, finished_generations, state_folder
+from model_collapse.engine.processes import periodically
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
 from model_collapse.errors import InputError
@@ -47,7 +46,7 @@ def saved(runs: Mapping[Path, Run]) -> Iterator[None]:
 
     _attempt(lambda: _bring(runs, place))
     try:
-        with every(EVERY, save):
+        with periodically(EVERY, save):
             yield
     finally:
         save()
@@ -70,6 +69,7 @@ def _bring(runs: Mapping[Path, Run], place: Path) -> None:
             parts = [*store.written_files(there), there] if there.exists() else _state(there)
             for part in parts:
                 _copy(part, out.parent / part.relative_to(place))
+        # Not for a run that has just come over whole.
         for base in [] if out.exists() else _bases(out, run):
             _copy(place / "bases" / base.name, base)
 
@@ -95,7 +95,7 @@ def _save(runs: Mapping[Path, Run], place: Path, there: set[Path]) -> None:
 
 def _bases(out: Path, run: Run) -> list[Path]:
     """The pre-trained models that the chains of a run start from."""
-    units = [Unit(run, out, block) for block in range(blocks(run) if run.members.family.own_base else 1)]
+    units = [Unit(run, out, block) for block in range(run.blocks if run.members.family.own_base else 1)]
     return [unit.base_folder for unit in units if unit.base_key]
 
 
@@ -106,7 +106,7 @@ def _state(out: Path) -> list[Path]:
     # Models that are still needed; that of a generation in work is large for what it saves.
     models = [folder.with_name(folder.name.replace("generation", "model")) for folder in finished]
     models = [folder for folder in models if folder.exists()]
-    return [state / "run.json", state / CHOICES, *sorted(state.glob("block-????.done")), *models, *finished]
+    return [state / DESCRIBED, state / CHOICES, *sorted(state.glob("block-????.done")), *models, *finished]
 
 
 def _copy(part: Path, target: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
@@ -12,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from model_collapse import families, filters, modalities, regimes, registry, store
 from model_collapse import metrics as measures
+from model_collapse.data import NOT_DRAWN
 from model_collapse.engine.spec import Members, Run
 from model_collapse.errors import InputError
 from model_collapse.exchange import Reads
@@ -27,7 +27,7 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Models = Annotated[int, Field(ge=1, le=64)]
 Share = Annotated[float, Field(ge=0, le=1)]
 WHO = get_type_hints(Reads)["who"]
-REAL = ("own", "same", "split")
+REAL_DATA = ("own", "same", "split")
 
 
 def plan(
@@ -79,62 +79,57 @@ def plan(
                 f"--set {key}: write family.KEY, regime.KEY, corpus.column or the name of a filter in use, then =VALUE"
             )
         parts[owner][name] = value
-    kind: Family = registry.build(families, family, parts["family"], "family")
+    built: Family = registry.build(families, family, parts["family"], "family")
     family = registry.RENAMED.get(family, family)
-    how: Regime = registry.build(regimes, regime, parts["regime"], "regime")
-    chosen: tuple[Filter, ...] = tuple(registry.build(filters, name, parts[name]) for name in filter)
-    opening: Regime | None = registry.build(regimes, first, parts["first"], "first") if first else None
+    followed: Regime = registry.build(regimes, regime, parts["regime"], "regime")
+    applied: tuple[Filter, ...] = tuple(registry.build(filters, name, parts[name]) for name in filter)
+    first_regime: Regime | None = registry.build(regimes, first, parts["first"], "first") if first else None
     if given not in ("original", "training", "fresh"):
         raise InputError(f"--given: {given!r} is not allowed; it is original, training or fresh")
-    taken = tuple(dict.fromkeys(metrics)) if metrics else kind.metrics
-    measures.chosen(taken, kind)
-    modality = modalities.of(kind)
+    measured = tuple(dict.fromkeys(metrics)) if metrics else built.metrics
+    measures.chosen(measured, built)
+    modality = modalities.of(built)
     if corpus and not modality.corpus:
         raise InputError(f"--corpus: {family} reads no corpus")
-    exchanged = _exchange(kind, models, reads, share, real, first, opening)
+    exchanged = _exchange(built, models, reads, share, real, first, first_regime)
     # Of a corpus, the parts that models have for themselves.
     own = exchanged["models"] if exchanged and exchanged["real"] != "same" else 1
-    read = modality.load(_with_column(modality.corpus if corpus is None else corpus, parts["corpus"]))
+    loaded = modality.load(_with_column(modality.corpus if corpus is None else corpus, parts["corpus"]))
     if n == "all":
-        n = modality.most(kind, read) // own
-    count = _checked("-n", Count, kind.rows if n is None else n)
-    modality.check(kind, read, count * own, taken)
+        n = modality.most(built, loaded) // own
+    count = _checked("-n", Count, built.rows if n is None else n)
+    modality.check(built, loaded, count * own, measured)
     if exchanged and exchanged["real"] == "split":
-        _split(modality.kinds(kind, read), exchanged["models"])
-    for place, (name, each) in enumerate(zip(filter, chosen, strict=True)):
-        if each.by_place and each.candidates > 1:
-            moved = place or given != "original" or (exchanged and exchanged["reads"] != "own")
-            if moved:
-                raise InputError(
-                    f"--filter {name}: with {name}.candidates above 1 it has to be the first filter, with --given "
-                    "original and without --models, for it knows a prompt's candidates by their places"
-                )
-        for role, used in ((regime, how), *([(str(first), opening)] if opening else [])):
-            _fits(name, each, kind, used, role, read)
+        _split(modality.kinds(built, loaded), exchanged["models"])
+    mixed_up = given != "original" or (exchanged is not None and exchanged["reads"] != "own")
+    for place, (name, each) in enumerate(zip(filter, applied, strict=True)):
+        _at_its_place(name, each, moved=place > 0 or mixed_up)
+        _fits(name, each, built, followed, regime, loaded)
+        if first_regime:
+            _fits(name, each, built, first_regime, str(first), loaded)
     planned = Run(
         family=family,
-        family_args=kind.settings(),
+        family_args=built.settings(),
         regime=regime,
-        regime_args=how.settings(),
+        regime_args=followed.settings(),
         n=count,
         generations=_checked("-g", Generations, generations),
         seed=_checked("--seed", Seed, seed),
         replicates=_checked("--replicates", Count, replicates),
         given=given,
-        metrics=taken,
+        metrics=measured,
         every=_checked("--every", Count, every),
-        block=kind.block_size,
-        filters=tuple((name, each.settings()) for name, each in zip(filter, chosen, strict=True)),
-        corpus=read.name if read else "",
-        content="".join([read.fingerprint, *kind.contents()]) if read else "",
+        block=built.block_size,
+        filters=tuple((name, each.settings()) for name, each in zip(filter, applied, strict=True)),
+        corpus=loaded.name if loaded else "",
+        content="".join([loaded.fingerprint, *built.contents()]) if loaded else "",
         source=store.source_hash(),
         lock=store.lock_hash(),
         exchange=exchanged,
     )
-    if exchanged and opening:
-        _enough(planned, how, opening)
-    vars(planned)["members"] = Members(kind, how, chosen, opening)  # not to be built again
-    return planned
+    if exchanged and first_regime:
+        _enough(planned, followed, first_regime)
+    return planned.made_of(Members(built, followed, applied, first_regime))
 
 
 def _with_column(corpus: str, settings: Mapping[str, Any]) -> str:
@@ -155,7 +150,7 @@ def _exchange(
     share: Any,
     real: str | None,
     first: str | None,
-    opening: Regime | None,
+    first_regime: Regime | None,
 ) -> dict[str, Any] | None:
     """How models read each other, checked; None for a model that is alone."""
     count = _checked("--models", Models, models)
@@ -166,25 +161,25 @@ def _exchange(
                 raise InputError(f"{name} {value}: needs several models that read each other; set --models")
         return None
     who, whose = reads or "all", real or "own"
-    for name, value, allowed in (("--reads", who, get_args(WHO)), ("--real", whose, REAL)):
+    for name, value, allowed in (("--reads", who, get_args(WHO)), ("--real", whose, REAL_DATA)):
         if value not in allowed:
             raise InputError(f"{name} {value}: it is {', '.join(allowed)}")
     if share is not None and who in ("own", "deal"):
         raise InputError(f"--share {share}: only --reads all and ring have a share; {who} has not")
     if (who != "own" or whose == "split") and not family.draws_rows:
-        raise InputError("--models: exact sampling cannot subsample; set family.sampling=draw")
+        raise InputError(f"--models: {NOT_DRAWN}")
     described = {"models": count, "reads": who, "real": whose}
     described["share"] = _checked("--share", Share, 0.5 if share is None else share) if who in ("all", "ring") else None
-    return described | ({"first": first, "first_args": opening.settings()} if opening else {})
+    return described | ({"first": first, "first_args": first_regime.settings()} if first_regime else {})
 
 
-def _enough(run: Run, how: Regime, opening: Regime) -> None:
+def _enough(run: Run, followed: Regime, first_regime: Regime) -> None:
     """InputError where the first model's regime and the others' let them write so few rows that others miss some."""
     assert run.exchange is not None
     share, others = run.exchange["share"], run.models - 1
     if share is None:
         return
-    sizes = [regime.size for regime in (opening, how)]
+    sizes = [regime.size for regime in (first_regime, followed)]
     for t in {0, run.generations}:
         one, other = (size(t, run.n) for size in sizes)
         lender = other * others if run.exchange["reads"] == "all" else other
@@ -209,12 +204,21 @@ def _split(shares: np.ndarray | None, models: int) -> None:
         )
 
 
-def _fits(name: str, filter: Filter, family: Family, how: Regime, regime: str, corpus: Corpus | None) -> None:
+def _at_its_place(name: str, filter: Filter, moved: bool) -> None:
+    """InputError for a filter that would not find a prompt's candidates where they were written."""
+    if filter.by_place and filter.candidates > 1 and moved:
+        raise InputError(
+            f"--filter {name}: with {name}.candidates above 1 it has to be the first filter, with --given "
+            "original and without --models, for it knows a prompt's candidates by their places"
+        )
+
+
+def _fits(name: str, filter: Filter, family: Family, followed: Regime, regime: str, corpus: Corpus | None) -> None:
     """InputError for a filter that cannot be applied to what these make."""
     filter.check(family, corpus)
     if not family.draws_rows:
-        raise InputError(f"--filter {name}: exact sampling cannot subsample; set family.sampling=draw")
-    if filter.candidates > 1 and not how.whole:
+        raise InputError(f"--filter {name}: {NOT_DRAWN}")
+    if filter.candidates > 1 and not followed.whole:
         raise InputError(
             f"{name}.candidates: only replace, accumulate and fixed train on all that is written, so that there is "
             f"more to choose from; {regime} does not"
@@ -227,8 +231,3 @@ def _checked(argument: str, kind: Any, value: Any) -> Any:
     except ValidationError as error:
         said = error.errors()[0]["msg"]
         raise InputError(f"{argument} {value}: {said[0].lower()}{said[1:]}") from None
-
-
-def blocks(run: Run) -> int:
-    """How many blocks of chains a run has."""
-    return math.ceil(run.replicates / run.block)

@@ -25,7 +25,7 @@ def pool(workers: int) -> Iterator[Executor | None]:
     if workers <= 1:
         yield None
         return
-    with elsewhere(workers) as executor:
+    with process_pool(workers) as executor:
         yield executor
 
 
@@ -41,7 +41,7 @@ class _Pool(ProcessPoolExecutor):
 
 
 @contextmanager
-def elsewhere(workers: int, tasks: int | None = None) -> Iterator[Executor]:
+def process_pool(workers: int, tasks: int | None = None) -> Iterator[Executor]:
     """A pool of fresh processes, also of one; `tasks`: a process is replaced after this number of pieces of work."""
     others = set(active_children())
     with _Pool(
@@ -80,7 +80,9 @@ def lost_workers() -> Iterator[None]:
         ) from None
 
 
-def each(executor: Executor | None, task: Callable[[Unit], None], units: list[Unit], progress: Progress | None) -> None:
+def run_units(
+    executor: Executor | None, task: Callable[[Unit], None], units: list[Unit], progress: Progress | None
+) -> None:
     """Do `task` for every unit, in the executor's processes or, without one, here."""
     if not units:
         return
@@ -95,7 +97,7 @@ def each(executor: Executor | None, task: Callable[[Unit], None], units: list[Un
 
 
 @contextmanager
-def every(seconds: float, work: Callable[[], object]) -> Iterator[None]:
+def periodically(seconds: float, work: Callable[[], object]) -> Iterator[None]:
     """Do `work` in a thread, every `seconds` seconds, while the block runs or until it returns False."""
     over = threading.Event()
 
@@ -134,7 +136,7 @@ class Progress:
     def watching(self) -> Iterator[None]:
         """Tells it every second while the block runs, and once more when it ends well."""
         self.since = time.monotonic()
-        with every(1, self.tell):
+        with periodically(1, self.tell):
             yield
         self.tell()
 

@@ -61,7 +61,7 @@ class Recorder:
         return sorted((part for parts in self.recorded[:turns] for part in parts), key=lambda part: part[0] != "table")
 
     def _measured(self, m: Measurement) -> pa.Table:
-        chains, first = self.unit.chains, self.unit.block * self.unit.run.block
+        chains, first = self.unit.chains, self.unit.first_chain
         named = []
         for name, metric in self.metrics.items():
             value = metric(m)
@@ -93,7 +93,7 @@ class Recorder:
         rows = np.asarray(columns.get("row", np.arange(count, dtype=np.int64)))
         places = {
             "run_id": store.repeated(self.unit.run.run_id, count),
-            "replicate": store.column(np.full(count, self.unit.block * self.unit.run.block, np.int64)),
+            "replicate": store.column(np.full(count, self.unit.first_chain, np.int64)),
             "generation": store.column(np.full(count, generation.t, np.int64)),
             # Rows of the K models in turn, so that none has another's number however many each writes.
             "row": store.column(rows * self.unit.run.models + self.unit.model),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -55,6 +56,16 @@ class Run:
     exchange: Mapping[str, Any] | None = None
 
     @property
+    def block_size(self) -> int:
+        """How many chains a block has, at most."""
+        return self.block
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of chains there are."""
+        return math.ceil(self.replicates / self.block_size)
+
+    @property
     def models(self) -> int:
         """How many models read each other; 1 where there is no exchange."""
         return self.exchange["models"] if self.exchange else 1
@@ -62,13 +73,18 @@ class Run:
     @cached_property
     def members(self) -> Members:
         """The objects with these settings, built once: the other form of the same run."""
-        alone = self.exchange or {}
+        exchange = self.exchange or {}
         return Members(
             registry.build(families, self.family, self.family_args),
             registry.build(regimes, self.regime, self.regime_args),
             tuple(registry.build(filters, name, settings) for name, settings in self.filters),
-            registry.build(regimes, alone["first"], alone["first_args"]) if "first" in alone else None,
+            registry.build(regimes, exchange["first"], exchange["first_args"]) if "first" in exchange else None,
         )
+
+    def made_of(self, members: Members) -> Run:
+        """This run with objects that have its settings already, so that they are not built again."""
+        vars(self)["members"] = members
+        return self
 
     @cached_property
     def run_id(self) -> str:

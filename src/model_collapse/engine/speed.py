@@ -72,7 +72,7 @@ def measure(run: Run, budget: float) -> Speed:
     def rows(k: int) -> Rows:
         return Rows(np.resize(x, (k, x.shape[1])))
 
-    work = _workload(family)
+    work = workload(family)
     batch = min(work.batch, len(x))
     quick = family.quick(batch, source)
     model = quick.fit(Data.real(rows(1)), rng)
@@ -97,12 +97,12 @@ def measure(run: Run, budget: float) -> Speed:
     works: list[tuple[Callable[[int], object], int, int, float]] = [
         (lambda k: quick.fit(Data.real(rows(k)), rng, start=model), batch, work.epochs * len(x), 0.3),
         (lambda k: family.score(model, rows(k)), counted, held_out, 0.1),
-        (lambda k: family.sample(model, k, rng, given=rows(k)), _workload(family).together, len(x), 0.4),
+        (lambda k: family.sample(model, k, rng, given=rows(k)), workload(family).together, len(x), 0.4),
         (lambda k: measured(k, known), counted, len(x), 0.1),
         (lambda k: measured(1, replace(known, source=replace(few, test=Data.real(rows(k))))), counted, tested, 0.1),
     ]
     meter = _Meter()
-    lines = [meter(work, batch, most, share * budget) for work, batch, most, share in works]
+    lines = [meter(piece, together, most, share * budget) for piece, together, most, share in works]
     weights = family.model_bytes(model)
     fit, validate, write, measure_written, measure_tested = lines
     return Speed(
@@ -124,7 +124,8 @@ def measure(run: Run, budget: float) -> Speed:
     )
 
 
-def _workload(family: Family) -> Workload:
+def workload(family: Family) -> Workload:
+    """That of a family which has one, as all have whose speed is measured."""
     assert family.workload is not None
     return family.workload
 
@@ -178,12 +179,7 @@ def _room() -> float:
 
 
 def _peak() -> float:
-    """Largest memory so far in bytes: the GPU's where one is used, else of this process; 0 where it cannot be told."""
+    """Largest memory so far in bytes: the GPU's where one is used, else of this process."""
     if _gpu() is not None:
         return float(_gpu().max_memory_allocated())
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak if sys.platform == "darwin" else 1024 * peak)
+    return hardware.peak_memory()

@@ -10,7 +10,7 @@ import numpy as np
 
 from model_collapse import modalities, paths, store, streams
 from model_collapse.data import Source
-from model_collapse.engine.checkpoint import Choices
+from model_collapse.engine.choices import Choices
 from model_collapse.engine.layout import CHOICES, kept_models, state_folder
 from model_collapse.engine.spec import Run
 from model_collapse.interfaces import Family, Regime
@@ -81,7 +81,12 @@ class Unit:
     @property
     def chains(self) -> int:
         """How many chains the block has."""
-        return min(self.run.block, self.run.replicates - self.block * self.run.block)
+        return min(self.run.block_size, self.run.replicates - self.first_chain)
+
+    @property
+    def first_chain(self) -> int:
+        """Number of the block's first chain among all of the run."""
+        return self.block * self.run.block_size
 
     @property
     def family(self) -> Family:

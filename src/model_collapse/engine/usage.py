@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -12,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from model_collapse import store
+from model_collapse import hardware, store
 from model_collapse.engine.layout import state_folder
-from model_collapse.engine.processes import every
+from model_collapse.engine.processes import periodically
 from model_collapse.errors import ExternalError, InputError
 
 Session = dict[str, Any]
@@ -45,7 +43,7 @@ class Clock:
     @contextmanager
     def ticking(self) -> Iterator[None]:
         """Writes it every NOTED seconds while the block runs, in which no state may be removed."""
-        with every(NOTED, self.note) if self.earlier else nullcontext():
+        with periodically(NOTED, self.note) if self.earlier else nullcontext():
             yield
 
     def note(self) -> None:
@@ -62,7 +60,7 @@ class Clock:
             "started_at": self.started.isoformat(timespec="milliseconds"),
             "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "seconds": round(time.monotonic() - self.begun, 1),
-            "peak_memory_gb": _peak(),
+            "peak_memory_gb": round(hardware.peak_memory(workers=True) / 1e9, 2),
         }
 
 
@@ -106,9 +104,3 @@ def _earlier(out: Path) -> list[Session]:
     except (OSError, ValueError, TypeError):
         pass
     return [UNKNOWN] if any(state.glob("block-*")) else []
-
-
-def _peak() -> float:
-    """Gigabytes of the largest process since it began: this one, or one that worked for it and has ended."""
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)

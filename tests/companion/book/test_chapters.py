@@ -22,7 +22,7 @@ from model_collapse.companion import records
 from model_collapse.companion.book import executed, runner
 from model_collapse.companion.book.chapter import Cost, check, find
 from model_collapse.companion.records.effects import REMEDIES
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
 
@@ -285,14 +285,14 @@ def test_a_record_that_a_called_function_reads_makes_the_chapter_stale(
     monkeypatch.setattr(paths, "records", lambda: tmp_path / "records")
     monkeypatch.chdir(tmp_path)
     arms = {"a": plan("gaussian", n=10, generations=1)}
-    tables = study(arms, tmp_path / "runs")
+    tables = run_all(arms, tmp_path / "runs")
     records.write("curation", arms, *tables)
     here = "from pathlib import Path\nfrom model_collapse import paths\npaths.records = lambda: Path('records')"
     asks = "from model_collapse.companion.records import effects\nprint(effects.measured()[1])"
     chapter(tmp_path, "30_remedies", [here, asks])
     assert runner.run((), "smoke", root=tmp_path) == 0
     (one,) = find(tmp_path)
-    read = executed.manifest(executed.copy(one, "smoke"))["records"]
+    read = executed.manifest(executed.path_of(one, "smoke"))["records"]
     assert {remedy.record for remedy in REMEDIES} == set(read) and read["minorities"] == "" != read["curation"]
     assert executed.problem(one, "smoke") is None
     records.write("other", arms, *tables)

@@ -25,6 +25,7 @@ from matplotlib import pyplot
 from model_collapse import paths
 from model_collapse.analysis import stats
 from model_collapse.companion.book import build, notebook
+from model_collapse.companion.book import colab as colab_setup
 from model_collapse.companion.book.markup import repeated_share
 from model_collapse.errors import InputError
 
@@ -305,14 +306,14 @@ def test_prepare_colab_installs_only_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    notebook.prepare_colab()
+    colab_setup.prepare_colab()
     (install,) = [command for command in commands if "install" in command]
     assert install[install.index("-c") + 1] == "numpy==2.1.3\ntorch==2.11.0+cu128"
     assert install[install.index("-c") + 2 :] == ["rare>=1.5"]
     said = capsys.readouterr().out
     assert "no GPU" in said and f"results are saved in {tmp_path}; they end with this machine unless" in said
     monkeypatch.setenv("MODEL_COLLAPSE_MIRROR", "/drive")
-    notebook.prepare_colab()
+    colab_setup.prepare_colab()
     assert capsys.readouterr().out.splitlines()[-1] == "results are saved in /drive"
 
 
@@ -323,22 +324,22 @@ def test_prepare_colab_replaces_what_is_too_old(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     colab |= {"Trans_Formers": "4.57.1", "rare": "1.5"}
-    notebook.prepare_colab()
+    colab_setup.prepare_colab()
     (install,) = [command for command in commands if "install" in command]
     assert install[install.index("-c") + 2 :] == ["trans-formers>=5"]
     assert "restart" not in capsys.readouterr().out
     monkeypatch.setitem(sys.modules, "trans-formers", types.ModuleType("trans-formers"))
-    notebook.prepare_colab()
+    colab_setup.prepare_colab()
     assert "restart the runtime, and run this cell again: trans-formers" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("package", notebook.FIXED)
+@pytest.mark.parametrize("package", colab_setup.FIXED)
 def test_prepare_colab_never_replaces_torch_or_numpy(
     package: str, colab: dict[str, str], commands: list[list[str]]
 ) -> None:
     colab[package] = "1.9"
     with pytest.raises(InputError, match=rf"^{package}>=.* is required, 1\.9 is here: choose the latest runtime"):
-        notebook.prepare_colab()
+        colab_setup.prepare_colab()
     assert commands == []
 
 
@@ -347,7 +348,7 @@ def test_colab_cell_does_nothing_elsewhere_and_never_touches_torch(
 ) -> None:
     cell = build.colab_cell("https://github.com/someone/copy", "v1")
     called: list[bool] = []
-    monkeypatch.setattr(notebook, "prepare_colab", lambda: called.append(True))
+    monkeypatch.setattr(colab_setup, "prepare_colab", lambda: called.append(True))
     monkeypatch.delitem(sys.modules, "google.colab", raising=False)
     exec(cell, {})
     assert commands == [] and called == []

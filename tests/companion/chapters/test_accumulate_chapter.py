@@ -12,7 +12,7 @@ import pytest
 
 from model_collapse.companion.chapters import accumulate
 from model_collapse.companion.studies.accumulate import STUDY, labels, long
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.errors import InputError
 
 Tables = dict[str, pd.DataFrame]
@@ -23,7 +23,7 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tables, Tables
     """Tables for the same inputs in every generation, and for new ones."""
     size = STUDY.at("smoke", generations=10, seeds=512)
     folder = Path(tmp_path_factory.mktemp("runs"))
-    same, new = (study(STUDY.runs(labels(size, given)), folder)[0] for given in ("original", "fresh"))
+    same, new = (run_all(STUDY.runs(labels(size, given)), folder)[0] for given in ("original", "fresh"))
     return same, new
 
 
@@ -51,7 +51,7 @@ def test_an_error_that_leaves_its_closed_form_is_not_shown_in_silence(
 def test_a_condition_of_your_own_has_its_own_closed_form(tmp_path: Path) -> None:
     own = STUDY.vary("replace", n=31)
     size = STUDY.at("smoke", generations=4, seeds=64)
-    table = study(own.runs(size, ["replace, n=31"]), tmp_path)[0]["replace, n=31"]
+    table = run_all(own.runs(size, ["replace, n=31"]), tmp_path)[0]["replace, n=31"]
     errors = accumulate._errors(table).query("generation == 0")["value"]
     form = accumulate._growth(table, "original")
     assert form is not None and list(form(np.array([0, 4]))) == pytest.approx([1, 5])

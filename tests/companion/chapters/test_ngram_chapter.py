@@ -11,7 +11,7 @@ import pytest
 
 from model_collapse.companion.chapters import ngram
 from model_collapse.companion.studies.ngram import STUDY, words
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.errors import InputError
 
 Tables = dict[str, pd.DataFrame]
@@ -53,7 +53,7 @@ def test_shares_of_facts_are_means_over_chains(shown: list[Any]) -> None:
 
 def test_words_are_counted_beside_the_closed_form(tmp_path: Path, shown: list[Any]) -> None:
     size = replace(words(STUDY.at("smoke", n=20, generations=2)), seeds=4)
-    table = study(STUDY.runs(size), tmp_path)[0]["order 1"]
+    table = run_all(STUDY.runs(size), tmp_path)[0]["order 1"]
     ngram.vocabulary(table)
     counted = table.query("metric == 'vocabulary'")
     first, last = (counted[counted["generation"] == g]["value"].mean() for g in (0, 2))

@@ -12,7 +12,7 @@ import pytest
 
 from model_collapse.companion.chapters import real_share
 from model_collapse.companion.studies.real_share import STUDY, ill, thousand, words
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.errors import InputError
 
 
@@ -20,7 +20,7 @@ from model_collapse.errors import InputError
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     """Four generations of 64 chains with one real row in a thousand, and with none."""
     size = replace(thousand(STUDY.at("smoke")), generations=4, every=1, seeds=64)
-    return study(STUDY.runs(size, ["none", "0.1 %"]), Path(tmp_path_factory.mktemp("runs")))[0]
+    return run_all(STUDY.runs(size, ["none", "0.1 %"]), Path(tmp_path_factory.mktemp("runs")))[0]
 
 
 def test_the_sentence_has_the_mean_and_the_recursion(tables: dict[str, pd.DataFrame], shown: list[Any]) -> None:

@@ -21,9 +21,9 @@ from model_collapse import paths
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
 from model_collapse.companion.book.chapter import find
-from model_collapse.companion.claims import Claim, arms, known, planned
+from model_collapse.companion.claims import Claim, known, planned, runs_of
 from model_collapse.companion.studies import language_model
-from model_collapse.engine.execute import execute, study
+from model_collapse.engine.execute import execute, run_all
 from model_collapse.errors import InputError
 
 ROOT = Path(__file__).parents[3]
@@ -141,14 +141,14 @@ def test_small_runs_need_nothing_from_outside(monkeypatch):
     small = {name: claim for name, claim in KNOWN.items() if claim.scale == "small"}
     assert len(small) >= 35
     for claim in small.values():
-        for run in arms(claim, 1).values():
+        for run in runs_of(claim, 1).values():
             assert run.corpus in {"embedded", "digits"} and run.family_args.get("start", "scratch") == "scratch"
 
 
 def test_small_runs_are_shared():
     """An arm is one run for all claims that read it: verify makes fewer runs than the claims name."""
     small = [claim for name, claim in KNOWN.items() if claim.scale == "small" and name not in CONTROLS]
-    named = [run.run_id for claim in small for run in arms(claim, 1).values()]
+    named = [run.run_id for claim in small for run in runs_of(claim, 1).values()]
     assert len(set(named)) <= 48 < 60 < len(named)
 
 
@@ -180,7 +180,7 @@ def by_cost(names: Iterable[str]) -> list[Any]:
 def test_a_simulated_claim_has_its_verdict_from_fresh_runs(name: str, tmp_path):
     """Error rate 1e-4 a claim where what is claimed is true; the seed is fixed, so a failure is a change of code."""
     claim = KNOWN[name]
-    tables, _ = study(arms(claim, 1), tmp_path, jobs=1)
+    tables, _ = run_all(runs_of(claim, 1), tmp_path, jobs=1)
     verdict = claim.judge(tables)
     assert verdict.estimate.level == claims.LEVEL
     assert verdict.holds, str(verdict)
@@ -194,7 +194,7 @@ def test_a_simulated_claim_has_its_verdict_from_fresh_runs(name: str, tmp_path):
 @pytest.mark.parametrize("name", by_cost(sorted(set(SIMULATED) - ONE_FIT)))
 def test_nothing_is_reproduced_without_recursion(name: str):
     """The official runs, ended at generation 0. TT-2 asks 16 chains of 2,000,000 rows, the others are quick."""
-    short = {label: execute(replace(run, generations=0, every=1))[0] for label, run in arms(KNOWN[name], 1).items()}
+    short = {label: execute(replace(run, generations=0, every=1))[0] for label, run in runs_of(KNOWN[name], 1).items()}
     verdict = KNOWN[name].judge(short)
     assert not verdict.holds, str(verdict)
     # What the tables are filled with makes no difference, and neither do tables without rows.

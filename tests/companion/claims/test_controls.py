@@ -12,9 +12,9 @@ import pytest
 
 from model_collapse import paths
 from model_collapse.companion import records
-from model_collapse.companion.claims import Claim, arms, known
+from model_collapse.companion.claims import Claim, known, runs_of
 from model_collapse.companion.verify import mutants
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 
 CONTROLS = {name: claim for name, claim in known().items() if name.startswith("NC-")}
@@ -91,7 +91,7 @@ def test_the_sibling_of_every_arm_fails_the_check(name: str, tmp_path):
     """Each arm alone, but for the sizes of one learning curve."""
     claim = CONTROLS[name]
     runs = {label: plan(**sibling(claim, label), seed=1) for label in claim.runs}
-    tables, _ = study(runs, tmp_path, jobs=1)
+    tables, _ = run_all(runs, tmp_path, jobs=1)
     curve = name in {"NC-scaling", "NC-cost"}
     for chosen in [tables] if curve else [{label: table} for label, table in tables.items()]:
         verdict = claim.judge(chosen)
@@ -112,7 +112,7 @@ def test_the_recorded_control_passes_and_its_sibling_fails(name: str):
 
 def test_a_control_that_ends_too_soon_settles_nothing(tmp_path):
     run = plan(**{**CONTROLS["NC-gaussian"].runs["real"], "generations": 4, "every": 4, "replicates": 64}, seed=1)
-    tables, _ = study({"real": run}, tmp_path, jobs=1)
+    tables, _ = run_all({"real": run}, tmp_path, jobs=1)
     assert not CONTROLS["NC-gaussian"].judge(tables).holds
 
 
@@ -135,5 +135,5 @@ that lie apart one step of EM is off by 1 % only, which NC-mixtures does not see
 def test_a_control_falls_under_the_fault_that_it_is_there_for(fault: str, tmp_path):
     claim = CONTROLS[FAULTS[fault]]
     with mutants.injected(mutants.named(fault)):
-        verdict = claim.judge(study(arms(claim, 1), tmp_path, jobs=1)[0])
+        verdict = claim.judge(run_all(runs_of(claim, 1), tmp_path, jobs=1)[0])
     assert not verdict.holds, str(verdict)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from model_collapse.companion.claims import arms, named
-from model_collapse.engine.execute import study
+from model_collapse.companion.claims import named, runs_of
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 
 CLAIM = named("SC-1")
@@ -15,7 +15,7 @@ EXACT = {"family.blur": 0, "family.noise": 0, "family.levels": 256}
 
 def test_it_is_reproduced_from_fresh_runs(tmp_path):
     """Error rate 1e-4; the seed is fixed, so a failure is a change of code."""
-    tables, _ = study(arms(CLAIM, 1), tmp_path, jobs=1)
+    tables, _ = run_all(runs_of(CLAIM, 1), tmp_path, jobs=1)
     verdict = CLAIM.judge(tables)
     assert verdict.holds, str(verdict)
 
@@ -31,12 +31,12 @@ def test_it_is_reproduced_from_fresh_runs(tmp_path):
 )
 def test_it_is_refused_where_the_error_stops_growing(given, device, tmp_path):
     run = plan("scanner", generations=19, given=given, settings=device, **RUN)
-    tables, _ = study({"copies of copies": run}, tmp_path, jobs=1)
+    tables, _ = run_all({"copies of copies": run}, tmp_path, jobs=1)
     verdict = CLAIM.judge(tables)
     assert not verdict.holds and verdict.estimate.low <= 0, str(verdict)
 
 
 def test_too_few_chains_settle_nothing(tmp_path):
     run = plan("scanner", generations=3, given="training", **RUN | {"replicates": 1})
-    tables, _ = study({"copies of copies": run}, tmp_path, jobs=1)
+    tables, _ = run_all({"copies of copies": run}, tmp_path, jobs=1)
     assert not CLAIM.judge(tables).holds

@@ -14,7 +14,7 @@ from model_collapse.companion import claims
 from model_collapse.companion.claims import cost
 from model_collapse.companion.studies.cost import STUDY, WORDS
 from model_collapse.companion.studies.cost import curves as sizes_of
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 from model_collapse.theory import cost as theory
 
@@ -74,7 +74,7 @@ def test_a_single_chain_has_no_interval():
 
 def test_tokens_are_counted_by_hand(tmp_path):
     run = plan("ngram", "accumulate", n=20, generations=2, replicates=1, metrics=["perplexity"], seed=1)
-    table = study({"a": run}, tmp_path, jobs=1)[0]["a"]
+    table = run_all({"a": run}, tmp_path, jobs=1)[0]["a"]
     counted = cost.tokens(table, passes=5)
     assert list(counted["trained"]) == [20 * 320, 60 * 320, 120 * 320]
     assert list(counted["written"]) == [0, 20 * 64, 40 * 64]
@@ -96,7 +96,7 @@ def test_another_regime_is_not_reproduced(name, tmp_path):
         label: plan(**{**own, **change, "settings": {**own["settings"], **more}}, seed=3)
         for label, own in claim.runs.items()
     }
-    verdict = claim.judge(study(runs, tmp_path, jobs=1)[0])
+    verdict = claim.judge(run_all(runs, tmp_path, jobs=1)[0])
     assert not verdict.holds, str(verdict)
     assert not np.isnan(verdict.estimate.low)
 
@@ -112,7 +112,7 @@ def test_prices_of_a_counting_model(tmp_path):
     sizes = (50, 200, 800)
     chosen = replace(STUDY, conditions=sizes_of({label: WORDS[label] for label in ("replace", "real only")}, sizes))
     runs = chosen.runs(STUDY.at("laptop", generations=2, seeds=4, seed=2), chosen.conditions)
-    found = cost.prices(study(runs, tmp_path, jobs=1)[0], {"real only": "control", "replace": "replace"}, 50)
+    found = cost.prices(run_all(runs, tmp_path, jobs=1)[0], {"real only": "control", "replace": "replace"}, 50)
     control, replaced = (found[found["arm"] == arm] for arm in ("control", "replace"))
     assert control[["y", "low", "high"]].to_numpy() == pytest.approx(1)
     assert list(replaced["x"]) == [1, 2] and np.all(replaced["low"] > 1.5)

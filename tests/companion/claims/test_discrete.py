@@ -10,7 +10,7 @@ import pytest
 
 from model_collapse.companion import claims
 from model_collapse.companion.claims.discrete import half_life, takeover
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 
 
@@ -25,7 +25,7 @@ def tables(name: str, folder, settings: dict[str, Any] | None = None, **changes:
         )
         for label, own in claims.named(name).runs.items()
     }
-    return study(runs, folder, jobs=1)[0]
+    return run_all(runs, folder, jobs=1)[0]
 
 
 def judged(name: str, made: dict[str, pd.DataFrame]) -> claims.Verdict:

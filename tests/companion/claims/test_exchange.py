@@ -144,7 +144,7 @@ def test_the_recorded_run_is_of_the_claims_arms_and_has_a_verdict():
         }
     tables = {arm: table for arm, table in recorded.tables.items() if arm.startswith("M")}
     found = named("XM-2").judge(tables)
-    assert found.scale == "small" and np.isfinite(found.estimate.low) and best(tables)[0] == 1 < best(tables)[-1]
+    assert found.coverage == "small" and np.isfinite(found.estimate.low) and best(tables)[0] == 1 < best(tables)[-1]
 
 
 # Tables ------------------------------------------------------------------------------------------------------------

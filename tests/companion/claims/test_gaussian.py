@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse.companion.claims import LEVEL, arms, known
+from model_collapse.companion.claims import LEVEL, known, runs_of
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 
@@ -113,4 +113,4 @@ def test_the_crossing_is_interpolated():
 
 def test_the_official_runs_have_seeds_from_outside_only():
     for name in ("GA-1", "ACC-2"):
-        assert {planned.seed for planned in arms(KNOWN[name], 9).values()} == {9}
+        assert {planned.seed for planned in runs_of(KNOWN[name], 9).values()} == {9}

@@ -10,7 +10,7 @@ from model_collapse.analysis import stats
 from model_collapse.companion.claims import named
 from model_collapse.companion.claims.how_much import amounts, by_share, closed_form, effects, harmful_from, loss
 from model_collapse.companion.studies.how_much import STUDY, beside
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 
 CLAIM = named("MIX-4")
@@ -19,7 +19,7 @@ CLAIM = named("MIX-4")
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     runs = beside((32, 128, 1024), (0, 256)).runs(STUDY.at("verify", n=1024))
-    return study(runs, tmp_path_factory.mktemp("worth"), jobs=1)[0]
+    return run_all(runs, tmp_path_factory.mktemp("worth"), jobs=1)[0]
 
 
 def test_it_is_reproduced_by_small_runs(tables):
@@ -64,7 +64,7 @@ def test_planes_have_a_column_for_every_share_and_a_row_for_every_generation(tmp
                      settings={"family.sampling": "draw", "regime.real_fraction": g})
         for g in (1.0, 0.3)
     }  # fmt: skip
-    tables, _ = study(runs, tmp_path, jobs=1)
+    tables, _ = run_all(runs, tmp_path, jobs=1)
     plane = by_share(tables.values(), lambda table: table.groupby("generation")["value"].mean())
     assert plane[["x", "y"]].to_numpy().tolist() == [[0, 0], [0, 1], [0, 2], [0.7, 0], [0.7, 1], [0.7, 2]]
     assert plane["value"][5] == pytest.approx(stats.per_replicate(tables["0.3"], "mean", 2).mean())

@@ -9,7 +9,7 @@ import pytest
 from model_collapse import theory
 from model_collapse.companion.claims import minorities, named
 from model_collapse.companion.studies.minorities import STUDY
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 
 TEN = {"family.symbols": 10, "family.zipf": 1.5}
@@ -63,7 +63,7 @@ def test_errors_and_variety_of_groups_by_hand():
 )
 def test_fair_1_is_refused_where_real_rows_stay(regime, settings, tmp_path):
     run = plan("discrete", regime, replicates=4000, settings={**TEN, **settings}, **SHARE)
-    tables, _ = study({"groups": run}, tmp_path, jobs=1)
+    tables, _ = run_all({"groups": run}, tmp_path, jobs=1)
     verdict = named("FAIR-1").judge(tables)
     assert not verdict.holds and not np.isnan(verdict.estimate.value), str(verdict)
 
@@ -74,7 +74,7 @@ def test_fair_2_is_refused_without_weights_and_where_groups_come_back(tmp_path):
     runs = {"replace": plan("discrete", settings=own, **common)}
     runs["reweigh"] = plan("discrete", "replace", settings=own, **{**common, "seed": 2})
     runs["fresh"] = plan("discrete", "fresh", settings={**own, "regime.real_fraction": 0.2}, **common)
-    tables, _ = study(runs, tmp_path, jobs=1)
+    tables, _ = run_all(runs, tmp_path, jobs=1)
     claim = named("FAIR-2")
     assert not claim.judge({"replace": tables["replace"], "reweigh": tables["reweigh"]}).holds
     back = claim.judge({"replace": tables["replace"], "reweigh": tables["fresh"]})
@@ -99,6 +99,6 @@ def test_fair_2b_asks_for_less_with_weights():
 
 def test_the_error_by_group_reaches_the_claims(tmp_path):
     runs = STUDY.runs(STUDY.at("laptop", n=24, generations=2, every=1, seeds=2))
-    tables, _ = study(runs, tmp_path, jobs=1)
+    tables, _ = run_all(runs, tmp_path, jobs=1)
     assert minorities.rise(tables["replace"], minorities.PEOPLE["minority"]).min() > 0
     assert minorities.rise(tables["control"], minorities.PEOPLE["minority"]).abs().max() == 0

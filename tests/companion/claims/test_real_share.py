@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from model_collapse.companion.claims import arms, known
+from model_collapse.companion.claims import known, runs_of
 from model_collapse.companion.claims.real_share import best_weight, drift_by_weight, drift_over_limit, stationary_drift
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
@@ -92,7 +92,7 @@ def test_a_run_that_stops_before_the_plateau_has_no_verdict():
 
 
 def test_one_arm_that_is_off_decides():
-    tables = {label: execute(planned)[0] for label, planned in arms(MIX_1, 4).items() if "discrete" in label}
+    tables = {label: execute(planned)[0] for label, planned in runs_of(MIX_1, 4).items() if "discrete" in label}
     assert MIX_1.judge(tables).holds
     tables["worse"] = run("gaussian, M = 10, 10 %", settings={"family.bias": 1.4}, replicates=1024)
     assert not MIX_1.judge(tables).holds

@@ -7,7 +7,7 @@ import pytest
 
 from model_collapse.companion import claims, records
 from model_collapse.companion.claims import remedies
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 
 
@@ -20,7 +20,7 @@ def test_another_remedy_is_not_reproduced(tmp_path):
         for family in ("gaussian", "discrete")
         for seed, regime in enumerate(("accumulate", "replace"))
     }
-    verdict = claims.named("REM-1").judge(study(runs, tmp_path, jobs=1)[0])
+    verdict = claims.named("REM-1").judge(run_all(runs, tmp_path, jobs=1)[0])
     assert not verdict.holds and verdict.estimate.low > 0.5
 
 
@@ -31,7 +31,7 @@ def test_one_family_without_interval_leaves_none(tmp_path):
         for family, chains in (("gaussian", 256), ("regression", 2))
         for regime in ("accumulate", "replace")
     }
-    verdict = claims.named("REM-1").judge(study(runs, tmp_path, jobs=1)[0])
+    verdict = claims.named("REM-1").judge(run_all(runs, tmp_path, jobs=1)[0])
     assert not verdict.holds and np.isnan(verdict.estimate.low)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from model_collapse.companion import claims
 from model_collapse.companion.claims.scaling import slope, token_prices
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 from model_collapse.theory import scaling
 
@@ -33,7 +33,7 @@ def test_another_regime_is_not_reproduced(name: str, tmp_path):
         label: plan(**{**own, **change, "settings": {**own["settings"], **more}}, seed=3)
         for label, own in claims.named(name).runs.items()
     }
-    verdict = claims.named(name).judge(study(runs, tmp_path, jobs=1)[0])
+    verdict = claims.named(name).judge(run_all(runs, tmp_path, jobs=1)[0])
     assert not verdict.holds, str(verdict)
     assert not np.isnan(verdict.estimate.low)
 
@@ -56,7 +56,7 @@ def test_the_price_of_tokens_is_that_of_theory(tmp_path):
         str(T): plan("discrete", n=T, generations=5, replicates=256, metrics=["lost_mass"], settings=settings, seed=4)
         for T in (100, 300, 1000, 3000)
     }
-    found = token_prices(study(runs, tmp_path, jobs=1)[0], 0.9999)
+    found = token_prices(run_all(runs, tmp_path, jobs=1)[0], 0.9999)
     assert list(found["x"]) == [1, 2, 3, 4, 5, 6] and found["y"][0] == 1
     for n in (2, 6):
         row, expected = found[found["x"] == n].iloc[0], float(scaling.token_price(n))

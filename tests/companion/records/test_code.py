@@ -12,7 +12,7 @@ from model_collapse import paths, store
 from model_collapse.companion import records
 from model_collapse.companion.records import code, manifest
 from model_collapse.engine import spec
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 
 RUN = spec.describe(plan("gaussian", "mix", n=10, generations=1, settings={"family.sampling": "draw"}))
@@ -101,7 +101,7 @@ def test_a_member_that_is_gone_is_seen(package: Path):
 
 def test_an_older_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     arms = {"a": plan("gaussian", n=10, generations=1)}
-    written = records.write("one", arms, *study(arms, tmp_path), tmp_path)
+    written = records.write("one", arms, *run_all(arms, tmp_path), tmp_path)
     assert written.changed == [] and not written.older and written.label == written.about["label"]
     about = dict(written.about)
     monkeypatch.setattr(manifest, "here", lambda: "0" * 12)
@@ -117,6 +117,6 @@ def test_an_older_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_run_of_earlier_code_gets_no_hash_of_the_present(tmp_path: Path):
     run = plan("gaussian", n=10, generations=1)
-    tables, _ = study({"a": run}, tmp_path)
+    tables, _ = run_all({"a": run}, tmp_path)
     earlier = {"a": {"run_id": run.run_id, "run": spec.describe(run) | {"source": "0" * 12}}}
     assert manifest.made("one", earlier, tables, store.origin(), {})["code"] is None

@@ -126,11 +126,12 @@ def test_what_is_no_run_is_one_line(runs: Path, sent: Path, tmp_path: Path, caps
 # Chapters -----------------------------------------------------------------------------------------------------------
 
 STUDY = """from model_collapse.companion.book.notebook import runs_folder
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 for label, n in {"few": 10, "many": 20}.items():
-    study({label: plan("gaussian", n=n, generations=1), (1, "x"): plan("gaussian", n=5, generations=1)}, runs_folder())
-study({"few": plan("gaussian", n=11, generations=1)}, runs_folder())"""
+    runs = {label: plan("gaussian", n=n, generations=1), (1, "x"): plan("gaussian", n=5, generations=1)}
+    run_all(runs, runs_folder())
+run_all({"few": plan("gaussian", n=11, generations=1)}, runs_folder())"""
 
 
 def test_the_runs_of_a_chapter_become_a_record(

@@ -21,7 +21,7 @@ from model_collapse.companion.records import run as recording
 from model_collapse.companion.studies.language_model import TINY, Size
 from model_collapse.companion.studies.study import Record
 from model_collapse.engine import spec
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
 from model_collapse.errors import ExternalError, InputError
 from model_collapse.families.lm import Lm
@@ -43,7 +43,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def studied(runs, tmp_path_factory):
-    return study(runs, tmp_path_factory.mktemp("study"), jobs=1)
+    return run_all(runs, tmp_path_factory.mktemp("study"), jobs=1)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from model_collapse import cli, streams
 from model_collapse.companion import claims, verify
 from model_collapse.companion.verify import false_alarms, mutants, mutation, power, pricing
 from model_collapse.companion.verify.mutants import Fault
-from model_collapse.engine.processes import elsewhere
+from model_collapse.engine.processes import process_pool
 from model_collapse.errors import InputError
 from model_collapse.regimes.mix import Mix
 
@@ -102,7 +102,7 @@ def test_what_was_caught_is_caught(name: str):
     """
     known, recorded, fell = claims.known(), verify.before(), CAUGHT[name]["by"]
     ordered = sorted(fell, key=lambda claim: pricing.price(known[claim], recorded)["seconds"] or np.inf)
-    with elsewhere(1, tasks=1) as executor:
+    with process_pool(1, tasks=1) as executor:
         found = (
             executor.submit(again, name, way).result()
             for way in [[claim] for claim in ordered] or [CAUGHT[name]["claims"]]

@@ -24,7 +24,7 @@ if "google.colab" in sys.modules:
     package = "git+{url}@{branch}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", package], check=True)
 
-    from model_collapse.companion.book.notebook import prepare_colab
+    from model_collapse.companion.book.colab import prepare_colab
 
     prepare_colab()"""
 """First code cell of every notebook, tagged `colab` and `remove-cell`."""

@@ -29,7 +29,7 @@ def at(table: pd.DataFrame, metric: str, generation: int | None = None, item: st
 
     generation  None: the last one of the table
     """
-    last = int(table["generation"].max())
+    last = stats.last_of(table)
     found = stats.mean(stats.per_replicate(table, metric, last if generation is None else generation, item))
     return share(found) if (metric, item) in SHARES or metric in ("classes", "groups") else found
 

@@ -19,7 +19,7 @@ from model_collapse.companion.book.chapter import Chapter
 from model_collapse.companion.records import code
 
 
-def copy(chapter: Chapter, profile: str, values: Mapping[str, Any] | None = None) -> Path:
+def path_of(chapter: Chapter, profile: str, values: Mapping[str, Any] | None = None) -> Path:
     """Where the executed copy of a chapter lies."""
     folder = f"{profile}-{_digest(values)[:8]}" if values else profile
     return chapter.path.parents[1] / "_build" / "executed" / folder / "notebooks" / chapter.path.name
@@ -51,7 +51,7 @@ def inputs(chapter: Chapter, profile: str, values: Mapping[str, Any]) -> dict[st
 
 
 def studied(file: Path) -> dict[str, str]:
-    """Condition -> run_id of what `study` noted in a file; a label that several runs have is followed by the run_id."""
+    """Condition -> run_id of what `run_all` noted in a file; a label of several runs is followed by the run_id."""
     noted = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     arms: dict[str, str] = {}
     for label, run_id in dict.fromkeys(map(tuple, noted)):
@@ -73,7 +73,7 @@ def problem(chapter: Chapter, profile: str, values: Mapping[str, Any] | None = N
 
     The data are not asked for: a book built where they are no longer at hand shows what was computed from them.
     """
-    executed = copy(chapter, profile, values)
+    executed = path_of(chapter, profile, values)
     if not executed.is_file():
         return "has not been run"
     about = manifest(executed)
@@ -93,7 +93,7 @@ def unchanged(chapter: Chapter, profile: str, values: Mapping[str, Any]) -> bool
     """Whether the last run succeeded and nothing it was made from has changed since."""
     if problem(chapter, profile, values):
         return False
-    return manifest(copy(chapter, profile, values))["inputs"]["data"] == inputs(chapter, profile, values)["data"]
+    return manifest(path_of(chapter, profile, values))["inputs"]["data"] == inputs(chapter, profile, values)["data"]
 
 
 def checksum(file: Path) -> str:

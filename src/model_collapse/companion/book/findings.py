@@ -37,11 +37,6 @@ def chosen(tables: Tables, labels: Iterable[str], known: Iterable[str]) -> dict[
     return {label: tables[label] for label in dict.fromkeys((*labels, *added)) if label in tables}
 
 
-def last_of(table: pd.DataFrame) -> int:
-    """The last generation of a table."""
-    return int(table["generation"].max())
-
-
 def ends(arms: Tables, metric: str, item: str = "") -> str:
     """Mean in generation 0 and in the last, for an alternative text: "A 2.28 to 4.21; control 2.28 to 2.3".
 
@@ -49,7 +44,7 @@ def ends(arms: Tables, metric: str, item: str = "") -> str:
     """
     said = []
     for label, table in arms.items():
-        values = [at(table, metric, g, item).value for g in sorted({0, last_of(table)})]
+        values = [at(table, metric, g, item).value for g in sorted({0, stats.last_of(table)})]
         if not np.isnan(values).any():
             said.append(f"{label} {' to '.join(f'{value:.3g}' for value in values)}")
     return "; ".join(said)
@@ -90,7 +85,7 @@ def moves(change: Estimate) -> str:
 
 def counted(count: int, noun: str) -> str:
     """ "1 seed", "3 seeds"."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"{count} {noun if count == 1 else f'{noun}s'}"
 
 
 def from_to(arms: Tables, metrics: Mapping[str, tuple[str, str]], *, relative: bool = False) -> None:
@@ -104,7 +99,7 @@ def from_to(arms: Tables, metrics: Mapping[str, tuple[str, str]], *, relative: b
 
 
 def _from_to(table: pd.DataFrame, metric: str, item: str, relative: bool) -> str:
-    begin, end = (stats.per_replicate(table, metric, g, item) for g in (0, last_of(table)))
+    begin, end = (stats.per_replicate(table, metric, g, item) for g in (0, stats.last_of(table)))
     change = f", {stats.mean(end / begin - 1):.0%}" if relative else ""
     return f"{begin.mean():.3g} to {end.mean():.3g}{change}"
 

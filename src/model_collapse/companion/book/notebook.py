@@ -1,7 +1,7 @@
 """What a chapter's notebook needs: figures, sentences and texts, and a place to save.
 
 Works in Jupyter, on Colab and under papermill. In the book a small Sphinx extension turns figures into numbered ones.
-Only the standard library is imported at the top, because on Colab this module is what installs the rest.
+Only the standard library is imported at the top, because on Colab `colab` comes first, which installs the rest.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import html
 import io
 import os
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,13 +110,14 @@ def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") 
         value = "" if judged.outcome == "not_run" else f" {judged.estimate:.3g}"
         words = f"**{judged.words}**{f', {judged.why}' if judged.why else ''}"
         cells = (name, claim.statement, f"{claim.measured}{value}", claim.allowed, words)
-        lines.append([cell.replace("|", chr(92) + "|") for cell in cells])
+        lines.append([cell.replace("|", r"\|") for cell in cells])
+    run = f", {of}" if of else ""
     if lines:
         head = ("claim", "statement", "measured", "allowed", "verdict")
-        say(f"**Claims{f', {of}' * bool(of)}.** Intervals are those of the verdict.\n\n{markdown(head, lines)}")
+        say(f"**Claims{run}.** Intervals are those of the verdict.\n\n{markdown(head, lines)}")
     if unserved:
         said = "; ".join(f"{', '.join(names)} ({why})" for why, names in unserved.items())
-        say(f"**Claims not served{f', {of}' * bool(of)}:** {said}.")
+        say(f"**Claims not served{run}:** {said}.")
 
 
 def changes(
@@ -130,19 +129,17 @@ def changes(
     relative  the change over the value of generation 0, seed by seed
     """
     from model_collapse.analysis import stats
+    from model_collapse.companion.book.estimates import markdown
 
-    lines = [
-        f"| | condition | generation 0 | last generation | {'relative ' * relative}change |",
-        "|---|---|---|---|---|",
-    ]
+    lines: list[tuple[str, ...]] = []
     for quantity, (metric, item) in metrics.items():
         for arm, table in arms.items():
-            last = int(table["generation"].max())
-            start, end = (stats.per_replicate(table, metric, g, item) for g in (0, last))
+            start, end = (stats.per_replicate(table, metric, g, item) for g in (0, stats.last_of(table)))
             change = stats.mean(end / start - 1 if relative else end - start)
-            cells = [f"{stats.mean(start):.3g}", f"{stats.mean(end):.3g}", f"{change:{'.0%' if relative else '.3g'}}"]
-            lines.append(f"| {quantity} | {arm} | {' | '.join(cells)} |")
-    say("\n".join(lines))
+            changed = f"{change:{'.0%' if relative else '.3g'}}"
+            lines.append((quantity, arm, f"{stats.mean(start):.3g}", f"{stats.mean(end):.3g}", changed))
+    change_of = "relative change" if relative else "change"
+    say(markdown(("", "condition", "generation 0", "last generation", change_of), lines))
 
 
 def keep(name: str, value: float | str) -> None:
@@ -192,12 +189,12 @@ def conditions(table: pd.DataFrame) -> None:
         shown.rename(columns={"title": "in figures", "differs": "what differs from the base"}),
         "The runs. The base trains each model only on data of the model before it.",
     )
-    lines = (f"# {row.condition}\n{row.command}" for row in table.itertuples())
+    commands = "\n".join(f"# {row.condition}\n{row.command}" for row in table.itertuples())
     style = 'style="text-align: left; white-space: pre-wrap; overflow-wrap: anywhere"'
     display(
         HTML(
             "<details><summary>The command that runs each condition alone</summary>"
-            f'<pre class="tex2jax_ignore mathjax_ignore" {style}>{escaped(chr(10).join(lines))}</pre></details>'
+            f'<pre class="tex2jax_ignore mathjax_ignore" {style}>{escaped(commands)}</pre></details>'
         )
     )
 
@@ -242,7 +239,7 @@ def _row(heading: str, texts: Mapping[Any, Any], repeated: int) -> str:
 
 
 def runs_folder() -> Path:
-    """Where chains keep their state: in a checkout `_build/runs`; on Colab the machine, and `study` saves to the Drive.
+    """Where chains keep their state: in a checkout `_build/runs`; on Colab the machine; `run_all` saves to the Drive.
 
     $MODEL_COLLAPSE_RUNS names another folder.
     """
@@ -255,68 +252,6 @@ def runs_folder() -> Path:
         folder = (paths.project() or Path.cwd()) / "_build" / "runs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def prepare_colab(extras: tuple[str, ...] = ("lm", "images")) -> None:
-    """On Colab, after the package: install what Colab lacks or has too old, and say where results are saved.
-
-    Nothing else that is there is touched: the versions in place are given to pip as constraints. torch and numpy never
-    change, because another one would ask for a restart and break what Colab has built on them; InputError says so where
-    they are too old.
-    """
-    pip = [sys.executable, "-m", "pip"]
-    wanted = _wanted(extras)
-    if fixed := [
-        f"{name}{needs} is required, {version} is here" for name, (needs, version) in wanted.items() if name in FIXED
-    ]:
-        raise InputError(f"{'; '.join(fixed)}: choose the latest runtime version (Runtime > Change runtime type)")
-    if wanted:
-        frozen = subprocess.run([*pip, "freeze"], capture_output=True, text=True, check=True).stdout
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-            # Packages from a folder or an address cannot be a constraint, and what is too old must not be one.
-            pinned = [line for line in frozen.splitlines() if re.fullmatch(r"[\w.-]+==\S+", line)]
-            constraints.write("\n".join(line for line in pinned if _plain(line.partition("==")[0]) not in wanted))
-            constraints.flush()
-            missing = [f"{name}{needs}" for name, (needs, _) in wanted.items()]
-            subprocess.run([*pip, "install", "--quiet", "-c", constraints.name, *missing], check=True)
-        if changed := [name for name, (_, version) in wanted.items() if version and name in sys.modules]:
-            print(f"restart the runtime, and run this cell again: {', '.join(changed)} was in use in an older version")
-    try:
-        ask = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-        print("GPU:", subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
-    except (OSError, subprocess.CalledProcessError):
-        print("no GPU: Runtime > Change runtime type > T4 GPU, or use the profile `laptop`")
-    lost = "; they end with this machine unless you mount your Drive (Files > Mount Drive)"
-    print(f"results are saved in {paths.mirror() or f'{runs_folder()}{lost}'}")
-
-
-FIXED = ("torch", "numpy")
-"""Packages that are never installed over what Colab has."""
-
-
-def _wanted(extras: tuple[str, ...]) -> dict[str, tuple[str, str | None]]:
-    """Requirements of the installed package with these extras that are not met: name -> versions allowed, one here."""
-    from importlib import metadata
-
-    from packaging.requirements import Requirement
-
-    found: dict[str, tuple[str, str | None]] = {}
-    for line in metadata.requires("model-collapse") or []:
-        needs = Requirement(line)
-        if needs.marker and not any(needs.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            continue
-        try:
-            version: str | None = metadata.version(needs.name)
-        except metadata.PackageNotFoundError:
-            version = None
-        if version is None or not needs.specifier.contains(version, prereleases=True):
-            found[_plain(needs.name)] = (str(needs.specifier), version)
-    return found
-
-
-def _plain(name: str) -> str:
-    """The name of a package as all its spellings are compared."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def recorded(name: str) -> Recorded | None:

@@ -71,7 +71,7 @@ def _table(tables: dict[str, pd.DataFrame], titles: dict[str, str]) -> str:
     """Markdown: perplexity in the first and the last generations of each condition."""
     lines = []
     for label, table in tables.items():
-        last = int(table["generation"].max())
+        last = stats.last_of(table)
         nats = {g: np.log(stats.per_replicate(table, "perplexity", g)) for g in {0, 1, last}}
         means = [_said(stats.mean(np.exp(nats[g])), ".1f") for g in (0, 1, last)]
         more = _said(stats.paired(nats[last], nats[1]), ".3f") if last > 1 else "one generation"

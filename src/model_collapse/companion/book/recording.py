@@ -47,7 +47,7 @@ def of_chapter(chosen: chapter.Chapter, profile: str) -> tuple[dict[str, Path], 
     again = f"model-collapse run {chosen.slug} --profile {profile}"
     if problem := executed.problem(chosen, profile):
         raise InputError(f"chapter {chosen.slug} {problem}; run: {again}")
-    studied = executed.manifest(executed.copy(chosen, profile)).get("runs")
+    studied = executed.manifest(executed.path_of(chosen, profile)).get("runs")
     if not studied:
         raise InputError(f"chapter {chosen.slug}: its executed copy names no runs; run: {again} --force")
     files = {arm: notebook.runs_folder() / f"{run_id}.parquet" for arm, run_id in studied.items()}

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from model_collapse import store
-from model_collapse.companion.book import executed as copies
+from model_collapse import hardware, store
+from model_collapse.companion.book import executed
 from model_collapse.companion.book.chapter import Chapter, Cost, check, find, project, select
 from model_collapse.errors import InputError
 from model_collapse.paths import READ, RUNNER, STUDIED
@@ -27,7 +27,7 @@ THREADS = 2
 
 
 @dataclass(eq=False)
-class _Task:
+class _ChapterRun:
     """A chapter that is to be run: what it costs, what it is given, and since when it runs."""
 
     chapter: Chapter
@@ -91,7 +91,7 @@ def run(
     if not chosen:
         raise InputError(f"--profile {profile}: no chapter has it")
     values = check(chosen, parameters or {})
-    fresh = [c for c in chosen if not force and copies.unchanged(c, profile, values)]
+    fresh = [c for c in chosen if not force and executed.unchanged(c, profile, values)]
     tasks = [_task(chapter, profile, values) for chapter in chosen if chapter not in fresh]
     tasks.sort(key=lambda task: -task.expected)
     cores = os.cpu_count() or 1
@@ -102,19 +102,19 @@ def run(
     for task in tasks:
         if task.failed:
             print(f"model-collapse: {task.failed}", file=sys.stderr)
-    folder = copies.copy(chosen[0], profile, values).parent
-    print(f"executed notebooks: {copies.relative(folder)}")
+    folder = executed.path_of(chosen[0], profile, values).parent
+    print(f"executed notebooks: {executed.relative(folder)}")
     statuses = {task.status for task in tasks}
     return 1 if 1 in statuses else max(statuses, default=0)
 
 
-def _task(chapter: Chapter, profile: str, values: Mapping[str, Any]) -> _Task:
-    before = copies.manifest(copies.copy(chapter, profile, values)).get("seconds")
-    return _Task(chapter, profile, values, expected=before or 60 * chapter.cost[profile].minutes)
+def _task(chapter: Chapter, profile: str, values: Mapping[str, Any]) -> _ChapterRun:
+    before = executed.manifest(executed.path_of(chapter, profile, values)).get("seconds")
+    return _ChapterRun(chapter, profile, values, expected=before or 60 * chapter.cost[profile].minutes)
 
 
 def _print_cost(
-    chosen: Iterable[Chapter], profile: str, fresh: Iterable[Chapter], tasks: Sequence[_Task], jobs: int
+    chosen: Iterable[Chapter], profile: str, fresh: Iterable[Chapter], tasks: Sequence[_ChapterRun], jobs: int
 ) -> None:
     print(f"{'chapter':<16} {'device':<8} {'minutes':>8} {'disk MB':>8}")
     for chapter in chosen:
@@ -126,7 +126,7 @@ def _print_cost(
         print(f"{'to run':<16} {'':<8} {minutes:>8g} {disk:>8g}  {jobs} at a time", flush=True)
 
 
-def _run_all(tasks: Sequence[_Task], jobs: int, cores: int) -> None:
+def _run_all(tasks: Sequence[_ChapterRun], jobs: int, cores: int) -> None:
     # A GPU is given to one chapter at a time, beside those that need none.
     with ThreadPoolExecutor(jobs) as cpu, ThreadPoolExecutor(1) as gpu:
         futures = {(gpu if task.cost.on_gpu else cpu).submit(_run_one, task, cores): task for task in tasks}
@@ -141,9 +141,9 @@ def _run_all(tasks: Sequence[_Task], jobs: int, cores: int) -> None:
             raise
 
 
-def _run_one(task: _Task, workers: int) -> None:
+def _run_one(task: _ChapterRun, cores: int) -> None:
     task.started = time.monotonic()
-    target = copies.copy(task.chapter, task.profile, task.values)
+    target = executed.path_of(task.chapter, task.profile, task.values)
     target.parent.mkdir(parents=True, exist_ok=True)
     # The old copy goes first: what lies there is always from the last attempt.
     target.with_suffix(".json").unlink(missing_ok=True)
@@ -153,30 +153,30 @@ def _run_one(task: _Task, workers: int) -> None:
         notes = {name: Path(folder) / name for name in (STUDIED, READ)}
         for file in notes.values():
             file.touch()
-        raised = _execute(task, target, workers, notes)
-        about["runs"] = copies.studied(notes[STUDIED])
-        about["records"] = copies.records_read(notes[READ])
+        raised = _execute(task, target, cores, notes)
+        about["runs"] = executed.studied(notes[STUDIED])
+        about["records"] = executed.records_read(notes[READ])
     task.seconds = time.monotonic() - task.started
     if raised:
         task.status = raised["status"]
         said = (raised["evalue"].strip().splitlines() or [""])[-1]
         kind = "" if task.status > 1 else f"{raised['ename']}: "
-        where = "" if task.status > 1 else f" (executed copy: {copies.relative(target)})"
+        where = "" if task.status > 1 else f" (executed copy: {executed.relative(target)})"
         task.failed = f"{task.chapter.slug}: {kind}{said}{where}"
         return
-    about |= {"seconds": round(task.seconds, 1), "executed": copies.checksum(target)}
+    about |= {"seconds": round(task.seconds, 1), "executed": executed.checksum(target)}
     with store.whole_file(target.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(about, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def _about(task: _Task) -> dict[str, Any]:
+def _about(task: _ChapterRun) -> dict[str, Any]:
     """The manifest as far as it is known before the run."""
     commit, dirty = store.commit()
     return {
         "chapter": task.chapter.slug,
         "profile": task.profile,
         "parameters": dict(task.values),
-        "inputs": copies.inputs(task.chapter, task.profile, task.values),
+        "inputs": executed.inputs(task.chapter, task.profile, task.values),
         "commit": commit,
         "dirty": dirty,
         "versions": store.versions(),
@@ -186,18 +186,12 @@ def _about(task: _Task) -> dict[str, Any]:
 
 
 def _device(cost: Cost) -> str:
-    """The name of the device. For a GPU, nvidia-smi is asked, so torch is not imported."""
-    cpu = f"{platform.machine()}, {os.cpu_count()} cores"
-    if not cost.on_gpu:
-        return f"CPU ({cpu})"
-    try:
-        ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError):
-        return f"CPU ({cpu})"
+    """The name of the device."""
+    names = hardware.gpus("name") if cost.on_gpu else []
+    return names[0] if names else f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
 
 
-def _execute(task: _Task, target: Path, workers: int, notes: Mapping[str, Path]) -> dict[str, Any]:
+def _execute(task: _ChapterRun, target: Path, cores: int, notes: Mapping[str, Path]) -> dict[str, Any]:
     """Execute in a process of its own, from the current folder, so that relative paths mean what the user meant.
 
     notes  variable of the environment -> file in which the chapter notes what it is made of
@@ -206,7 +200,7 @@ def _execute(task: _Task, target: Path, workers: int, notes: Mapping[str, Path])
     job = json.dumps({"source": str(task.chapter.path), "executed": str(target), "parameters": parameters})
     command = [sys.executable, "-m", "model_collapse.companion.book.worker", job]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        environment = _environment(workers) | {name: str(file) for name, file in notes.items()}
+        environment = _environment(cores) | {name: str(file) for name, file in notes.items()}
         task.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, env=environment)
         with task.process as process:
             process.wait()
@@ -220,7 +214,7 @@ def _execute(task: _Task, target: Path, workers: int, notes: Mapping[str, Path])
             return {"ename": "RuntimeError", "evalue": next(fatal, lines[-1]), "status": 1}
 
 
-def _environment(workers: int) -> dict[str, str]:
+def _environment(cores: int) -> dict[str, str]:
     threads = os.environ.get("OMP_NUM_THREADS", str(THREADS))
     # A chapter may start as many processes as there are cores, even beside another chapter: the chains that take long
     # use one thread each, and none should wait for a chapter that ends in seconds.
@@ -230,7 +224,7 @@ def _environment(workers: int) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": threads,
         "RAYON_NUM_THREADS": threads,
         "TOKENIZERS_PARALLELISM": "false",
-        "MODEL_COLLAPSE_JOBS": str(workers),
+        "MODEL_COLLAPSE_JOBS": str(cores),
         RUNNER: "1",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -240,7 +234,7 @@ def _environment(workers: int) -> dict[str, str]:
     }
 
 
-def _watch(futures: Mapping[Future[None], _Task], jobs: int) -> None:
+def _watch(futures: Mapping[Future[None], _ChapterRun], jobs: int) -> None:
     """Progress until all are done: on a terminal one line per chapter that moves, elsewhere one when it ends."""
     moving = sys.stdout.isatty()
     tasks = list(futures.values())

@@ -22,7 +22,7 @@ from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import projection, rows
 from model_collapse.companion.studies import accumulate as study_of
 from model_collapse.companion.studies.accumulate import STUDY, Size
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.errors import InputError
 from model_collapse.theory import kde, regression
 from model_collapse.theory.subsample import subsample_moments
@@ -43,11 +43,7 @@ def checked(size: Size) -> Size:
 
 
 def _run(size: Size) -> dict[str, pd.DataFrame]:
-    return study(STUDY.runs(size), runs_folder())[0]
-
-
-def _last(table: pd.DataFrame) -> int:
-    return int(table["generation"].max())
+    return run_all(STUDY.runs(size), runs_folder())[0]
 
 
 def _dimensions(table: pd.DataFrame) -> int:
@@ -92,7 +88,7 @@ def regression_error(same: Tables, new: Tables) -> None:
     exact = {again: _exact(same, "original"), fresh: _exact(new, "fresh")}
     first_order: dict[str, Curve] = {"subsample": lambda g: regression.pathway(g + 1, "subsample")}
     table = same["replace"]
-    last = _last(table)
+    last = stats.last_of(table)
     show(
         figures.against_theory(
             panels,
@@ -142,7 +138,7 @@ def new_inputs(size: Size) -> None:
         "Two rising curves that level off: the one for the same inputs approaches the dotted line at 1.645, the one "
         "for new inputs stays clearly below it.",
     )
-    last, worst = _last(table), compare.farthest({title: pair}, {title: forms})
+    last, worst = stats.last_of(table), compare.farthest({title: pair}, {title: forms})
     more, less = (stats.per_replicate(pair[label], "test_error", last) for label in labels)
     gap = stats.paired(more, less)
     exact = [float(forms[label](np.array(last))) for label in labels]
@@ -160,7 +156,7 @@ def projected(size: Size) -> None:
     changes = {"generations": 8, "replicates": min(size.seeds, 512)}
     runs = claims.planned({label: projection.projected(T, **changes) for label, T in counts.items()}, size.seed)
     title = "the shortest fit, no noise"
-    found = {label: stats.pick(table, "test_error") for label, table in study(runs, runs_folder())[0].items()}
+    found = {label: stats.pick(table, "test_error") for label, table in run_all(runs, runs_folder())[0].items()}
     forms: dict[str, Any] = {
         label: lambda g, T=T: regression.projected_error(g + 1, T, 10) for label, T in counts.items()
     }
@@ -228,7 +224,7 @@ def gaussian_variance(size: Size) -> None:
         for title, own in curves.items()
     }
     worst, title = compare.farthest(early, forms), "M = 15"
-    last = _last(tables[title]["replace"])
+    last = stats.last_of(tables[title]["replace"])
     end = compare.ends(curves[title], last)
     say(
         f"With 15 rows, generation {last} has a mean variance of {end['replace'].value:.2g} under replace, "
@@ -244,7 +240,7 @@ def sine_distribution(size: Size) -> None:
     """Variance that is lost for good by accumulating, against the rows of a generation: one minus the sine limit."""
     sizes = (2, 5, 10, 30, 100)
     tables = {M: _run(study_of.long(size, M))["accumulate"] for M in sizes}
-    last = _last(tables[2])
+    last = stats.last_of(tables[2])
     kept = points({M: stats.mean(stats.per_replicate(t, "variance", last)) for M, t in tables.items()})
     lost = kept.assign(y=1 - kept["y"], low=1 - kept["high"], high=1 - kept["low"])
     show(
@@ -307,7 +303,7 @@ def kernel_variance(size: Size) -> None:
         "is nearly flat, subsample lies between.",
     )
     early = {label: found[found["generation"] <= 4] for label, found in curves[scott].items()}
-    worst, last = compare.farthest({fixed: curves[fixed], scott: early}, forms), _last(tables[fixed]["replace"])
+    worst, last = compare.farthest({fixed: curves[fixed], scott: early}, forms), stats.last_of(tables[fixed]["replace"])
     constant, by_rule = compare.ends(curves[fixed], last), compare.ends(curves[scott], last)
     say(
         f"At generation {last} the variance, truly 1, is {constant['replace'].value:.3g} under replace and "
@@ -326,7 +322,7 @@ def two_distances(size: Size) -> dict[str, pd.DataFrame]:
         label: {**run, "every": run["generations"] // 10, "replicates": min(run["replicates"], size.seeds // 4)}
         for label, run in claims.named("MET-1").runs.items()
     }
-    toys = study(claims.planned(fewer, size.seed), runs_folder())[0]
+    toys = run_all(claims.planned(fewer, size.seed), runs_folder())[0]
     curves = {
         "narrowing: Gaussian, M = 20": _distances(toys["narrowing"]),
         "widening: kernels by Scott's rule, M = 100": _distances(toys["widening"]),
@@ -341,8 +337,8 @@ def two_distances(size: Size) -> dict[str, pd.DataFrame]:
     )
     grown = {
         title: {
-            name: found[found["generation"] == _last(found)]["value"].mean()
-            - found[found["generation"] == _last(found) // 2]["value"].mean()
+            name: found[found["generation"] == stats.last_of(found)]["value"].mean()
+            - found[found["generation"] == stats.last_of(found) // 2]["value"].mean()
             for name, found in own.items()
         }
         for title, own in curves.items()
@@ -379,9 +375,9 @@ def three_models(tables: Tables) -> None:
     lines, regimes = [], ("accumulate", "subsample", "replace")
     for family, risk in (("gaussian", "$W_2^2$"), ("kde", "KL, nats"), ("regression", "excess risk")):
         found = [tables[f"{family} {regime}"] for regime in regimes]
-        ends = [stats.mean(table[table["generation"] == _last(table)]["value"]) for table in found]
+        ends = [stats.mean(table[table["generation"] == stats.last_of(table)]["value"]) for table in found]
         lines.append((family, risk, *(f"{end:.3g}" for end in ends)))
-    last = _last(tables["gaussian replace"])
+    last = stats.last_of(tables["gaussian replace"])
     say(
         markdown(("model", "risk", *regimes), lines)
         + f"\n\nMeans at generation {last} with 95 % intervals over chains."
@@ -410,7 +406,7 @@ def biased_labels(size: Size) -> None:
         "Three curves on a logarithmic axis. Replace rises steeply, accumulate slowly but without end, and the chain "
         "with new real rows in every generation is flat.",
     )
-    worst, last = compare.farthest({title: curves}, {title: forms}), _last(tables["replace"])
+    worst, last = compare.farthest({title: curves}, {title: forms}), stats.last_of(tables["replace"])
     end = compare.ends(curves, last)
     say(
         f"At generation {last} the error is {end['replace'].value:.3g} under replace, {end['accumulate'].value:.3g} "
@@ -426,4 +422,4 @@ def of_claims(size: Size) -> dict[str, dict[str, pd.DataFrame]]:
     names = () if size.quick else ("ACC-1", "ACC-3", "ACC-7")
     if size.quick:
         say("*Claims* ACC-1, ACC-3 and ACC-7 need more chains than this profile runs.")
-    return {name: study(claims.arms(claims.named(name), size.seed), runs_folder())[0] for name in names}
+    return {name: run_all(claims.runs_of(claims.named(name), size.seed), runs_folder())[0] for name in names}

@@ -210,7 +210,7 @@ def digits(tables: Tables, size: Size) -> None:
 
 def _last_copy(tables: Tables) -> int:
     """The last copy of the study's runs."""
-    return int(tables["copies of copies"]["generation"].max()) + 1
+    return stats.last_of(tables["copies of copies"]) + 1
 
 
 def psnr_of_digits(tables: Tables, size: Size) -> None:

@@ -55,7 +55,7 @@ def size(
 
 def claimed_runs(size: Size) -> dict[str, Run]:
     """The runs of claim COST-1, with the chains of the size."""
-    runs = claims.arms(claims.named("COST-1"), size.seed)
+    runs = claims.runs_of(claims.named("COST-1"), size.seed)
     return {label: replace(run, replicates=size.chains) for label, run in runs.items()}
 
 
@@ -83,7 +83,7 @@ def in_theory(means: Tables, tails: Tables) -> None:
         "on the right. With a tenth of new real rows it bends and levels off. Under accumulate it stays below two on "
         "the left and at one on the right.",
     )
-    last = int(means["replace"]["generation"].max())
+    last = stats.last_of(means["replace"])
     lines = []
     for regime in REGIMES:
         own = [table[(table["x"] == last) & (table["arm"] == regime)].iloc[0] for table in paid.values()]
@@ -99,7 +99,7 @@ def in_theory(means: Tables, tails: Tables) -> None:
 def _of_mean(table: pd.DataFrame, regime: str) -> pd.DataFrame:
     """Squared error of the mean times the rows by generation: the price itself, for this error falls as 1 / rows."""
     found = []
-    for g in range(1, int(table["generation"].max()) + 1):
+    for g in range(1, stats.last_of(table) + 1):
         e = stats.mean(rows(table) * stats.per_replicate(table, "mean", g) ** 2)
         found.append((regime, g, e.value, e.low, e.high, np.inf))
     return pd.DataFrame(found, columns=["arm", "x", "y", "low", "high", "most"])

@@ -153,7 +153,7 @@ def rounds(tables: Tables) -> None:
         "Three curves fall in the first round. The two with a biased verifier rise again to the dotted line, the "
         "stricter verifier's sooner. The curve of an unbiased verifier stays near zero.",
     )
-    last = int(first["generation"].max())
+    last = stats.last_of(first)
     say(
         f"After {last} rounds the squared error is "
         + listed({titles[label]: f"{at(table, 'test_error'):.3g}" for label, table in tables.items()})
@@ -188,7 +188,7 @@ def preference(tables: Tables, metric: str) -> None:
     )
     if metric == "entropy":
         kinds = {names[label]: f"{np.exp(at(table, metric).value):.1f}" for label, table in tables.items()}
-        last = int(first["generation"].max())
+        last = stats.last_of(first)
         say(f"Kinds left in effect after {last} rounds, exp(entropy), of 10: {listed(kinds)}.")
 
 
@@ -213,7 +213,7 @@ def budget(tables: Tables, quantity: str) -> None:
         },
     }
     few = tables[f"oracle {shares[0]:g}"]
-    last, n = int(few["generation"].max()), rows(few)
+    last, n = stats.last_of(few), rows(few)
     everything = at(tables["oracle 1"], metric, item=item).value
     show(
         figures.points_by_arm(
@@ -236,7 +236,7 @@ def budget(tables: Tables, quantity: str) -> None:
 def judging_in_numbers(tables: Tables) -> None:
     """Say in a table what changes up to the last generation, with a choice at random and with an oracle."""
     random, oracle = tables["oracle 0"], tables["oracle 1"]
-    last = int(random["generation"].max())
+    last = stats.last_of(random)
     lines = [
         (title, *(f"{at(table, metric, g, item):.3g}" for table, g in ((random, 0), (random, last), (oracle, last))))
         for title, metric, item in MEASURED.values()
@@ -247,7 +247,7 @@ def judging_in_numbers(tables: Tables) -> None:
 
 def fresh_text(tables: Tables, size: Size) -> None:
     """Say how much a choice helps in a small fresh run of a language model, and its gate."""
-    last = int(tables["lot"]["generation"].max())
+    last = stats.last_of(tables["lot"])
     true = {
         "chosen by the oracle": at(tables["curated"], "facts", last, "true"),
         "chosen at random": at(tables["lot"], "facts", last, "true"),
@@ -293,7 +293,7 @@ def text_in_numbers(tables: Tables) -> None:
     def cells(table: pd.DataFrame, generation: int | None) -> list[str]:
         return [f"{at(table, *_place(each, generation)):{digits[each]}}" for each in columns]
 
-    last = int(tables["lot"]["generation"].max())
+    last = stats.last_of(tables["lot"])
     lines = [["generation 0", *cells(tables["lot"], 0)]]
     lines += [[CONDITIONS[label].title, *cells(table, None)] for label, table in tables.items()]
     say(markdown((f"generation {last}", "true statements", "perplexity", "different true facts"), lines))

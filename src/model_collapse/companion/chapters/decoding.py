@@ -13,7 +13,7 @@ import pandas as pd
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, joined, markdown
-from model_collapse.companion.book.findings import Tables, ends, last_of
+from model_collapse.companion.book.findings import Tables, ends
 from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.claims import planned
 from model_collapse.companion.claims.decoding import penalised, slope
@@ -200,7 +200,7 @@ def by_way(tables: Tables) -> None:
     say(
         f"Degrade faster than sampling: {joined(faster) if faster else 'none'}; more slowly: "
         f"{joined(slower) if slower else 'none'} (95 % intervals of the difference that leave out 0). Slope over "
-        f"generations 0 to {last_of(own['A'])}, in nats per token and generation:\n\n"
+        f"generations 0 to {stats.last_of(own['A'])}, in nats per token and generation:\n\n"
         + markdown(
             ("way of writing", "slope", "less that of sampling, paired by seed"),
             (
@@ -214,7 +214,7 @@ def by_way(tables: Tables) -> None:
 def penalty(tables: Tables) -> None:
     """The effect of a repetition penalty of 2 on five beams, in the last generation."""
     plain, punished = tables["A"], tables["penalty-2"]
-    last = last_of(punished)
+    last = stats.last_of(punished)
     worse = stats.mean(
         stats.per_replicate(punished, "perplexity", last) / stats.per_replicate(plain, "perplexity", last)
     )
@@ -243,7 +243,7 @@ def what_is_written(tables: Tables) -> None:
         "Two panels with one logarithmic axis. Median block in generation 0 and in the last: "
         f"{ends(arms, *quantiles['median block'])}.",
     )
-    last = last_of(tables["sampled"])
+    last = stats.last_of(tables["sampled"])
     say(
         "The median block of generation 0 has perplexity "
         + joined(f"{at(table, 'written_perplexity', 0, 'q50').value:.2f} ({title})" for title, table in arms.items())
@@ -269,7 +269,7 @@ def repetition(tables: Tables) -> None:
         "Two panels over generations. Share repeated within a block, in generation 0 and in the last: "
         f"{ends(arms, 'repeated_3')}.",
     )
-    last = last_of(tables["sampled"])
+    last = stats.last_of(tables["sampled"])
     some = titled({label: tables[label] for label in ("A", "cold", "sampled", "penalty-2")})
     say(
         f"Share of sequences of three tokens that a block repeats, in generation 0 and in {last}: "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from model_collapse.analysis import stats
 from model_collapse.companion.book.estimates import at, joined
-from model_collapse.companion.book.findings import Tables, chosen, counted, ends, from_to, last_of, run_of, show_panels
+from model_collapse.companion.book.findings import Tables, chosen, counted, ends, from_to, run_of, show_panels
 from model_collapse.companion.book.notebook import say
 from model_collapse.companion.chapters._images import gallery
 from model_collapse.companion.claims import images as claims
@@ -56,7 +56,7 @@ def pictures(tables: Tables, images: Tables, label: str) -> None:
 
 def sharpness(tables: Tables) -> None:
     """Variance of the Laplacian in generation 0 and in the last."""
-    values = {label: [at(tables[label], "sharpness", g) for g in (0, last_of(tables[label]))] for label in MAIN}
+    values = {label: [at(tables[label], "sharpness", g) for g in (0, stats.last_of(tables[label]))] for label in MAIN}
     say(
         "Sharpness (variance of the Laplacian) in generation 0 and in the last: "
         + joined(f"{label} {begin:.2f} and {end:.2f}" for label, (begin, end) in values.items())
@@ -79,7 +79,7 @@ def quality(tables: Tables, labels: tuple[str, ...], name: str, record: str = ""
         f"{run_of(record)}.",
     )
     say(
-        f"Up to generation {max(map(last_of, arms.values()))}, recall goes from "
+        f"Up to generation {max(map(stats.last_of, arms.values()))}, recall goes from "
         + joined(f"{' to '.join(_recalls(table))} ({label})" for label, table in arms.items())
         + "."
     )
@@ -87,12 +87,12 @@ def quality(tables: Tables, labels: tuple[str, ...], name: str, record: str = ""
 
 
 def _recalls(table: pd.DataFrame) -> list[str]:
-    return [f"{at(table, 'manifold', g, 'recall').value:.2f}" for g in (0, last_of(table))]
+    return [f"{at(table, 'manifold', g, 'recall').value:.2f}" for g in (0, stats.last_of(table))]
 
 
 def beyond_the_control(tables: Tables) -> None:
     """Distance in the last generation, less that of the control."""
-    last = last_of(tables["full"])
+    last = stats.last_of(tables["full"])
     far = {label: stats.per_replicate(tables[label], "frechet", last) for label in MAIN}
     say(
         f"At generation {last} the distance is larger than in the control by "
@@ -105,7 +105,7 @@ def beyond_the_control(tables: Tables) -> None:
 def healing(record: Recorded) -> None:
     """What 3 % of own images cost, and what real images repair, in the recorded run."""
     quality(record.tables, ("full", "healing", "share-3", "control"), "diffusion-healing", record.name)
-    end = last_of(record.tables["full"])
+    end = stats.last_of(record.tables["full"])
     far = {
         label: stats.per_replicate(record.tables[label], "frechet", end)
         for label in ("full", "healing", "share-3", "fresh", "control")

@@ -29,7 +29,7 @@ def check(size: Size) -> None:
 
 def chains(table: pd.DataFrame) -> None:
     """Shares of all symbols in four chains ({eq}`discrete-chain`)."""
-    M, K, last = rows(table), len(distribution(table)), int(table["generation"].max())
+    M, K, last = rows(table), len(distribution(table)), stats.last_of(table)
     left = [_listed(stats.per_replicate(table, "support", g)) for g in (0, M, last)]
     show(
         figures.shares_of_chains(table),
@@ -49,7 +49,7 @@ def chains(table: pd.DataFrame) -> None:
 
 def winners(table: pd.DataFrame) -> None:
     """How often each symbol is the last one, beside its true share ({eq}`discrete-fixation`)."""
-    last, q = int(table["generation"].max()), distribution(table)
+    last, q = stats.last_of(table), distribution(table)
     shares = stats.pick(table, "share", last).astype({"item": str}).astype({"item": int})
     won = shares.assign(value=shares["value"] == 1).pivot(index="replicate", columns="item", values="value")
     won = won.reindex(columns=range(1, len(q) + 1), fill_value=False).astype(bool)
@@ -217,7 +217,7 @@ def forgetting(tables: Mapping[int, pd.DataFrame], seed: int) -> None:
 def kept(tables: Mapping[str, pd.DataFrame]) -> None:
     """Symbols left where data are replaced, accumulate ({eq}`discrete-accumulate`), or stay real."""
     first = tables["replace"]
-    M, q, last, R = rows(first), distribution(first), int(first["generation"].max()), first["replicate"].nunique()
+    M, q, last, R = rows(first), distribution(first), stats.last_of(first), first["replicate"].nunique()
     title, seen = f"K = {len(q)} symbols, M = {M} rows", float(theory.expected_support(1, q, M))
     support = {label: stats.pick(table, "support") for label, table in tables.items()}
     show(
@@ -261,7 +261,7 @@ def kept(tables: Mapping[str, pd.DataFrame]) -> None:
 
 def groups(table: pd.DataFrame) -> None:
     """A majority and a minority: mean shares, and the share of chains that have lost one ({eq}`discrete-fixation`)."""
-    M, last = rows(table), int(table["generation"].max())
+    M, last = rows(table), stats.last_of(table)
     items, truth = {"minority": "2", "majority": "1"}, {"minority": 0.1, "majority": 0.9}
     own = {name: stats.pick(table, "share", item=item) for name, item in items.items()}
     average, extinct = "mean share", "share of chains without the group"
@@ -302,7 +302,7 @@ def groups(table: pd.DataFrame) -> None:
 
 def dogs(table: pd.DataFrame) -> None:
     """Breeds left and variance within breeds ({eq}`discrete-within`), and which of the two is gone first."""
-    M, kinds, last = rows(table), int(family(table)["breeds"]), int(table["generation"].max())
+    M, kinds, last = rows(table), int(family(table)["breeds"]), stats.last_of(table)
     q, early = theory.zipf_law(kinds, 1), table[table["generation"] <= 6 * M]
     variety, reached = "what is left on average", "share of chains that have come to"
     show(

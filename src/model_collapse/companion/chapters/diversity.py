@@ -12,7 +12,7 @@ from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, joined, markdown
-from model_collapse.companion.book.findings import Tables, chosen, ends, from_to, last_of, run_of, show_panels
+from model_collapse.companion.book.findings import Tables, chosen, ends, from_to, run_of, show_panels
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.records import Recorded
 from model_collapse.companion.studies import language_model
@@ -51,7 +51,7 @@ def plane(tables: Tables) -> None:
         f"A path for each condition. Perplexity at its ends: {ends(arms, 'perplexity')}. Share of different pairs: "
         f"{ends(arms, 'distinct_2')}.",
     )
-    last = last_of(tables["A"])
+    last = stats.last_of(tables["A"])
     times = {
         metric: stats.ratio(_at_end(tables["sampled"], metric), _at_end(tables["A"], metric))
         for metric in ("perplexity", "distinct_2")
@@ -73,7 +73,7 @@ def plane(tables: Tables) -> None:
 
 
 def _at_end(table: pd.DataFrame, metric: str) -> pd.Series:
-    return stats.per_replicate(table, metric, last_of(table))
+    return stats.per_replicate(table, metric, stats.last_of(table))
 
 
 def kinds(tables: Tables, record: str = "") -> None:
@@ -100,7 +100,7 @@ def kinds(tables: Tables, record: str = "") -> None:
     )
     lost = {kind: change(tables["sampled"], *metric) for kind, metric in KINDS.items()}
     say(
-        f"Where text is sampled, up to generation {last_of(tables['sampled'])} "
+        f"Where text is sampled, up to generation {stats.last_of(tables['sampled'])} "
         + joined(f"{kind} change by {estimate:.0%}" for kind, estimate in lost.items())
         + f". In the control, which cannot collapse, pairs change by {change(tables['control'], 'distinct_2'):.0%}: "
         "that much is the noise of training."
@@ -111,7 +111,7 @@ def kinds(tables: Tables, record: str = "") -> None:
 def change(table: pd.DataFrame, metric: str, item: str = "") -> Estimate:
     """Last generation less generation 0, over generation 0, seed by seed."""
     rows = stats.relative(table, metric, item)
-    return stats.mean(rows[rows["generation"] == last_of(table)]["value"])
+    return stats.mean(rows[rows["generation"] == stats.last_of(table)]["value"])
 
 
 def how_sure(tables: Tables) -> None:
@@ -132,7 +132,7 @@ def how_sure(tables: Tables) -> None:
     real = stats.per_replicate(tables["A"], "real_text", 0, "zipf")
     if len(real):
         say(f"By the same count, the real training text has a Zipf exponent of {real.mean():.2f}.")
-    last = last_of(tables["A"])
+    last = stats.last_of(tables["A"])
     moved = {
         name: (at(tables[label], "entropy", 0, "test"), at(tables[label], "entropy", last, "test"))
         for name, label in (("in A", "A"), ("where text is sampled", "sampled"))
@@ -158,7 +158,7 @@ def still_said(tables: Tables) -> None:
         "95 % bands over seeds.",
         shared=True,
     )
-    sampled, last = tables["sampled"], last_of(tables["sampled"])
+    sampled, last = tables["sampled"], stats.last_of(tables["sampled"])
     rare, common = ([at(sampled, "rare_coverage", g, band) for g in (0, last)] for band in ("rare", "common"))
     say(
         f"Where text is sampled, {rare[0]:.1%} of the rare items still occur in generation 0 and {rare[1]:.1%} in "
@@ -191,7 +191,7 @@ def people(tables: Tables) -> None:
         "diversity-groups",
         "Share of all statements that are about people of each group; means with 95 % bands over seeds.",
     )
-    sampled, last = tables["sampled"], last_of(tables["sampled"])
+    sampled, last = tables["sampled"], stats.last_of(tables["sampled"])
     island, coast = ([at(sampled, "groups", g, f"people/{group}") for g in (0, last)] for group in ("island", "coast"))
     say(
         f"The island's people get {island[0]:.2%} of all statements of sampled text in generation 0 and "
@@ -212,7 +212,7 @@ def truth(tables: Tables) -> None:
         "Share of generated statements that are true, and number of different true facts; means with 95 % bands over "
         "seeds.",
     )
-    sampled, last = tables["sampled"], last_of(tables["sampled"])
+    sampled, last = tables["sampled"], stats.last_of(tables["sampled"])
     true, different = ([at(sampled, "facts", g, item) for g in (0, last)] for item in ("true", "different"))
     say(
         f"In sampled text {true[0]:.1%} of the statements are true in generation 0 and {true[1]:.1%} in generation "
@@ -234,7 +234,7 @@ def distance(tables: Tables) -> None:
         "{eq}`diversity-kl` over 256 new true articles, and how much of it is for the sign that ends an article; "
         "means with 95 % bands over seeds.",
     )
-    last = last_of(tables["A"])
+    last = stats.last_of(tables["A"])
     begin, *end = at(tables["A"], "kl", 0, "mean"), *(at(tables[label], "kl", last, "mean") for label in MAIN)
     low, high = (stats.per_replicate(tables["sampled"], "kl", last, side).iloc[0] for side in ("low", "high"))
     say(
@@ -260,7 +260,7 @@ def surprise(tables: Tables) -> None:
         "Trained on all generated text, its least surprising half, or its most surprising half: entropy and "
         "perplexity on real text, and different generated pairs; means with 95 % bands over seeds.",
     )
-    last = last_of(tables["sampled"])
+    last = stats.last_of(tables["sampled"])
     entropy = {label: at(tables[label], "entropy", last, "test") for label in labels}
     perplexity = {label: at(tables[label], "perplexity", last) for label in labels}
     say(
@@ -283,11 +283,13 @@ def trends(tables: Tables) -> None:
     )
     largest = {label: max(abs(estimate.value) for estimate in own.values()) for label, own in found.items()}
     outside = [name for name, estimate in found["control"].items() if estimate.low > 0 or estimate.high < 0]
+    leave = "leaves" if len(outside) == 1 else "leave"
+    which = f": {', '.join(outside)}" if outside else ""
     say(
         "Relative to the mean over all generations, a trend can exceed 100 %. "
         f"The largest of the control is {largest['control']:.0%} of the mean, that of A {largest['A']:.0%}. Of "
-        f"the control's {len(CHECKED)} intervals {len(outside)} leave{'s' * (len(outside) == 1)} out "
-        f"0{': ' * bool(outside)}{', '.join(outside)}. One interval in twenty does so by chance, and the six are not "
+        f"the control's {len(CHECKED)} intervals {len(outside)} {leave} out "
+        f"0{which}. One interval in twenty does so by chance, and the six are not "
         "independent."
     )
     _equal_amounts(tables["A"])
@@ -296,7 +298,7 @@ def trends(tables: Tables) -> None:
 def trend(table: pd.DataFrame, metric: str, item: str = "") -> Estimate:
     """(last generation) x (least-squares slope) / mean, by seed."""
     wide = stats.pick(table, metric, item=item).pivot(index="generation", columns="replicate", values="value")
-    return stats.mean(last_of(table) * np.polyfit(wide.index, wide, 1)[0] / wide.mean())
+    return stats.mean(stats.last_of(table) * np.polyfit(wide.index, wide, 1)[0] / wide.mean())
 
 
 def _equal_amounts(table: pd.DataFrame) -> None:

@@ -82,7 +82,7 @@ def estimators(tables: Mapping[Estimator, pd.DataFrame]) -> None:
     names = {"mle": "maximum likelihood", "unbiased": "unbiased"}
     own = {names[estimator]: table for estimator, table in tables.items()}
     mle = tables["mle"]
-    few, noise, n = rows(mle), float(family(mle)["noise"]), int(mle["generation"].max()) + 1
+    few, noise, n = rows(mle), float(family(mle)["noise"]), stats.last_of(mle) + 1
     reached = stats.mean(stats.per_replicate(mle, "w2_squared", n - 1), level=0.9999)
     parts = {name: float(form(np.array([n - 1]))[0]) for name, form in _parts(mle).items()}
     z = max(stats.deviation(table, _total(table)) for table in tables.values())

@@ -40,7 +40,7 @@ def check(size: Size) -> None:
 
 def fitted(table: pd.DataFrame) -> None:
     """The normal distributions that twelve chains have fitted, each scaled to height 1."""
-    M, last = rows(table), int(table["generation"].max())
+    M, last = rows(table), stats.last_of(table)
     seen = [g for g in (0, 10, 30, 90) if g <= last]
     variance = stats.median(stats.per_replicate(table, "variance", last))
     places = stats.per_replicate(table, "mean", last)
@@ -113,7 +113,7 @@ def average(chains: Chains) -> None:
     panels, forms = _panels(chains, "variance"), _forms(chains, theory.expected_variance)
     z = trusted(panels, forms)
     M = _smallest(chains)
-    last = int(chains["unbiased", M]["generation"].max())
+    last = stats.last_of(chains["unbiased", M])
     wide = stats.per_replicate(chains["unbiased", M], "variance", last)
     show(
         figures.against_theory(panels, forms, ylabel="mean variance"),
@@ -194,7 +194,7 @@ def distance(chains: Chains) -> None:
     panels, forms = _panels(chains, "w2_squared"), _forms(chains, theory.expected_w2_squared)
     z = trusted(panels, forms)
     M = _smallest(chains)
-    last = int(chains["mle", M]["generation"].max())
+    last = stats.last_of(chains["mle", M])
     end = stats.mean(stats.per_replicate(chains["mle", M], "w2_squared", last), level=0.9999)
     bound = float(theory.expected_w2_squared(last + 1, M, "mle"))
     assert end.low < bound < end.high, "the distance left its closed form"
@@ -222,7 +222,7 @@ def distance(chains: Chains) -> None:
 
 def growing_samples(tables: Mapping[str, pd.DataFrame]) -> None:
     """Mean squared distance at a constant and at a growing number of rows ({eq}`gaussian-grow`)."""
-    M, last = rows(tables["constant"]), int(tables["constant"]["generation"].max())
+    M, last = rows(tables["constant"]), stats.last_of(tables["constant"])
     sizes = {"constant": [M] * (last + 1), "growing": [M * fit**2 for fit in range(1, last + 2)]}
     distances = {label: stats.pick(tables[label], "w2_squared") for label in sizes}
     title = f"M = {M}, unbiased"
@@ -284,7 +284,7 @@ def luck(tables: Mapping[str, pd.DataFrame]) -> None:
 def tempered(tables: Mapping[float, pd.DataFrame]) -> None:
     """Mean log-variance where samples are narrower or wider than the model ({eq}`gaussian-bias`)."""
     first = next(iter(tables.values()))
-    M, until = rows(first), int(first["generation"].max())
+    M, until = rows(first), stats.last_of(first)
     names = {factor: f"λ = {factor:.4g}" for factor in tables}
     logs = {names[factor]: stats.pick(table, "log_det") for factor, table in tables.items()}
     title = f"M = {M}, unbiased"
@@ -321,7 +321,7 @@ def tempered(tables: Mapping[float, pd.DataFrame]) -> None:
 
 def kept(tables: Mapping[str, pd.DataFrame]) -> None:
     """Mean variance where data are replaced, accumulate ({eq}`gaussian-accumulate`), or stay real."""
-    M, last = rows(tables["replace"]), int(tables["replace"]["generation"].max())
+    M, last = rows(tables["replace"]), stats.last_of(tables["replace"])
     title = f"M = {M}, maximum likelihood"
     variances = {label: stats.pick(table, "variance") for label, table in tables.items()}
     limit, target, one = theory.accumulated_variance_limit(M), theory.accumulated_variance(last + 1, M), 1 - 1 / M

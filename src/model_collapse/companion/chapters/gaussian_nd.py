@@ -174,7 +174,7 @@ def few_rows(tables: Mapping[int, pd.DataFrame]) -> None:
 def kept(tables: Mapping[str, pd.DataFrame]) -> None:
     """Log-determinant where each fit reads the last one's sample, and where it reads new real rows."""
     replace, control = tables["replace"], tables["control: new real rows"]
-    M, d, last = rows(replace), int(family(replace)["dim"]), int(replace["generation"].max())
+    M, d, last = rows(replace), int(family(replace)["dim"]), stats.last_of(replace)
     title = f"d = {d}, M = {M}, maximum likelihood"
     single = float(mixed.expected_log_det(1, M, d))
     end = stats.mean(stats.per_replicate(control, "log_det", last), level=0.9999)

@@ -436,7 +436,7 @@ def worth_for_transformer(runs: Mapping[str, Tables]) -> None:
     planes = {
         f"{run}, generation {g}": plane({(m, k): effect for (k, m), effect in effects(own, generation=g).items()})
         for run, own in runs.items()
-        for g in range(1, max((int(table["generation"].max()) for table in own.values()), default=0) + 1)
+        for g in range(1, max((stats.last_of(table) for table in own.values()), default=0) + 1)
     }
     recorded = {title: each for title, each in planes.items() if title.startswith("recorded")}
     show(

@@ -13,7 +13,7 @@ import pandas as pd
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.book.estimates import at, joined, markdown
-from model_collapse.companion.book.findings import Tables, counted, ends, last_of, moves
+from model_collapse.companion.book.findings import Tables, counted, ends, moves
 from model_collapse.companion.book.language_run import nats, paths_of, titled
 from model_collapse.companion.book.notebook import say, show, written
 from model_collapse.companion.claims.language import cross_entropy, gap, sign_changes
@@ -69,7 +69,7 @@ def perplexity(tables: Tables) -> None:
             ("condition", "rise of perplexity"), ((titles[label], f"{mean:.2f}") for label, mean in means.items())
         )
     )
-    if possible := max(last_of(tables["A"]) - 2, 0):
+    if possible := max(stats.last_of(tables["A"]) - 2, 0):
         say(
             "After generation 1 the curves of A change direction "
             f"{sign_changes(tables['A']).mean():.3g} times on average "
@@ -79,7 +79,7 @@ def perplexity(tables: Tables) -> None:
 
 def epochs_or_real_text(tables: Tables) -> None:
     """The mean rise of perplexity for 5 or 10 epochs, without or with a tenth of real text, and both main effects."""
-    last = min(last_of(tables[label]) for label in GRID)
+    last = min(stats.last_of(tables[label]) for label in GRID)
     gaps = {label: gap(tables[label][tables[label]["generation"] <= last]) for label in GRID}
     points = {
         epochs: pd.DataFrame([_point(share, gaps[label]) for share, label in zip((0, 10), pair, strict=True)])
@@ -138,7 +138,7 @@ def two_averages(tables: Tables) -> None:
         "over seeds.",
         f"Lines over generations, all above 1. Mean ratio in generation 0 and in the last: {ends(ratios, 'ratio')}.",
     )
-    table, last = tables["A"], last_of(tables["A"])
+    table, last = tables["A"], stats.last_of(tables["A"])
     block = "perplexity_block_mean"
     ratio = ratios[next(iter(arms))]
     later = pd.concat({g: stats.per_replicate(table, block, g) for g in range(1, last + 1)}).groupby("replicate").mean()
@@ -171,7 +171,7 @@ def seen_by_the_first(tables: Tables) -> None:
         "Two panels over generations, A and the control. Median block in generation 0 and the last: "
         f"{ends(arms, *quantiles['median block'])}. 99 % quantile: {ends(arms, *quantiles['99 % quantile'])}.",
     )
-    last = last_of(tables["A"])
+    last = stats.last_of(tables["A"])
     middle = {g: at(tables["A"], "written_perplexity", g, "q50") for g in (0, 1, last)}
     tails = {g: stats.mean(_written(tables["A"], "q99", g) / _written(tables["A"], "q50", g)) for g in (1, last)}
     say(
@@ -188,7 +188,7 @@ def _written(table: pd.DataFrame, quantile: str, generation: int) -> pd.Series:
 def one_prompt(tables: Tables, texts: Tables, row: int = 7) -> None:
     """How each generation of A continues one block of real text, and how much the blocks repeat."""
     own = texts["A"][texts["A"]["replicate"] == 0].set_index(["generation", "row"])
-    row, last = min(row, int(own.index.get_level_values("row").max())), last_of(tables["A"])
+    row, last = min(row, int(own.index.get_level_values("row").max())), stats.last_of(tables["A"])
     shown = {f"generation {g}": str(own.loc[(g, row), "text"]) for g in paths_of(last)}
     written(
         {"prompt (real)": str(own.loc[(0, row), "prompt"])} | shown,
@@ -216,7 +216,7 @@ def rare_things(tables: Tables) -> None:
         else "Which tokens (words and parts of words) of the real training text, by how often they occur, are still "
         "used?"
     )
-    what, last = "facts" if facts else "tokens", last_of(tables["A"])
+    what, last = "facts" if facts else "tokens", stats.last_of(tables["A"])
     shares = {band: {g: _share(tables["A"], band, g) for g in (0, last)} for band in BANDS}
     say(
         f"In A the share of {what} that are still generated goes, from generation 0 to {last}, "

@@ -46,7 +46,7 @@ def size(
 
 def control_runs(size: Size) -> dict[str, Run]:
     """The runs of the negative control NC-minorities."""
-    return claims.arms(claims.named("NC-minorities"), size.seed)
+    return claims.runs_of(claims.named("NC-minorities"), size.seed)
 
 
 def minority(table: pd.DataFrame) -> float:
@@ -96,7 +96,7 @@ def average(table: pd.DataFrame) -> None:
         "The mean share stays level at 1. Meanwhile the share of chains without the minority and the error on the "
         "minority rise steeply, the error on the majority only a little.",
     )
-    last = int(table["generation"].max())
+    last = stats.last_of(table)
     say(
         f"After {last} generations the minority has {_ended(part / few):.3f} of its true share on average, and is gone "
         f"in {share(_ended(gone)):.1%} of the chains. {share(_ended(lost['minority'])):.1%} of its true mass is lost, "
@@ -127,7 +127,7 @@ def weights(tables: Mapping[int, Tables]) -> None:
         "more rows the two curves cross. With most rows the minority stays in most chains with weights, and is lost "
         "in most without.",
     )
-    last = int(tables[most]["replace"]["generation"].max())
+    last = stats.last_of(tables[most]["replace"])
     left = {
         f"{M} rows": [share(_ended(_there(own[label]))) for label in ("replace", "reweigh")]
         for M, own in tables.items()
@@ -172,7 +172,7 @@ def inside(tables: Tables) -> None:
         f"means with 95 % bands over {first['replicate'].nunique()} chains, dashed: {{eq}}`minorities-inside`.",
         "Two falling curves. With weights variety inside the minority is lost sooner than without; both go towards 0.",
     )
-    last = int(first["generation"].max())
+    last = stats.last_of(first)
     say(
         f"Variety inside the minority after {last} generations, over the true one: "
         + listed({label: f"{share(_ended(each)):.3f}" for label, each in found.items()})
@@ -207,7 +207,7 @@ def selected(tables: Tables) -> None:
         f"Three curves that start at {few:.0%}. Where the likeliest rows are kept the minority is gone in one "
         "generation. At random its share stays level. Where the least likely are kept it rises.",
     )
-    last = int(tables["at random"]["generation"].max())
+    last = stats.last_of(tables["at random"])
     say(
         f"Share of the minority in generation {last}: "
         + listed({label: f"{share(_ended(each)):.1%}" for label, each in found.items()})

@@ -41,7 +41,7 @@ def check(size: Size) -> None:
 
 def blob(table: pd.DataFrame) -> None:
     """Mixtures that were fitted to one normal distribution ({eq}`mixtures-distribution`)."""
-    N, last, chains = rows(table), int(table["generation"].max()), table["replicate"].nunique()
+    N, last, chains = rows(table), stats.last_of(table), table["replicate"].nunique()
     shown = min(16, chains)
     show(
         figures.ellipses(table, _seen(table), [1, shown], [[0.0, 0.0]]),
@@ -64,7 +64,7 @@ def blob(table: pd.DataFrame) -> None:
 
 def clusters(table: pd.DataFrame) -> None:
     """Mixtures that were fitted to two clusters ({eq}`mixtures-distribution`)."""
-    last, chains = int(table["generation"].max()), table["replicate"].nunique()
+    last, chains = stats.last_of(table), table["replicate"].nunique()
     show(
         figures.ellipses(table, _seen(table), [1, min(16, chains)], [[-2.0, 0.0], [2.0, 0.0]]),
         stats.pick(table, "component"),
@@ -85,7 +85,7 @@ def collapse(tables: Tables) -> None:
     own = tables["blob"]
     ends = {"l2": [(2049, DISTANCE)], "component_sd": [(2049, width) for width in WIDTHS]}
     marks = ends if _as_published(own) else {}
-    crosses = "Crosses: the end of the one chain that the authors' notebook keeps. " * bool(marks)
+    crosses = "Crosses: the end of the one chain that the authors' notebook keeps. " if marks else ""
     show(
         figures.medians(tables, {metric: (label, "log") for metric, label in AXES.items()}, chains=True, marks=marks),
         _described(tables),
@@ -116,7 +116,7 @@ def collapse(tables: Tables) -> None:
 
 def floor(tables: Mapping[float, pd.DataFrame], blobs: Tables) -> None:
     """Mean variance of a single component ({eq}`mixtures-floor`), by what is added to it."""
-    N, last, single = rows(blobs["blob"]), int(blobs["blob"]["generation"].max()), rows(next(iter(tables.values())))
+    N, last, single = rows(blobs["blob"]), stats.last_of(blobs["blob"]), rows(next(iter(tables.values())))
     title, names = f"one component, N = {single}", {rho: f"$\\rho$ = {rho:g}" for rho in tables}
     variance = {title: {names[rho]: changed(t, "component_sd", lambda sd: sd**2) for rho, t in tables.items()}}
     forms = {title: {names[rho]: after(theory.regularised_variance, single, rho) for rho in tables}}
@@ -144,7 +144,7 @@ def floor(tables: Mapping[float, pd.DataFrame], blobs: Tables) -> None:
 def by_rows(tables: Tables) -> None:
     """Distance to generation 0 ({eq}`mixtures-l2`) by rows per generation."""
     first = next(iter(tables.values()))
-    last, chains = int(first["generation"].max()), first["replicate"].nunique()
+    last, chains = stats.last_of(first), first["replicate"].nunique()
     show(
         figures.medians(tables, {"l2": (AXES["l2"], "log")}),
         _described(tables),
@@ -160,7 +160,7 @@ def by_rows(tables: Tables) -> None:
 def kept(tables: Tables) -> None:
     """Distance and standard deviations where data are replaced, accumulate, or stay real."""
     replace, _, control = (tables[label] for label in KEPT)
-    last = int(replace["generation"].max())
+    last = stats.last_of(replace)
     ends = {label: stats.per_replicate(tables[label], "component_sd", last) for label in KEPT}
     lost = stats.paired(ends["replace"], ends["control: real data only"], 0.9999)
     assert lost.high < 0, "replacing data costs no width"

@@ -31,7 +31,7 @@ def checked(size: Size) -> Size:
 
 
 def _last(tables: Tables) -> int:
-    return min(int(table["generation"].max()) for table in tables.values())
+    return min(stats.last_of(table) for table in tables.values())
 
 
 def _times(table: pd.DataFrame, metric: str, last: int) -> Estimate:

@@ -85,7 +85,7 @@ def variety(tables: Tables, experiment: Study[Size] = STUDY) -> None:
         "Reading half of another's rows is slower, two models that share everything slower still, four slowest. "
         "Right: between models that swap hardly anything changes. All curves lie on their closed forms.",
     )
-    last = int(first["generation"].max())
+    last = stats.last_of(first)
     lines = [
         (
             names[label],
@@ -146,7 +146,7 @@ def survivors(tables: Tables, experiment: Study[Size] = STUDY) -> None:
         "Falling curves. A model alone and models that swap lose equally many symbols and have the fewest left. Two "
         "models that share everything keep more, four more still. Real rows alone stay level, on the upper bound.",
     )
-    last = int(first["generation"].max())
+    last = stats.last_of(first)
     say(
         f"Symbols left in generation {last}: "
         + listed({name: f"{at(table, 'support'):.1f}" for name, table in left.items()})
@@ -171,7 +171,7 @@ def split_knowledge(tables: Tables, experiment: Study[Size] = STUDY) -> None:
         "exchange they learn it at once, and then slowly forget it. Right: models that read only their own drift "
         "apart, models that exchange stay together.",
     )
-    last = int(first["generation"].max())
+    last = stats.last_of(first)
     say(
         f"In generation {last} a model has this share of the symbols that its real data lacked: "
         + listed({label: f"{at(table, 'learned'):.2f}" for label, table in told.items()})
@@ -195,7 +195,7 @@ def shared_errors(tables: Tables, experiment: Study[Size] = STUDY) -> None:
         for part in panels
     }
     first = next(iter(tables.values()))
-    last, M = int(first["generation"].max()), rows(first)
+    last, M = stats.last_of(first), rows(first)
     show(
         figures.against_theory(panels, forms, ylabel="M x squared error of the mean"),
         curves(panels["one model"]),
@@ -254,7 +254,7 @@ def word_models(tables: Tables, experiment: Study[Size] = STUDY) -> None:
         "Rising curves on a logarithmic axis. The more models share the text, the higher the perplexity, in every "
         "generation: one model alone is always best.",
     )
-    last = int(first["generation"].max())
+    last = stats.last_of(first)
     say(
         f"Perplexity in generation {last}: "
         + listed({label: f"{at(table, 'perplexity'):.1f}" for label, table in by_count.items()})
@@ -273,7 +273,7 @@ def language_models(tables: Tables, name: str, source: str, experiment: Study[Si
         say(said(gate(tables, "M1")))
     ends = {label: (at(table, "perplexity", 0), at(table, "perplexity")) for label, table in told.items()}
     leader = min(ends, key=lambda label: ends[label][1].value)
-    last = int(next(iter(told.values()))["generation"].max())
+    last = stats.last_of(next(iter(told.values())))
     show(
         figures.by_arm(told | _titled(untouched, experiment), "perplexity", ylabel="perplexity on real test text"),
         stats.listing(told, PERPLEXITY),
@@ -317,15 +317,13 @@ def first_mover(tables: Tables) -> None:
         "Four falling curves that level off. Both keep real data: most symbols left. The first mover has almost as "
         "many, the latecomer clearly fewer, and fewest are left where nobody keeps real data.",
     )
-    end = {
-        label: stats.per_replicate(table, "support", int(table["generation"].max())) for label, table in told.items()
-    }
+    end = {label: stats.per_replicate(table, "support", stats.last_of(table)) for label, table in told.items()}
     lost = {
         label: stats.mean(1 - end[label] / stats.per_replicate(table, "support", 0)) for label, table in told.items()
     }
     lead = stats.paired(end["the first mover"], end["the latecomer"])
     gift = stats.paired(end["the latecomer"], end["nobody keeps real data"])
-    last = int(told["the latecomer"]["generation"].max())
+    last = stats.last_of(told["the latecomer"])
     say(
         f"Share of the symbols of generation 0 that is lost in generation {last}: "
         + listed({label: f"{value:.0%}" for label, value in lost.items()})
@@ -354,7 +352,7 @@ def first_mover_of_text(tables: Tables, name: str, source: str) -> None:
     nats = {label: _nats(table) for label, table in told.items()}
     cost = {label: stats.mean(end - start) for label, (start, end) in nats.items()}
     ahead = stats.paired(nats["the latecomer"][1], nats["the first mover"][1])
-    last = int(told["the latecomer"]["generation"].max())
+    last = stats.last_of(told["the latecomer"])
     several = told["the latecomer"]["replicate"].nunique() > 3
     drawn = "perplexity on real test text"
     if several:
@@ -380,7 +378,7 @@ def first_mover_of_text(tables: Tables, name: str, source: str) -> None:
 
 def _nats(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Loss in nats per token in generation 0 and in the last one, by replicate."""
-    last = int(table["generation"].max())
+    last = stats.last_of(table)
     start, end = (np.log(stats.per_replicate(table, "perplexity", g)) for g in (0, last))
     return start, end
 
@@ -421,4 +419,4 @@ def _trend(table: pd.DataFrame) -> Estimate:
     """Slope of the loss (mean over models) times the number of generations, by least squares for each seed."""
     found = stats.pick(stats.over_models(table), "perplexity")
     wide = found.assign(value=np.log(found["value"])).pivot(index="generation", columns="replicate", values="value")
-    return stats.mean(int(table["generation"].max()) * np.polyfit(wide.index, wide.to_numpy(), 1)[0])
+    return stats.mean(stats.last_of(table) * np.polyfit(wide.index, wide.to_numpy(), 1)[0])

@@ -74,7 +74,7 @@ def drift_runs(profile: str, size: Size) -> dict[tuple[str, float], Run]:
 
 def claimed_runs(profile: str, size: Size) -> dict[str, dict[str, Run]]:
     """The runs of the claims on such chains, by claim."""
-    found = {name: claims.arms(claims.named(name), size.seed) for name in ("WM-3", "WM-3b", "NC-provenance")}
+    found = {name: claims.runs_of(claims.named(name), size.seed) for name in ("WM-3", "WM-3b", "NC-provenance")}
     if profile != "smoke":
         return found
     return {name: {label: replace(run, replicates=64) for label, run in runs.items()} for name, runs in found.items()}
@@ -94,7 +94,7 @@ def found_by_mark(runs: Mapping[str, Tables], name: str, source: str) -> None:
         title = f"{source}, {what}"
         panels[title] = {}
         for label in labels:
-            for g in sorted({0, int(tables[label]["generation"].max())}):
+            for g in sorted({0, stats.last_of(tables[label])}):
                 curve, area = roc(tables[label], metric, g)
                 line = f"{STUDY.condition(label).title.partition(':')[0]}, generation {g}"
                 panels[title][line] = curve
@@ -161,7 +161,7 @@ def repeats(runs: Mapping[str, pd.DataFrame], tokens: int) -> None:
         # Shares: what an interval of few seeds says beyond 0 and 1 cannot be.
         ax.set_ylim(-0.03, 1.03)
     ends = {
-        (title, source): [at(table, metric, g, item) for g in (0, int(table["generation"].max()))]
+        (title, source): [at(table, metric, g, item) for g in (0, stats.last_of(table))]
         for title, (metric, item) in panels.items()
         for source, table in runs.items()
     }
@@ -218,7 +218,7 @@ def loop(tables: Tables, name: str, source: str) -> None:
 
 def _change(table: pd.DataFrame) -> str:
     """Change of perplexity since generation 0, with its interval over seeds."""
-    last = int(table["generation"].max())
+    last = stats.last_of(table)
     end, start = (stats.per_replicate(table, "perplexity", g) for g in (last, 0))
     return f"{stats.paired(end, start):.3g}"
 
@@ -253,7 +253,7 @@ def what_a_filter_gains(tables: Tables, source: str) -> None:
     source  which run it is
     """
     end = {
-        label: stats.per_replicate(tables[label], "perplexity", int(tables[label]["generation"].max()))
+        label: stats.per_replicate(tables[label], "perplexity", stats.last_of(tables[label]))
         for label in ("polluted", "thinned", "known", "control")
     }
     gap = {
@@ -331,7 +331,7 @@ def adoption(tables: Tables) -> None:
     titles = {world: title for world, (title, _, _) in WORLDS.items()}
     measured = {titles[world]: points(found) for world, found in growth.items()}
     first = next(iter(tables.values()))
-    last, seeds = int(first["generation"].max()), first["replicate"].nunique()
+    last, seeds = stats.last_of(first), first["replicate"].nunique()
     kept, quarter = growth["kept"], growth["quarter"]
     show(
         figures.points_by_arm(
@@ -360,7 +360,7 @@ def adoption(tables: Tables) -> None:
 
 def _growth(table: pd.DataFrame) -> stats.Estimate:
     """Perplexity of the last generation over that of generation 0, mean over chains."""
-    end, start = (stats.per_replicate(table, "perplexity", g) for g in (int(table["generation"].max()), 0))
+    end, start = (stats.per_replicate(table, "perplexity", g) for g in (stats.last_of(table), 0))
     return stats.mean(end / start)
 
 

@@ -24,7 +24,7 @@ from model_collapse.companion.claims.minorities import as_rows
 from model_collapse.companion.claims.real_share import best_weight, drift_by_weight, stationary_drift
 from model_collapse.companion.studies import real_share as study_of
 from model_collapse.companion.studies.real_share import SYMBOLS, SYNTHETIC_LABELS, Size
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.errors import InputError
 from model_collapse.theory import mixed, real_share, regression, temperature
 
@@ -52,7 +52,7 @@ def checked(size: Size) -> Size:
 
 def _run(size: Size, arguments: Mapping[Any, Mapping[str, Any]]) -> dict[Any, pd.DataFrame]:
     """Tables by label of runs from the size's seed."""
-    return study(planned(arguments, size.seed), runs_folder())[0]
+    return run_all(planned(arguments, size.seed), runs_folder())[0]
 
 
 def _of_claim(claim: str, size: Size, **changes: Any) -> Tables:
@@ -77,7 +77,7 @@ def few_real_rows(tables: Tables) -> None:
     share = {label: float(mixing.regime(table)["real_fraction"]) for label, table in tables.items()}
     expected: Curves = {label: _kept(rows(table), share[label]) for label, table in tables.items()}
     first = next(iter(tables.values()))
-    M, last, chains = rows(first), int(first["generation"].max()), first["replicate"].nunique()
+    M, last, chains = rows(first), stats.last_of(first), first["replicate"].nunique()
     title = f"training sets of {M} rows"
     show(
         figures.against_theory({title: kept}, {title: expected}, ylabel="variance kept"),
@@ -232,7 +232,7 @@ def words(tables: Tables) -> None:
     """Heterozygosity and words present by generation, beside {eq}`real-share-discrete` and exact counts."""
     panels = _of_words(tables)
     first = tables["10 % new"]
-    M, last = rows(first), int(first["generation"].max())
+    M, last = rows(first), stats.last_of(first)
     shares = {
         label: float(mixing.regime(table)["real_fraction"])
         for label, table in tables.items()
@@ -274,7 +274,7 @@ def healing(tables: Tables) -> None:
     """The same where real data return after generation M, beside `mixed.heal_moments` and `heal_schedule`."""
     panels = _of_words(tables)
     M = rows(tables["replace"])
-    last, back = int(tables["replace"]["generation"].max()), M
+    last, back = stats.last_of(tables["replace"]), M
     schedules = {
         "replace": real_share.fresh_schedule(M, 0),
         "heal with 1 row": real_share.heal_schedule(M, back, 1 / M),
@@ -321,7 +321,7 @@ def healing(tables: Tables) -> None:
 def returning_words(table: pd.DataFrame) -> None:
     """Share of chains with a word of some ranks, before and after a tenth of real rows returns; exact, dashed."""
     M = back = rows(table)
-    last, k = int(table["generation"].max()), round(0.1 * M)
+    last, k = stats.last_of(table), round(0.1 * M)
     schedule = real_share.heal_schedule(M, back, 0.1)
     ranks = {"common words": (1, 5), "rare words": (20, SYMBOLS)}
     share = stats.pick(table, "share").astype({"item": str})

@@ -26,7 +26,7 @@ from model_collapse.companion.claims import rows
 from model_collapse.companion.records import Recorded, effects
 from model_collapse.companion.studies import remedies as study_of
 from model_collapse.companion.studies.remedies import FAMILIES, KINDS, Size
-from model_collapse.engine.execute import on_stderr, study
+from model_collapse.engine.execute import on_stderr, run_all
 from model_collapse.errors import InputError
 from model_collapse.theory import real_share, regression
 from model_collapse.theory.subsample import subsample_moments
@@ -87,7 +87,7 @@ def checked(size: Size) -> Size:
 
 def tiny_opt(size: Size) -> Tables:
     """Tables of a tiny OPT by condition; none where the size has no seeds for it."""
-    return study(study_of.STUDY.runs(size), runs_folder(), progress=on_stderr)[0] if size.seeds else {}
+    return run_all(study_of.STUDY.runs(size), runs_folder(), progress=on_stderr)[0] if size.seeds else {}
 
 
 def records() -> dict[str, Recorded]:
@@ -145,7 +145,7 @@ def families(kinds: list[Kind]) -> None:
     """What gets worse by generation under four regimes, one panel for each kind of model."""
     panels = {kind.title: _measured(kind) for kind in kinds}
     counts = {kind.title: rows(kind.tables["replace"]) for kind in kinds}
-    ends = {title: compare.ends(own, int(own["replace"]["generation"].max())) for title, own in panels.items()}
+    ends = {title: compare.ends(own, stats.last_of(own["replace"])) for title, own in panels.items()}
     worst = sum(max(own, key=lambda label: own[label].value) == "replace" for own in ends.values())
     near = sum(_nearer(own) for own in ends.values())
     show(
@@ -178,7 +178,7 @@ def damage_avoided(kinds: list[Kind], size: Size) -> None:
     head = ("family", "fits", "damage under replace", "avoided by subsample", "avoided by accumulate", "real only")
     lines = []
     for kind in kinds:
-        measure, last = of_claims.MEASURES[kind.family], int(kind.tables["replace"]["generation"].max())
+        measure, last = of_claims.MEASURES[kind.family], stats.last_of(kind.tables["replace"])
         g = end if kind.family in FAMILIES else last
         without = _until(kind.tables["replace"], g)
         cells = [f"{stats.mean(measure.damage(without)):.2g}"]
@@ -217,9 +217,9 @@ def _share(found: Estimate) -> str:
 
 def symbols_left(size: Size) -> Tables:
     """Different symbols in each training set beside CF-W4, `theory.expected_support`. Returns the tables of ACC-6."""
-    tables, _ = study(KINDS.runs(study_of.symbols(size)), runs_folder())
+    tables, _ = run_all(KINDS.runs(study_of.symbols(size)), runs_folder())
     any_of_them = tables["replace"]
-    m, last = rows(any_of_them), int(any_of_them["generation"].max())
+    m, last = rows(any_of_them), stats.last_of(any_of_them)
     chains = any_of_them["replicate"].nunique()
     title = f"{len(_TRUTH)} symbols, {m} rows"
     curves = {label: stats.pick(table, "support") for label, table in tables.items()}
@@ -253,9 +253,9 @@ def symbols_left(size: Size) -> Tables:
 
 def facts_left(size: Size) -> None:
     """Share of the real text's facts that a generation states, common and rare, by models of word triples."""
-    tables, _ = study(KINDS.runs(study_of.triples(size)), runs_folder())
+    tables, _ = run_all(KINDS.runs(study_of.triples(size)), runs_folder())
     bands = ["common", "medium", "rare"]
-    last, chains = int(tables["replace"]["generation"].max()), tables["replace"]["replicate"].nunique()
+    last, chains = stats.last_of(tables["replace"]), tables["replace"]["replicate"].nunique()
     listed = {band: {label: stats.pick(t, "rare_coverage", item=band) for label, t in tables.items()} for band in bands}
     show(
         figures.by_item(tables, "rare_coverage", ["common", "rare"], ylabel="share still stated"),

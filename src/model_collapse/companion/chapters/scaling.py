@@ -23,7 +23,7 @@ from model_collapse.companion.claims.scaling import losses, token_prices
 from model_collapse.companion.studies import scaling as study_of
 from model_collapse.companion.studies.scaling import RANKS, STUDY, Size
 from model_collapse.companion.studies.study import Study
-from model_collapse.engine.execute import study
+from model_collapse.engine.execute import run_all
 from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
 from model_collapse.theory import scaling
@@ -57,14 +57,14 @@ def by_rows(experiment: Study[Size], size: Size, labels: Iterable[str], of_rows:
     runs: dict[Any, Run] = {
         (label, T): run for T in lengths(size) for label, run in experiment.runs(of_rows(size, T), labels).items()
     }
-    found: dict[Any, pd.DataFrame] = study(runs, runs_folder())[0]
+    found: dict[Any, pd.DataFrame] = run_all(runs, runs_folder())[0]
     return {label: {T: found[label, T] for T in lengths(size)} for label in labels}
 
 
 def _replaced(size: Size, sizes: Mapping[Any, Size]) -> dict[Any, pd.DataFrame]:
     """Tables of chains that are trained on what the last model generated, for each of several sizes."""
     runs = {key: STUDY.runs(each, ["nothing cut"])["nothing cut"] for key, each in sizes.items()}
-    return study(runs, runs_folder())[0]
+    return run_all(runs, runs_folder())[0]
 
 
 def _distribution(table: pd.DataFrame) -> np.ndarray:
@@ -75,7 +75,7 @@ def _distribution(table: pd.DataFrame) -> np.ndarray:
 
 def _curve(tables: Mapping[int, pd.DataFrame], generation: int | None = None) -> pd.DataFrame:
     """Mean lost mass against rows, at a generation (None: the last)."""
-    last = {T: int(table["generation"].max()) if generation is None else generation for T, table in tables.items()}
+    last = {T: stats.last_of(table) if generation is None else generation for T, table in tables.items()}
     return points({T: stats.mean(stats.per_replicate(t, "lost_mass", last[T])) for T, t in tables.items()})
 
 
@@ -366,7 +366,7 @@ def of_claims(
     cut: Tables = {}
     for beta in EXPONENTS:
         runs = STUDY.runs(study_of.of_rows(size, most, 1, beta=beta, seeds=8), labels)
-        cut |= {f"{beta}, {label}": table for label, table in study(runs, runs_folder())[0].items()}
+        cut |= {f"{beta}, {label}": table for label, table in run_all(runs, runs_folder())[0].items()}
     return {
         "TT-1": {f"{beta}, {T}": table for beta, own in real.items() for T, table in own.items()},
         "TT-2": cut,

@@ -13,7 +13,7 @@ import pandas as pd
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, joined, share
-from model_collapse.companion.book.findings import Tables, chosen, from_to, last_of, run_of, show_panels
+from model_collapse.companion.book.findings import Tables, chosen, from_to, run_of, show_panels
 from model_collapse.companion.book.markup import repeated_share
 from model_collapse.companion.book.notebook import continuations, say, show
 from model_collapse.companion.records import Recorded
@@ -52,7 +52,7 @@ def repetition(tables: Tables, record: str = "") -> None:
         return
     what = "Share of 3-grams that repeat within their block, and of all 3-grams that are different"
     _compared(tables, COUNTS, "text-repetition", record, what)
-    last, repeated = last_of(tables["A"]), {label: table for label, table in tables.items() if label in SHOWN}
+    last, repeated = stats.last_of(tables["A"]), {label: table for label, table in tables.items() if label in SHOWN}
     begin, end = (at(tables["A"], "repeated_3", g) for g in (0, last))
     sampled, control = (at(repeated[label], "repeated_3", last) for label in ("sampled", "control"))
     say(
@@ -76,7 +76,7 @@ def likeness(tables: Tables, record: str = "") -> None:
         "both have, and cosine of mean hidden states in the model of generation 0"
     )
     _compared(tables, LIKENESS, "text-likeness", record, what)
-    last = last_of(tables["A"])
+    last = stats.last_of(tables["A"])
     begin, end = (at(tables["A"], "similarity", g, "overlap_1") for g in (0, last))
     say(
         f"A block of A shares {begin:.3f} of its tokens with what really followed in generation 0 and {end:.3f} in "
@@ -121,7 +121,7 @@ def recorded_example(record: Recorded | None) -> None:
 
 def marks(texts: Tables) -> None:
     """Share of characters that the tables of texts mark, over all blocks: what stands earlier in the same block."""
-    last = last_of(texts["A"])
+    last = stats.last_of(texts["A"])
     real = _marked(texts["A"], "prompt", 0).iloc[0]
     shares = {label: [share(stats.mean(_marked(texts[label], "text", g))) for g in (0, last)] for label in SHOWN}
     say(
@@ -149,7 +149,7 @@ def right_and_wrong_prompt(texts: Tables) -> None:
         for label in SHOWN
     }
     pairs, arms = {title: ("shared", title) for title in (RIGHT, WRONG)}, language_run.titled(answers)
-    gaps = {label: {g: _owed(own, g) for g in (0, last_of(own))} for label, own in answers.items()}
+    gaps = {label: {g: _owed(own, g) for g in (0, stats.last_of(own))} for label, own in answers.items()}
     show(
         figures.side_by_side(arms, pairs, shared=True),
         stats.listing(arms, pairs),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.companion.book.estimates import at, joined, markdown
-from model_collapse.companion.book.findings import Tables, chosen, counted, ends, from_to, last_of, run_of, show_panels
+from model_collapse.companion.book.findings import Tables, chosen, counted, ends, from_to, run_of, show_panels
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.chapters._images import gallery
 from model_collapse.companion.claims import images as claims
@@ -55,7 +55,7 @@ def introduce(tables: Tables, runs: Mapping[str, Run], scale: Size, profile: str
 
 def pictures(tables: Tables, images: Tables) -> None:
     """What the published loop writes, and how its sharpness (variance of the Laplacian) changes."""
-    table, last = tables["published"], last_of(tables["published"])
+    table, last = tables["published"], stats.last_of(tables["published"])
     sharp, real = [at(table, "sharpness", g) for g in (0, last)], at(table, "real_images", 0, "sharpness").value
     gallery(
         images["published"],
@@ -71,7 +71,7 @@ def pictures(tables: Tables, images: Tables) -> None:
 
 def pictures_of_the_control(tables: Tables, images: Tables) -> None:
     """The negative control: every generation is trained on real images."""
-    table, last = tables["control"], last_of(tables["control"])
+    table, last = tables["control"], stats.last_of(tables["control"])
     sharp = [at(table, "sharpness", g) for g in (0, last)]
     gallery(
         images["control"],
@@ -98,7 +98,7 @@ def latents(table: pd.DataFrame, record: str = "") -> None:
 
     record  name of the recorded run that the table is of; "": this run
     """
-    chosen = [g for g in (0, 1, 2, 3, 5, 9, 20) if g <= last_of(table)]
+    chosen = [g for g in (0, 1, 2, 3, 5, 9, 20) if g <= stats.last_of(table)]
     show(
         figures.histograms(
             table,
@@ -116,7 +116,7 @@ def latents(table: pd.DataFrame, record: str = "") -> None:
         "Step lines, one for each generation. Standard deviation in generation 0 and "
         f"in the last: {ends({'published': table}, 'latent_sd')}.",
     )
-    widths = joined(f"{at(table, 'latent_sd', g):.3f} in generation {g}" for g in (0, last_of(table)))
+    widths = joined(f"{at(table, 'latent_sd', g):.3f} in generation {g}" for g in (0, stats.last_of(table)))
     say(f"The standard deviation of these places is {widths}.")
 
 
@@ -145,7 +145,7 @@ def against_the_notebook(tables: Tables, records: Mapping[str, Recorded]) -> Non
         for run, sds in enumerate(claims.PUBLISHED_SD)
     ]
     for label, table in ours.items():
-        if last_of(table) >= 5:
+        if stats.last_of(table) >= 5:
             fifth = stats.ratio(_spread(table, 5), _spread(table, 1))
             lines.append((label, *(f"{at(table, 'latent_sd', g):.3f}" for g in range(6)), f"{fifth:.2f}"))
     head = ("standard deviation in generation", *(str(g) for g in range(6)), "5 over 1")
@@ -173,7 +173,7 @@ def pictures_measured(scale: Size, runs: Mapping[str, Run]) -> None:
 
 def own_diet(tables: Tables) -> None:
     """Loss of every model on its own training set, {eq}`vae-loss`, against the control."""
-    last = last_of(tables["published"])
+    last = stats.last_of(tables["published"])
     losses = {label: [at(tables[label], "training_loss", g) for g in (0, last)] for label in ("published", "control")}
     say(
         f"On its own training set, generation 0 has a loss of {losses['published'][0]:.1f} nats per image and "
@@ -192,7 +192,7 @@ def classes(tables: Tables) -> None:
         "Mean probability of the likeliest class, entropy of the shares of classes, and standard deviation over "
         "images of a pixel; means with 95 % bands over seeds.",
     )
-    table, last = tables["published"], last_of(tables["published"])
+    table, last = tables["published"], stats.last_of(tables["published"])
     shares = {str(label): at(table, "classes", last, str(label)).value for label in range(10)}
     common = max(shares, key=lambda label: shares[label])
     say(
@@ -224,7 +224,7 @@ def errors_in_numbers(tables: Tables, record: str = "") -> None:
 
     record  name of the recorded run that the tables are of; "": this run
     """
-    end, three = last_of(tables["full"]), ("published", "full", "drawn")
+    end, three = stats.last_of(tables["full"]), ("published", "full", "drawn")
     falls = {label: _spread(tables[label], 0) - _spread(tables[label], end) for label in three}
     kept = {label: stats.ratio(_spread(tables[label], end), _spread(tables[label], 0)) for label in three}
     say(
@@ -251,7 +251,7 @@ def loops(tables: Tables) -> None:
         "vae-loops",
         "Distance from real test images, precision and recall by generation; means with 95 % bands over seeds.",
     )
-    last = last_of(tables["full"])
+    last = stats.last_of(tables["full"])
     far = {label: at(own, "frechet", last) for label, own in arms.items()}
     say(
         f"At generation {last} the distance is {far['full']:.1f} without real images, {far['augmentation']:.1f} with "
@@ -264,7 +264,7 @@ def loops(tables: Tables) -> None:
 
 def training_sets(tables: Tables, runs: Mapping[str, Run]) -> None:
     """How large the last training sets are, and how much of them is real."""
-    ended = {label: table[table["generation"] == last_of(table)].iloc[0] for label, table in tables.items()}
+    ended = {label: table[table["generation"] == stats.last_of(table)].iloc[0] for label, table in tables.items()}
     say(
         markdown(
             ("condition", "images in the last training set", "of them real", "steps"),

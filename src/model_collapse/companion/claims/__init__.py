@@ -1,7 +1,7 @@
 """Claims of the paper and of its follow-ups, each with the runs that test it and a pure function of their tables.
 
     claim = known()["GA-1"]
-    tables, _ = study(arms(claim, seed), folder)       the runs, from seeds
+    tables, _ = run_all(runs_of(claim, seed), folder)  the runs, from seeds
     print(claim.judge(tables))                         estimate, interval, allowed band, verdict
     together(verdicts)                                 corrected for how many experiments are judged at once
 
@@ -35,7 +35,7 @@ from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
 
 Tables = Mapping[str, pd.DataFrame]
-Scale = Literal["full", "small", "none"]
+Coverage = Literal["full", "small", "none"]
 Kind = Literal["theory", "primary", "secondary", "review"]
 Outcome = Literal["supported", "contradicted", "equivalent", "undecided", "not_run"]
 
@@ -132,7 +132,7 @@ class Claim:
         """The command that runs it again, or what a reader does."""
         if self.scale == "review":
             return "read the page In the wild and its sources"
-        return f"model-collapse verify {self.id}" + " --scale gpu" * (self.scale == "gpu")
+        return f"model-collapse verify {self.id}" + (" --scale gpu" if self.scale == "gpu" else "")
 
     @property
     def allowed(self) -> str:
@@ -154,13 +154,13 @@ class Claim:
             tables = {label: tables[label] for label in self.runs}
         nothing = Estimate(np.nan, np.nan, np.nan, 0, level)
         try:
-            scale = self._scale_of(tables)
+            coverage = self._coverage_of(tables)
             reached = all(table["generation"].max() >= self.ends(table) for table in tables.values())
             if self.scale != "simulation":
                 # Chains that are the same number for number are one chain, and have no interval.
                 reached &= not any(_all_the_same(t) for label, t in tables.items() if label not in self.constant)
-            estimate = self._estimate(tables, level) if scale != "none" else nothing
-            verdict = Verdict(self, estimate if reached else unsettled(estimate), scale)
+            estimate = self._estimate(tables, level) if coverage != "none" else nothing
+            verdict = Verdict(self, estimate if reached else unsettled(estimate), coverage)
             if self.kind in ("primary", "secondary") and not np.isnan(verdict.estimate.low):
                 room = partial(self.room, verdict.answer)
                 verdict = replace(verdict, p=testing.p_value(partial(self._estimate, tables), room))
@@ -193,7 +193,7 @@ class Claim:
             return TOUCHING if beyond == 0 else beyond
         return -np.inf
 
-    def _scale_of(self, tables: Tables) -> Scale:
+    def _coverage_of(self, tables: Tables) -> Coverage:
         """How large these runs are compared with the source's: as large, or smaller."""
         if all(table.empty for table in tables.values()):
             return "none"
@@ -228,7 +228,7 @@ OUTCOMES: Mapping[Outcome, str] = {
 class Verdict:
     """A claim and its measured estimate.
 
-    scale       of the runs: full, as the source's or what the claim is about; small, smaller ones; none, no such run
+    coverage    of the runs: full, as the source's or what the claim is about; small, smaller ones; none, no such run
     p           one-sided p of `answer`, by inversion of the interval; None for theory, which is tested at a fixed level
     p_adjusted  the same after Holm's or Benjamini and Hochberg's correction; None: judged alone
     among       how many claims were judged together for that
@@ -237,7 +237,7 @@ class Verdict:
 
     claim: Claim
     estimate: Estimate
-    scale: Scale = "full"
+    coverage: Coverage = "full"
     p: float | None = None
     p_adjusted: float | None = None
     among: int = 1
@@ -263,7 +263,7 @@ class Verdict:
     @property
     def alone(self) -> Outcome:
         """The outcome before any correction for other claims."""
-        if self.scale == "none":
+        if self.coverage == "none":
             return "not_run"
         return self.answer if self.claim.room(self.answer, self.estimate) > 0 else "undecided"
 
@@ -282,7 +282,7 @@ class Verdict:
     @property
     def at_small_scale(self) -> bool:
         """Whether the runs are smaller than those that the claim is about."""
-        return self.scale == "small"
+        return self.coverage == "small"
 
     @property
     def words(self) -> str:
@@ -356,7 +356,7 @@ MANY = 1000
 def in_words(outcome: Outcome, at_small_scale: bool = False) -> str:
     """An outcome in words."""
     decided = outcome in ("supported", "contradicted", "equivalent", "undecided")
-    return OUTCOMES[outcome] + " at small scale" * (at_small_scale and decided)
+    return OUTCOMES[outcome] + (" at small scale" if at_small_scale and decided else "")
 
 
 def together(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -397,8 +397,8 @@ def named(name: str) -> Claim:
     return claims[name]
 
 
-def arms(claim: Claim, seed: int) -> dict[str, Run]:
-    """The runs of a claim, for `study`."""
+def runs_of(claim: Claim, seed: int) -> dict[str, Run]:
+    """The runs of a claim, for `run_all`."""
     return planned(claim.runs, seed)
 
 
@@ -425,4 +425,4 @@ def rows(table: pd.DataFrame) -> int:
 def chains(table: pd.DataFrame, metric: str, item: str = "") -> pd.DataFrame:
     """A metric by chain (rows) and generation (columns 0, 1, ... to the table's last); nan for what is not there."""
     wide = stats.pick(table, metric, item=item).pivot(index="replicate", columns="generation", values="value")
-    return wide.reindex(index=np.unique(table["replicate"]), columns=range(int(table["generation"].max()) + 1))
+    return wide.reindex(index=np.unique(table["replicate"]), columns=range(stats.last_of(table) + 1))

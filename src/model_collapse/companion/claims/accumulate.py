@@ -49,7 +49,7 @@ def _growth_of_labels(tables: Tables, level: float) -> Estimate:
     for label, table in tables.items():
         settings = family(table)
         T = int(table.loc[table["generation"] == 0, "n_train"].iloc[0])
-        n = int(table["generation"].max()) + 1
+        n = stats.last_of(table) + 1
         size = (n, T, settings["dim"], settings["noise"])
         if label == "replace":
             expected = theory.replaced_error(*size)
@@ -79,7 +79,7 @@ def _two_yardsticks(tables: Tables, level: float) -> Estimate:
     narrow, wide = tables["narrowing"], tables["widening"]
     found = []
     for table, sign in ((narrow, 1), (wide, -1)):
-        last = int(table["generation"].max())
+        last = stats.last_of(table)
         early, late = (_distances(table, g) for g in (last // 2, last))
         # A distance that is not above 0 has no logarithm: no interval, and no verdict in the claim's favour.
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -120,7 +120,7 @@ def _plateau(tables: Tables, level: float) -> Estimate:
 def _last(table: pd.DataFrame) -> pd.Series:
     """The table's only metric at its last generation, by replicate."""
     (metric,) = table["metric"].unique()
-    return stats.per_replicate(table, str(metric), int(table["generation"].max()))
+    return stats.per_replicate(table, str(metric), stats.last_of(table))
 
 
 CLAIMS = (

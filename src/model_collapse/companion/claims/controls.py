@@ -73,7 +73,7 @@ SQUARED = {"mean", "pooled_sd"}
 
 def _measured(table: pd.DataFrame, metric: str, item: str = "") -> pd.Series:
     """A metric at the last generation by chain, as `one_fit` gives its expectation."""
-    values = stats.per_replicate(stats.over_models(table), metric, int(table["generation"].max()), item)
+    values = stats.per_replicate(stats.over_models(table), metric, stats.last_of(table), item)
     return values**2 if metric in SQUARED else values
 
 
@@ -160,7 +160,7 @@ def at_the_end(measure: Callable[[pd.DataFrame], pd.Series], target: float) -> C
 
 def last(metric: str) -> Callable[[pd.DataFrame], pd.Series]:
     """A measure of a table: a metric at its last generation, by chain."""
-    return lambda table: stats.per_replicate(table, metric, int(table["generation"].max()))
+    return lambda table: stats.per_replicate(table, metric, stats.last_of(table))
 
 
 def _volume(tables: Tables, level: float) -> Estimate:

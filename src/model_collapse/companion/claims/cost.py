@@ -133,7 +133,7 @@ def bought(tables: Tables, level: float) -> Estimate:
     """Error after the last fit over that which row_price buys with these rows; the condition farthest from 1."""
     found = []
     for table in tables.values():
-        regime, n = str(table["regime"].iloc[0]), int(table["generation"].max()) + 1
+        regime, n = str(table["regime"].iloc[0]), stats.last_of(table) + 1
         share = json.loads(str(table["regime_args"].iloc[0])).get("real_fraction", 0.0)
         expected = float(theory.row_price(n, regime, share)) / rows(table)  # type: ignore[arg-type]
         error = stats.per_replicate(table, "mean", n - 1) ** 2

@@ -46,7 +46,7 @@ def _turned(tables: Tables, level: float) -> Estimate:
 
 def _better_than_chance(tables: Tables, level: float) -> Estimate:
     """Share of true statements at the last generation, chosen by the oracle less chosen at random."""
-    last = min(int(tables[arm]["generation"].max()) for arm in ("curated", "lot"))
+    last = min(stats.last_of(tables[arm]) for arm in ("curated", "lot"))
     return stats.paired(truthfulness(tables["curated"], last), truthfulness(tables["lot"], last), level)
 
 

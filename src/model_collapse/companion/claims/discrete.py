@@ -36,7 +36,7 @@ def absorbed(tables: Tables, level: float) -> Estimate:
     """WF-1: share of chains with one symbol left at the last generation, which is at least 20 M."""
     estimates = []
     for table in tables.values():
-        last = int(table["generation"].max())
+        last = stats.last_of(table)
         left = stats.per_replicate(table, "support", last)
         estimates.append(partial(stats.proportion, left == 1))
     return testing.lowest(estimates, level)
@@ -46,7 +46,7 @@ def fixation(tables: Tables, level: float) -> Estimate:
     """WF-2: frequency with which a symbol is the last one, minus its true share; all symbols."""
     estimates = []
     for table in tables.values():
-        shares = stats.pick(table, "share", int(table["generation"].max())).astype({"item": str})
+        shares = stats.pick(table, "share", stats.last_of(table)).astype({"item": str})
         p = distribution(table)
         for item, values in shares.groupby("item")["value"]:
             estimates.append(testing.less(partial(stats.proportion, values == 1), p[int(str(item)) - 1]))

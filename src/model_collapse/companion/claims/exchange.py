@@ -74,7 +74,7 @@ def _helped_and_alike(tables: Tables, level: float) -> Estimate:
     unless generation 0 of an exchange knows nothing of what is said to be lacking.
     """
     own, mixed, whole = (concepts(tables[arm]) for arm in ("own", "exchange", "whole"))
-    last = int(own["generation"].max())
+    last = stats.last_of(own)
     learned, known = (stats.per_replicate(table, "learned", last) for table in (mixed, whole))
     apart, alike = (stats.per_replicate(table, "apart", last).dropna() for table in (own, mixed))
     found = testing.lowest([partial(stats.paired, learned, known / 2), partial(stats.paired, apart, alike)], level)

@@ -110,7 +110,7 @@ def _likelihood(tables: Tables, level: float) -> Estimate:
     has it.
     """
     table, uniform = tables["own words"], tables["uniform distribution"]
-    last = int(table["generation"].max())
+    last = stats.last_of(table)
     loss, entropy = (
         stats.per_replicate(table, *what) for what in (("written_loss", last), ("entropy", last, "written"))
     )

@@ -78,7 +78,7 @@ def uneven(tables: Tables, level: float) -> Estimate:
     """
     estimates, harder = [], True
     for table in tables.values():
-        q, M, last = distribution(table), rows(table), int(table["generation"].max())
+        q, M, last = distribution(table), rows(table), stats.last_of(table)
         cut, n = first_rare(q), np.array([last + 1])
         share = group_share(table)[last]
         minor, major = (group_error(table, which)[last] for which in (True, False))
@@ -103,7 +103,7 @@ def repaired(tables: Tables, level: float) -> Estimate:
     for arm in ("replace", "reweigh"):
         table = tables[arm]
         there = group_share(table) > 0
-        last, q = int(table["generation"].max()), distribution(table)
+        last, q = stats.last_of(table), distribution(table)
         share, weighed = q[first_rare(q) :].sum(), arm == "reweigh"
         expected = float(groups.group_survival(np.array([last + 1]), share, rows(table), reweighed=weighed)[0])
         alive[arm] = there[last].astype(float)
@@ -116,7 +116,7 @@ def repaired(tables: Tables, level: float) -> Estimate:
 
 def rise(table: pd.DataFrame, item: str) -> pd.Series:
     """Nats per token of true articles about a group, last generation less generation 0, by chain."""
-    last = int(table["generation"].max())
+    last = stats.last_of(table)
     return stats.per_replicate(table, "group_loss", last, item) - stats.per_replicate(table, "group_loss", 0, item)
 
 

@@ -49,7 +49,7 @@ def _below(bound: float, values: pd.Series, level: float) -> Estimate:
 def falls(tables: Tables, level: float) -> Estimate:
     """GM-2: by how much the mean of ln L2 at the last generation falls from one size to the next; the least fall."""
     by_size = sorted(tables.values(), key=lambda table: int(table["n_train"].iloc[0]))
-    logs = [np.log(stats.per_replicate(table, "l2", int(table["generation"].max()))) for table in by_size]
+    logs = [np.log(stats.per_replicate(table, "l2", stats.last_of(table))) for table in by_size]
     return testing.lowest((partial(stats.paired, fewer, more) for fewer, more in pairwise(logs)), level)
 
 

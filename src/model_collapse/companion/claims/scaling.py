@@ -19,7 +19,7 @@ from model_collapse.theory import scaling
 
 def losses(table: pd.DataFrame) -> pd.Series:
     """Lost mass of the chains at the last generation."""
-    return stats.per_replicate(table, "lost_mass", int(table["generation"].max()))
+    return stats.per_replicate(table, "lost_mass", stats.last_of(table))
 
 
 def slope(x: np.ndarray, values: list[pd.Series], level: float = 0.95) -> Estimate:

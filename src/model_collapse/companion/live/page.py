@@ -43,7 +43,7 @@ def controls(element: Element) -> str:
         name, start = f"live-{element.name}-{slider.name}", slider.values.index(slider.start)
         if slider.words and len(slider.words) < 3:
             buttons = "".join(
-                f'<label><input type="radio" name="{slider.name}" value="{i}"{" checked" * (i == start)}> '
+                f'<label><input type="radio" name="{slider.name}" value="{i}"{" checked" if i == start else ""}> '
                 f"{escape(word)}</label>"
                 for i, word in enumerate(slider.words)
             )

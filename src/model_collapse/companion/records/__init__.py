@@ -2,7 +2,7 @@
 
     recorded = records.read("cpu")              checked against its manifest
     recorded.label                              one line: model, corpus, scale, device, date
-    recorded.tables["A"]                        the tidy table of a condition, as `study` returns it
+    recorded.tables["A"]                        the tidy table of a condition, as `run_all` returns it
 
 records/NAME.parquet holds the tidy tables of all conditions, told apart by run_id; NAME.texts.parquet or
 NAME.images.parquet a few generated rows; NAME.json names the condition of each run, how it was made, and the sha256
@@ -67,7 +67,8 @@ class Recorded:
         label, commit = self.about["label"], (self.about["commit"] or "unknown")[:7]
         if self.older:
             which = "earlier code" if self.changed else "code that nobody noted"
-            label += f", made by {which}, commit {commit}{' with changes' * bool(self.about['dirty'])}"
+            changes = " with changes" if self.about["dirty"] else ""
+            label += f", made by {which}, commit {commit}{changes}"
         return f"{label}, {self.otherwise}" if self.otherwise else label
 
     @cached_property

@@ -24,7 +24,7 @@ from model_collapse.companion.records.check import BINS
 from model_collapse.companion.records.run import absolute, together
 from model_collapse.companion.studies.study import Study
 from model_collapse.engine import spec
-from model_collapse.engine.block import finished, make_base, work
+from model_collapse.engine.block import make_base, tables_so_far, work
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.unit import Unit
 from model_collapse.errors import ExternalError, InputError
@@ -131,12 +131,12 @@ def _apart(recorded: records.Recorded, arm: str, run: spec.Run | None) -> str:
 
 def _run(run: spec.Run, replicate: int, last: int) -> pd.DataFrame:
     """The rows of one chain up to a generation, in the present folder."""
-    unit = Unit(replace(run, generations=last), Path("again.parquet"), replicate // run.block)
+    unit = Unit(replace(run, generations=last), Path("again.parquet"), replicate // run.block_size)
     state_folder(unit.out).mkdir()
     if unit.base_key is not None:
         make_base(unit)
     work(unit)
-    parts = [table for name, table in finished(unit) if name == "table"]
+    parts = [table for name, table in tables_so_far(unit) if name == "table"]
     found = pa.concat_tables(parts).unify_dictionaries().to_pandas()
     return found[found["replicate"] == replicate]
 

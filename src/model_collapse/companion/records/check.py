@@ -196,7 +196,7 @@ def _written(arm: str, run: Arm, tables: Tables, written: Tables, first: Mapping
     kind = "images" if "image" in rows else "texts"
     if set(rows["replicate"]) != {0} or rows.duplicated(["generation", "row"]).any():
         return f"has {kind} of another replicate than the first, or one twice"
-    last = int(tables[arm]["generation"].max())
+    last = stats.last_of(tables[arm])
     if sorted(rows["generation"].unique()) != list(range(last + 1)):
         return f"has {kind} of other generations than its table"
     # A probe is row -1, of each of several models.

@@ -16,7 +16,7 @@ from rocrate.rocrate import ROCrate
 from model_collapse import store
 from model_collapse.companion import records
 from model_collapse.companion.records import manifest
-from model_collapse.engine import card
+from model_collapse.corpora import licences
 
 FILE = "ro-crate-metadata.json"
 VERSION = "1.1"
@@ -78,7 +78,7 @@ def _package(crate: ROCrate, about: dict[str, Any]) -> ContextEntity:
     said = {
         "name": "model-collapse",
         "version": versions.pop("model-collapse", "unknown"),
-        "identifier": commit + " with changes" * bool(about["dirty"]),
+        "identifier": f"{commit} with changes" if about["dirty"] else commit,
         "softwareRequirements": [f"{name} {version}" for name, version in versions.items()],
     }
     number = store.digest(said)[:6]
@@ -87,7 +87,7 @@ def _package(crate: ROCrate, about: dict[str, Any]) -> ContextEntity:
 
 def _licence(crate: ROCrate, corpus: str) -> ContextEntity:
     """Of what a model wrote that was trained on this corpus, and may repeat passages of it."""
-    name, note = card.LICENCES.get(corpus, card.OTHER)
+    name, note = licences.of(corpus)
     return _entity(crate, f"#licence-{corpus}", "CreativeWork", name=name, description=note)
 
 

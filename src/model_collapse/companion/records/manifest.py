@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse import families, modalities, registry, store
+from model_collapse.analysis import stats
 from model_collapse.companion.records import code, identity
 from model_collapse.engine.merge import dtype
 from model_collapse.engine.usage import spent
@@ -205,7 +206,7 @@ def label(
     unit = modalities.of(registry.member(families, family)).unit
     # Arms of a study are alike; the runs of a chapter may not be.
     seeds = _span(table["replicate"].nunique() for table in tables.values())
-    last = max(int(table["generation"].max()) for table in tables.values())
+    last = max(stats.last_of(table) for table in tables.values())
     device = devices(tables)
     if device == "cpu":
         device = f"CPU ({machine})" if machine else "CPU"
@@ -251,7 +252,7 @@ def reached(runs: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.DataF
     if complete(runs, tables):
         return None
     chains = sorted({int(r) for table in tables.values() for r in table["replicate"].unique()})
-    return {"replicates": chains, "generation": max(int(table["generation"].max()) for table in tables.values())}
+    return {"replicates": chains, "generation": max(stats.last_of(table) for table in tables.values())}
 
 
 def not_finite(tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:

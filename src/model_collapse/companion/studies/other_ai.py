@@ -52,7 +52,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "whole": Condition("each its own, nothing lacking", models=2, reads="own", part="own"),
     **{
         f"M{m}, {share:g} real": Condition(
-            {1: "alone", 4: "dealt, 4 models"}[m] + ", 5 % real" * (share > 0),
+            {1: "alone", 4: "dealt, 4 models"}[m] + (", 5 % real" if share > 0 else ""),
             "fresh",
             {"regime.real_fraction": share},
             models=m,

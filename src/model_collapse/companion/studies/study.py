@@ -1,7 +1,7 @@
 """A study: conditions, which differ from one base, and sizes, which say what all of them share.
 
     text = studies.find("language_model")
-    text.runs("laptop", ("A", "control"))               label -> Run, for `engine.execute.study`
+    text.runs("laptop", ("A", "control"))               label -> Run, for `engine.execute.run_all`
     text.runs(text.at("laptop", n=96, seeds=2), ("A",))  the same with other numbers
     text.vary("A", epochs=20)                           a study that has a condition "A, epochs=20" as well
     text.table("laptop", ("A", "control"))              what is run, and the command that each condition equals
@@ -205,9 +205,9 @@ class Study(Generic[S]):
         size = self.complete(replace(size, **own))
         n = size.n if condition.n is None else condition.n
         if condition.models > 1:
-            if int(n or 0) < condition.models:
+            if not isinstance(n, int) or n < condition.models:
                 raise InputError(f"n must be at least {condition.models}, a row for every model of condition {label}")
-            n = int(n or 0) // condition.models
+            n = n // condition.models
         rest = {
             "every": size.every if size.every > 1 else None,
             "models": condition.models if condition.models > 1 else None,

@@ -140,10 +140,10 @@ def collect(sweep: Sweep, out: str | None) -> int:
         raise InputError("sweep collect: needs --out FILE.parquet")
     left = collecting.collect(sweep, Path(out))
     done = len(sweep.runs) - len(left)
-    more = f"; not finished: {', '.join(left[:5])}{' ...' * (len(left) > 5)}" if left else ""
+    more = f"; not finished: {', '.join(left[:5])}{' ...' if len(left) > 5 else ''}" if left else ""
     print(f"{_count(done, 'run')} in {out}{more}")
     return 0
 
 
 def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"
+    return f"{number} {thing if number == 1 else f'{thing}s'}"

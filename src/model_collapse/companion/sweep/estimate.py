@@ -11,7 +11,6 @@ from pathlib import Path
 from model_collapse.companion.sweep.file import Sweep
 from model_collapse.engine import cost
 from model_collapse.engine.execute import execute_all
-from model_collapse.engine.plan import blocks
 from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
 
@@ -57,7 +56,7 @@ def _timed(runs: Sequence[Run], label: str) -> tuple[float, float]:
     """Seconds and bytes of runs that differ in their seeds alone, from the first generations of one block."""
     one = runs[0]
     last = min(TRIAL, one.generations)
-    trial = replace(one, generations=last, replicates=min(one.replicates, one.block))
+    trial = replace(one, generations=last, replicates=min(one.replicates, one.block_size))
     with tempfile.TemporaryDirectory() as folder:
         out, begun = Path(folder) / "run.parquet", time.perf_counter()
         try:
@@ -66,5 +65,5 @@ def _timed(runs: Sequence[Run], label: str) -> tuple[float, float]:
             # What only the work itself can refuse.
             raise InputError(f"{label}: {error}" if label else str(error)) from None
         seconds, size = time.perf_counter() - begun, out.stat().st_size
-    more = (one.generations + 1) / (last + 1) * blocks(one) * len(runs)
+    more = (one.generations + 1) / (last + 1) * one.blocks * len(runs)
     return seconds * more, size * more

@@ -108,7 +108,7 @@ class Sweep:
     commands: Mapping[str, str]
 
     def table(self, run: Run) -> Path:
-        """Where the finished table of a run lies: where `engine.execute.study` looks for it too."""
+        """Where the finished table of a run lies: where `engine.execute.run_all` looks for it too."""
         return self.folder / f"{run.run_id}.parquet"
 
 

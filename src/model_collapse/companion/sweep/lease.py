@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from model_collapse import store
-from model_collapse.engine.processes import every
+from model_collapse.engine.processes import periodically
 
 HEARTBEAT = 10.0
 """Seconds between two touches."""
@@ -96,7 +96,7 @@ class Lease:
             return True
 
         try:
-            with every(heartbeat, touch):
+            with periodically(heartbeat, touch):
                 yield
         except Exception:
             if not self.owned:

@@ -24,9 +24,8 @@ from typing import Any
 from model_collapse import store
 from model_collapse.companion.sweep.file import Sweep
 from model_collapse.engine import block, memory, merge, usage
-from model_collapse.engine.checkpoint import Choices
+from model_collapse.engine.choices import Choices
 from model_collapse.engine.layout import CHOICES, finished_generations, state_folder
-from model_collapse.engine.plan import blocks
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
 from model_collapse.errors import ExternalError
@@ -207,7 +206,7 @@ class Tables(Task):
     @property
     def blocks(self) -> list[Block]:
         """The run's blocks."""
-        return [Block(self.sweep, self.run, number) for number in range(blocks(self.run))]
+        return [Block(self.sweep, self.run, number) for number in range(self.run.blocks)]
 
     @cached_property
     def needs(self) -> list[Task]:

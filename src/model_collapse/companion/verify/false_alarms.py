@@ -18,7 +18,7 @@ from model_collapse import hardware, store
 from model_collapse.analysis import stats
 from model_collapse.companion import claims
 from model_collapse.companion import verify as verifying
-from model_collapse.engine.processes import elsewhere, lost_workers
+from model_collapse.engine.processes import lost_workers, process_pool
 
 LEAST, LARGEST = 10, 1000
 """Seeds that every claim is judged from at least, and at most."""
@@ -41,7 +41,7 @@ def count(
     counts = {name: min(max(int(seconds / cost), LEAST), LARGEST) for name, cost in costs.items()}
     tasks = {seed: [n for n in chosen if seed - 2 < counts[n]] for seed in range(2, 2 + max(counts.values()))}
     entries: dict[str, list[tuple[int, Any]]] = {name: [] for name in chosen}
-    with elsewhere(jobs or verifying.cores()) as executor, lost_workers():
+    with process_pool(jobs or verifying.cores()) as executor, lost_workers():
         futures = {executor.submit(_judged, ids, seed): seed for seed, ids in tasks.items()}
         for done, future in enumerate(as_completed(futures), 1):
             for entry in future.result():

@@ -21,7 +21,7 @@ from model_collapse import hardware, store
 from model_collapse.companion import verify as verifying
 from model_collapse.companion.verify import mutants
 from model_collapse.companion.verify.mutants import Fault
-from model_collapse.engine.processes import elsewhere, lost_workers
+from model_collapse.engine.processes import lost_workers, process_pool
 
 Found = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ def inject(
         if progress:
             progress(f"{len(wanted)} claims without a fault, {took:.0f} s")
         stands = {e["id"]: e["verdict"] for e in baseline["claims"]}
-        with elsewhere(jobs, tasks=1) as executor, lost_workers():
+        with process_pool(jobs, tasks=1) as executor, lost_workers():
             # The longest first; a fresh process each, so that nothing that a fault has changed is left behind.
             order = sorted(chosen, key=lambda one: -len(through_claims[one.name]))
             futures = {executor.submit(_through, one.name, seed, baseline): one for one in order}

@@ -177,7 +177,7 @@ def listing(effects: Iterable[Effect]) -> str:
 
 def _tails(share: Measure, with_it: pd.DataFrame, without: pd.DataFrame) -> tuple[Estimate, Estimate, Estimate]:
     """Share that is there at the last generation: without the remedy, with it, and the difference by seed."""
-    end = [share.values(table, int(table["generation"].max())) for table in (without, with_it)]
+    end = [share.values(table, stats.last_of(table)) for table in (without, with_it)]
     return stats.mean(end[0]), stats.mean(end[1]), stats.paired(end[1], end[0])
 
 

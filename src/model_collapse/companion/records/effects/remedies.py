@@ -35,7 +35,7 @@ class Measure:
 
     def damage(self, table: pd.DataFrame) -> pd.Series:
         """How much worse the last generation is than generation 0, by replicate."""
-        return self.values(table, int(table["generation"].max())) - self.values(table, 0)
+        return self.values(table, stats.last_of(table)) - self.values(table, 0)
 
 
 LOSS = Measure("cross-entropy, nats per token", "perplexity", log=True)

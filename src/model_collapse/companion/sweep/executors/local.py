@@ -15,7 +15,7 @@ from model_collapse.companion.sweep.executors import Options
 from model_collapse.companion.sweep.file import Source, Sweep
 from model_collapse.companion.sweep.tasks import Task
 from model_collapse.companion.sweep.work import Outcome
-from model_collapse.engine.processes import elsewhere
+from model_collapse.engine.processes import process_pool
 
 
 def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[str], None]) -> list[Outcome]:
@@ -74,7 +74,7 @@ class _Processes:
         return self.threads.submit(self._bring, name, over)
 
     def _add(self) -> None:
-        self.idle.put(self.processes.enter_context(elsewhere(1)))
+        self.idle.put(self.processes.enter_context(process_pool(1)))
 
     def _bring(self, name: str, over: lease.Mark | None) -> Outcome:
         process = self.idle.get()
