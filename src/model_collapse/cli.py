@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
 import re
@@ -61,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.name} is not installed; pip install 'model-collapse[lm,book]' brings it", 3)
     except MemoryError as error:
         return _complain(f"not enough memory ({error}); ask for fewer rows or replicates", 3)
+    except OSError as error:
+        # A name that no file can have may be met wherever one is looked for.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return _complain(f"{str(error.filename)[:60]}...: too long for the name of a file", InputError.status)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command continues, of a chain with --resume", 130)
 
@@ -244,10 +250,13 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _jobs(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"--jobs {text}: must be a whole number of at least 1")
+    return None if text is None else _whole(text, "--jobs", 1)
+
+
+def _whole(text: str, name: str, least: int) -> int:
+    """A whole number that an option was given. Python itself refuses to read thousands of digits."""
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:
+        raise InputError(f"{name} {text}: must be a whole number of at least {least}")
     return int(text)
 
 
@@ -582,14 +591,13 @@ def _verify(chosen: argparse.Namespace) -> int:
         fell = verify.fallen(other, dict.fromkeys(verify.SCALES, one))
         print("".join(f"{name} passed in the first, and {said}\n" for name, said in fell.items()), end="")
         return 1 if fell else 0
-    if not chosen.seed.isdecimal():
-        raise InputError(f"--seed {chosen.seed}: must be a whole number of at least 0")
+    seed = _whole(chosen.seed, "--seed", 0)
     out = Path(chosen.json) if chosen.json else None
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise InputError(f"--json {out}: must be a file in a folder that exists")
     if chosen.alarms is not None and not chosen.alarms.isdecimal():
         raise InputError(f"--false-alarms {chosen.alarms}: must be a whole number of seconds")
-    earlier, seed, jobs = verify.before(), int(chosen.seed), _jobs(chosen.jobs)
+    earlier, jobs = verify.before(), _jobs(chosen.jobs)
     if chosen.mutants:
         found = mutation.inject(chosen.names, seed=seed, jobs=jobs, progress=on_stderr)
     elif chosen.alarms is not None:

@@ -164,6 +164,32 @@ def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     assert len(set(alone[(alone["metric"] == "mean") & (alone["generation"] == 4)]["value"])) == 600
 
 
+FORKSERVER = """
+import multiprocessing, sys
+from model_collapse import cli
+if __name__ == "__main__":
+    multiprocessing.set_start_method("forkserver")
+    sys.exit(cli.main(["chain", "gaussian", "-n", "10", "-g", "1", "--replicates", "300", *sys.argv[1:]]))
+"""
+
+
+def test_processes_are_started_alike_whatever_python_would_do(tmp_path):
+    """From version 3.14 on its default is a server that forks."""
+    (tmp_path / "program.py").write_text(FORKSERVER)
+    for jobs in "12":
+        asked = [
+            sys.executable,
+            str(tmp_path / "program.py"),
+            "--jobs",
+            jobs,
+            "--out",
+            str(tmp_path / f"{jobs}.parquet"),
+        ]
+        done = subprocess.run(asked, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    same(*(store.read(tmp_path / f"{jobs}.parquet") for jobs in "12"))
+
+
 @pytest.mark.parametrize("family", [name for name in registry.names(families) if name not in ("ngram", "lm")])
 def test_every_family_of_numbers_gives_the_same_bits_in_two_processes(family, tmp_path):
     """Two blocks of chains, one of them with a single chain; language models have tests of their own."""
