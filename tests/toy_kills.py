@@ -62,7 +62,7 @@ def _watched(
             count += 1
             at(count, event, str(given[0]))
 
-    sys.stderr = open(said, "w")  # noqa: SIM115  It is open until the process ends.
+    sys.stderr = open(said, "w", buffering=1)  # noqa: SIM115  It is open until the process ends.
     sys.addaudithook(watch)
     status = cli.main(list(arguments))
     with open(touched, "w") as file:
