@@ -16,7 +16,7 @@ import pytest
 
 from model_collapse import hardware
 from model_collapse.companion.book.chapter import find
-from model_collapse.companion.studies.language_model import STUDY
+from model_collapse.companion.studies.language_model import GRID, PAPERS, STUDY
 from model_collapse.corpora import tokens
 from model_collapse.engine import cost
 from model_collapse.engine.execute import execute
@@ -29,7 +29,7 @@ with warnings.catch_warnings():
     from transformers import OPTConfig, OPTForCausalLM
 
 ROOM = 15e9
-SPEED = 6.5e13
+SPEED = 6.5e12
 """Operations a second: a tenth of a T4's peak in fp16, by which the chapters' minutes were estimated."""
 
 PROFILES = ("t4", "t4-10min")
@@ -116,7 +116,7 @@ def test_a_chain_in_the_precision_of_the_card(profile: str, t4: Card, opt: Path,
     table, texts = execute(run, tmp_path / "run.parquet")
     assert used == {torch.float16}
     assert set(table["device"]) == {"Tesla T4"}
-    assert texts is not None and len(texts) == 6 * 3
+    assert texts is not None and len(texts) == 6 * 2
     losses = table[table["metric"] == "perplexity"].value
     assert len(losses) and losses.between(1, 1000).all()
 
@@ -141,9 +141,10 @@ def test_a_step_that_does_not_fit_is_halved(
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_foreseen_minutes_are_operations_by_speed(profile: str):
-    """The chapter says no less than what its runs take at that speed, and not much more."""
+    """The chapter says what its main conditions take at that speed, within a factor of two."""
     (chapter,) = [each for each in find() if each.slug == "language_model"]
     size = STUDY.at(profile, corpus="embedded")
-    seconds = sum(cost._operations(run) * run.replicates for run in STUDY.runs(size).values()) / SPEED
+    runs = {run.run_id: run for run in STUDY.runs(size, (*PAPERS, *GRID)).values()}
+    minutes = sum(cost._operations(run) * run.replicates for run in runs.values()) / SPEED / 60
     said = chapter.cost[profile]
-    assert said.device == "T4" and said.minutes / 2 < seconds / 60 <= said.minutes
+    assert said.device == "T4" and said.minutes / 2 < minutes < 2 * said.minutes
