@@ -199,3 +199,42 @@ def test_a_bad_call_is_one_line_and_touches_nothing(call: str, here: Path, capsy
     assert err.startswith("model-collapse: ") and err.count("\n") == 1 and err.endswith("\n"), err
     assert CALLS[call] in err
     assert contents(here) == before
+
+
+LONG = "x" * 4000
+DEEP = "/".join(["y" * 200] * 25)
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "chain gaussian --out {}",
+        "chain lm --set family.preset={}",
+        "chain lm --set family.tokenizer={}",
+        "chain lm --set family.pretrain={}",
+        "chain ngram --corpus {}",
+        "chain vae --corpus {}",
+        "pack {} --out b.zip",
+        "record {}",
+        "record --add {}",
+        "sweep plan {}",
+        "sweep run --study gaussian --size smoke --folder {}",
+        "verify --json {}",
+    ],
+)
+@pytest.mark.parametrize("name", [LONG, DEEP], ids=["long", "deep"])
+def test_a_name_that_no_file_can_have_is_one_line(call: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = call.format(name).split()
+    assert cli.main(arguments + (SMALL if arguments[0] == "chain" else [])) == 2
+    _, err = capsys.readouterr()
+    assert err.startswith("model-collapse: ") and err.count("\n") == 1, err[:200]
+    assert "too long" in err, err[:200] + err[-100:]
+
+
+@pytest.mark.parametrize("call", ["chain gaussian --jobs {}", "verify --seed {}", "chain gaussian --seed {}"])
+def test_a_number_of_thousands_of_digits_is_one_line(call: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Python itself refuses to read it."""
+    assert cli.main(call.format(DIGITS).split()) == 2
+    _, err = capsys.readouterr()
+    assert err.startswith("model-collapse: --") and err.count("\n") == 1, err[:200]

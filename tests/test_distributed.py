@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 import subprocess
@@ -25,18 +27,10 @@ CHAIN = (
 """Odd numbers of rows, so that shares are unequal; dropout; pre-training; the epoch of least validation loss."""
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-ACCELERATE += [
-    "--num_machines",
-    "1",
-    "--mixed_precision",
-    "bf16",
-    "--dynamo_backend",
-    "no",
-    "--main_process_port",
-    "0",
-    "-m",
-]
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
+TWO = "--num_processes 2 --num_machines 1 --mixed_precision bf16 --dynamo_backend no --main_process_port 0 -m".split()
+ACCELERATE = [*LAUNCH, "--multi_gpu", *TWO]
+SHARDED = [*LAUNCH, "--use_fsdp", "--fsdp_version", "2", *TWO]
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5, 64])
@@ -88,6 +82,16 @@ def test_too_many_processes_for_the_gpus_of_a_host(monkeypatch: pytest.MonkeyPat
     assert "4 processes on a host with 2 GPUs" in capsys.readouterr().err
 
 
+def test_an_fsdp_that_is_not_known_here_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    launched(monkeypatch)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    assert cli.main("chain lm -n 8".split()) == 2
+    assert "add --fsdp_version 2" in capsys.readouterr().err
+
+
 def test_a_variable_that_a_scheduler_leaves_behind_is_no_launcher(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "8")
     assert distributed.count() == 1 and distributed.leads()
@@ -99,12 +103,13 @@ def test_launchers_and_chain_know_the_options_that_the_page_gives_them():
 
     page = (paths.PACKAGE.parents[1] / "book" / "sweep.md").read_text(encoding="utf-8")
     parsers = {"torchrun": get_args_parser(), "accelerate launch": launch_command_parser()}
-    said = dict(re.findall(r"^(torchrun|accelerate launch) (.+)$", page, re.M))
-    assert set(said) == set(parsers)
-    for name, words in said.items():
+    said = re.findall(r"^(torchrun|accelerate launch) (.+)$", page, re.M)
+    assert [name for name, _ in said] == ["torchrun", "accelerate launch", "accelerate launch"]
+    for name, words in said:
         found = parsers[name].parse_args(shlex.split(words))
         assert found.module and found.training_script == "model_collapse", name
         assert cli._parser().parse_args(found.training_script_args).family == "lm", name
+    assert found.use_fsdp and found.fsdp_version == "2"
     options = re.search(r"`torchrun` on each with `([^`]+)`, `([^`]+)` and `([^`]+)`", page)
     assert options and all(option in get_args_parser().format_help() for option in options.groups())
 
@@ -141,12 +146,62 @@ def same(out: Path, alone: Path) -> None:
     assert not any(out.parent.glob("*.state"))
 
 
-@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE, SHARDED], ids=["torchrun", "accelerate", "sharded"])
 def test_two_processes_write_what_one_does(launcher: list[str], tmp_path: Path, alone: Path):
     done = run(launcher, tmp_path / "run.parquet")
     assert done.returncode == 0, done.stderr
     same(tmp_path / "run.parquet", alone)
     assert done.stderr.count("2 of 2 generations") == 1  # one of them tells
+
+
+PARTS = """
+import json, sys, warnings
+import numpy as np
+import toy_models
+from model_collapse import distributed, hardware
+from model_collapse.data import Data, Rows
+from model_collapse.families.lm import Lm, model, training
+
+ROWS = Data.real(Rows(np.random.default_rng(0).integers(3, toy_models.VOCABULARY, (13, 9)).astype(np.int32)))
+
+def kept():
+    "Of the numbers that are trained, the share that this process has."
+    step = training._Step(toy_models.module("llama"), Lm(), 0.0, distributed.here())
+    return sum(step.team.own(weight).numel() for weight in step.moved) / sum(weight.numel() for weight in step.moved)
+
+def trained(kind, more):
+    module = toy_models.module(kind)
+    start = model.LmModel(model.plain(module.config), model.unbuild(module))
+    settings, rng = Lm(block=9, pretrain="none", batch=5, dropout=0.0, **more), np.random.default_rng(1)
+    start = distributed.everywhere(training.train, start, ROWS, rng, settings, epochs=2, lr=1e-3, validation=ROWS)
+    return start.weights
+
+if not distributed.leads():
+    distributed.follow()
+    sys.exit()
+cases = [(kind, more) for kind in toy_models.KINDS for more in ({}, {"chunk": 2}, {"lora": 2})]
+alone = [trained(*case) for case in cases]
+with distributed.leading():
+    print(json.dumps(["share", distributed.everywhere(kept)]))
+    for case, one in zip(cases, alone):
+        parts = trained(*case)
+        farthest = max(float((weight - parts[name]).abs().max()) for name, weight in one.items())
+        print(json.dumps([str(case), farthest]))
+"""
+
+
+def test_weights_in_parts_are_trained_as_whole_ones(tmp_path: Path):
+    """All architectures, chunks and adapters: no layer changes in place what another returned, which FSDP would not
+    see. Every process has half of the numbers, and the epoch of least validation loss is put together again."""
+    file = tmp_path / "parts.py"
+    file.write_text(PARTS)
+    named = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+    named["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(paths.PACKAGE.parent)])
+    done = subprocess.run([*TORCHRUN[:-1], str(file)], env=os.environ | named, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (_, share), *farthest = map(json.loads, done.stdout.splitlines())
+    assert abs(share - 0.5) < 0.01
+    assert len(farthest) == 21 and max(each for _, each in farthest) < 2e-4, farthest
 
 
 def follower(launcher: int) -> psutil.Process:

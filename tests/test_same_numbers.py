@@ -30,6 +30,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -41,7 +42,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_collapse import families, filters, hardware, regimes, registry, store
+from model_collapse import families, filters, hardware, paths, regimes, registry, store
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
 
@@ -501,6 +502,26 @@ def test_numbers_are_as_recorded(name: str):
     if differing:
         more = f"; and {len(differing) - SAID} more" if len(differing) > SAID else ""
         pytest.fail(f"{name}: {'; '.join(differing[:SAID])}{more}", pytrace=False)
+
+
+HASHING = (
+    "import json, sys, test_same_numbers as t; print(json.dumps({name: t.computed(name) for name in sys.argv[1:]}))"
+)
+
+
+@pytest.mark.parametrize("networks", [False, True])
+def test_numbers_do_not_depend_on_the_order_of_sets(networks: bool, tmp_path: Path):
+    """One run of each family, in two processes that hash text in two ways."""
+    chosen = {run["family"]: name for name, run in RUNS.items() if (name in NETWORKS) == networks}
+    made = []
+    for seed in ("1", "2"):
+        named = {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join([str(FILE.parent), str(paths.PACKAGE.parent)])}
+        named["MODEL_COLLAPSE_CACHE"] = str(tmp_path / seed)
+        asked = [sys.executable, "-c", HASHING, *chosen.values()]
+        done = subprocess.run(asked, env=os.environ | named, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        made.append(json.loads(done.stdout.splitlines()[-1]))
+    assert made[0] == made[1] and set(made[0]) == set(chosen.values())
 
 
 # The reference itself ------------------------------------------------------------------------------------------------

@@ -1,16 +1,18 @@
-"""A command that ends its process with SIGKILL just before its k-th change on the disk."""
+"""A command that ends its process with SIGKILL just before its k-th change on the disk, or finds the disk full."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "os.link", "os.utime"}
+TAKES_ROOM = {"os.rename", "os.mkdir", "os.link"}
+CHANGES = {*TAKES_ROOM, "os.remove", "os.rmdir", "shutil.rmtree", "os.utime"}
 
 ENVIRONMENT = {
     **os.environ,
@@ -19,13 +21,36 @@ ENVIRONMENT = {
 """For a process that imports this module."""
 
 
-def attempt(arguments: Sequence[str], place: str, touched: str, moment: int) -> NoReturn:
+def attempt(arguments: Sequence[str], place: str, touched: str, moment: int, said: str = os.devnull) -> NoReturn:
     """Run the command and exit with its status, unless it is killed; for a fork.
 
     place    only changes of what begins with this path count
     touched  file that gets their number, if the command comes to its end
     moment   number of the change that is prevented by the kill, from 1; -1: none
+    said     file for what it says on stderr
     """
+
+    def kill(number: int, event: str, path: str) -> None:
+        if number == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _watched(arguments, place, touched, said, kill)
+
+
+def on_a_full_disk(arguments: Sequence[str], place: str, touched: str, moment: int, said: str) -> NoReturn:
+    """As `attempt`, but from this change on there is no room left for anything new."""
+
+    def fill(number: int, event: str, path: str) -> None:
+        if number >= moment and event in (*TAKES_ROOM, "open"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    _watched(arguments, place, touched, said, fill)
+
+
+def _watched(
+    arguments: Sequence[str], place: str, touched: str, said: str, at: Callable[[int, str, str], None]
+) -> NoReturn:
+    """Run the command and exit with its status; at(number, event, path) is called before every change."""
     from model_collapse import cli
 
     count = 0
@@ -35,11 +60,10 @@ def attempt(arguments: Sequence[str], place: str, touched: str, moment: int) -> 
         touches = event in CHANGES or (event == "open" and given[2] and given[2] & WRITES)
         if touches and str(given[0]).startswith(place):
             count += 1
-            if count == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
+            at(count, event, str(given[0]))
 
+    sys.stderr = open(said, "w", buffering=1)  # noqa: SIM115  It is open until the process ends.
     sys.addaudithook(watch)
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115  It is open until the process ends.
     status = cli.main(list(arguments))
     with open(touched, "w") as file:
         file.write(str(count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
 import sys
@@ -58,6 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.name} is not installed; install it with pip install 'model-collapse[lm,book]'", 3)
     except MemoryError as error:
         return _complain(f"not enough memory ({error}); ask for fewer rows or replicates", 3)
+    except OSError as error:
+        # A name that no file can have may be met wherever one is looked for.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return _complain(f"{str(error.filename)[:60]}...: too long for the name of a file", InputError.status)
     except KeyboardInterrupt:
         return _complain("interrupted; run the same command to continue (for `chain` add --resume)", 130)
 
@@ -292,7 +298,8 @@ def _jobs(text: str | None) -> int | None:
 
 
 def _whole(option: str, text: str, least: int = 0) -> int:
-    if not text.isdecimal() or int(text) < least:
+    """A whole number that an option was given. Python itself refuses to read thousands of digits."""
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:
         raise InputError(f"{option} {text}: must be a whole number of at least {least}")
     return int(text)
 

@@ -2,13 +2,15 @@
 
 The leader runs the chain as a process that is alone does; it alone reads, measures, keeps and tells. What takes time,
 training and writing, it has done `everywhere`: the others make the same call with the same arguments, and inside it
-each works on its `part` of the rows. Gradients are averaged over processes, so that weights are the same in all.
+each works on its `part` of the rows. Gradients are averaged over processes, so that weights are the same in all; where
+the launcher asks for FSDP, each process keeps a part of every weight, of its gradient and of AdamW's state.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -40,6 +42,11 @@ def leads() -> bool:
     return count() == 1 or int(os.environ["RANK"]) == 0
 
 
+def sharded() -> bool:
+    """Whether the launcher asks for weights in parts, as `accelerate launch --use_fsdp` does."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+
+
 def check(family: Family, jobs: int | None) -> None:
     """InputError, before any work, for what several processes cannot do."""
     processes = count()
@@ -52,6 +59,8 @@ def check(family: Family, jobs: int | None) -> None:
         raise InputError(f"torchrun: {processes} processes are more than the {batch} rows of a step (family.batch)")
     if jobs not in (None, 1):
         raise InputError(f"--jobs {jobs}: torchrun's processes work on one chain at a time; leave --jobs out")
+    if sharded() and os.environ.get("FSDP_VERSION") != "2":
+        raise InputError("accelerate launch: of FSDP only version 2 is known here; add --fsdp_version 2")
     here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", processes)), _gpus()
     if 0 < gpus < here:
         raise InputError(f"torchrun: {here} processes on a host with {gpus} GPUs; start one for each GPU")
@@ -76,9 +85,20 @@ class Alone:
         """The sum over all processes."""
         return x
 
-    def replicated(self, module: nn.Module) -> nn.Module:
-        """The module as it is to be called in training; a backward pass then averages gradients over processes."""
+    def prepared(self, module: nn.Module, layers: Iterable[nn.Module]) -> nn.Module:
+        """The module as it is to be called in training; a backward pass then averages gradients over processes.
+
+        layers  parts of it whose weights are needed one after the other
+        """
         return module
+
+    def own(self, weight: torch.Tensor) -> torch.Tensor:
+        """What this process keeps of a weight."""
+        return weight
+
+    def whole(self, weight: torch.Tensor) -> torch.Tensor:
+        """All of a weight, which all processes ask for at a time."""
+        return weight
 
     def apart(self, module: nn.Module) -> AbstractContextManager[None]:
         """Inside, gradients are added up in each process for itself, until a backward pass outside averages them."""
@@ -106,7 +126,8 @@ class Team(Alone):
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(), mixed_precision="no", kwargs_handlers=[patience]
         )
-        if self.accelerator.distributed_type not in (DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
+        known = (DistributedType.MULTI_CPU, DistributedType.MULTI_GPU, DistributedType.FSDP)
+        if self.accelerator.distributed_type not in known:
             raise InputError(
                 f"accelerate launch: it is configured for {self.accelerator.distributed_type}; use --multi_gpu"
             )
@@ -163,7 +184,7 @@ class Team(Alone):
         self.distributed.all_reduce(x, group=self.orders if x.device.type == "cpu" else None)
         return x
 
-    def replicated(self, module: nn.Module) -> nn.Module:
+    def prepared(self, module: nn.Module, layers: Iterable[nn.Module]) -> nn.Module:
         wrapped: nn.Module = self.accelerator.prepare_model(module)
         self.holding = True
         return wrapped
@@ -173,11 +194,47 @@ class Team(Alone):
 
     def each(self, rows: int, work: Callable[[slice], torch.Tensor]) -> torch.Tensor:
         mine = self.part(rows)
-        # Who has no row does the first for nothing, to know what is put together.
-        found = work(mine if mine.start < mine.stop else slice(0, 1))
+        # All do equally many, some of them a row that is another's: where weights are in parts, every call of a module
+        # is one that all processes make.
+        most = -(-rows // self.count)
+        first = min(mine.start, rows - most)
+        found = work(slice(first, first + most))
         whole = found.new_zeros((rows, *found.shape[1:]))
-        whole[mine] = found[: mine.stop - mine.start]
+        whole[mine] = found[mine.start - first : mine.stop - first]
         return self.total(whole)
+
+
+class ShardedTeam(Team):
+    """A team of which each process keeps a part of every weight (FSDP2); a layer is whole while it computes.
+
+    By torch itself: Accelerate shards on GPUs only.
+    """
+
+    def prepared(self, module: nn.Module, layers: Iterable[nn.Module]) -> nn.Module:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        # Layers of transformers change in place nothing that another returned; test_distributed.py holds them to it.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+        mesh = init_device_mesh(self.accelerator.device.type, (self.count,))
+        for part in (*layers, module):
+            # In parts again after each use, the outermost too: what validation leaves is what a step begins with.
+            fully_shard(part, mesh=mesh, reshard_after_forward=True)
+        return module
+
+    def apart(self, module: nn.Module) -> AbstractContextManager[None]:
+        # Gradients that are added up in each process would be whole ones.
+        return nullcontext()
+
+    def own(self, weight: torch.Tensor) -> torch.Tensor:
+        from torch.distributed.tensor import DTensor
+
+        return weight.to_local() if isinstance(weight, DTensor) else weight
+
+    def whole(self, weight: torch.Tensor) -> torch.Tensor:
+        from torch.distributed.tensor import DTensor
+
+        return weight.full_tensor() if isinstance(weight, DTensor) else weight
 
 
 _team: Team | None = None
@@ -199,6 +256,10 @@ def everywhere(work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
     return _team.lead(work, args, more) if _team and not _team.working else work(*args, **more)
 
 
+def _started() -> Team:
+    return ShardedTeam() if sharded() else Team()
+
+
 @contextmanager
 def leading() -> Iterator[None]:
     """Inside, the other processes do what this one has done everywhere."""
@@ -206,7 +267,7 @@ def leading() -> Iterator[None]:
     if count() == 1:
         yield
         return
-    _team = Team()
+    _team = _started()
     try:
         yield
     finally:
@@ -217,7 +278,7 @@ def leading() -> Iterator[None]:
 def follow() -> None:
     """Do what the leader has done everywhere, until it has no more."""
     global _team
-    _team = Team()
+    _team = _started()
     _team.follow()
     _team.distributed.destroy_process_group()
     _team = None

@@ -225,6 +225,31 @@ def test_a_proxy(served: FakeHub, lets: bool, monkeypatch: pytest.MonkeyPatch) -
         huggingface_hub.close_session()
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("socks5://127.0.0.1:1", r"SOCKS proxy, but the 'socksio' package is not installed.*httpx\[socks\]"),
+        ("socks5h://127.0.0.1:1", r"SOCKS proxy, but the 'socksio' package is not installed.*httpx\[socks\]"),
+        ("socks4://127.0.0.1:1", "the proxy cannot be used .*socks4://127.0.0.1:1"),
+    ],
+)
+def test_a_socks_proxy_that_cannot_be_used_is_one_line(
+    served: FakeHub, name: str, proxy: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    monkeypatch.setitem(sys.modules, "socksio", None)  # as where it is not installed
+    monkeypatch.setenv(name, proxy)
+    huggingface_hub.close_session()
+    try:
+        with pytest.raises(ExternalError, match=rf"^x\.bin of a/b cannot be had from the hub: .*{said}") as refused:
+            hub.fetch(file(), instead=INSTEAD)
+        assert "\n" not in str(refused.value)
+    finally:
+        huggingface_hub.close_session()
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_says_so(served: FakeHub, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*x: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -162,6 +163,47 @@ def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     several, _ = execute(planned, tmp_path / "2.parquet", jobs=2)
     same(alone, several)
     assert len(set(alone[(alone["metric"] == "mean") & (alone["generation"] == 4)]["value"])) == 600
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_shared_memory_that_cannot_be_written_is_one_line(code, tmp_path, monkeypatch):
+    """Locks between processes lie there, and nothing large does."""
+
+    def refused(self, kind, *given, **more):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refused)
+    with pytest.raises(
+        ExternalError, match=rf"^processes side by side need /dev/shm, .*{os.strerror(code)}.*--jobs 1$"
+    ):
+        execute(gaussian(), tmp_path / "run.parquet", jobs=2)
+    same(execute(gaussian(), tmp_path / "run.parquet", jobs=1)[0], execute(gaussian())[0])
+
+
+FORKSERVER = """
+import multiprocessing, sys
+from model_collapse import cli
+if __name__ == "__main__":
+    multiprocessing.set_start_method("forkserver")
+    sys.exit(cli.main(["chain", "gaussian", "-n", "10", "-g", "1", "--replicates", "300", *sys.argv[1:]]))
+"""
+
+
+def test_processes_are_started_alike_whatever_python_would_do(tmp_path):
+    """From version 3.14 on its default is a server that forks."""
+    (tmp_path / "program.py").write_text(FORKSERVER)
+    for jobs in "12":
+        asked = [
+            sys.executable,
+            str(tmp_path / "program.py"),
+            "--jobs",
+            jobs,
+            "--out",
+            str(tmp_path / f"{jobs}.parquet"),
+        ]
+        done = subprocess.run(asked, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    same(*(store.read(tmp_path / f"{jobs}.parquet") for jobs in "12"))
 
 
 @pytest.mark.parametrize("family", [name for name in registry.names(families) if name not in ("ngram", "lm")])

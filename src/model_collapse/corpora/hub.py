@@ -396,7 +396,7 @@ def _reason(error: Exception) -> str:
         return f"no answer within {PATIENCE:g} s"
     if "407" in said:
         return "the proxy wants a name and a password (status 407): HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"
-    if "Proxy" in kind:
+    if "Proxy" in kind or "proxy URL" in said:
         return f"the proxy cannot be used ({said or kind})"
     if isinstance(error, ImportError):
         return said

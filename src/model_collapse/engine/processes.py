@@ -32,6 +32,15 @@ def pool(workers: int) -> Iterator[Executor | None]:
 class _Pool(ProcessPoolExecutor):
     """A pool that raises BrokenProcessPool whenever a worker has ended, also while the next one is being started."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except OSError as error:
+            # Its locks lie in shared memory: some bytes, but without a place for them there is none.
+            raise ExternalError(
+                f"processes side by side need /dev/shm, which cannot be written ({error.strerror}); use --jobs 1"
+            ) from None
+
     def submit(self, task: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         try:
             return super().submit(task, *args, **kwargs)

@@ -52,6 +52,15 @@ def test_the_order_of_tasks_is_the_same_everywhere(tmp_path: Path):
     assert [each.name for each in pieces] == [each.name for each in tasks.all_blocks(written(tmp_path))]
 
 
+@pytest.mark.parametrize("start", ["", "\ufeff"], ids=["", "byte order mark"])
+def test_a_file_that_was_written_on_windows_is_the_same(start: str, tmp_path: Path):
+    text = "family: gaussian\nn: 5\nconditions:\n  A: {}\n  B:\n    regime: accumulate\nseeds: [1, 2]\n"
+    wanted = written(tmp_path, text).commands
+    file = tmp_path / "windows.yaml"
+    file.write_bytes((start + text).replace("\n", "\r\n").encode())
+    assert read(Source(str(file))).commands == wanted
+
+
 REFUSED = {
     "nothing": ("", "a sweep file names a study and its size, or a family"),
     "a list": ("- A\n", "a sweep file names"),
@@ -89,6 +98,7 @@ REFUSED = {
         "family: gaussian\nsizes: {a: {}, 'a, b': {}}\nconditions: {'b, c': {}, c: {}}\n",
         "two runs are called 'a, b, c'",
     ),
+    "a name that no file can have": ('family: gaussian\nfolder: "a\\0b"\n', "line 2: not YAML (a NUL character in it)"),
     "no folder": ("family: gaussian\nfolder: ''\n", "folder: string should have at least 1 character"),
 }
 

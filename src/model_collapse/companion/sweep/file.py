@@ -135,7 +135,14 @@ def read(source: Source) -> Sweep:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which the library would quietly take the second."""
+    """Refuses a key that is there twice, of which the library would quietly take the second, and the character NUL,
+    which no name of a file may have."""
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        found = super().construct_scalar(node)
+        if "\0" in found:
+            raise yaml.constructor.ConstructorError(None, None, "a NUL character in it", node.start_mark)
+        return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

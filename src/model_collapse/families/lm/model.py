@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -111,9 +111,14 @@ def build(model: LmModel, seed: int, device: torch.device, dropout: float | None
     return module.to(device)
 
 
-def unbuild(module: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """Copies of a module's weights on the CPU; tied ones once."""
-    return {name: weight.to("cpu", torch.float32, copy=True) for name, weight in formats.once(module).items()}
+def unbuild(
+    module: PreTrainedModel, whole: Callable[[torch.Tensor], torch.Tensor] = lambda weight: weight
+) -> dict[str, torch.Tensor]:
+    """Copies of a module's weights on the CPU; tied ones once.
+
+    whole  all of a weight, of which the module may have a part
+    """
+    return {name: whole(weight).to("cpu", torch.float32, copy=True) for name, weight in formats.once(module).items()}
 
 
 def save(model: LmModel, folder: Path) -> None:

@@ -71,7 +71,7 @@ def train(
         room = start.positions - blocks.shape[1] + 1 if start.weights is None else 1
         lowest, kept, best = math.inf, epochs, None
         if held_out is not None and settings.checkpoint == "any" and start.weights is not None:
-            lowest, kept, best = held_out_loss(held_out), 0, _trained(module)
+            lowest, kept, best = held_out_loss(held_out), 0, step.trained()
         for epoch in range(epochs):
             module.train()
             order = torch.from_numpy(rng.permutation(len(blocks))).to(device)
@@ -86,12 +86,12 @@ def train(
                 loss = held_out_loss(held_out)
                 said += f", validation loss {loss:.3f}"
                 if loss < lowest:
-                    lowest, kept, best = loss, epoch + 1, _trained(module)
+                    lowest, kept, best = loss, epoch + 1, step.trained()
             if progress:
                 progress(said)
         if best:
-            module.load_state_dict(best, strict=False)
-        weights = unbuild(merged(module, settings))
+            step.restore(best)
+        weights = unbuild(merged(module, settings), team.whole)
     if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
         raise _diverged(f"the last step of epoch {epochs}", lr)
     before = start.config.get("training", {}).get("tokens_seen", 0)
@@ -102,9 +102,10 @@ def train(
     return LmModel(start.config | {"training": seen}, weights)
 
 
-def _trained(module: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """Copies, on the CPU, of the weights that training moves."""
-    return {name: p.detach().to("cpu", copy=True) for name, p in module.named_parameters() if p.requires_grad}
+def _layers(module: PreTrainedModel) -> list[torch.nn.Module]:
+    """The layers of a transformer, inner ones first."""
+    names = module._no_split_modules or ()
+    return [part for part in reversed(list(module.modules())) if type(part).__name__ in names]
 
 
 class _Step:
@@ -118,10 +119,19 @@ class _Step:
         if self.device.type == "cpu" and self.dtype == torch.bfloat16:
             # Fused attention is slow there, its gradient most of all: plain products take a quarter of its time.
             module.set_attn_implementation("eager")
-        self.replicated = team.replicated(module)
-        trained = [weight for weight in module.parameters() if weight.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=settings.weight_decay, fused=True)
+        self.prepared = team.prepared(module, _layers(module))
+        self.moved = [weight for weight in module.parameters() if weight.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.moved, lr=lr, weight_decay=settings.weight_decay, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    def trained(self) -> list[torch.Tensor]:
+        """Copies, on the CPU, of what this process keeps of the weights that training moves."""
+        return [self.team.own(weight.detach()).to("cpu", copy=True) for weight in self.moved]
+
+    def restore(self, trained: list[torch.Tensor]) -> None:
+        """Have these weights again."""
+        for weight, was in zip(self.moved, trained, strict=True):
+            self.team.own(weight.detach()).copy_(was)
 
     def __call__(self, blocks: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, rate: float) -> torch.Tensor:
         """Move the weights once; blocks (b, block), weight and first position (b,). This process' part of the loss
@@ -132,7 +142,7 @@ class _Step:
         losses, last = [], (len(blocks) - 1) // self.chunk
         parts = zip(*(x.split(self.chunk) for x in (blocks, weight, place)), strict=True)
         for number, (part, counts, first) in enumerate(parts):
-            with nullcontext() if number == last else self.team.apart(self.replicated):
+            with nullcontext() if number == last else self.team.apart(self.prepared):
                 losses.append(self._gradient(part, counts, first, len(blocks)))
         if self.clip:
             self.scaler.unscale_(self.optimizer)
@@ -154,7 +164,7 @@ class _Step:
         blocks, weight, place = blocks[rows], weight[rows], place[rows]
         positions = place[:, None] + torch.arange(blocks.shape[1] - 1, device=self.device)
         with hardware.mixed(self.dtype, self.device), drops:
-            logits = self.replicated(input_ids=blocks[:, :-1], position_ids=positions, use_cache=False).logits
+            logits = self.prepared(input_ids=blocks[:, :-1], position_ids=positions, use_cache=False).logits
         losses = functional.cross_entropy(logits.float().flatten(0, 1), blocks[:, 1:].flatten(), reduction="none")
         loss = (losses.view(len(blocks), -1).mean(1) * weight).sum() / whole
         # The mean over processes, of shares that are as many times as large, is the gradient of the whole.
