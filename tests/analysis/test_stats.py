@@ -118,7 +118,7 @@ def test_comparisons_of_the_other_tests_fail_when_they_should() -> None:
     with pytest.raises(AssertionError, match=r"^not a number: "):
         compare.within("not a number", np.append(x, np.nan), 0)
     with pytest.raises(AssertionError, match=r"^distributions: p = "):
-        compare.same_distribution("laws", x, 2 * y)
+        compare.same_distribution("distributions", x, 2 * y)
     assert len(compare.made) == 12
     with pytest.raises(AssertionError, match=r"^one more: more than 12 comparisons"):
         compare.within("one more", x, 0)

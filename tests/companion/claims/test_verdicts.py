@@ -54,7 +54,7 @@ def test_the_outcome_follows_from_the_interval(interval, outcome, verdict):
     assert found.outcome == outcome and found.verdict == verdict
     assert found.words == f"{outcome} at small scale" and found.holds is (outcome == "supported")
     assert "not reproduced" not in str(found) and f": {outcome} at small scale" in str(found)
-    assert replace(found, scale="full").words == outcome
+    assert replace(found, coverage="full").words == outcome
 
 
 def test_without_a_margin_nothing_is_equivalent():
