@@ -59,8 +59,15 @@ def shorten(app: Sphinx, doctree: nodes.document, name: str) -> None:
             text.parent.replace(text, nodes.Text(text.replace(" and others", " et al.")))
 
 
+def unlisted(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Takes from the bibliography the role of a list, as its entries have another than that of list items."""
+    if body := context.get("body"):
+        context["body"] = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     register_plugin("pybtex.style.formatting", "author_year", AuthorYear)
     app.connect("doctree-resolved", shorten)
+    app.connect("html-page-context", unlisted)
     return {"version": "1", "parallel_read_safe": True}

@@ -16,7 +16,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from model_collapse.errors import ExternalError, InputError, OutOfMemory
-from model_collapse.interfaces import name_of
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +52,9 @@ def check(family: Family, jobs: int | None) -> None:
     if processes == 1:
         return
     if not family.divided:
+        # Here, because every command imports this module, and most need no NumPy.
+        from model_collapse.interfaces import name_of
+
         raise InputError(f"torchrun: family {name_of(family)} works in one process; start it without")
     batch = family.workload.batch if family.workload else 1
     if processes > batch:

@@ -34,7 +34,7 @@ def test_a_deck_has_question_short_answer_figures_and_what_to_take_away(site: Si
     opening, figure, summary = (re.sub(r"\s+", " ", text) for text in site.page.locator(".on").all_inner_texts())
     assert "It falls by half, (1)." in opening and "Check yourself" not in opening
     assert figure.startswith("Fig. 2") and "It falls:" in figure and "Data of this figure" not in figure
-    assert summary.startswith("It falls:") and "toy-law" not in summary
+    assert summary.startswith("It falls:") and "toy-distribution" not in summary
     picture = site.page.locator("figure img")
     assert picture.count() == 1 and picture.get_attribute("alt") == 'Line: from 1 "down" to 0 # and on'
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0

@@ -31,7 +31,7 @@ INSTEAD: Mapping[str, Mapping[str, Any]] = {
     "family.estimator": {"family.estimator": "mle"},
     "family.written_noise": {"family.written_noise": 1.0},
     "family.bandwidth": {"family.bandwidth": 0.02},
-    "share": {"family.top_k": 4},
+    "share": {"family.top_k": 2},
 }
 """Setting, or the metric `share` -> what takes away what keeps such an arm."""
 

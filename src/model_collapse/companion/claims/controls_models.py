@@ -210,9 +210,9 @@ CLAIMS = (
             for kind, sizes in SIZES.items()
         }
         | {
-            "gaussian unbiased": written("gaussian", 100, 4, ["variance"], 8192, **UNBIASED),
+            "gaussian unbiased": written("gaussian", 20, 4, ["variance"], 8192, **UNBIASED),
             "regression noiseless": written("regression", 60, 4, ["test_error"], 8192, **NOISELESS),
-            "kde of its own rows": written("kde", 64, 4, ["variance"], 2048, **{"family.bandwidth": 0.125}),
+            "kde of its own rows": written("kde", 16, 4, ["variance"], 8192, **{"family.bandwidth": 0.25}),
             "discrete shares": written("discrete", 10, 4, ["share"], 16_384, **{"family.symbols": 5}),
         },
         check=by_family,

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 ANSWER = 5.0
 """Seconds in which the head of a cluster has to answer."""
 
+STARTS = 3
+"""Attempts to start a node of this machine. Ray waits 30 seconds for it; a busy machine may need longer."""
+
 
 def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[str], None]) -> list[Outcome]:
     """On the nodes of the cluster."""
@@ -54,22 +57,29 @@ def connected(options: Options) -> Iterator[ModuleType]:
     address = options.address or os.environ.get("RAY_ADDRESS")
     if address:
         _answers(address)
-    try:
-        ray.init(
-            address or "local",
-            num_cpus=None if address else options.jobs,
-            include_dashboard=None if address else False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-    except Exception as error:
-        # Where a node does not come up in time, Ray raises a plain Exception.
-        where = f"--address {address}" if address else "Ray on this machine"
-        raise ExternalError(f"{where}: {' '.join(str(error).split())[:200]}") from None
+    _start(ray, address, options.jobs)
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _start(ray: ModuleType, address: str | None, jobs: int | None) -> None:
+    for further in reversed(range(1 if address else STARTS)):
+        try:
+            ray.init(
+                address or "local",
+                num_cpus=None if address else jobs,
+                include_dashboard=None if address else False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+            return
+        except Exception as error:
+            ray.shutdown()
+            if not further:
+                where = f"--address {address}" if address else "Ray on this machine"
+                raise ExternalError(f"{where}: {' '.join(str(error).split())[:200]}") from None
 
 
 def _lacking(ray: ModuleType, tasks: Sequence[Task], options: Options) -> str:
