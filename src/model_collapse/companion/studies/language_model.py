@@ -227,7 +227,7 @@ VERIFY = replace(
     settings={**LAPTOP.settings, "family.pretrain_blocks": 1024, "family.steps": 30, "family.evaluate": 128},
 )
 # N = 1.25e8 weights take 6 N operations per token trained on and 2 N per token read, so a generation of A is 3.7e14
-# here, and all conditions of the chapter 3.6e16: 90 minutes at a tenth of a T4's peak in fp16, 6.5e13 a second.
+# here, and all conditions of the chapter 4.5e16: two hours at a tenth of a T4's peak in fp16, which is 6.5e13 a second.
 T4 = Size(
     corpus="wikitext-2",
     n=1024,
