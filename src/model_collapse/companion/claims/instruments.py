@@ -193,7 +193,7 @@ def _counted(**settings: Any) -> dict[str, Any]:
 WALK = _numbers("replace", 20, 3, 2**15)
 
 TRAINED: dict[str, Any] = {"n": 128, "replicates": 20, "block": 8, "epochs": 12, "checkpoint": "last"}
-"""Of one whose beams find what a greedy choice misses: short rows, read often. The best epoch would hide bad training."""
+"""Of one whose beams find what a greedy choice misses: short rows, read often. The best epoch would hide bad steps."""
 
 UNTRAINED: dict[str, Any] = {"steps": 1, "lr": 1e-12}
 """Settings of a model that never learnt: a step too small to change anything."""
