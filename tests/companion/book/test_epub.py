@@ -82,8 +82,8 @@ def test_equations_are_mathml_with_their_numbers(book: dict[str, bytes]) -> None
     tree = parsed(book)["notebooks-01_toy.xhtml"]
     formulas = list(tree.iter(f"{MATHML}math"))
     assert len(formulas) > 5 and sum(formula.get("display") == "block" for formula in formulas) == 2
-    (law,) = (part for part in tree.iter(f"{XHTML}div") if part.get("id") == "equation-toy-law")
-    assert "(1)" in "".join(law.itertext()) and law.find(f".//{MATHML}mi").text == "x"
+    (equation,) = (part for part in tree.iter(f"{XHTML}div") if part.get("id") == "equation-toy-distribution")
+    assert "(1)" in "".join(equation.itertext()) and equation.find(f".//{MATHML}mi").text == "x"
     assert "\\(" not in book["book/notebooks-01_toy.xhtml"].decode().replace("\\(x^2\\)", ""), "but what a model wrote"
 
 

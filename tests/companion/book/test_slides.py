@@ -30,7 +30,7 @@ def site(once: Once, browser: object) -> Iterator[Site]:
 def test_a_deck_has_question_short_answer_figures_and_what_to_take_away(site: Site) -> None:
     kinds = site.page.eval_on_selector_all("main > section", "all => all.map(slide => slide.className)")
     assert kinds == ["opening", "figure", "summary"]
-    assert site.page.locator("h1, h2").all_inner_texts() == ["Toy", "The law", "What to take away"]
+    assert site.page.locator("h1, h2").all_inner_texts() == ["Toy", "The distribution", "What to take away"]
     opening, figure, summary = (re.sub(r"\s+", " ", text) for text in site.page.locator(".on").all_inner_texts())
     assert "It falls by half, (1)." in opening and "Check yourself" not in opening
     assert figure.startswith("Fig. 2") and "It falls:" in figure and "Data of this figure" not in figure
@@ -42,7 +42,7 @@ def test_a_deck_has_question_short_answer_figures_and_what_to_take_away(site: Si
 
 def test_a_deck_leads_to_its_chapter_and_is_linked(site: Site) -> None:
     links = site.page.eval_on_selector_all("a", "all => all.map(link => link.getAttribute('href'))")
-    assert set(links) == {"../notebooks/01_toy.html", "../notebooks/01_toy.html#equation-toy-law"}
+    assert set(links) == {"../notebooks/01_toy.html", "../notebooks/01_toy.html#equation-toy-distribution"}
     site.open("book/intro.html")
     site.page.click("article a:has-text('Toy') >> nth=-1")
     assert site.page.url == f"{site.address}/{DECK}"
