@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from toy_page import opened, tidy
 
+from model_collapse.companion import records
 from model_collapse.companion.chapters import diversity as chapter
 
 
@@ -69,3 +70,12 @@ def test_what_reading_a_half_does_is_said_of_each_half(monkeypatch: pytest.Monke
     chapter.surprise({label: tidy({**own, "distinct_2": [[0.5, 0.5]] * 2}) for label, own in metrics.items()})
     assert "is 2.00 [2.00, 2.00] nats after unsurprising text, 4.00 [4.00, 4.00] after surprising text" in page.text
     assert "| perplexity on real text | 5 to 30 | 5 to 20 | 5 to 40 |" in page.text
+
+
+def test_a_recorded_run_is_shown_as_one_of_this_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = opened(monkeypatch)
+    record = records.read("wikitext")
+    chapter.kinds(chapter.recorded_of(record), record.name)
+    assert "In the control, which cannot collapse, pairs change by" in page.text
+    assert "control: real text only, words" in page.figures["diversity-kinds-recorded"]["alt"]
+    assert chapter.recorded_of(None) == {}

@@ -32,7 +32,7 @@ CHECKED = KINDS | {"perplexity": ("perplexity", ""), "entropy on real text": ("e
 
 
 def of(tables: Tables, labels: tuple[str, ...]) -> dict[str, pd.DataFrame]:
-    """The tables of these conditions, as far as they are there, and of a reader's own."""
+    """The tables of these conditions by their titles, as far as they are there, and of a reader's own."""
     return language_run.titled(chosen(tables, labels, language_model.CONDITIONS))
 
 
@@ -310,4 +310,4 @@ def _equal_amounts(table: pd.DataFrame) -> None:
 
 def recorded_of(record: Recorded | None) -> dict[str, pd.DataFrame]:
     """The tables of a record that this chapter shows; none without a record."""
-    return {} if record is None else of(record.tables, MAIN)
+    return {} if record is None else {label: record.tables[label] for label in MAIN if label in record.tables}
