@@ -145,6 +145,20 @@ def test_cells_import_only_what_the_page_loads(site: Site) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def here(code: str) -> str:
+    """What it prints in this process."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {})
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("chapter", OFFERED)
+def test_a_cell_prints_the_chain_beside_its_closed_form(chapter: str) -> None:
+    lines = [line for line in here(OFFERED[chapter]).splitlines() if any(map(str.isdigit, line))]
+    assert len(lines) > 2 and "nan" not in " ".join(lines)
+
+
 # With Pyodide, from the folder that MODEL_COLLAPSE_PYODIDE names ------------------------------------------------------
 
 CLOSED_FORM = """
@@ -205,14 +219,6 @@ def in_page(site: Site, code: str) -> tuple[str, str]:
     press(site)
     how = ended(site)
     return site.page.inner_text(".cell.tag_in-page .cell_output"), how
-
-
-def here(code: str) -> str:
-    """What it prints in this process."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(code, {})
-    return out.getvalue()
 
 
 @pytest.mark.parametrize(("code", "count", "error"), [(CLOSED_FORM, 2, 1e-9), (CHAIN, 600, 1e-12)])
