@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import needed
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,9 +15,6 @@ import pytest
 from model_collapse import corpora, paths
 from model_collapse.corpora import text, tokens
 from model_collapse.errors import ExternalError, InputError
-
-REAL = os.environ.get("MODEL_COLLAPSE_DATA")
-needs_real_data = pytest.mark.skipif(not REAL, reason="MODEL_COLLAPSE_DATA is not set: no real data here")
 
 
 @pytest.fixture
@@ -167,10 +165,11 @@ def test_saved_tokenizer_reads_back(own_cache: Path, tmp_path: Path) -> None:
     assert source.tokenizer.size == 400
 
 
-@needs_real_data
+@needed.opt_tokenizer
 def test_opt_tokenizer_agrees_with_transformers() -> None:
     transformers = pytest.importorskip("transformers")
-    folder = Path(REAL) / "opt-125m-tokenizer"
+    assert needed.DATA is not None
+    folder = needed.DATA / "opt-125m-tokenizer"
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
     ours = tokens.opt()
     texts = ["Hello world", " = Homarus gammarus = \n", "", "naïve <unk> , 1 @,@ 000 \n", *paragraphs(20)]
@@ -250,7 +249,7 @@ def test_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch, no_hub: N
         assert "\n" not in str(caught.value)
 
 
-@needs_real_data
+@needed.real_data
 def test_real_wikitext() -> None:
     corpus = corpora.load("wikitext-2-v1")
     assert len(corpus.whole) == 36_718 and (len(corpus.validation), len(corpus.test)) == (3_760, 4_358)

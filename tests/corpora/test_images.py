@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import needed
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,10 +23,6 @@ from model_collapse import cli
 from model_collapse.corpora import images
 from model_collapse.errors import ExternalError, InputError
 
-REAL = os.environ.get("MODEL_COLLAPSE_DATA")
-needs_mnist = pytest.mark.skipif(
-    not REAL or not (Path(REAL) / "mnist").is_dir(), reason="MODEL_COLLAPSE_DATA has no mnist: no real data here"
-)
 Write = Callable[[Path, str, np.ndarray, np.ndarray], None]
 
 
@@ -217,10 +214,10 @@ def test_the_hub_out_of_reach_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@needs_mnist
+@needed.mnist
 def test_real_mnist(monkeypatch: pytest.MonkeyPatch):
     """Its known sizes, counts of labels and mean grey level."""
-    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(REAL))
+    monkeypatch.setenv("MODEL_COLLAPSE_DATA", str(needed.DATA))
     mnist = images.load("mnist")
     assert mnist.train.shape == (60_000, 28, 28) and mnist.test.shape == (10_000, 28, 28)
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]

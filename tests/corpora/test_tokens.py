@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import needed
 import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -222,7 +223,7 @@ def test_gpt2s_two_files_are_read_by_transformers(tmp_path: Path) -> None:
     assert own.encode(TEXT) == [e.ids for e in engine.encode_batch(TEXT)]
 
 
-@pytest.mark.skipif(paths.data() is None, reason="MODEL_COLLAPSE_DATA is not set: no real data here")
+@needed.opt_tokenizer
 def test_opts_own_in_one_file_gives_the_ids_of_its_two(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 

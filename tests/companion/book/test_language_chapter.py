@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import needed
 import pytest
 from transformers import OPTConfig, OPTForCausalLM
 
@@ -16,11 +16,6 @@ from model_collapse.companion.studies.language_model import STUDY
 from model_collapse.corpora import tokens
 
 TINY = ["-p", "n=12", "-p", "generations=2", "-p", "seeds=1"]
-
-needs_real_data = pytest.mark.skipif(
-    not os.environ.get("MODEL_COLLAPSE_DATA"),
-    reason="MODEL_COLLAPSE_DATA is not set: no real WikiText-2 and no OPT tokenizer here",
-)
 
 
 @pytest.fixture
@@ -66,7 +61,7 @@ def own_texts(root: Path) -> Path:
     return folder
 
 
-@needs_real_data
+@needed.real_data
 def test_real_wikitext(runs: Path, run: Run) -> None:
     """The chapter takes WikiText-2 and says on the page which of its two forms it was."""
     text = run("--profile", "smoke", "-p", "corpus=wikitext-2", *TINY)

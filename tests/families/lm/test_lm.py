@@ -6,6 +6,7 @@ import json
 import warnings
 from types import SimpleNamespace
 
+import needed
 import numpy as np
 import pytest
 from scipy import stats
@@ -435,11 +436,9 @@ def test_the_published_shape_needs_no_hub():
     assert config["max_position_embeddings"] == 2048
 
 
+@needed.opt_tokenizer
 def test_a_local_opt_beside_the_real_tokenizer(tmp_path):
     """The way of the paper's run, with an OPT of one narrow layer in the place of OPT-125m."""
-    if paths.data() is None or not (paths.data() / "opt-125m-tokenizer").is_dir():
-        # OPT's tokenizer is not ours to ship; where tests run for every change, the folder is there.
-        pytest.skip("needs $MODEL_COLLAPSE_DATA/opt-125m-tokenizer")
     from model_collapse.corpora import tokens
 
     for file in (paths.data() / "opt-125m-tokenizer").iterdir():
@@ -477,9 +476,8 @@ def test_another_tokenizer_in_the_place_of_opts_is_another_run(tmp_path, monkeyp
     assert family.contents() == []
 
 
+@needed.opt_tokenizer
 def test_opts_own_tokenizer_is_the_one_that_is_known():
-    if paths.data() is None or not (paths.data() / "opt-125m-tokenizer").is_dir():
-        pytest.skip("needs $MODEL_COLLAPSE_DATA/opt-125m-tokenizer")
     from model_collapse.corpora import tokens
 
     assert tokens.instead_of_opt() == ""
