@@ -29,6 +29,7 @@ from model_collapse.companion.sweep import lease, tasks
 from model_collapse.companion.sweep.executors import Options
 from model_collapse.companion.sweep.executors import ray as executor
 from model_collapse.companion.sweep.file import Sweep
+from model_collapse.errors import ExternalError
 
 THERE = importlib.util.find_spec("ray") is not None
 needed = pytest.mark.skipif(not THERE, reason="Ray is not installed (the extra `cluster`)")
@@ -266,3 +267,30 @@ def test_without_ray_one_line_says_how_to_get_it(tmp_path, capsys, monkeypatch):
     assert cli.main(["sweep", "run", str(tmp_path / "toy.yaml"), "--executor", "ray"]) == 3
     err = capsys.readouterr().err
     assert "pip install 'model-collapse[cluster]'" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "failures", "started"), [(None, 2, True), (None, 3, False), ("10.0.0.1:6379", 1, False)]
+)
+def test_a_node_of_this_machine_may_be_slow_to_start(address, failures, started, monkeypatch):
+    """Ray gives up after 30 seconds. A stand-in for it fails so often; an address is asked once."""
+    tries = []
+
+    def init(where, **settings):
+        tries.append(where)
+        if len(tries) <= failures:
+            raise Exception("The current node timed out during startup.")
+
+    stand_in = SimpleNamespace(init=init, shutdown=lambda: None, is_initialized=lambda: False)
+    monkeypatch.setitem(sys.modules, "ray", stand_in)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(executor, "_answers", lambda address: None)
+    opened = executor.connected(Options(jobs=1, address=address))
+    if started:
+        with opened as ray:
+            assert ray is stand_in
+        assert tries == ["local"] * 3
+    else:
+        with pytest.raises(ExternalError, match="timed out during startup"), opened:
+            pass
+        assert tries == (["local"] * executor.STARTS if address is None else [address])
