@@ -38,15 +38,18 @@ SLOW = Path(__file__).with_name("slow.txt")
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Marks what slow.txt names; a line about a file that was collected has to fit one of its tests."""
     names = {item.nodeid.removeprefix("tests/"): item for item in items}
-    files = {name.partition("::")[0] for name in names}
+    files: dict[str, list[str]] = {}
+    for name in names:
+        files.setdefault(name.partition("::")[0], []).append(name)
     single = any("::" in argument for argument in session.config.args)
     marked: set[str] = set()
     for line in SLOW.read_text(encoding="utf-8").splitlines():
         if not line or line.startswith("#"):
             continue
         pattern, _, reason = line.removeprefix("!").partition(": ")
-        fits = {name for name in names if fnmatchcase(name, pattern.replace("[", "[[]"))}
-        if not fits and not single and pattern.partition("::")[0] in files:
+        file = pattern.partition("::")[0]
+        fits = {name for name in files.get(file, []) if fnmatchcase(name, pattern.replace("[", "[[]"))}
+        if not fits and not single and file in files:
             raise pytest.UsageError(f"slow.txt: {pattern} fits no test")
         if line.startswith("!"):
             marked -= fits  # an exception to the pattern above it

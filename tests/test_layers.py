@@ -122,10 +122,13 @@ def _path(ways: dict[str, dict[str, Arrow]], start: str, end: str) -> list[Arrow
     return []
 
 
-FOUND = arrows(paths.PACKAGE)
+@pytest.fixture(scope="module")
+def found() -> list[Arrow]:
+    """The imports of the package as it is."""
+    return arrows(paths.PACKAGE)
 
 
-def test_imports_are_found():
+def test_imports_are_found(found: list[Arrow]):
     rooms = {room(name) for name in modules(paths.PACKAGE)} - {"", COMPANION}
     assert {
         "loop",
@@ -138,22 +141,22 @@ def test_imports_are_found():
         "companion.book",
     } <= rooms
     assert {("exchange", "loop"), ("engine.block", "exchange"), ("cli", "companion.book.runner")} <= {
-        (arrow.source, arrow.target) for arrow in FOUND
+        (arrow.source, arrow.target) for arrow in found
     }
-    assert len(FOUND) > 500
+    assert len(found) > 500
 
 
-def test_the_library_imports_nothing_of_the_companion():
-    assert not wrong_ways(FOUND), "\n".join(wrong_ways(FOUND))
+def test_the_library_imports_nothing_of_the_companion(found: list[Arrow]):
+    assert not wrong_ways(found), "\n".join(wrong_ways(found))
 
 
-def test_no_package_imports_another_in_a_circle():
-    assert not circles(FOUND), "\n".join(circles(FOUND))
+def test_no_package_imports_another_in_a_circle(found: list[Arrow]):
+    assert not circles(found), "\n".join(circles(found))
 
 
-def test_the_idea_imports_no_family_no_regime_and_no_filter():
+def test_the_idea_imports_no_family_no_regime_and_no_filter(found: list[Arrow]):
     """`loop.py` and `exchange.py` are to be read alone."""
-    asked = {arrow.target for arrow in FOUND if arrow.source in ("loop", "exchange")}
+    asked = {arrow.target for arrow in found if arrow.source in ("loop", "exchange")}
     assert asked <= {"loop", "interfaces", "data", "errors", "streams"}
 
 
