@@ -62,6 +62,19 @@ def example(band: tuple[float, float], estimate: Estimate) -> claims.Verdict:
     return claim.judge({"": pd.DataFrame({"generation": [0]})})
 
 
+def test_a_check_that_fails_on_whole_tables_is_reported_and_on_short_ones_is_not():
+    def broken(tables: claims.Tables, level: float) -> Estimate:
+        raise KeyError("no such column")
+
+    runs = {"A": {"family": "gaussian", "generations": 3, "replicates": 2}}
+    claim = Claim("X-1", "something is so", "nobody", "ratio", (0.0, 1.0), "none", runs, broken, "gaussian")
+    whole = pd.DataFrame({"generation": [0, 3], "replicate": [0, 1], "metric": "variance", "value": [1.0, 2.0]})
+    with pytest.warns(RuntimeWarning, match=r"claim X-1 was not judged: KeyError\('no such column'\)"):
+        assert claim.judge({"A": whole}).outcome == "undecided"
+    for short in (whole[whole["generation"] < 3], whole[whole["replicate"] < 1], whole[:0], whole.assign(value=1.0)):
+        assert claim.judge({"A": short}).outcome in ("undecided", "not_run")
+
+
 def test_the_scan_finds_those_known_by_name():
     assert set(KNOWN) >= NEEDED
 

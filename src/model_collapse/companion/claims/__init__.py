@@ -168,7 +168,7 @@ class Claim:
         except (LookupError, ValueError, ZeroDivisionError) as error:
             absent = any(label not in tables or tables[label].empty for label in self.runs)
             if not absent and self._complete(tables):
-                # No row is missing, so the check is at fault. A chapter goes on; a test, where warnings are errors, not.
+                # No row is missing, so the check is at fault. A chapter goes on; under a test a warning is an error.
                 warnings.warn(f"claim {self.id} was not judged: {error!r}", RuntimeWarning, stacklevel=2)
             return Verdict(self, nothing, "none" if absent else "full")
 
