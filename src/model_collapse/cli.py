@@ -6,6 +6,9 @@ import argparse
 import errno
 import json
 import math
+import os
+import select
+import signal
 import sys
 import tempfile
 import time
@@ -50,7 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = _parser().parse_args(arguments)
         if distributed.count() > 1 and chosen.command is not _chain:
             raise InputError("torchrun, accelerate launch: of the commands only `chain` works in several processes")
-        return chosen.command(chosen) or 0
+        status = chosen.command(chosen) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        output = select.poll()
+        output.register(sys.stdout)
+        if not any(event & select.POLLERR for _, event in output.poll(0)):
+            raise  # another pipe, to a process of ours
+        # Who reads the output has seen enough, as `| head` does; at the end of Python there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (InputError, ExternalError) as error:
         return _complain(error, error.status)
     except ModuleNotFoundError as error:

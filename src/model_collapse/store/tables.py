@@ -60,8 +60,8 @@ def repeated(text: str, count: int) -> pa.DictionaryArray:
 
 
 def read_parquet(file: Path) -> pa.Table:
-    """A whole parquet file as it is."""
-    with pq.ParquetFile(file) as content:
+    """A whole parquet file as it is. OSError where a page of it is damaged."""
+    with pq.ParquetFile(file, page_checksum_verification=True) as content:
         return content.read()
 
 
@@ -69,7 +69,7 @@ def write_table(out: Path, content: pa.Table, about: Mapping[str, Any]) -> None:
     """Write a table to `out` with `about` in the file's metadata, whole or not at all."""
     described = content.replace_schema_metadata({"model_collapse": json.dumps(about, sort_keys=True)})
     with whole_file(out) as temporary:
-        pq.write_table(described, temporary, compression="zstd")
+        pq.write_table(described, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read(file: Path | str) -> pd.DataFrame:

@@ -52,6 +52,14 @@ def test_the_order_of_tasks_is_the_same_everywhere(tmp_path: Path):
     assert [each.name for each in pieces] == [each.name for each in tasks.all_blocks(written(tmp_path))]
 
 
+def test_yaml_merges_an_anchor(tmp_path: Path):
+    text = (
+        "family: gaussian\nn: 5\nconditions:\n  A: &a {n: 7, generations: 2}\n  B: {<<: *a, n: 9, regime: accumulate}\n"
+    )
+    runs = written(tmp_path, text).runs
+    assert (runs["B"].n, runs["B"].generations, runs["B"].regime) == (9, 2, "accumulate")
+
+
 @pytest.mark.parametrize("start", ["", "\ufeff"], ids=["", "byte order mark"])
 def test_a_file_that_was_written_on_windows_is_the_same(start: str, tmp_path: Path):
     text = "family: gaussian\nn: 5\nconditions:\n  A: {}\n  B:\n    regime: accumulate\nseeds: [1, 2]\n"
@@ -70,12 +78,15 @@ REFUSED = {
     "an unknown key": ("family: gaussian\nseed: 3\n", "seed: no such key; there are family, regime, n,", "seeds"),
     "an unknown key of a size": ("family: gaussian\nsizes: {a: {nn: 3}}\n", "sizes.a.nn: no such key", "generations"),
     "an unknown key of a condition": ("family: gaussian\nconditions: {A: {label: x}}\n", "conditions.A.label"),
-    "seeds that are words": ("family: gaussian\nseeds: [a]\n", "seeds.0: input should be a valid integer"),
+    "seeds that are words": ("family: gaussian\nseeds: [a]\n", "seeds.0: must be a whole number"),
     "a seed below 0": ("family: gaussian\nseeds: [-1]\n", "seeds.0: input should be greater than or equal to 0"),
-    "no seeds": ("family: gaussian\nseeds: []\n", "seeds: list should have at least 1 item"),
-    "no sizes": ("family: gaussian\nsizes: {}\n", "sizes: dictionary should have at least 1 item"),
-    "generations that are words": ("family: gaussian\ngenerations: many\n", "generations: input should be a valid"),
-    "a setting that is a list": ("family: gaussian\nsettings: {family.dim: [1]}\n", "settings.family.dim"),
+    "no seeds": ("family: gaussian\nseeds: []\n", "seeds: must not be empty"),
+    "no sizes": ("family: gaussian\nsizes: {}\n", "sizes: must not be empty"),
+    "generations that are words": ("family: gaussian\ngenerations: many\n", "generations: must be a whole number"),
+    "a setting that is a list": (
+        "family: gaussian\nsettings: {family.dim: [1]}\n",
+        "settings.family.dim: must be a number, a word, true or",
+    ),
     "no family": ("sizes: {a: {n: 3}}\n", "family: name one"),
     "an unknown family": ("family: gausian\n", "'gausian' is not among the families", "gaussian"),
     "an unknown setting": ("family: gaussian\nsettings: {family.dims: 3}\n", "family.dims", "dim, estimator"),
@@ -99,7 +110,20 @@ REFUSED = {
         "two runs are called 'a, b, c'",
     ),
     "a name that no file can have": ('family: gaussian\nfolder: "a\\0b"\n', "line 2: not YAML (a NUL character in it)"),
-    "no folder": ("family: gaussian\nfolder: ''\n", "folder: string should have at least 1 character"),
+    "half a character": ('family: gaussian\nfolder: "a\\ud800b"\n', "not YAML (half a surrogate pair in it)"),
+    "a label of two lines": ('family: gaussian\nsizes: {"a\\nb": {}}\n', "'a\\nb': names of sizes and conditions"),
+    "an empty key twice": ("family: gaussian\nsizes: {'': {}, '': {}}\n", "not YAML ( is there twice)"),
+    "nested too deeply": ("[" * 3000, "not YAML (nested too deeply)"),
+    "a setting that is a mapping": ("family: lm\nsettings: {family: {lr: 1}}\n", "settings.family: must be a number"),
+    "a setting that is nothing": ("family: lm\nsettings: {family.lr: null}\n", "settings.family.lr: must be a number"),
+    "a size that is a number": ("family: gaussian\nsizes: {10: {n: 10}}\n", "sizes.10: a name that YAML reads as"),
+    "a condition that is yes": ("family: gaussian\nconditions: {yes: {}}\n", "a name that YAML reads as a number"),
+    "a list of sizes": ("family: gaussian\nsizes: [10]\n", "sizes: must be a mapping, as in {small: {n: 10}}"),
+    "a size that is one number": ("family: gaussian\nsizes: {a: 10}\n", "sizes.a: must be a mapping, as in {n: 10}"),
+    "true rows": ("family: gaussian\nn: true\n", "n: must be"),
+    "a seed that is true": ("family: gaussian\nseeds: [true]\n", "seeds.0: must be a whole number"),
+    "a seed in quotes": ("family: gaussian\nseeds: ['1']\n", "seeds.0: must be a whole number"),
+    "no folder": ("family: gaussian\nfolder: ''\n", "folder: must not be empty"),
 }
 
 

@@ -7,11 +7,13 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import toy_sweep
 from toy_sweep import written
@@ -37,7 +39,7 @@ def test_plan_prints_commands_that_make_the_same_runs(tmp_path: Path, capsys: py
     *lines, last = capsys.readouterr().out.splitlines()
     assert lines[0::2] == [f"{label}: 2 tasks" for label in sweep.runs]
     assert [line.strip() for line in lines[1::2]] == list(sweep.commands.values())
-    assert re.fullmatch(r"6 runs, 12 tasks, about \S+ core hours of this machine, \S+ MB of tables", last)
+    assert re.fullmatch(r"6 runs, 12 tasks, about \S+ core hours of this machine, up to \S+ MB of disk", last)
     assert not sweep.folder.exists()
 
 
@@ -55,7 +57,7 @@ def test_status_and_collect_while_it_runs(tmp_path: Path, monkeypatch: pytest.Mo
     def compute(self: Block, inside: Path) -> list[Path]:
         # Run A is complete but for its tables, as where a process was killed; `collect` puts them together.
         assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 0
-        assert capsys.readouterr().out == "1 run in all.parquet; not finished: B\n"
+        assert capsys.readouterr().out == "1 run in all.parquet; without B\n"
         assert cli.main(["sweep", "status", "toy.yaml", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["runs"], found["tasks"]) == ({"done": 1, "all": 2}, {"done": 3, "all": 4})
@@ -69,7 +71,9 @@ def test_status_and_collect_while_it_runs(tmp_path: Path, monkeypatch: pytest.Mo
         patch.setattr(Block, "compute", compute)
         assert work.attempt(of_b[1]).state == "done"
     assert cli.main(["sweep", "status", "toy.yaml"]) == 0
-    assert capsys.readouterr().out == "1 of 2 runs, 4 of 4 tasks, 8 of 8 generations done\n"
+    counts, hint = capsys.readouterr().out.splitlines()
+    assert counts == "1 of 2 runs, 4 of 4 tasks, 8 of 8 generations done"
+    assert hint == "tables are not put together yet: sweep run or sweep collect does it"
     assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 0
     assert capsys.readouterr().out == "2 runs in all.parquet\n"
     assert status(sweep)["runs"] == {"done": 2, "all": 2}
@@ -91,6 +95,91 @@ def test_a_collected_table_has_the_rows_of_all_runs(tmp_path: Path, once: Callab
     texts = store.read(store.written_file(tmp_path / "all.parquet", "texts"))
     assert set(texts["run"]) == {label for label in sweep.runs if "words" in label}
     assert set(table.attrs["runs"]) == set(sweep.runs)
+
+
+def _flip(file: Path) -> None:
+    """Another last byte of the last column's values, as a bad disk makes it."""
+    group = pq.read_metadata(file).row_group(0)
+    last = group.column(group.num_columns - 1)
+    content = bytearray(file.read_bytes())
+    start = last.dictionary_page_offset or last.data_page_offset
+    content[start + last.total_compressed_size - 1] ^= 0xFF
+    file.write_bytes(bytes(content))
+
+
+DAMAGE: dict[str, Callable[[Path, Path], object]] = {
+    "a byte": lambda table, other: _flip(table),
+    "cut short": lambda table, other: table.write_bytes(table.read_bytes()[:-100]),
+    "empty": lambda table, other: table.write_bytes(b""),
+    "another run's": lambda table, other: table.write_bytes(other.read_bytes()),
+    "no texts": lambda table, other: store.written_file(table, "texts").unlink(),
+    "a byte of the texts": lambda table, other: _flip(store.written_file(table, "texts")),
+}
+WORDS = "family: ngram\nn: 4\ngenerations: 1\nsettings: {family.evaluate: 4}\nconditions: {A: {}, B: {n: 8}}\n"
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_table_is_left_out_and_computed_again(how: str, tmp_path: Path, capsys):
+    sweep = written(tmp_path, WORDS)
+    assert cli.main(["sweep", "run", "toy.yaml", "--jobs", "1"]) == 0
+    table, other = (sweep.table(run) for run in sweep.runs.values())
+    good = store.read(table).drop(columns="seconds")
+    DAMAGE[how](table, other)
+    capsys.readouterr()
+    assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "1 run in all.parquet; without A\n"
+    assert err.startswith("A: left out: ") and err.endswith("; sweep run computes it again\n")
+    assert cli.main(["sweep", "run", "toy.yaml", "--jobs", "1"]) == 0
+    assert f"put aside as {table.name}.damaged" in capsys.readouterr().err
+    pd.testing.assert_frame_equal(store.read(table).drop(columns="seconds"), good)
+    assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 0
+    assert capsys.readouterr().out == "2 runs in all.parquet\n"
+
+
+def test_collect_replaces_only_what_it_wrote(tmp_path: Path, capsys):
+    sweep = written(tmp_path, WORDS)
+    assert cli.main(["sweep", "run", "toy.yaml", "--jobs", "1"]) == 0
+    (tmp_path / "notes.parquet").write_text("my own")
+    run = next(iter(sweep.runs.values()))
+    kept = {file: file.read_bytes() for file in (*sweep.folder.iterdir(), *tmp_path.iterdir()) if file.is_file()}
+    capsys.readouterr()
+    for out, said in {
+        "toy.yaml": "a table is a .parquet file",
+        "all.csv": "a table is a .parquet file",
+        "notes.parquet": "is there, and is no table of a sweep",
+        str(sweep.table(run)): "lies among the sweep's own files",
+        str(sweep.folder / "all.parquet"): "lies among the sweep's own files",
+    }.items():
+        assert cli.main(["sweep", "collect", "toy.yaml", "--out", out]) == 2
+        assert said in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in kept} == kept
+    # Of an earlier sweep no texts are left beside the table of one that wrote none.
+    assert cli.main(["sweep", "collect", "toy.yaml", "--out", "all.parquet"]) == 0
+    assert store.written_file(tmp_path / "all.parquet", "texts").exists()
+    (tmp_path / "numbers.yaml").write_text(SMALL)
+    assert cli.main(["sweep", "run", "numbers.yaml", "--jobs", "1"]) == 0
+    assert cli.main(["sweep", "collect", "numbers.yaml", "--out", "all.parquet"]) == 0
+    assert not store.written_file(tmp_path / "all.parquet", "texts").exists()
+
+
+def test_one_mistake_of_many_runs_is_one_line_and_leaves_nothing(tmp_path: Path, capsys):
+    mixed = "conditions: {B: {regime: mix, settings: {regime.real_fraction: 0.1}}}\n"
+    sweep = written(tmp_path, f"family: gaussian\nn: 5\ngenerations: 1\nseeds: [1, 2, 3]\n{mixed}")
+    assert cli.main(["sweep", "run", "toy.yaml", "--jobs", "1"]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "failed:" in line]
+    assert line.startswith("failed: B, seed 1, ") and " and 2 more on " in line
+    assert not list(sweep.folder.glob("*.state"))
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path):
+    written(tmp_path, SMALL)
+    code = "import sys; from model_collapse import cli; sys.exit(cli.main(['sweep', 'status', 'toy.yaml', '--json']))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, cwd=tmp_path)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 REFUSED = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,20 +15,33 @@ from model_collapse.engine import spec
 from model_collapse.errors import InputError
 
 
-def collect(sweep: Sweep, out: Path) -> list[str]:
-    """Write the table, and what models wrote beside it; the labels of runs that are not finished and so not in it.
+def collect(sweep: Sweep, out: Path) -> dict[str, str]:
+    """Write the table, and what models wrote beside it; the labels of runs that are not in it, with the reason.
 
-    Beside the columns of a run's table there is `run`: its label in the sweep. InputError if nothing is finished.
+    Beside the columns of a run's table there is `run`: its label in the sweep. InputError if nothing is finished, or
+    `out` is not to be written.
     """
-    if not out.parent.is_dir() or out.is_dir():
-        raise InputError(f"--out {out}: must be a file in a folder that exists")
+    _check(sweep, out)
+    damaged: dict[str, str] = {}
     for task in tasks.of(sweep).values():
-        # Left by a process that was ended between the last block and this.
-        if isinstance(task, Tables) and task.ready and not task.done:
-            work.attempt(task)
-    finished = {label: sweep.table(run) for label, run in sweep.runs.items() if sweep.table(run).exists()}
+        if isinstance(task, Tables):
+            if task.ready and not task.done:
+                # Left by a process that was ended between the last block and this. Others may still be collected
+                # from a folder that cannot be written.
+                with suppress(InputError):
+                    work.attempt(task)
+            damaged[task.run.run_id] = task.damage()
+    left = {
+        label: damaged[run.run_id] or "not finished"
+        for label, run in sweep.runs.items()
+        if damaged[run.run_id] or not sweep.table(run).exists()
+    }
+    finished = {label: sweep.table(run) for label, run in sweep.runs.items() if label not in left}
     if not finished:
-        raise InputError(f"{sweep.source}: no run is finished yet")
+        broken = next(filter(None, damaged.values()), "")
+        raise InputError(
+            (broken and f"{broken}; sweep run computes it again") or f"{sweep.source}: no run is finished yet"
+        )
     about = store.origin() | {"sweep": str(sweep.source)}
     about |= {"runs": {label: spec.describe(sweep.runs[label]) for label in finished}}
     kinds = {
@@ -35,10 +49,29 @@ def collect(sweep: Sweep, out: Path) -> list[str]:
     }
     for kind, files in (*kinds.items(), ("", list(finished.items()))):
         parts = [_labelled(label, file) for label, file in files if file.exists()]
+        place = store.written_file(out, kind) if kind else out
         if parts:
-            place = store.written_file(out, kind) if kind else out
             store.write_table(place, pa.concat_tables(parts).unify_dictionaries().combine_chunks(), about)
-    return [label for label in sweep.runs if label not in finished]
+        else:
+            place.unlink(missing_ok=True)  # of what was collected here before
+    return left
+
+
+def _check(sweep: Sweep, out: Path) -> None:
+    """InputError where the table would take the place of anything but a table that was collected before."""
+    if not out.parent.is_dir() or out.is_dir():
+        raise InputError(f"--out {out}: must be a file in a folder that exists")
+    if out.suffix != ".parquet":
+        raise InputError(f"--out {out}: a table is a .parquet file")
+    if out.resolve().parent.is_relative_to(sweep.folder):
+        raise InputError(f"--out {out}: lies among the sweep's own files; choose another folder")
+    for file in [out, *store.written_files(out)]:
+        try:
+            collected = not file.exists() or "sweep" in store.about(file)
+        except InputError:
+            collected = False
+        if not collected:
+            raise InputError(f"--out {file}: is there, and is no table of a sweep; choose another name")
 
 
 def _labelled(label: str, file: Path) -> pa.Table:

@@ -81,6 +81,10 @@ def run(sweep: Sweep, executor: str, chosen: Options, share: str | None = None) 
     _fit(executor, chosen, share)
     blocks = _share(tasks.all_blocks(sweep), share) if share else tasks.all_blocks(sweep)
     work.set_up(sweep.folder)
+    for table in tasks.of(sweep).values():
+        if isinstance(table, tasks.Tables) and (damage := table.damage()):
+            on_stderr(f"{damage}; put aside as {table.result.name}.damaged, and computed again")
+            table.put_aside()
     lines = Lines()
     try:
         with _ended():
@@ -139,8 +143,11 @@ def collect(sweep: Sweep, out: str | None) -> int:
     if not out:
         raise InputError("sweep collect: needs --out FILE.parquet")
     left = collecting.collect(sweep, Path(out))
+    for label, reason in left.items():
+        if reason != "not finished":
+            on_stderr(f"{label}: left out: {reason}; sweep run computes it again")
     done = len(sweep.runs) - len(left)
-    more = f"; not finished: {', '.join(left[:5])}{' ...' if len(left) > 5 else ''}" if left else ""
+    more = f"; without {'; '.join(list(left)[:5])}{' ...' if len(left) > 5 else ''}" if left else ""
     print(f"{_count(done, 'run')} in {out}{more}")
     return 0
 

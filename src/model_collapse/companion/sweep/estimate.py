@@ -20,7 +20,7 @@ TRIAL = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of one core of this machine, and bytes of the finished tables; of what is known beforehand.
+    """Seconds of one core of this machine, and the most bytes of disk, weights included; of what is known beforehand.
 
     unknown  runs that train for less than a minute, which measuring would make longer
     """
@@ -31,7 +31,9 @@ class Estimate:
 
     def __str__(self) -> str:
         rest = f"; {self.unknown} runs of less than a minute not counted" if self.unknown else ""
-        return f"about {self.seconds / 3600:.2g} core hours of this machine, {cost.size(self.bytes)} of tables{rest}"
+        return (
+            f"about {self.seconds / 3600:.2g} core hours of this machine, up to {cost.size(self.bytes)} of disk{rest}"
+        )
 
 
 def estimate(sweep: Sweep) -> Estimate:

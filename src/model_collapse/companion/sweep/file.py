@@ -38,7 +38,7 @@ Scalar = bool | int | float | str
 class Arguments(BaseModel):
     """Arguments of `engine.plan.plan`, which checks their values; a nearer one takes the place of a shared one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     family: str | None = None
     regime: str | None = None
@@ -135,19 +135,22 @@ def read(source: Source) -> Sweep:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which the library would quietly take the second, and the character NUL,
-    which no name of a file may have."""
+    """Refuses a key that is there twice, of which the library would quietly take the second, and characters that no
+    name of a file may have: NUL and halves of surrogate pairs."""
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         found = super().construct_scalar(node)
-        if "\0" in found:
-            raise yaml.constructor.ConstructorError(None, None, "a NUL character in it", node.start_mark)
+        if bad := next((each for each in found if each == "\0" or "\ud800" <= each <= "\udfff"), None):
+            name = "a NUL character" if bad == "\0" else "half a surrogate pair"
+            raise yaml.constructor.ConstructorError(None, None, f"{name} in it", node.start_mark)
         return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if twice := next((key for key in keys if keys.count(key) > 1), None):
-            raise yaml.constructor.ConstructorError(None, None, f"{twice} is there twice", node.start_mark)
+        # Keys that are merged from an anchor (`<<: *name`) may be there too: the mapping's own one counts.
+        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} is there twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -162,6 +165,8 @@ def _content(file: Path) -> Content:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise InputError(f"{file}{place}: not YAML ({problem or 'unreadable'})") from None
+    except RecursionError:
+        raise InputError(f"{file}: not YAML (nested too deeply)") from None
     if not isinstance(said, dict):
         raise InputError(f"{file}: a sweep file names a study and its size, or a family and conditions")
     try:
@@ -180,8 +185,25 @@ def _first(error: ValidationError) -> str:
     if found["type"] == "extra_forbidden":
         allowed = Content if len(place) == 1 else Arguments
         return f"{'.'.join(place)}: no such key; there are {', '.join(allowed.model_fields)}"
-    said = found["msg"]
+    if found["type"] == "string_type" and found["loc"][-1] == "[key]":
+        return f"{'.'.join(place)}: a name that YAML reads as a number, or as yes or no, needs quotes"
+    if "settings" in place[:-1]:
+        return f"{'.'.join(place)}: must be a number, a word, true or false"
+    said = _PLAIN.get(found["type"], found["msg"])
     return f"{'.'.join(place)}: {said[0].lower()}{said[1:]}"
+
+
+_PLAIN = {
+    "dict_type": "must be a mapping, as in {small: {n: 10}}",
+    "model_type": "must be a mapping, as in {n: 10}",
+    "list_type": "must be a list, as in [1, 2]",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a word",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+}
+"""Type of pydantic's complaint -> what is required."""
 
 
 def _of_study(content: Content) -> dict[str, dict[str, Any]]:
@@ -236,6 +258,8 @@ def _distinct(named: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, dict[str
     """By label. InputError where two have the same."""
     arguments: dict[str, dict[str, Any]] = {}
     for label, given in named:
+        if not label.isprintable():
+            raise InputError(f"{label!r}: names of sizes and conditions must be printable, in one line")
         if label in arguments:
             raise InputError(f"two runs are called {label!r}; name every size, condition and seed once")
         arguments[label] = given

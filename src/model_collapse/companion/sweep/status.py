@@ -59,6 +59,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     left = found["seconds_left"]
     rest = "" if left is None else f", about {cost.clock(left)} left"
     said = [f"{counts}, {generations} done{rest}"]
+    if found["tasks"]["done"] == found["tasks"]["all"] and found["runs"]["done"] < found["runs"]["all"]:
+        said.append("tables are not put together yet: sweep run or sweep collect does it")
     for one in found["running"]:
         said.append(
             f"running {one['task']} ({one['run']}) on {one['host']}, process {one['pid']}: "
@@ -68,16 +70,16 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 
 def failures(failed: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One line for each reason that a run has for failing, however many of its tasks do.
+    """One line for each reason for failing, however many tasks and runs have it.
 
     failed  task, run (its label), line and host of each
     """
-    reasons: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    reasons: dict[str, list[Mapping[str, Any]]] = {}
     for one in failed:
-        reasons.setdefault((one["run"], one["line"]), []).append(one)
+        reasons.setdefault(one["line"], []).append(one)
     lines = []
-    for (label, line), several in reasons.items():
+    for line, several in reasons.items():
         more = f" and {len(several) - 1} more" if len(several) > 1 else ""
         where = f" on {several[0]['host']}" if several[0]["host"] else ""
-        lines.append(f"failed: {label or 'run'}, {several[0]['task']}{more}{where}: {line}")
+        lines.append(f"failed: {several[0]['run'] or 'run'}, {several[0]['task']}{more}{where}: {line}")
     return lines

@@ -21,14 +21,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from model_collapse import store
+from model_collapse import modalities, store
 from model_collapse.companion.sweep.file import Sweep
 from model_collapse.engine import block, memory, merge, usage
 from model_collapse.engine.choices import Choices
 from model_collapse.engine.layout import CHOICES, finished_generations, state_folder
 from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
-from model_collapse.errors import ExternalError
+from model_collapse.errors import ExternalError, InputError
 
 
 class FirstChoices(Choices):
@@ -228,6 +228,26 @@ class Tables(Task):
 
     def after(self) -> None:
         shutil.rmtree(state_folder(self.table), ignore_errors=True)
+
+    def damage(self) -> str:
+        """Why the finished files are not what this run wrote; "" if they are, or if there are none yet."""
+        if not self.done:
+            return ""
+        kind = modalities.of(self.run.members.family).generated
+        for file in [self.table, *([store.written_file(self.table, kind)] if kind else [])]:
+            try:
+                store.load(file)
+            except InputError as error:
+                return str(error)
+            if store.about(file).get("run_id") != self.run.run_id:
+                return f"{file}: holds another run"
+        return ""
+
+    def put_aside(self) -> None:
+        """Rename the finished files to NAME.damaged, so that the run counts as not begun."""
+        for file in [self.table, *store.written_files(self.table)]:
+            with suppress(FileNotFoundError):
+                os.replace(file, file.with_name(f"{file.name}.damaged"))
 
 
 def of(sweep: Sweep) -> dict[str, Task]:

@@ -18,6 +18,7 @@ from model_collapse import store
 from model_collapse.companion.sweep import file, lease, tasks
 from model_collapse.companion.sweep.file import Source
 from model_collapse.companion.sweep.tasks import Task
+from model_collapse.engine.layout import state_folder
 from model_collapse.errors import ExternalError, InputError, status
 
 FAILED = "failed.json"
@@ -90,7 +91,10 @@ def attempt(task: Task, heartbeat: float = lease.HEARTBEAT, over: lease.Mark | N
     except Exception as error:
         failed = _failed(task.name, error)
         if failed.status == InputError.status:
-            shutil.rmtree(held.work, ignore_errors=True)  # of a combination that only the work itself could refuse
+            # A combination that only the work itself could refuse leaves nothing behind.
+            shutil.rmtree(held.work, ignore_errors=True)
+            with suppress(OSError):
+                state_folder(task.table).rmdir()
         with suppress(OSError):
             (task.folder / FAILED).write_text(json.dumps(asdict(failed)), encoding="utf-8")
         held.release()
