@@ -244,6 +244,20 @@ def test_a_node_whose_disk_is_full_leaves_its_tasks_to_others(cluster: Cluster, 
 
 
 @needed
+def test_asked_to_end_it_lets_go(cluster: Cluster, tmp_path: Path, small: Sweep):
+    """SIGTERM for the command, while both nodes work: as with the local executor, and the same command goes on."""
+    with at_work(cluster, tmp_path) as driver:
+        driver.terminate()
+        _, said = driver.communicate()
+    assert driver.returncode == 130 and b"interrupted; run the same command" in said and b"SIGTERM" not in said, said
+    (cluster.held / "wait").unlink()
+    done = subprocess.run(cluster.command(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    same(small, tmp_path / "chains")
+    tidy(small)
+
+
+@needed
 def test_a_cluster_that_wants_a_token_is_shown_the_one_that_is_there(tmp_path: Path, small: Sweep):
     """Also where nobody set RAY_AUTH_MODE, as after a Ray that this package had started here."""
     names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -360,3 +374,24 @@ def test_a_node_of_this_machine_may_be_slow_to_start(address, failures, started,
         with pytest.raises(ExternalError, match="timed out during startup"), opened:
             pass
         assert tries == (["local"] * executor.STARTS if address is None else [address])
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_who_asks_to_end_is_answered_by_us_and_not_by_ray(starts, monkeypatch):
+    """A stand-in for it, which sets its own answer to SIGTERM as Ray does."""
+
+    def init(where, **settings):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if not starts:
+            raise Exception("it does not start")
+
+    stand_in = SimpleNamespace(init=init, shutdown=lambda: None, is_initialized=lambda: False)
+    monkeypatch.setitem(sys.modules, "ray", stand_in)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with suppress(ExternalError), executor.connected(Options(jobs=1)):
+            assert starts and signal.getsignal(signal.SIGTERM) is before
+        assert signal.getsignal(signal.SIGTERM) is before
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shlex
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,7 +63,12 @@ def connected(options: Options) -> Iterator[ModuleType]:
         return
     if address:
         _answers(ray, address)
-    _start(ray, address, options.jobs)
+    asked_to_end = signal.getsignal(signal.SIGTERM)
+    try:
+        _start(ray, address, options.jobs)
+    finally:
+        # Ray puts a handler of its own there, which aborts.
+        signal.signal(signal.SIGTERM, asked_to_end)
     try:
         yield ray
     finally:
