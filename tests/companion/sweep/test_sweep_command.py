@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -19,7 +20,7 @@ import toy_sweep
 from toy_sweep import written
 
 from model_collapse import cli, paths, store
-from model_collapse.companion.sweep import drive, tasks, work
+from model_collapse.companion.sweep import drive, executors, tasks, work
 from model_collapse.companion.sweep.status import status
 from model_collapse.companion.sweep.tasks import Block
 
@@ -216,6 +217,31 @@ def test_what_cannot_be_is_one_line_and_nothing_is_started(case: str, tmp_path: 
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("model-collapse: ") and err.count("\n") == 1 and said in err
     assert [file.name for file in tmp_path.iterdir()] == ["toy.yaml"]
+
+
+@pytest.mark.parametrize("executor", executors.names())
+def test_a_folder_that_cannot_be_written_is_one_line_and_nothing_is_started(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Also one that was set up before it could not; a disk that is full is said as everywhere."""
+    sweep = written(tmp_path, SMALL)
+    work.set_up(sweep.folder)
+    before = sorted(sweep.folder.iterdir())
+
+    cases = {
+        errno.EROFS: (2, f"--folder {sweep.folder}: cannot be written (Read-only file system)"),
+        errno.ENOSPC: (3, "no space left for"),
+    }
+    for code, (wanted, said) in cases.items():
+
+        def refused(self: Path, *_: object, code: int = code, **__: object) -> int:
+            raise OSError(code, os.strerror(code), str(self))
+
+        monkeypatch.setattr(Path, "write_text", refused)
+        assert cli.main(["sweep", "run", "toy.yaml", "--executor", executor]) == wanted
+        err = capsys.readouterr().err
+        assert said in err and err.count("\n") == 1
+    assert sorted(sweep.folder.iterdir()) == before
 
 
 PAGE = (paths.PACKAGE.parents[1] / "book" / "sweep.md").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -145,13 +146,18 @@ def set_up(folder: Path) -> str:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--folder {folder}: must be a folder, or not yet there")
     with store.disk_errors():
-        folder.mkdir(parents=True, exist_ok=True)
-        mine = folder / f".folder-id.{os.urandom(4).hex()}"
-        if not folder_id_of(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            mine = folder / f".folder-id.{os.urandom(4).hex()}"
+            # Written in any case: a folder that cannot be is said here once, and not by every task.
             mine.write_text(os.urandom(8).hex(), encoding="utf-8")
             # The first counts, of several that set it up at a time.
             with suppress(FileExistsError, FileNotFoundError):
                 os.link(mine, folder / "folder-id")
-        for file in folder.glob(".folder-id.*"):
-            file.unlink(missing_ok=True)
+            for file in folder.glob(".folder-id.*"):
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InputError(f"--folder {folder}: cannot be written ({error.strerror})") from None
     return folder_id_of(folder)

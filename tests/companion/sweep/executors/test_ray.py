@@ -8,10 +8,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +32,7 @@ from model_collapse.companion.sweep import lease, tasks
 from model_collapse.companion.sweep.executors import Options
 from model_collapse.companion.sweep.executors import ray as executor
 from model_collapse.companion.sweep.file import Sweep
-from model_collapse.errors import ExternalError
+from model_collapse.errors import ExternalError, InputError
 
 THERE = importlib.util.find_spec("ray") is not None
 needed = pytest.mark.skipif(not THERE, reason="Ray is not installed (the extra `cluster`)")
@@ -94,11 +97,16 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with started(tmp_path_factory.mktemp("cluster")) as found:
+        yield found
+
+
+@contextmanager
+def started(folder: Path, **more: str) -> Iterator[Cluster]:
     """Two nodes on the loopback interface. On a machine that is too busy Ray does not start, and is asked again."""
-    folder = tmp_path_factory.mktemp("cluster")
     (folder / "sitecustomize.py").write_text(WAITING)
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "HELD": str(folder), "PYTHONPATH": path}
+    env = {**os.environ, "HELD": str(folder), "PYTHONPATH": path, **more}
     for last in (False,) * 9 + (True,):
         with subprocess.Popen(
             [sys.executable, "-c", CLUSTER], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -236,15 +244,87 @@ def test_a_node_whose_disk_is_full_leaves_its_tasks_to_others(cluster: Cluster, 
 
 
 @needed
-@pytest.mark.parametrize(
-    ("address", "status", "said"),
-    [("nowhere", 2, "write HOST:PORT"), ("127.0.0.1:1", 3, "no Ray cluster answers there")],
-)
-def test_an_address_where_nothing_answers_is_one_line(address, status, said, tmp_path, capsys):
-    written(tmp_path, SMALL)
-    assert cli.main(["sweep", "run", str(tmp_path / "toy.yaml"), "--executor", "ray", "--address", address]) == status
+def test_asked_to_end_it_lets_go(cluster: Cluster, tmp_path: Path, small: Sweep):
+    """SIGTERM for the command, while both nodes work: as with the local executor, and the same command goes on."""
+    with at_work(cluster, tmp_path) as driver:
+        driver.terminate()
+        _, said = driver.communicate()
+    assert driver.returncode == 130 and b"interrupted; run the same command" in said and b"SIGTERM" not in said, said
+    (cluster.held / "wait").unlink()
+    done = subprocess.run(cluster.command(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    same(small, tmp_path / "chains")
+    tidy(small)
+
+
+@needed
+def test_a_cluster_that_wants_a_token_is_shown_the_one_that_is_there(tmp_path: Path, small: Sweep):
+    """Also where nobody set RAY_AUTH_MODE, as after a Ray that this package had started here."""
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    plain = {name: value for name, value in os.environ.items() if name not in names}
+    right, wrong, empty = ({**plain, "HOME": str(tmp_path / name)} for name in ("right", "wrong", "empty"))
+    for name in ("right", "wrong"):
+        (tmp_path / name / ".ray").mkdir(parents=True)
+        (tmp_path / name / ".ray" / "auth_token").write_text(f"{name}-token")
+    (tmp_path / "nodes").mkdir()
+    with started(tmp_path / "nodes", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="right-token") as cluster:
+        for env in (wrong, empty, {**empty, "RAY_AUTH_MODE": "token"}):
+            done = subprocess.run(cluster.command(tmp_path), env=env, capture_output=True, text=True)
+            assert done.returncode == 3 and done.stderr.count("\n") == 1, done.stderr
+            assert "RAY_AUTH_MODE" in done.stderr and "~/.ray/auth_token" in done.stderr
+        done = subprocess.run(cluster.command(tmp_path), env=right, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    same(small, tmp_path / "chains")
+    tidy(small)
+
+
+def refused(folder: Path, capsys: pytest.CaptureFixture[str], address: str, status: int) -> str:
+    """The one line with which the command ends at this address."""
+    written(folder, SMALL)
+    assert cli.main(["sweep", "run", str(folder / "toy.yaml"), "--executor", "ray", "--address", address]) == status
     err = capsys.readouterr().err
-    assert said in err and err.count("\n") == 1
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.mark.parametrize("address", ["nowhere", "", "localhost:99999", "localhost:0", "ray://localhost:10001", ":1"])
+def test_an_address_that_is_none_is_one_line(address, tmp_path, capsys):
+    said = refused(tmp_path, capsys, address, 2)
+    assert f"--address {shlex.quote(address)}: write HOST:PORT" in said and "port 1 to 65535" in said
+
+
+def test_an_address_of_the_environment_is_named_after_it(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with pytest.raises(InputError, match=r"^RAY_ADDRESS auto: write HOST:PORT"):
+        executor._address(Options())
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    assert executor._address(Options()) is None
+
+
+@needed
+def test_an_address_where_nothing_answers_is_one_line(tmp_path, capsys):
+    assert "no Ray cluster answers there" in refused(tmp_path, capsys, "127.0.0.1:1", 3)
+
+
+@needed
+@pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.0 400 Bad Request\r\n\r\n", b"", None])
+def test_an_address_where_something_else_answers_is_one_line(words, tmp_path, capsys, monkeypatch):
+    """It says something, closes, or says nothing; of that one Ray would be asked for minutes."""
+    if words is None:
+        monkeypatch.setattr(executor, "ANSWER", 0.1)
+
+    def answer(there: socket.socket) -> None:
+        with there.accept()[0] as asking:
+            if words is None:
+                while asking.recv(100):
+                    pass
+            else:
+                asking.sendall(words)
+
+    with socket.create_server(("127.0.0.1", 0)) as there, ThreadPoolExecutor(1) as thread:
+        thread.submit(answer, there)
+        said = refused(tmp_path, capsys, f"127.0.0.1:{there.getsockname()[1]}", 3)
+    assert "no Ray cluster answers there" in said
 
 
 def test_what_no_node_has_is_said():
@@ -284,7 +364,7 @@ def test_a_node_of_this_machine_may_be_slow_to_start(address, failures, started,
     stand_in = SimpleNamespace(init=init, shutdown=lambda: None, is_initialized=lambda: False)
     monkeypatch.setitem(sys.modules, "ray", stand_in)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(executor, "_answers", lambda address: None)
+    monkeypatch.setattr(executor, "_answers", lambda ray, address: None)
     opened = executor.connected(Options(jobs=1, address=address))
     if started:
         with opened as ray:
@@ -294,3 +374,24 @@ def test_a_node_of_this_machine_may_be_slow_to_start(address, failures, started,
         with pytest.raises(ExternalError, match="timed out during startup"), opened:
             pass
         assert tries == (["local"] * executor.STARTS if address is None else [address])
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_who_asks_to_end_is_answered_by_us_and_not_by_ray(starts, monkeypatch):
+    """A stand-in for it, which sets its own answer to SIGTERM as Ray does."""
+
+    def init(where, **settings):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if not starts:
+            raise Exception("it does not start")
+
+    stand_in = SimpleNamespace(init=init, shutdown=lambda: None, is_initialized=lambda: False)
+    monkeypatch.setitem(sys.modules, "ray", stand_in)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with suppress(ExternalError), executor.connected(Options(jobs=1)):
+            assert starts and signal.getsignal(signal.SIGTERM) is before
+        assert signal.getsignal(signal.SIGTERM) is before
+    finally:
+        signal.signal(signal.SIGTERM, before)

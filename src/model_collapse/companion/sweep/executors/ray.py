@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shlex
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,8 +29,11 @@ from model_collapse.errors import ExternalError, InputError
 if TYPE_CHECKING:
     from types import ModuleType
 
-ANSWER = 5.0
-"""Seconds in which the head of a cluster has to answer."""
+ANSWER = 10.0
+"""Seconds in which the head of a cluster has to answer, and then to say something."""
+
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""What a client of HTTP/2, the protocol of a head, has to say first: its fixed words, and that it has no settings."""
 
 STARTS = 3
 """Attempts to start a node of this machine. Ray waits 30 seconds for it; a busy machine may need longer."""
@@ -37,7 +43,7 @@ def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[s
     """On the nodes of the cluster."""
     with connected(options) as ray:
         if lacking := _lacking(ray, tasks, options):
-            if not (options.address or os.environ.get("RAY_ADDRESS")):
+            if not _address(options):
                 raise ExternalError(f"this machine has no {lacking}")
             tell(f"no node of the cluster has {lacking} yet; waiting for one")
         pool = _Cluster(ray, sweep, {task.name: task for task in tasks}, options)
@@ -47,6 +53,7 @@ def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[s
 @contextmanager
 def connected(options: Options) -> Iterator[ModuleType]:
     """Ray, connected to the cluster; one that is started here ends with the block."""
+    address = _address(options)
     try:
         import ray
     except ModuleNotFoundError:
@@ -54,14 +61,34 @@ def connected(options: Options) -> Iterator[ModuleType]:
     if ray.is_initialized():
         yield ray
         return
-    address = options.address or os.environ.get("RAY_ADDRESS")
     if address:
-        _answers(address)
-    _start(ray, address, options.jobs)
+        _answers(ray, address)
+    asked_to_end = signal.getsignal(signal.SIGTERM)
+    try:
+        _start(ray, address, options.jobs)
+    finally:
+        # Ray puts a handler of its own there, which aborts.
+        signal.signal(signal.SIGTERM, asked_to_end)
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _address(options: Options) -> str | None:
+    """HOST:PORT of the cluster; None: one is to be started here. InputError for what is none."""
+    name, said = "--address", options.address
+    if said is None:
+        name, said = "RAY_ADDRESS", os.environ.get("RAY_ADDRESS") or None
+    if said is None:
+        return None
+    port = re.fullmatch(r"[^/\s]+:([0-9]{1,5})", said)
+    if not port or not 1 <= int(port[1]) <= 65535:
+        raise InputError(
+            f"{name} {shlex.quote(said)}: write HOST:PORT of the cluster's head, as `ray start --head` says it, "
+            "port 1 to 65535"
+        )
+    return said
 
 
 def _start(ray: ModuleType, address: str | None, jobs: int | None) -> None:
@@ -99,16 +126,58 @@ def _threads(task: Task) -> int:
     return int(task.run.family_args.get("threads", 1))
 
 
-def _answers(address: str) -> None:
-    """One line at once, where Ray would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if not (colon and host and port.isdecimal()):
-        raise InputError(f"--address {address}: write HOST:PORT of the cluster's head, as `ray start --head` says it")
+def _answers(ray: ModuleType, address: str) -> None:
+    """One line soon where there is no head, or one that does not let us in; Ray would try for minutes."""
+    _speaks(address)
     try:
-        socket.create_connection((host, int(port)), ANSWER).close()
-    except (OSError, OverflowError) as error:
+        tokens, client = ray._private.authentication.authentication_token_setup, ray._raylet.GcsClient
+    except AttributeError:
+        return  # names that are not public; without them the user waits longer for an error of Ray's
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        with _no_stderr():
+            # Ray does this only where nobody names an address; a cluster that wants no token does not mind one.
+            tokens.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+            tokens.ensure_token_if_auth_enabled(create_token_if_missing=False)
+            client(address=address)
+    except ray.exceptions.AuthenticationError:
+        raise ExternalError(
+            f"--address {address}: the cluster refuses the token of this host, or wants one; copy its head's "
+            "~/.ray/auth_token here, without RAY_AUTH_TOKEN and RAY_AUTH_TOKEN_PATH, and set RAY_AUTH_MODE=token"
+        ) from None
+    except ray.exceptions.RayError as error:
+        why = " ".join(str(error).split())[:200].rstrip(":")
+        raise ExternalError(f"--address {address}: no head of a Ray cluster answers there ({why})") from None
+
+
+def _speaks(address: str) -> None:
+    """ExternalError where nothing listens, or something that does not answer as a head does."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), ANSWER) as head:
+            if os.environ.get("RAY_USE_TLS", "").lower() in ("1", "true"):
+                return  # encrypted, and left to Ray
+            head.sendall(HELLO)
+            said = head.makefile("rb").read(4)
+    except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error) or "no answer"
         raise ExternalError(f"--address {address}: no Ray cluster answers there ({why})") from None
+    # The length of a frame in three bytes, and its kind: settings, which come first.
+    if said[3:] != b"\x04":
+        raise ExternalError(f"--address {address}: no Ray cluster answers there, but something else")
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Nothing is written there, which Ray's compiled part does past Python."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _bring(source: Source, name: str, heartbeat: float, over: lease.Mark | None, folder_id: str, here: str) -> Outcome:

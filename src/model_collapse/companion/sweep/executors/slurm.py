@@ -34,12 +34,15 @@ def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[s
     if not left:
         tell("nothing is left to do")
         return []
-    (sweep.folder / "log").mkdir(exist_ok=True)
+    with store.disk_errors():
+        (sweep.folder / "log").mkdir(exist_ok=True)
     with store.whole_file(script) as temporary:
         temporary.write_text(_script(sweep, left, jobs, options), encoding="utf-8")
     if shutil.which("sbatch") is None:
-        tell(f"no sbatch on this machine; where there is one: sbatch {shlex.quote(str(script))}")
-        return []
+        raise ExternalError(
+            "no sbatch on this machine, so nothing was submitted; the script is written, and where there is one: "
+            f"sbatch {shlex.quote(str(script))}"
+        )
     asked = subprocess.run(["sbatch", str(script)], capture_output=True, text=True)
     if asked.returncode:
         raise ExternalError(f"sbatch {script}: {' '.join(asked.stderr.split())[:300] or 'failed'}")
@@ -47,13 +50,22 @@ def run(sweep: Sweep, tasks: Sequence[Task], options: Options, tell: Callable[[s
     return []
 
 
+def _quoted(name: str) -> str:
+    """A name as Slurm reads it in a line of options: whole between two ", with a \\ before every " in it."""
+    return '"' + name.replace('"', '\\"') + '"'
+
+
 def _script(sweep: Sweep, left: Sequence[int], jobs: int, options: Options) -> str:
     """The job script: each job of the array does every `jobs`-th task, from its own number on."""
-    words = [sys.executable, "-m", "model_collapse", "sweep", "run", *sweep.source.words]
-    given = [f"--array={','.join(map(str, left))}", "--requeue", f"--output={sweep.folder}/log/%a.txt"]
-    given += ["--open-mode=append", f"--job-name={sweep.folder.stem}", *options.sbatch]
-    if odd := next((line for line in given if "\n" in line or not line.startswith("-")), None):
+    if odd := next((line for line in options.sbatch if "\n" in line or not line.startswith("-")), None):
         raise InputError(f"--sbatch {odd}: write an option of sbatch, such as --sbatch=--time=4:00:00")
+    if not {"\\", "\n"}.isdisjoint(str(sweep.folder)):
+        # Where there is a \ Slurm would take %a as it stands, and all jobs write to one file.
+        raise InputError(f"--folder {str(sweep.folder)!r}: Slurm needs a name of one line without a backslash")
+    words = [sys.executable, "-m", "model_collapse", "sweep", "run", *sweep.source.words]
+    log = f"{sweep.folder}/log/".replace("%", "%%") + "%a.txt"  # %% is a % for Slurm, %a the number of the job
+    given = [f"--array={','.join(map(str, left))}", "--requeue", f"--output={_quoted(log)}", "--open-mode=append"]
+    given += [f"--job-name={_quoted(sweep.folder.stem)}", *options.sbatch]
     return "\n".join(
         [
             "#!/bin/bash",
