@@ -203,7 +203,12 @@ def _add_sweep(command: _Adding) -> None:
         "--address", metavar="HOST:PORT", help="run: head of a Ray cluster; default: one on this machine"
     )
     sweep.add_argument("--gpus", metavar="G", help="run: GPUs of a task under Ray, such as 0.25")
-    sweep.add_argument("--sbatch", action="append", metavar="=OPTION", help="run: an option for Slurm; may be repeated")
+    sweep.add_argument(
+        "--sbatch",
+        action="append",
+        metavar="OPTION",
+        help="run: an option for Slurm, written --sbatch=--time=4:00:00; may be repeated",
+    )
     sweep.add_argument(
         "--task", metavar="I/K", help="run: only every K-th task from number I on, as jobs of an array do"
     )

@@ -194,6 +194,7 @@ REFUSED = {
     "an unknown executor": (["run", "toy.yaml", "--executor", "dask"], 2, "--executor dask: it is local, ray, slurm"),
     "no jobs": (["run", "toy.yaml", "--jobs", "0"], 2, "--jobs 0"),
     "an address for local": (["run", "toy.yaml", "--address", "a:1"], 2, "--address: goes with --executor ray"),
+    "an empty address for local": (["run", "toy.yaml", "--address", ""], 2, "--address: goes with --executor ray"),
     "gpus for local": (["run", "toy.yaml", "--gpus", "1"], 2, "--gpus: goes with --executor ray"),
     "gpus below 0": (["run", "toy.yaml", "--executor", "ray", "--gpus", "-1"], 2, "--gpus -1: must be a number"),
     "no heartbeat": (["run", "toy.yaml", "--heartbeat", "0"], 2, "--heartbeat 0: must be a number of at least 0.01"),

@@ -101,9 +101,10 @@ def run(sweep: Sweep, executor: str, chosen: Options, share: str | None = None) 
 
 def _fit(executor: str, chosen: Options, share: str | None) -> None:
     """InputError for an option that the executor does not have."""
-    named = {"address": ("ray", chosen.address), "gpus": ("ray", chosen.gpus), "sbatch": ("slurm", chosen.sbatch)}
-    for name, (owner, value) in named.items():
-        if value and owner != executor:
+    address = chosen.address is not None
+    named = {"address": ("ray", address), "gpus": ("ray", chosen.gpus), "sbatch": ("slurm", chosen.sbatch)}
+    for name, (owner, said) in named.items():
+        if said and owner != executor:
             raise InputError(f"--{name}: goes with --executor {owner}")
     if share and executor == "slurm":
         raise InputError("--task: is what the jobs of --executor slurm are told; leave one of them out")
