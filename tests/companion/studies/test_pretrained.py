@@ -1,4 +1,4 @@
-"""The study of a really pre-trained model, at toy size; and on the real one where it is at hand."""
+"""The study of a pre-trained model, at toy size; and on the real one where it is at hand."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ and one cell tagged `parameters` holds annotated assignments with defaults. Exec
     fits.py          closed forms, which count fits, over generations
     findings.py      shared by chapters: sizes, values over seeds, the table of claims
     language_run.py  shared by the chapters on language models
-    real_model.py    the recorded run of a model that is really pre-trained
+    real_model.py    the recorded run of a published, pre-trained model
     _quick.py        keeps the import of nbformat fast
 """
 

@@ -1,4 +1,4 @@
-"""What chapters show of the recorded run of a model that is really pre-trained (study `pretrained`)."""
+"""What chapters show of the recorded run of a published, pre-trained model (study `pretrained`)."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Claim:
     no_effect   value of the quantity where there is no effect at all
     margin      an interval within so much of `no_effect` says that no effect of that size is there; None: none
     constant    runs that are read as a constant, so that all their chains may be the same
-    any_weights whether runs of any model that is really pre-trained count for it too, at small scale
+    any_weights whether runs of any published, pre-trained model count for it too, at small scale
     """
 
     id: str

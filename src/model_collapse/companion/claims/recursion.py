@@ -1,6 +1,6 @@
 """The primary endpoints of the experiments on text, as `records/endpoints.md` named them before the runs.
 
-Asked of models that were pre-trained here in minutes (study `language_model`), and of one that is really pre-trained
+Asked of models that were pre-trained here in minutes (study `language_model`), and of one that was published
 (study `pretrained`), in nats per token of real test text:
 
 harm        only generated text, less real text every time, in the last generation

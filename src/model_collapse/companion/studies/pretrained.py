@@ -1,4 +1,4 @@
-"""The paper's experiment on a model that is really pre-trained: SmolLM2-135M, from a package that everybody can have.
+"""The paper's experiment on a published, pre-trained model: SmolLM2-135M, from a package that everybody can have.
 
 Every condition has n training blocks and the same steps of the optimiser in every generation. Blocks are of articles
 drawn for each seed, at most four of an article; the test blocks are spread over all test articles and are the same
