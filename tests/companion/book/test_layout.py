@@ -87,6 +87,32 @@ def test_the_keyboard_scrolls_an_equation_that_is_wider_than_a_phone(site: Site)
     site.page.wait_for_function("!document.querySelector('mjx-container[tabindex]')")
 
 
+def test_a_table_of_sentences_becomes_cards_on_a_phone_and_one_of_numbers_does_not(site: Site) -> None:
+    sentence = "a sentence that is far too long for a column of a phone"
+    head = "<thead><tr><th>what</th><th>paper</th><th>here</th></tr></thead>"
+    tables = [
+        f"<table class='table'>{head}<tbody><tr><td>x</td><td>{cell}</td><td>{cell}</td></tr></tbody></table>"
+        for cell in (sentence, "1.5")
+    ]
+    site.page.route(
+        "**/01_toy.html",
+        lambda route: route.fulfill(
+            body=(site.html / "notebooks/01_toy.html")
+            .read_text("utf-8")
+            .replace("</article>", "".join(tables) + "</article>")
+        ),
+    )
+    opened(site, "notebooks/01_toy.html", PHONE, "light")
+    prose, numbers = (site.page.locator("article > table").nth(i) for i in range(2))
+    assert prose.locator("td").nth(2).get_attribute("data-column") == "here"
+    boxes = [prose.locator("td").nth(i).bounding_box() for i in range(3)]
+    assert all(box and box["x"] + box["width"] <= PHONE[0] for box in boxes)
+    assert boxes[0]["y"] < boxes[1]["y"] < boxes[2]["y"]
+    assert len({numbers.locator("td").nth(i).bounding_box()["y"] for i in range(3)}) == 1
+    site.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    assert len({prose.locator("td").nth(i).bounding_box()["y"] for i in range(3)}) == 1
+
+
 # Weight --------------------------------------------------------------------------------------------------------------
 
 

@@ -416,7 +416,7 @@ def test_a_size_that_is_gone_is_said_too(
 ) -> None:
     monkeypatch.setattr(studies, "find", lambda name: Study("toy", {}, STUDY.conditions, "ngram"))
     found = _added(Forger.of(genuine), tmp_path, capsys)
-    assert found.label.endswith("of the study toy, which has no size small here")
+    assert found.label.endswith("of an earlier version of the study toy, which had a size small")
 
 
 # Parts --------------------------------------------------------------------------------------------------------------

@@ -99,7 +99,17 @@ def together(tables: Mapping[str, Tables], opt: Tables, found: Mapping[str, Reco
     """All kinds of models that have a condition to compare with: run here, and recorded."""
     every = [Kind(TITLES[family], family, own, UNITS[family]) for family, own in tables.items()]
     networks = [("tiny OPT, this run", "lm", _TEXT, opt)]
-    networks += [(*_RECORDED[name], record.tables) for name, record in found.items()]
+    for name, record in found.items():
+        title, family, labels = _RECORDED[name]
+        # Of another version of its study than the present one.
+        networks.append(
+            (
+                title.replace("recorded", "earlier protocol") if record.otherwise else title,
+                family,
+                labels,
+                record.tables,
+            )
+        )
     for title, family, labels, own in networks:
         named = {label: own[theirs] for label, theirs in labels.items() if theirs in own}
         if "replace" in named:

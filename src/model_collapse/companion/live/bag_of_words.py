@@ -27,9 +27,9 @@ ELEMENT = Element(
         Slider("words", "Words in the language", (5, 10, 20, 50), 20),
         Slider("rows", "Words drawn per generation", (10, 20, 50, 100, 200, 500), 50),
     ),
-    along=Slider("generation", "Generation", GENERATIONS, 30),
+    along=Slider("generation", "Generation", GENERATIONS, 0),
     x=Axis("generation", 0, 50),
-    y=Axis("left of the real language", 0, 1, percent=True),
+    y=Axis("still left of the real language", 0, 1, percent=True),
     curves=(Curve("left", "words left"), Curve("variety", "variety", dashed=True)),
     said="On average, generation {generation:0} still has {left:%} of the {words:0} words, and {variety:%} of the "
     "variety (the chance that two words drawn are different).",

@@ -33,7 +33,7 @@ ELEMENT = Element(
     ),
     along=Slider("generation", "Generation", GENERATIONS, 20),
     x=Axis("generation", 0, 200),
-    y=Axis("variance, truth 1", 1e-4, 10, log=True),
+    y=Axis("variance (spread squared), truth 1", 1e-4, 10, log=True),
     curves=(
         Curve("median", "median chain"),
         Curve("mean", "mean over chains"),
@@ -42,7 +42,7 @@ ELEMENT = Element(
         Curve("drift", "distance of the mean", drawn=False),
     ),
     said="In generation {generation:0} half of all chains have a variance below {median}; the mean over chains is "
-    "{mean}. The centre has wandered by {drift} true standard deviations.",
+    "{mean}. The centre has wandered by {drift} times the spread of the truth.",
     alt="The median chain loses its variance exponentially. The mean over chains stays above it, because few "
     "wide chains carry it.",
     compute=compute,

@@ -56,7 +56,7 @@ def otherwise(about: Mapping[str, Any]) -> str:
     try:
         found = _different(about, _now(named))
     except InputError:
-        return f"of the study {named['name']}, which has no size {named['size']} here"
+        return f"{whose}, which had a size {named['size']}"
     return f"{whose}: {'; '.join(found)}" if found else ""
 
 
