@@ -245,7 +245,7 @@ def test_the_whole_interval_must_lie_inside_the_band(band, low, high, holds):
 
 def test_a_verdict_reads_as_a_sentence():
     verdict = example((1, np.inf), Estimate(2.0, 1.5, 2.5, 5, 0.9999))
-    assert str(verdict) == ("X-1, something is so: ratio 2 [1.5, 2.5] (99.99% interval), allowed at least 1: supported")
+    assert str(verdict) == ("X-1, something is so: ratio 2 [1.5, 2.5] (99.99% interval), allowed above 1: supported")
 
 
 def test_an_unknown_claim_lists_the_known_ones():

@@ -145,7 +145,8 @@ def constant_in_the_logits(tables: Tables) -> None:
     say(
         "Change of the loss of the text of generation 0 of a tiny OPT if 20 is added to all logits, in nats per token: "
         + joined(f"{change:.3f} ({way})" for way, change in moved.items())
-        + ". The constant changes no probability, so the first and the last are 0."
+        + ". The constant changes no probability, so that the first and the last would be 0 in exact arithmetic; "
+        "rounding may change a draw, and with it what follows."
     )
 
 
@@ -195,11 +196,24 @@ def by_way(tables: Tables) -> None:
     order = sorted(slopes, key=lambda label: -slopes[label].mean())
     titles = dict(zip(own, titled(own), strict=True))
     over = {label: stats.paired(slopes[label], slopes["sampled"]) for label in order if label != "sampled"}
-    faster = [f"*{titles[label]}*" for label, more in over.items() if more.low > 0]
-    slower = [f"*{titles[label]}*" for label, more in over.items() if more.high < 0 and label != "control"]
+    back = {label: g for label, g in language_run.back_at_start(tables).items() if label in over or label == "sampled"}
+    if "sampled" in back:
+        when = joined(
+            f"*{titles[label]}* from generation {g} on" for label, g in sorted(back.items(), key=lambda b: b[1])
+        )
+        said = (
+            f"These are back at the untouched model, below which no model can fall here: {when}. A slope says little "
+            "more than when that was, so the ways are not ranked by it."
+        )
+    else:
+        faster = [f"*{titles[label]}*" for label, more in over.items() if more.low > 0]
+        slower = [f"*{titles[label]}*" for label, more in over.items() if more.high < 0 and label != "control"]
+        said = (
+            f"Degrade faster than sampling: {joined(faster) if faster else 'none'}; more slowly: "
+            f"{joined(slower) if slower else 'none'} (95 % intervals of the difference that leave out 0)."
+        )
     say(
-        f"Degrade faster than sampling: {joined(faster) if faster else 'none'}; more slowly: "
-        f"{joined(slower) if slower else 'none'} (95 % intervals of the difference that leave out 0). Slope over "
+        f"{said} Slope over "
         f"generations 0 to {stats.last_of(own['A'])}, in nats per token and generation:\n\n"
         + markdown(
             ("way of writing", "slope", "less that of sampling, paired by seed"),
@@ -222,11 +236,15 @@ def penalty(tables: Tables) -> None:
         [at(table, metric, last, item) for table in (punished, plain)]
         for metric, item in (("repeated_3", ""), ("written_perplexity", "q50"))
     )
+    back = language_run.back_at_start(tables)
+    floor = " (both are back at the untouched model, so that nothing can be compared)" * (
+        {"A", "penalty-2"} <= set(back)
+    )
     say(
-        f"With a penalty of 2, perplexity at generation {last} is {worse:.2f} times that of five beams without one; "
-        f"the paper reports about twice as much. Of its sequences of three tokens, {repeats[0]:.2f} stand earlier in "
-        f"the same block, against {repeats[1]:.2f} without a penalty. Under the model of generation 0 its median "
-        f"block has perplexity {medians[0]:.2f}, against {medians[1]:.2f}."
+        f"With a penalty of 2, perplexity at generation {last} is {worse:.2f} times that of five beams without "
+        f"one{floor}; the paper reports about twice as much. Of its sequences of three tokens, {repeats[0]:.2f} stand "
+        f"earlier in the same block, against {repeats[1]:.2f} without a penalty. Under the model of generation 0 its "
+        f"median block has perplexity {medians[0]:.2f}, against {medians[1]:.2f}."
     )
 
 

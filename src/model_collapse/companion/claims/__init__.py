@@ -139,8 +139,8 @@ class Claim:
         """The band in words."""
         low, high = self.band
         if high == np.inf:
-            return f"at least {low:g}"
-        return f"at most {high:g}" if low == -np.inf else f"{low:g} to {high:g}"
+            return f"above {low:.4g}"
+        return f"below {high:.4g}" if low == -np.inf else f"{low:.4g} to {high:.4g}"
 
     def judge(self, tables: Tables, level: float | None = None) -> Verdict:
         """The verdict that these tables give, alone; one without interval where rows that the check needs are missing.
@@ -160,6 +160,8 @@ class Claim:
                 # Chains that are the same number for number are one chain, and have no interval.
                 reached &= not any(_all_the_same(t) for label, t in tables.items() if label not in self.constant)
             estimate = self._estimate(tables, level) if coverage != "none" else nothing
+            # Nor has what is the same number in every seed, as where all models are back at the one they started from.
+            reached &= self.scale == "simulation" or estimate.low != estimate.high
             verdict = Verdict(self, estimate if reached else unsettled(estimate), coverage)
             if self.kind in ("primary", "secondary") and not np.isnan(verdict.estimate.low):
                 room = partial(self.room, verdict.answer)
@@ -191,7 +193,7 @@ class Claim:
     def room(self, answer: Outcome, found: Estimate) -> float:
         """By how much an interval gives an answer: above 0 if it does, nan if there is no interval.
 
-        An end of the band is outside it: no effect at all, an interval of [0, 0], is not "at least 0".
+        An end of the band is outside it: no effect at all, an interval of [0, 0], is not "above 0".
         """
         low, high = self.band
         if np.isnan([found.value, found.low, found.high]).any():
@@ -203,7 +205,8 @@ class Claim:
         if answer == "contradicted":
             above, below = (found.above, found.below) if isinstance(found, testing.Hull) else (found.low, found.high)
             beyond = max(above - high if high < np.inf else -np.inf, low - below if low > -np.inf else -np.inf)
-            return TOUCHING if beyond == 0 else beyond
+            # Exact theory says so of no effect at all; of an experiment it may come from seeds without any difference.
+            return TOUCHING if beyond == 0 and self.kind == "theory" else beyond
         return -np.inf
 
     def _coverage_of(self, tables: Tables) -> Coverage:

@@ -104,8 +104,8 @@ CLAIMS = (
         id="MIX-4",
         statement="synthetic text helps a language model that has little real text and harms one that has much",
         source="Kazdan et al. 2025, arXiv:2410.16713",
-        measured="nats per token of real test text, gained with the fewest real blocks or lost with the most, the "
-        "smaller",
+        measured="nats per token of real test text, gained with the fewest real blocks by the best amount of generated "
+        "text or lost with the most by the least harmful one, the smaller",
         band=(0.0, np.inf),
         reason="the effect has to change its sign with the number of real rows; in the source it does at 1,024",
         # What is written differs from chain to chain even where all that is read is real; real text has no spread.

@@ -147,7 +147,7 @@ CLAIMS = (
         id="WM-1",
         statement="the watermark test tells watermarked text from text by people",
         source=KIRCHENBAUER,
-        measured="share of sampled texts of 200 tokens with z > 4, green share 0.25, bias 2",
+        measured="share of sampled texts (of 200 tokens where recorded) with z > 4, green share 0.25, bias 2",
         band=(0.95, np.inf),
         reason="95 %, where surely less than 2 % of real texts are flagged; set before any run. The six planned "
         "seeds were finished after two had left it undecided. The invented corpus, which is all that `verify` has, "
@@ -183,7 +183,7 @@ CLAIMS = (
         id="WM-2b",
         statement="beam search weakens the watermark of a language model's text",
         source=f"after {KIRCHENBAUER}, whose mark needs entropy",
-        measured="share of watermarked texts of 200 tokens with z > 4, sampled less five beams",
+        measured="share of watermarked texts (of 200 tokens where recorded) with z > 4, sampled less five beams",
         band=(0, np.inf),
         reason="fewer found, set before any run",
         runs=language_model.STUDY.arguments("verify", ["marked", "marked-beam"]),
