@@ -10,6 +10,7 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.companion import claims
+from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, below, markdown, points
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import Tables
@@ -224,8 +225,9 @@ def _change(table: pd.DataFrame) -> str:
 
 
 def gate_of(tables: Tables) -> None:
-    """Say whether generation 0 has learned anything."""
+    """Say whether generation 0 has learned anything, and which conditions have lost all of it."""
     say(said(gate(tables)))
+    language_run.who_is_back(tables, STUDY.titles(tables))
 
 
 def errors_of_filters(runs: Mapping[str, Tables]) -> None:
