@@ -264,9 +264,9 @@ def selected_people(tables: Tables, size: Size) -> None:
     )
     changes(tables, {f"{name}, nats per token": place for name, place in PLACES.items()})
     say(
-        "The loss on the island rises by "
-        + listed({f"{label}:": f"{rises[label]:.2f} nats" for label in sorted(rises, key=lambda by: rises[by].value)})
-        + " (95 % intervals over chains), the least first."
+        "Rise of the loss on the island in nats, the least first: "
+        + listed({label: f"{rises[label]:.2f}" for label in sorted(rises, key=lambda by: rises[by].value)})
+        + " (95 % intervals over chains)."
     )
 
 

@@ -12,6 +12,7 @@ from model_collapse.analysis import figures, stats
 from model_collapse.companion import claims
 from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, below, joined, markdown, points
+from model_collapse.companion.book.findings import counted
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import Tables
 from model_collapse.companion.claims.provenance import excess, roc, unrecognised
@@ -276,14 +277,16 @@ def what_a_filter_gains(runs: Mapping[str, Tables]) -> None:
         "no filter less real text only": ("polluted", "control"),
     }
     gaps = {
-        source: {name: stats.paired(*(_last(tables[label]) for label in pair)) for name, pair in pairs.items()}
+        source: {name: stats.paired(_last(tables[one]), _last(tables[other])) for name, (one, other) in pairs.items()}
         for source, tables in runs.items()
     }
     lines = [(name, *(f"{found[name]:.3g}" for found in gaps.values())) for name in pairs]
     said_of = []
     for source, tables in runs.items():
         steps = claims.family(tables["polluted"]).get("steps", 0)
-        taken = f"all conditions take {steps} steps" if steps else "fewer rows also mean fewer steps of training"
+        taken = (
+            f"all conditions take {counted(steps, 'step')}" if steps else "fewer rows also mean fewer steps of training"
+        )
         fewer = gaps[source]["no filter less rows dropped at random"]
         if fewer.low > 0:
             answer = "Fewer rows help there by themselves."
