@@ -27,7 +27,8 @@ class Estimate:
             return "no value"
         if np.isnan(self.low):
             return f"{self.value:{spec}} [no interval]"
-        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+        high = "no upper end" if self.high == np.inf else f"{self.high:{spec}}"
+        return f"{self.value:{spec}} [{self.low:{spec}}, {high}]"
 
 
 def means(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -59,3 +59,9 @@ def test_the_interval_of_a_share_ends_at_0_and_1() -> None:
     share, number = (estimates.at(table, metric, 0) for metric in ("repeated_3", "perplexity"))
     assert (share.value, share.low, share.high) == (0.7, 0.0, 1.0)
     assert number.low < 0 and number.high > 1
+
+
+def test_an_end_that_is_next_to_nothing_is_0() -> None:
+    found = estimates.rounded(estimates.Estimate(-0.00489, -0.00978, -2.87e-06, 12))
+    assert f"{found}" == "-0.00489 [-0.00978, 0]"
+    assert np.isnan(estimates.rounded(stats.mean([0.4])).low)

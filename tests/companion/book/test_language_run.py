@@ -25,3 +25,4 @@ def test_who_is_back_at_the_untouched_model(chains: list[list[float]], first: di
         "zero-shot": tidy({"perplexity": [[12], [13]]}),
     }
     assert language_run.back_at_start(tables) == first
+    assert language_run.back_at_start({"A": tables["A"]}) == {}, "nothing to compare with"

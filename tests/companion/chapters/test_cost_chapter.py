@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from model_collapse.analysis import stats
 from model_collapse.companion.chapters import cost as chapter
 from model_collapse.companion.studies.cost import REGIMES
 from model_collapse.errors import InputError
@@ -57,6 +58,19 @@ def test_prices_with_closed_forms(shown: list[Any]) -> None:
     line = next(line for line in shown[1].splitlines() if line.startswith("| replace"))
     # 100 times 0.02 is 2; twice the rows halve a mass that falls as 1 / rows.
     assert line == "| replace | 2 [2, 2] (theory 2) | 2 [2, 2] (theory 1.58) |"
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((13, 6.76, np.inf), "13 [6.76, more than 16] times"),
+        ((1, 0, 1.18), "1 [below 1, 1.18] times"),
+        ((np.inf, 16, np.inf), "no number of rows tried is enough (more than 16 times)"),
+        ((2, np.nan, np.nan), "2 [no interval] times"),
+    ],
+)
+def test_a_price_says_no_more_than_was_tried(ends: tuple[float, float, float], words: str) -> None:
+    assert chapter._times(stats.Estimate(*ends, 2), 16) == words
 
 
 def test_what_is_paid_in_all(shown: list[Any]) -> None:

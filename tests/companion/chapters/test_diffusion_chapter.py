@@ -27,7 +27,10 @@ def test_what_a_bias_costs_generation_0_is_paired(page: Page) -> None:
     plain = tidy({("manifold", "precision"): [[0.9], [0.8]], ("manifold", "recall"): [[0.9], [0.8]]})
     pretty = tidy({("manifold", "precision"): [[0.95], [0.85]], ("manifold", "recall"): [[0.7], [0.6]]})
     chapter.before_any_recursion({"full": plain, "pretty": pretty})
-    assert "precision by 0.050" in page.text and "recall by -0.200" in page.text
+    assert "precision by 0.050" in page.text and "recall by -0.200" in page.text and "recall is clear" in page.text
+    scattered = tidy({("manifold", "precision"): [[0.95], [0.85]], ("manifold", "recall"): [[0.7], [0.9]]})
+    chapter.before_any_recursion({"full": plain, "pretty": scattered}, "digits")
+    assert page.said[-1].startswith("Recorded run `digits`: ") and page.said[-1].endswith("No loss of recall is clear.")
 
 
 def test_pictures_are_shown_with_what_became_of_them(page: Page) -> None:

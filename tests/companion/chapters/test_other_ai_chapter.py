@@ -51,6 +51,37 @@ def test_models_that_read_real_rows_only_must_not_move(shown: list[Any]) -> None
         chapter.controls(pair((10, 9), (9, 9)), chapter.size("smoke"))
 
 
+def perplexities(*models: tuple[float, ...]) -> pd.DataFrame:
+    """Perplexity by generation of one model, or of several that read each other, in two equal replicates."""
+    rows = [
+        {"replicate": r, "generation": g, "metric": "perplexity", "value": value}
+        | {"item": f"model {k + 1}" if len(models) > 1 else ""}
+        for r in range(2)
+        for k, values in enumerate(models)
+        for g, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_no_number_of_models_is_best_where_all_are_at_the_untouched_model(
+    shown: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = {
+        "M1": perplexities((4.0, 5.5, 6.0, 6.0)),
+        "M2": perplexities((4.5, 5.0, 5.9, 6.0), (4.5, 5.0, 6.0, 6.0)),
+    }
+    chapter.language_models({**tables, "zero-shot": perplexities((6.0,))}, "exchange-opt", "This run")
+    assert shown[-1].endswith(
+        "The best number of models: 1 in generation 0, 2 in generation 1. From generation 2 on no number is better "
+        "than the untouched model by more than 0.02 nats per token, so that there is nothing left to compare."
+    )
+    assert "**Back at the untouched model** in every seed: 1 model from generation 2 on" in capsys.readouterr().out
+    chapter.language_models(tables, "exchange-opt", "This run")
+    assert shown[-1].endswith(
+        "The best number of models: 1 in generation 0, 2 in generations 1 to 2, 1 in generation 3."
+    )
+
+
 @pytest.mark.parametrize("name", ["replicates", "seeds"])
 def test_one_chain_is_too_few(name: str) -> None:
     with pytest.raises(InputError, match=f"^{name} must be at least 2$"):

@@ -17,7 +17,7 @@ def table(values: dict[int, tuple[float, ...]], metric: str = "perplexity", item
     """Values by generation, one for each replicate."""
     rows = [
         {"replicate": r, "generation": g, "metric": metric, "item": item, "value": value}
-        | {"n_train": 8, "share_real": 1.0}
+        | {"n_train": 8, "share_real": 1.0, "family_args": '{"steps": 60}'}
         for g, values_of in values.items()
         for r, value in enumerate(values_of)
     ]
@@ -26,11 +26,37 @@ def table(values: dict[int, tuple[float, ...]], metric: str = "perplexity", item
 
 def test_what_a_smaller_training_set_gains_is_said(shown: list[Any]) -> None:
     ends = {"polluted": 60.0, "thinned": 57.0, "known": 54.0, "control": 56.0}
-    chapter.what_a_filter_gains({label: table({1: (end, end)}) for label, end in ends.items()}, "run")
+    tables = {label: table({1: (end, end)}) for label, end in ends.items()}
+    apart = {**tables, "thinned": table({1: (55.0, 65.0)})}
+    passes = {label: each.assign(family_args="{}") for label, each in apart.items()}
+    chapter.what_a_filter_gains({"recorded run": passes, "run of this page": tables})
     (said,) = shown
-    assert "the perfect record is 2 [2, 2] points" in said and "gains 6 [6, 6] points over no filter" in said
-    assert "number is left gains 3 [3, 3]" in said and "gains the rest, 3 [3, 3]" in said
-    assert "generated rows cost 4 [4, 4] points" in said
+    assert "| no filter less perfect record | 6 [6, 6] | 6 [6, 6] |" in said
+    assert "| real text only less perfect record | 2 [2, 2] | 2 [2, 2] |" in said
+    assert "In the recorded run fewer rows also mean fewer steps of training. Whether fewer rows help by" in said
+    assert "In the run of this page all conditions take 60 steps. Fewer rows help there by themselves." in said
+
+
+def test_claims_on_marks_are_judged_on_long_texts_only(shown: list[Any]) -> None:
+    tables = {"marked": table({0: (1.0, 1.0)})}
+    assert dict(chapter.claimed_of_marks(tables, 200)) == {"WM-1": tables, "WM-2b": tables} and not shown
+    assert not chapter.claimed_of_marks(tables, 63)
+    assert shown == ["*Not judged here:* WM-1 and WM-2b are about texts of 200 tokens. The texts of this run have 63."]
+
+
+def test_seeds_that_agree_have_no_interval(shown: list[Any]) -> None:
+    parts = [
+        table({0: (value, value)}, "watermark", item)
+        for item, value in {
+            "written": 2 / 3,
+            "written repeats": 2 / 3,
+            "z": 5.0,
+            "real": 0.0,
+            "real repeats": 0,
+        }.items()
+    ]
+    chapter.marks_in_numbers({"this run": dict.fromkeys(chapter.MARKED, pd.concat(parts))})
+    assert "| 67% in all 2 seeds | 67% in all 2 seeds |" in shown[0]
 
 
 def test_one_curve_stands_for_two_that_are_the_same(shown: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,6 @@ def test_the_sentence_counts_what_the_panels_show(shown: list[Any], monkeypatch:
     bad = {**kept, "accumulate": risks(6.0, 6.0)}
     titles = ("Gaussian", "regression", "kernel density", "word pairs")
     remedies.families([Kind(title, "regression", bad if title == "Gaussian" else kept, "risk") for title in titles])
-    assert shown[1].startswith("Replace ends worst for 3 of 4 kinds of models.") and shown[1].endswith(
-        "For 3, accumulate ends closer to the control than to replace."
+    assert shown[1].startswith("Replace ends worst in 3 of 4 panels.") and shown[1].endswith(
+        "In 3, accumulate ends closer to the control than to replace."
     )

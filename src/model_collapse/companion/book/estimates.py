@@ -40,6 +40,13 @@ def share(estimate: Estimate) -> Estimate:
     return Estimate(estimate.value, low, high, estimate.n, estimate.level)
 
 
+def rounded(estimate: Estimate) -> Estimate:
+    """An estimate whose ends are 0 where they are less than a thousandth of the largest number in it."""
+    small = max(map(abs, (estimate.value, estimate.low, estimate.high))) / 1000
+    low, high = (0.0 if abs(end) < small else end for end in (estimate.low, estimate.high))
+    return Estimate(estimate.value, low, high, estimate.n, estimate.level)
+
+
 def points(found: Mapping[K, Estimate]) -> pd.DataFrame:
     """Points of a figure, {x: estimate}: columns x, y, low, high."""
     return pd.DataFrame([(x, e.value, e.low, e.high) for x, e in found.items()], columns=["x", "y", "low", "high"])

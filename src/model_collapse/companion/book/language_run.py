@@ -12,7 +12,7 @@ from model_collapse.companion.book.estimates import joined
 from model_collapse.companion.book.findings import Tables, counted
 from model_collapse.companion.book.notebook import say
 from model_collapse.companion.studies import language_model
-from model_collapse.companion.studies.gate import gate, said
+from model_collapse.companion.studies.gate import UNTOUCHED, gate, said
 from model_collapse.companion.studies.language_model import Size
 
 NAMES = {
@@ -39,9 +39,16 @@ def introduce(tables: Tables, scale: Size, profile: str) -> None:
     size = "This is the size of the paper." if as_published else "**Much smaller than the paper's.**"
     say(f"**This run:** {described(tables, scale, profile)}. {size}")
     say(said(gate(tables)))
-    titles = dict(zip(tables, titled(tables), strict=True))
+    who_is_back(tables, dict(zip(tables, titled(tables), strict=True)))
+
+
+def who_is_back(tables: Tables, titles: Mapping[str, str]) -> None:
+    """Say which conditions are back at the untouched model, and from which generation on; nothing where none is.
+
+    titles  of the conditions; others keep their labels
+    """
     if lost := back_at_start(tables):
-        places = joined(f"{titles[label]} from generation {first} on" for label, first in lost.items())
+        places = joined(f"{titles.get(label, label)} from generation {first} on" for label, first in lost.items())
         say(
             f"**Back at the untouched model** in every seed: {places}. Nothing that these generations were trained on "
             "helps with real text, so they keep the model that they started from, and differ no more."
@@ -49,14 +56,21 @@ def introduce(tables: Tables, scale: Size, profile: str) -> None:
 
 
 def back_at_start(tables: Tables) -> dict[str, int]:
-    """Condition -> the generation from which to its end every seed has the perplexity of the untouched model."""
-    start = stats.per_replicate(tables["zero-shot"], "perplexity", 0)
-    found = {}
-    for label, table in tables.items():
-        generations = sorted(stats.pick(table, "perplexity")["generation"].unique(), reverse=True)
-        same = [np.allclose(stats.per_replicate(table, "perplexity", g), start, rtol=1e-4) for g in generations]
+    """Condition -> the generation from which to its end every seed has the perplexity of the untouched model.
+
+    Of models that read each other, their mean. None in a run without the untouched model.
+    """
+    found: dict[str, int] = {}
+    if UNTOUCHED not in tables:
+        return found
+    start = stats.per_replicate(tables[UNTOUCHED], "perplexity", 0)
+    for label, several in tables.items():
+        table = stats.over_models(stats.pick(several, "perplexity"))
+        generations = sorted(table["generation"].unique(), reverse=True)
+        values = [stats.per_replicate(table, "perplexity", g) for g in generations]
+        same = [np.allclose(each, start.reindex(each.index), rtol=1e-4) for each in values]
         count = [*same, False].index(False)
-        if count and label != "zero-shot":
+        if count and label != UNTOUCHED:
             found[label] = int(generations[count - 1])
     return found
 

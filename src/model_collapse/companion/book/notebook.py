@@ -129,13 +129,13 @@ def changes(
     relative  the change over the value of generation 0, seed by seed
     """
     from model_collapse.analysis import stats
-    from model_collapse.companion.book.estimates import markdown
+    from model_collapse.companion.book.estimates import markdown, rounded
 
     lines: list[tuple[str, ...]] = []
     for quantity, (metric, item) in metrics.items():
         for arm, table in arms.items():
             start, end = (stats.per_replicate(table, metric, g, item) for g in (0, stats.last_of(table)))
-            change = stats.mean(end / start - 1 if relative else end - start)
+            change = rounded(stats.mean(end / start - 1 if relative else end - start))
             changed = f"{change:{'.0%' if relative else '.3g'}}"
             lines.append((quantity, arm, f"{stats.mean(start):.3g}", f"{stats.mean(end):.3g}", changed))
     change_of = "relative change" if relative else "change"

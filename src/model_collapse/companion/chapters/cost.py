@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from model_collapse.analysis import figures, stats
+from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
 from model_collapse.companion.book.estimates import below, listed, markdown
 from model_collapse.companion.book.notebook import say, show
@@ -89,11 +90,26 @@ def in_theory(means: Tables, tails: Tables) -> None:
         own = [table[(table["x"] == last) & (table["arm"] == regime)].iloc[0] for table in paid.values()]
         exact = [float(forms[title][regime](np.array([last]))[0]) for title in titles]
         cells = [
-            f"{row['y']:.3g} [{row['low']:.3g}, {row['high']:.3g}] (theory {form:.3g})"
+            f"{_said(Estimate(row['y'], row['low'], row['high'], 0), row['most'])} (theory {form:.3g})"
             for row, form in zip(own, exact, strict=True)
         ]
         lines.append([regime, *cells])
     say(markdown((f"price of generation {last}", *titles), lines))
+
+
+def _said(paid: Estimate, most: float) -> str:
+    """A price with its interval, the ends of which are never beyond what was tried: from 1 to `most` times the rows."""
+    if np.isnan(paid.low):
+        return f"{paid:.3g}"
+    beyond = f"more than {most:.3g}"
+    value = beyond if paid.value == np.inf else f"{paid.value:.3g}"
+    low = "below 1" if paid.low == 0 else f"{paid.low:.3g}"
+    return f"{value} [{low}, {beyond if paid.high == np.inf else f'{paid.high:.3g}'}]"
+
+
+def _times(paid: Estimate, most: float) -> str:
+    """A price in words."""
+    return cost.said(paid) if paid.value == np.inf else f"{_said(paid, most)} times"
 
 
 def _of_mean(table: pd.DataFrame, regime: str) -> pd.DataFrame:
@@ -184,7 +200,7 @@ def word_prices(tables: Tables, size: Size) -> None:
         "rises less. Under accumulate it stays below two, and the control lies on the dotted line at one.",
     )
     last = size.generations
-    paid = {label: cost.said(cost.price(cost.by_size(tables, label), fewest, last)) for label in labels}
+    paid = {label: _times(cost.price(cost.by_size(tables, label), fewest, last), most / fewest) for label in labels}
     control = own[own["arm"] == "real only"]
     assert np.allclose(control[["y", "low", "high"]], 1), "real text only must cost what it costs"
     alone, together = (float(theory.row_price(last + 1, regime)) for regime in ("replace", "accumulate"))
@@ -240,7 +256,7 @@ def language_prices(tables: Tables) -> None:
     say(
         f"Rows per training set for the loss of {sizes[0]} real blocks in generation {last}, 95 % intervals over "
         "seeds: "
-        + "; ".join(f"{title}: {cost.said(price)}" for title, price in paid.items())
+        + "; ".join(f"{title}: {_times(price, sizes[-1] / sizes[0])}" for title, price in paid.items())
         + ". The control is trained again on the same text in every generation, so its losses differ a little from "
         "those of generation 0."
     )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, below, curves, listed, markdown, points
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import Tables, rows
@@ -259,6 +260,7 @@ def fresh_text(tables: Tables, size: Size) -> None:
         f"of true statements in generation {last}: {listed({name: f'{each:.2f}' for name, each in true.items()})}."
     )
     say(said(gate(tables, "lot")))
+    language_run.who_is_back(tables, {label: CONDITIONS[label].title for label in tables})
 
 
 def text(tables: Tables, quantity: str, source: str) -> None:

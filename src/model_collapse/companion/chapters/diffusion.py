@@ -121,10 +121,17 @@ def healing(record: Recorded) -> None:
     )
 
 
-def before_any_recursion(tables: Tables) -> None:
-    """What writing with less noise changes in generation 0."""
-    said = []
+def before_any_recursion(tables: Tables, record: str = "") -> None:
+    """What writing with less noise changes in generation 0.
+
+    record  name of the recorded run that the tables are of; "": this run
+    """
+    changed = {}
     for item in ("precision", "recall"):
         pretty, full = (stats.per_replicate(tables[label], "manifold", 0, item) for label in ("pretty", "full"))
-        said.append(f"{item} by {stats.paired(pretty, full):.3f}")
-    say(f"In generation 0, before any recursion, less noise changes {joined(said)}.")
+        changed[item] = stats.paired(pretty, full)
+    clear = "The loss of recall is clear." if changed["recall"].high < 0 else "No loss of recall is clear."
+    say(
+        f"{run_of(record)}: in generation 0, before any recursion, less noise changes "
+        f"{joined(f'{item} by {change:.3f}' for item, change in changed.items())}. {clear}"
+    )

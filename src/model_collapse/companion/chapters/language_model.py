@@ -70,10 +70,10 @@ def perplexity(tables: Tables) -> None:
         )
     )
     if possible := max(stats.last_of(tables["A"]) - 2, 0):
+        turns = sign_changes(tables["A"]).mean()
         say(
-            "After generation 1 the curves of A change direction "
-            f"{sign_changes(tables['A']).mean():.3g} times on average "
-            f"({possible} times is the most possible): collapse need not be a smooth rise."
+            f"After generation 1 the curves of A change direction {turns:.3g} times on average ({possible} times is "
+            f"the most possible){': collapse need not be a smooth rise' if turns > 0 else ''}."
         )
 
 
@@ -258,7 +258,7 @@ def _relative(table: pd.DataFrame) -> pd.DataFrame:
 def _first_to_go(kept: Mapping[str, pd.Series], what: str) -> str:
     """The answer, from the shares that are left by seed."""
     left = joined(f"{own.mean():.0%} of the {band} {what}" for band, own in kept.items())
-    more = stats.paired(kept["rare"], kept["common"])
+    more = stats.paired(100 * kept["rare"], 100 * kept["common"])
     if more.high < 0:
         answer = "Yes, in this run: a smaller part is left of rare ones than of common ones"
     elif more.low > 0:
@@ -267,7 +267,10 @@ def _first_to_go(kept: Mapping[str, pd.Series], what: str) -> str:
         answer = (
             "This run does not show it: the difference between rare and common ones is within the scatter of its seeds"
         )
-    return f"{answer}. Left at the end, of the text of generation 0: {left}. Rare less common is {more:.1%}."
+    return (
+        f"{answer}. Left at the end, of the text of generation 0: {left}. Rare less common is {more:.1f} percentage "
+        "points."
+    )
 
 
 def beside(tables: Tables, records: Mapping[str, Recorded]) -> None:

@@ -226,12 +226,13 @@ def people(tables: Tables, size: Size) -> None:
     level = control.groupby(["replicate", "item"], observed=True)["value"].nunique()
     assert (level == 1).all(), "the control must not move"
     rises = _rises(tables["replace"])
+    chains, still = (tables[label]["replicate"].nunique() for label in ("replace", "control"))
     show(
         figures.side_by_side(tables, PLACES, shared=True),
         stats.listing(tables, PLACES),
         "minorities-ngram",
         f"n-gram models of pairs, {size.n} blocks: nats per token of true articles about people of the three groups; "
-        f"means with 95 % bands over {size.seeds} chains.",
+        f"means with 95 % bands over {chains} chains. The control has {still} chains, which are all the same.",
         f"Panels for coast, hill and island. Without real text the loss rises, by {rises}. The control is level.",
     )
     changes(tables, {f"{name}, nats per token": place for name, place in PLACES.items()})
@@ -262,6 +263,11 @@ def selected_people(tables: Tables, size: Size) -> None:
         + ".",
     )
     changes(tables, {f"{name}, nats per token": place for name, place in PLACES.items()})
+    say(
+        "Rise of the loss on the island in nats, the least first: "
+        + listed({label: f"{rises[label]:.2f}" for label in sorted(rises, key=lambda by: rises[by].value)})
+        + " (95 % intervals over chains)."
+    )
 
 
 def language_models(runs: Mapping[str, Tables]) -> None:

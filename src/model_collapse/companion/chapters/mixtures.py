@@ -103,9 +103,10 @@ def collapse(tables: Tables) -> None:
     ]
     if _as_published(own):
         far, narrow = (stats.per_replicate(own, metric, 2000) for metric in ("l2", "component_sd"))
+        higher = int((far >= DISTANCE).sum())
         said.append(
             f"The authors' single chain ends at {DISTANCE} with components of {WIDTHS[0]:.4f} and {WIDTHS[1]:.4f}. Of "
-            f"our {len(far)} chains {int((far >= DISTANCE).sum())} end higher than that and "
+            f"our {len(far)} chains {higher} {'ends' if higher == 1 else 'end'} higher than that and "
             f"{int((narrow <= np.mean(WIDTHS)).sum())} narrower. They range from {far.min():.3g} to {far.max():.3g} "
             f"and from {narrow.min():.2g} to {narrow.max():.2g}. A single run of a process whose outcomes differ by a "
             f"factor of {far.max() / far.min():.0f} says little about the size of the effect."
@@ -185,7 +186,7 @@ def kept(tables: Tables) -> None:
         f"{'; '.join(said)}. Compared with the control, replacing changes the component sd by {lost:.2f}. The "
         "control's distance is not quite zero although its data never change: *k*-means starts anew every time, the "
         "likelihood of two components on one blob is nearly flat, and EM stops at another place. That is the error "
-        f"of the algorithm alone; it is {_middle(control, 'l2', earlier):.2g} at generation {earlier} already."
+        f"of the algorithm alone; it is {_middle(control, 'l2', earlier):.2g} at generation {earlier}."
     )
 
 

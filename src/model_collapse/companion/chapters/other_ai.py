@@ -11,12 +11,14 @@ import pandas as pd
 from model_collapse import streams
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
+from model_collapse.companion.book import language_run
 from model_collapse.companion.book.estimates import at, curves, listed, markdown, spans
 from model_collapse.companion.book.notebook import say, show
 from model_collapse.companion.claims import Tables, family, rows
 from model_collapse.companion.claims.exchange import best, concepts, draws_that_differ
+from model_collapse.companion.claims.language import NO_EFFECT
 from model_collapse.companion.records import Recorded
-from model_collapse.companion.studies.gate import gate, said
+from model_collapse.companion.studies.gate import UNTOUCHED, gate, said
 from model_collapse.companion.studies.other_ai import STUDY, Size
 from model_collapse.companion.studies.study import Study
 from model_collapse.errors import InputError
@@ -271,6 +273,7 @@ def language_models(tables: Tables, name: str, source: str, experiment: Study[Si
     untouched = {label: tables[label] for label in ("zero-shot",) if label in tables}
     if untouched:
         say(said(gate(tables, "M1")))
+        language_run.who_is_back(tables, {label: experiment.condition(label).title for label in tables})
     ends = {label: (at(table, "perplexity", 0), at(table, "perplexity")) for label, table in told.items()}
     leader = min(ends, key=lambda label: ends[label][1].value)
     last = stats.last_of(next(iter(told.values())))
@@ -286,8 +289,31 @@ def language_models(tables: Tables, name: str, source: str, experiment: Study[Si
     say(
         f"Perplexity in generation 0 and in generation {last}: "
         + listed({label: f"{start:.2f}, {end:.2f}" for label, (start, end) in ends.items()})
-        + f" (95 % intervals over seeds). The best number of models: {spans(best(sharing(tables)))}."
+        + f" (95 % intervals over seeds). {_best_number(tables)}"
     )
+
+
+def _best_number(tables: Tables) -> str:
+    """The best number of models by generation, up to the last one in which it is better than the untouched model."""
+    found = best(sharing(tables))
+    known = len(found)
+    if UNTOUCHED in tables:
+        lowest = np.min([_mean_loss(table) for table in sharing(tables).values()], axis=0)
+        learned = _mean_loss(tables[UNTOUCHED])[0] - lowest > NO_EFFECT
+        known = int(np.flatnonzero(learned)[-1]) + 1 if learned.any() else 0
+    lines = [f"The best number of models: {spans(found[:known])}."] if known else []
+    if known < len(found):
+        lines.append(
+            f"From generation {known} on no number is better than the untouched model by more than {NO_EFFECT:g} nats "
+            "per token, so that there is nothing left to compare."
+        )
+    return " ".join(lines)
+
+
+def _mean_loss(table: pd.DataFrame) -> np.ndarray:
+    """Nats per token by generation, mean over the models and over the seeds."""
+    rows_of = stats.pick(table, "perplexity")
+    return np.log(rows_of["value"]).groupby(rows_of["generation"]).mean().to_numpy()
 
 
 def sharing(tables: Tables) -> dict[str, pd.DataFrame]:

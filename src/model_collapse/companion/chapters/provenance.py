@@ -10,7 +10,9 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.companion import claims
-from model_collapse.companion.book.estimates import at, below, markdown, points
+from model_collapse.companion.book import language_run
+from model_collapse.companion.book.estimates import at, below, joined, markdown, points
+from model_collapse.companion.book.findings import counted
 from model_collapse.companion.book.notebook import runs_folder, say, show
 from model_collapse.companion.claims import Tables
 from model_collapse.companion.claims.provenance import excess, roc, unrecognised
@@ -28,6 +30,9 @@ MARKED = ("marked", "marked-beam", "synthid")
 
 GREEN = 0.25
 """Share of the vocabulary that is green."""
+
+LONG_ENOUGH = 200
+"""Tokens of the texts that the claims on marks are about."""
 
 REAL = 5
 """Real rows in every training set of the chains of normal distributions."""
@@ -125,10 +130,21 @@ def marks_in_numbers(runs: Mapping[str, Tables]) -> None:
             real = [at(tables[label], "watermark", 0, item).value for item in ("real", "real repeats")]
             text = [at(tables[label], "watermark", 0, item) for item in ("written", "written repeats")]
             z = at(tables[label], "watermark", 0, "z")
-            found = [f"{text[0]:.0%}", f"{text[1]:.0%}", f"{z:.1f}", f"{real[0]:.2%}", f"{real[1]:.2%}"]
+            found = [
+                _over_seeds(text[0], ".0%"),
+                _over_seeds(text[1], ".0%"),
+                f"{z:.1f}",
+                f"{real[0]:.2%}",
+                f"{real[1]:.2%}",
+            ]
             lines.append([source, STUDY.condition(label).title, *found])
     head = ("run", "text, generation 0", "found, z > 4", "with repeats", "mean z", "real texts accused", "with repeats")
     say(markdown(head, lines))
+
+
+def _over_seeds(found: stats.Estimate, spec: str) -> str:
+    """A mean with its interval; of seeds that all have the same value, the value, for their interval says nothing."""
+    return f"{found.value:{spec}} in all {found.n} seeds" if np.isclose(found.low, found.high) else f"{found:{spec}}"
 
 
 def green_share(table: pd.DataFrame, tokens: int) -> None:
@@ -176,7 +192,7 @@ def repeats(runs: Mapping[str, pd.DataFrame], tokens: int) -> None:
         f"the unmarked texts if every repeat is counted and {last['every pair counted once']:.1%} if every pair is "
         f"counted once, while {last['repeated triples of tokens']:.0%} of their triples of tokens are repeats.",
     )
-    lines = [(title, source, f"{start:.1%}", f"{end:.1%}") for (title, source), (start, end) in ends.items()]
+    lines = [(*place, *(_over_seeds(each, ".1%") for each in pair)) for place, pair in ends.items()]
     say(markdown(("", "run", "generation 0", "last generation"), lines))
     real = {name: stats.per_replicate(table, "watermark", 0, "real repeats").iloc[0] for name, table in runs.items()}
     say(
@@ -224,8 +240,9 @@ def _change(table: pd.DataFrame) -> str:
 
 
 def gate_of(tables: Tables) -> None:
-    """Say whether generation 0 has learned anything."""
+    """Say whether generation 0 has learned anything, and which conditions have lost all of it."""
     say(said(gate(tables)))
+    language_run.who_is_back(tables, STUDY.titles(tables))
 
 
 def errors_of_filters(runs: Mapping[str, Tables]) -> None:
@@ -247,34 +264,64 @@ def errors_of_filters(runs: Mapping[str, Tables]) -> None:
     say(markdown(head, lines))
 
 
-def what_a_filter_gains(tables: Tables, source: str) -> None:
+def what_a_filter_gains(runs: Mapping[str, Tables]) -> None:
     """Say how much of a perfect record's gain is only the smaller training set.
 
-    source  which run it is
+    runs  which run -> tables
     """
-    end = {
-        label: stats.per_replicate(tables[label], "perplexity", stats.last_of(tables[label]))
-        for label in ("polluted", "thinned", "known", "control")
+    pairs = {
+        "no filter less perfect record": ("polluted", "known"),
+        "no filter less rows dropped at random": ("polluted", "thinned"),
+        "rows dropped at random less perfect record": ("thinned", "known"),
+        "real text only less perfect record": ("control", "known"),
+        "no filter less real text only": ("polluted", "control"),
     }
-    gap = {
-        pair: f"{stats.paired(end[pair[0]], end[pair[1]]):.3g}"
-        for pair in (
-            ("control", "known"),
-            ("polluted", "known"),
-            ("polluted", "thinned"),
-            ("thinned", "known"),
-            ("polluted", "control"),
+    gaps = {
+        source: {name: stats.paired(_last(tables[one]), _last(tables[other])) for name, (one, other) in pairs.items()}
+        for source, tables in runs.items()
+    }
+    lines = [(name, *(f"{found[name]:.3g}" for found in gaps.values())) for name in pairs]
+    said_of = []
+    for source, tables in runs.items():
+        steps = claims.family(tables["polluted"]).get("steps", 0)
+        taken = (
+            f"all conditions take {counted(steps, 'step')}" if steps else "fewer rows also mean fewer steps of training"
         )
-    }
+        fewer = gaps[source]["no filter less rows dropped at random"]
+        if fewer.low > 0:
+            answer = "Fewer rows help there by themselves."
+        elif fewer.high < 0:
+            answer = "Fewer rows harm there by themselves."
+        else:
+            answer = "Whether fewer rows help by themselves is not clear there."
+        said_of.append(f"In the {source} {taken}. {answer}")
     say(
-        "*Read with care.* A filter that drops rows leaves fewer of them. Fewer rows mean fewer steps of training, and "
-        f"here that helps by itself: in the last generation of the {source} the perfect record is "
-        f"{gap['control', 'known']} points of perplexity better than the control, whose training sets are all real and "
-        f"whole. The perfect record gains {gap['polluted', 'known']} points over no filter. Dropping rows at random "
-        f"until the same number is left gains {gap['polluted', 'thinned']}. Knowing which rows are real gains the "
-        f"rest, {gap['thinned', 'known']}. At full size, generated rows cost {gap['polluted', 'control']} points "
-        "(unfiltered less control). The weights of the detector leave all rows."
+        "*Read with care.* A filter that drops rows leaves fewer of them, and that alone changes the next model. "
+        "Differences of perplexity in the last generation, with 95 % intervals over seeds; above 0: the second is "
+        "better.\n\n" + markdown(("difference", *runs), lines) + f"\n\n{' '.join(said_of)} Rows are dropped at "
+        "random until as few are left as with the perfect record. Real text only is whole and has more rows. The "
+        "weights of the detector leave all rows."
     )
+
+
+def _last(table: pd.DataFrame) -> pd.Series:
+    """Perplexity in the last generation, by seed."""
+    return stats.per_replicate(table, "perplexity", stats.last_of(table))
+
+
+def claimed_of_marks(tables: Tables, tokens: int) -> Mapping[str, Tables]:
+    """Tables of the claims on how well a mark is found; none, and a line that says so, where the texts are too short.
+
+    tokens  pairs of tokens in a text
+    """
+    named = ("WM-1", "WM-2b")
+    if tokens >= LONG_ENOUGH:
+        return dict.fromkeys(named, tables)
+    say(
+        f"*Not judged here:* {joined(named)} are about texts of {LONG_ENOUGH} tokens. The texts of this run have "
+        f"{tokens}."
+    )
+    return {}
 
 
 def drift(tables: Mapping[tuple[str, float], pd.DataFrame]) -> None:

@@ -97,10 +97,11 @@ def few_real_rows(tables: Tables) -> None:
     say(
         f"Variance at generation {last}, mean over {chains} chains (theory in brackets): "
         + "; ".join(f"{label} {measured[label].value:.3f} ({exact[label]:.3f})" for label in tables)
-        + f". A single real row in {M} keeps {exact['0.1 %']:.0%} of the variance; without it {exact['none']:.0%} are "
-        f"left. The gap to the final level shrinks by a factor of e in {wait['0.1 %']:.0f} generations with one row "
-        f"in a thousand, and in {min(wait.values()):.0f} with the largest share. These are means: many chains have "
-        "much less for long stretches, and a variance says nothing about tails."
+        + f". A single real row in {M} keeps {measured['0.1 %'].value:.0%} of the variance; without it "
+        f"{measured['none'].value:.0%} are left. The gap to the final level shrinks by a factor of e in "
+        f"{wait['0.1 %']:.0f} generations with one row in a thousand, and in {min(wait.values()):.0f} with the "
+        "largest share. These are means: many chains have much less for long stretches, and a variance says nothing "
+        "about tails."
     )
     for label, found in kept.items():
         inside = stats.mean(found[found["generation"] == last]["value"], level=0.99999)
@@ -461,6 +462,7 @@ def filling(size: Size) -> None:
         share: {label: lambda g, web=web: real_share.fill_share(g, *web) for label, web in WEBS.items()},
         kept: {label: lambda g, web=web: mixed.fill_moments(g + 1, M, *web)[1] for label, web in WEBS.items()},
     }
+    measured = compare.ends(later, last)
     show(
         figures.against_theory(panels, expected, ylabel="mean over chains", xscale="log"),
         compare.listed(panels),
@@ -468,10 +470,9 @@ def filling(size: Size) -> None:
         f"A web that fills up: share of real rows and variance kept, M = {M}, means with 95 % bands over chains; "
         "dashed: {eq}`real-share-fill` and {eq}`real-share-recursion` in whole rows, hence the steps.",
         "Two panels by generation, on a logarithmic axis. Left: the share of real rows falls quickly in all "
-        "conditions and stays at five per cent in one. Right: the variance stays high for long in all conditions, "
-        "then falls towards zero where there is no floor and stays near nine tenths with the floor.",
+        "conditions and stays at five per cent in one. Right: the variance stays high for long in all conditions. "
+        f"In generation {last} it is " + "; ".join(f"{measured[label].value:.2f} with {label}" for label in WEBS) + ".",
     )
-    measured = compare.ends(later, last)
     exact = {label: float(curve(np.array(last))) for label, curve in expected[kept].items()}
     slow, due = _pace(size)
     say(

@@ -18,7 +18,7 @@ from model_collapse import theory
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion import claims
-from model_collapse.companion.book import compare
+from model_collapse.companion.book import compare, language_run
 from model_collapse.companion.book.estimates import markdown
 from model_collapse.companion.book.notebook import recorded, runs_folder, say, show
 from model_collapse.companion.claims import remedies as of_claims
@@ -86,8 +86,12 @@ def checked(size: Size) -> Size:
 
 
 def tiny_opt(size: Size) -> Tables:
-    """Tables of a tiny OPT by condition; none where the size has no seeds for it."""
-    return run_all(study_of.STUDY.runs(size), runs_folder(), progress=on_stderr)[0] if size.seeds else {}
+    """Tables of a tiny OPT by condition, and who of them has lost all; none where the size has no seeds for it."""
+    if not size.seeds:
+        return {}
+    tables, _ = run_all(study_of.STUDY.runs(size), runs_folder(), progress=on_stderr)
+    language_run.who_is_back(tables, {theirs: f"{label} (tiny OPT, this run)" for label, theirs in _TEXT.items()})
+    return tables
 
 
 def records() -> dict[str, Recorded]:
@@ -171,8 +175,8 @@ def families(kinds: list[Kind]) -> None:
         f"{near} accumulate ends nearer to the flat line of the control than to replace.",
     )
     say(
-        f"Replace ends worst for {worst} of {len(panels)} kinds of models. For {near}, accumulate ends closer to the "
-        "control than to replace."
+        f"Replace ends worst in {worst} of {len(panels)} panels. In {near}, accumulate ends closer to the control "
+        "than to replace."
     )
 
 
@@ -330,12 +334,16 @@ def every_remedy(found: list[effects.Effect], missing: list[str]) -> None:
     """All effects as a table, with what became of the tails and what each remedy costs."""
     say(effects.listing(found))
     say("\n".join(f"- {line}" for line in missing))
+    beside = (
+        f" In the run `{_BESIDE}` the chain without the remedy has a quarter of real text, so that its damage is "
+        "another one."
+    )
     say(
         "Shares have 95 % intervals over seeds. *Tails:* share of rare words that are still generated, or of real "
         "images that lie near synthetic ones. *Training set:* its size over that of the chain without the remedy, and "
         "the share of real rows in it, mean over generations. Where the chain without the remedy searches for the "
-        "likeliest text, its tails are gone already in generation 0. In the run `provenance` the chain without the "
-        "remedy has a quarter of real text, so that its damage is another one."
+        "likeliest text, its tails are gone already in generation 0."
+        + (beside if any(effect.remedy.record == _BESIDE for effect in found) else "")
     )
 
 
