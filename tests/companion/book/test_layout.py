@@ -103,14 +103,15 @@ def test_a_table_of_sentences_becomes_cards_on_a_phone_and_one_of_numbers_does_n
         ),
     )
     opened(site, "notebooks/01_toy.html", PHONE, "light")
-    prose, numbers = (site.page.locator("article > table").nth(i) for i in range(2))
-    assert prose.locator("td").nth(2).get_attribute("data-column") == "here"
-    boxes = [prose.locator("td").nth(i).bounding_box() for i in range(3)]
-    assert all(box and box["x"] + box["width"] <= PHONE[0] for box in boxes)
-    assert boxes[0]["y"] < boxes[1]["y"] < boxes[2]["y"]
-    assert len({numbers.locator("td").nth(i).bounding_box()["y"] for i in range(3)}) == 1
+    # Whether the cells of the first and of the second table lie below each other, within the page.
+    stacked = """(wanted) => [...document.querySelectorAll("article > table")].map((table) => {
+      const boxes = [...table.querySelectorAll("td")].map((cell) => cell.getBoundingClientRect());
+      return boxes[0].bottom <= boxes[1].top && boxes.every((box) => box.right <= innerWidth);
+    }).join() === wanted"""
+    site.page.wait_for_function(stacked, arg="true,false")
+    assert site.page.locator("article > table.cards td").nth(2).get_attribute("data-column") == "here"
     site.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
-    assert len({prose.locator("td").nth(i).bounding_box()["y"] for i in range(3)}) == 1
+    site.page.wait_for_function(stacked, arg="false,false")
 
 
 # Weight --------------------------------------------------------------------------------------------------------------
