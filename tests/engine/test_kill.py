@@ -68,9 +68,7 @@ def tables(out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return store.read(out).drop(columns="seconds"), store.read(store.written_file(out, "texts"))
 
 
-@pytest.mark.parametrize(
-    "kills", [6, pytest.param(50, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("kills", [6, 50, 200])
 def test_killed_at_random_moments(kills: int, tmp_path: Path, once: Callable[..., Path]) -> None:
     """Tables and texts equal those of an undisturbed run, bit for bit; kills hit pre-training and generations."""
     calm = once("undisturbed-chain", lambda folder: attempts(folder, 0, 0))

@@ -11,7 +11,7 @@ the number of processes nor an interruption changes a bit of the result.
     plan.py         a run from names and values, everything checked
     execute.py      runs executed to completion, and resumed: what is finished, what is left
     unit.py         work for one process: a block of chains, what it is made of and where it lies
-    block.py        one block of chains, from its sources to its tables; it skips finished generations
+    block.py        one block of chains, from its sources to its tables
     recorder.py     what is recorded of every generation
     checkpoint.py   the finished parts of a chain, on disk: where a family that takes long resumes
     choices.py      what was chosen for the machine

@@ -143,8 +143,10 @@ def test_what_readme_and_intro_say_of_the_real_model_is_in_its_record() -> None:
     words = " ".join(intro.split())
     values = [f"{value:.0f}" for value in (real, mean["A"][1], *ends, mean["B"][4], mean["A"][4])]
     assert "about {} words before the loop, and about {} after one round".format(*values) in words
-    assert "after four it was {2} or {3}, depending".format(*values) in words
-    assert "A tenth of real text helped in part ({4} instead of {5})".format(*values) in words
+    assert (
+        "after four it was {2} (always the most probable text) or {3} (words drawn at random)".format(*values) in words
+    )
+    assert "A tenth of real text gave {4} instead of {5}".format(*values) in words
     later = [mean[name].drop([0]) for name in "AS"]
     spans = min(own.min() for own in later), max(own.max() for own in later)
     assert [int(number) for number in said.groups()[:3]] == [round(start), round(real), round(mean["A"][1])]

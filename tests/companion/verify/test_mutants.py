@@ -93,7 +93,6 @@ def again(name: str, through: list[str]) -> dict[str, Any]:
         return mutation.through(one, RECORDED["seed"], {"claims": stood})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CAUGHT)
 def test_what_was_caught_is_caught(name: str):
     """Every fault that was caught is caught again, through the claims that fell, the cheapest first, until one falls.

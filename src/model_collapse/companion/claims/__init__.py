@@ -9,6 +9,8 @@ A module of this folder holds the claims of one part of the book, as `CLAIMS`. T
 
     grep -rn 'id="GA-1"' src/model_collapse/companion/claims
 
+but NC-*, which `controls` and `controls_models` make for each chapter, and RE-* and PT-*, in `recursion`.
+
 Needs no torch.
 """
 

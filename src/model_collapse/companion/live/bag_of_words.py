@@ -22,12 +22,12 @@ ELEMENT = Element(
     name="bag-of-words",
     title="A bag of words",
     lead="Draw words from the bag, count them, and let the counts be the next bag. Each colour is a word; the "
-    "one that was most common at first lies at the bottom.",
+    "one that was most common at first lies at the bottom. The picture grows with every generation.",
     sliders=(
         Slider("words", "Words in the language", (5, 10, 20, 50), 20),
         Slider("rows", "Words drawn per generation", (10, 20, 50, 100, 200, 500), 50),
     ),
-    along=Slider("generation", "Generation", GENERATIONS, 0),
+    along=Slider("generation", "Generation", GENERATIONS, 1),
     x=Axis("generation", 0, 50),
     y=Axis("still left of the real language", 0, 1, percent=True),
     curves=(Curve("left", "words left"), Curve("variety", "variety", dashed=True)),

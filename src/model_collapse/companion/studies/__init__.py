@@ -6,7 +6,7 @@
 with a `STUDY` is a study, and its file name is its name; chapters, claims, verification and records use it.
 
 The chapters `text`, `decoding` and `diversity` have no study of their own: their conditions and sizes are in
-`language_model.py`.
+`language_model.py`. The conditions of `vae` and `diffusion` are in `_images.py`.
 """
 
 from __future__ import annotations

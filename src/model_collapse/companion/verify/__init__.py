@@ -10,6 +10,17 @@ Exact theory is decided by adding chains: a claim whose first look leaves it und
 a fresh seed, and is judged by all of them, up to LOOKS times in all. Look k is at the level 1 - 1e-4 / 2^k, so that all
 looks together err as often as one at 99.99 % would, or less. Experiments have the chains that they were planned with;
 their verdicts allow for how many of them were judged together (`claims.together`).
+
+    baseline.py       verifications that are kept in records/
+    evidence.py       which claims a recorded run can answer
+    pricing.py        what a claim's runs take
+    power.py          the smallest effect that a claim would notice
+    falls.py          how often a true claim falls by chance
+    mutants/          faults to inject
+    mutation.py       which of them are caught, and by which claims
+    false_alarms.py   claims judged from many seeds
+    reporting.py      results in lines
+    codecheck.py      codecheck.yml
 """
 
 from __future__ import annotations
