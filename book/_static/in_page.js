@@ -13,7 +13,8 @@
 
   const start = (cell) => {
     const code = cell.querySelector(".cell_input pre");
-    const output = cell.querySelector(".cell_output");
+    // A chapter that was not run yet has no output.
+    const output = cell.querySelector(".cell_output") ?? cell.appendChild(made("div", { className: "cell_output" }));
     const button = made("button", { type: "button", textContent: "Run it in this page" });
     const status = made("p", { role: "status", ariaLive: "polite" });
     const bar = made("div", { className: "in-page" });
