@@ -122,7 +122,7 @@ CALLS = {
     "sweep run c.yaml --heartbeat x": "--heartbeat x: must be a number of at least 0.01",
     "sweep run c.yaml --gpus -1": "--gpus -1: must be a number of at least 0",
     "sweep collect c.yaml": "sweep collect: needs --out FILE.parquet",
-    "sweep collect c.yaml --out a.parquet": "c.yaml: no run is finished yet",
+    "sweep collect c.yaml --out new.parquet": "c.yaml: no run is finished yet",
     "sweep walk c.yaml": "sweep walk: it is plan, run, status, collect",
     # fetch
     "fetch": "the following arguments are required: NAME",

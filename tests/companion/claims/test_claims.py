@@ -75,6 +75,13 @@ def test_a_check_that_fails_on_whole_tables_is_reported_and_on_short_ones_is_not
         assert claim.judge({"A": short}).outcome in ("undecided", "not_run")
 
 
+def test_an_interval_that_only_touches_the_band_refutes_theory_and_no_experiment():
+    touching = Estimate(-0.01, -0.03, 0.0, 6, 0.95)
+    assert KNOWN["RE-2"].room("contradicted", touching) == 0
+    assert KNOWN["RE-2"].room("contradicted", replace(touching, high=-0.005)) > 0
+    assert KNOWN["GM-2"].room("contradicted", touching) > 0
+
+
 def test_the_scan_finds_those_known_by_name():
     assert set(KNOWN) >= NEEDED
 

@@ -168,7 +168,7 @@ def test_the_order_of_three_in_text(rises, least):
 
 @pytest.mark.parametrize(
     ("moved", "value"),
-    [((0.0, 0.3, 0.0), 0.3), ((0.0, 0.0, 0.0), 0.0), ((0.1, 0.3, 0.0), None), ((0.0, 0.3, 0.1), None)],
+    [((0.0, 0.3, 0.0), 0.3), ((0.0, 0.0, 0.0), None), ((0.1, 0.3, 0.0), None), ((0.0, 0.3, 0.1), None)],
     ids=["as claimed", "nothing moves", "without a penalty", "beams"],
 )
 def test_a_constant_must_move_what_is_sampled_with_a_penalty_alone(moved, value):

@@ -162,8 +162,9 @@ class Claim:
                 # Chains that are the same number for number are one chain, and have no interval.
                 reached &= not any(_all_the_same(t) for label, t in tables.items() if label not in self.constant)
             estimate = self._estimate(tables, level) if coverage != "none" else nothing
-            # Nor has what is the same number in every seed, as where all models are back at the one they started from.
-            reached &= self.scale == "simulation" or estimate.low != estimate.high
+            # One number in every seed, as where all models are back at the one that they started from, refutes nothing.
+            same = self.scale != "simulation" and estimate.low == estimate.high
+            reached &= not same or self.room("supported", estimate) > 0
             verdict = Verdict(self, estimate if reached else unsettled(estimate), coverage)
             if self.kind in ("primary", "secondary") and not np.isnan(verdict.estimate.low):
                 room = partial(self.room, verdict.answer)
