@@ -29,7 +29,7 @@ from model_collapse.errors import InputError
 ROOT = Path(__file__).parents[3]
 KNOWN = known()
 SIMULATED = [name for name, claim in KNOWN.items() if claim.scale == "simulation"]
-QUICK = 3.0
+QUICK = 1.5
 """Seconds that a claim's runs took when they were last recorded, at most, for it to be in `make test`."""
 ONE_FIT = {"TT-1"}
 """Claims about the first fit alone: a run without recursion may show them."""
