@@ -19,6 +19,7 @@ def test_mean_is_students() -> None:
     assert f"{estimate:.1f}" == f"3.5 [{low:.1f}, {high:.1f}]"
     assert f"{stats.mean([3.0]):.1f}" == "3.0 [no interval]"
     assert f"{stats.Estimate(13, 6.76, np.inf, 2)}" == "13 [6.76, no upper end]"
+    assert f"{stats.Estimate(13, -np.inf, 16, 2)}" == "13 [no lower end, 16]"
     assert f"{stats.mean([np.nan, 1.0]):.0%}" == f"{stats.mean([]):.1f}" == "no value"
     assert np.isnan(stats.mean([3.0]).low) and stats.mean([3.0]).value == 3.0
 

@@ -27,8 +27,9 @@ class Estimate:
             return "no value"
         if np.isnan(self.low):
             return f"{self.value:{spec}} [no interval]"
+        low = "no lower end" if self.low == -np.inf else f"{self.low:{spec}}"
         high = "no upper end" if self.high == np.inf else f"{self.high:{spec}}"
-        return f"{self.value:{spec}} [{self.low:{spec}}, {high}]"
+        return f"{self.value:{spec}} [{low}, {high}]"
 
 
 def means(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -89,6 +89,16 @@ def test_the_button_is_on_pages_with_such_a_cell_only(site: Site) -> None:
     assert site.complaints == []
 
 
+def test_a_chapter_that_was_not_run_yet_has_the_button_too(site: Site) -> None:
+    page = (site.html / CHAPTER).read_text(encoding="utf-8")
+    without = re.sub(r'<div class="cell_output[^"]*">', "<div>", page)
+    assert without != page
+    site.page.route(f"**/{CHAPTER}", lambda route: route.fulfill(body=without, content_type="text/html"))
+    site.open(CHAPTER)
+    assert site.page.locator(".in-page button").count() == 1
+    assert site.complaints == []
+
+
 def test_nothing_is_loaded_before_the_button_is_pressed(site: Site) -> None:
     paths = loaded(site, CHAPTER)
     assert "_static/in_page.js" in paths

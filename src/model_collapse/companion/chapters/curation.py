@@ -260,7 +260,7 @@ def fresh_text(tables: Tables, size: Size) -> None:
         f"of true statements in generation {last}: {listed({name: f'{each:.2f}' for name, each in true.items()})}."
     )
     say(said(gate(tables, "lot")))
-    language_run.who_is_back(tables, {label: CONDITIONS[label].title for label in tables})
+    language_run.who_is_back(tables, STUDY.titles(STUDY.conditions))
 
 
 def text(tables: Tables, quantity: str, source: str) -> None:

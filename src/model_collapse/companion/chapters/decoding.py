@@ -213,8 +213,7 @@ def by_way(tables: Tables) -> None:
             f"{joined(slower) if slower else 'none'} (95 % intervals of the difference that leave out 0)."
         )
     say(
-        f"{said} Slope over "
-        f"generations 0 to {stats.last_of(own['A'])}, in nats per token and generation:\n\n"
+        f"{said} Slope over generations 0 to {stats.last_of(own['A'])}, in nats per token and generation:\n\n"
         + markdown(
             ("way of writing", "slope", "less that of sampling, paired by seed"),
             (

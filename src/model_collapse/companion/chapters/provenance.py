@@ -242,7 +242,7 @@ def _change(table: pd.DataFrame) -> str:
 def gate_of(tables: Tables) -> None:
     """Say whether generation 0 has learned anything, and which conditions have lost all of it."""
     say(said(gate(tables)))
-    language_run.who_is_back(tables, STUDY.titles(tables))
+    language_run.who_is_back(tables, STUDY.titles(STUDY.conditions))
 
 
 def errors_of_filters(runs: Mapping[str, Tables]) -> None:

@@ -105,15 +105,9 @@ def together(tables: Mapping[str, Tables], opt: Tables, found: Mapping[str, Reco
     networks = [("tiny OPT, this run", "lm", _TEXT, opt)]
     for name, record in found.items():
         title, family, labels = _RECORDED[name]
-        # Of another version of its study than the present one.
-        networks.append(
-            (
-                title.replace("recorded", "earlier protocol") if record.otherwise else title,
-                family,
-                labels,
-                record.tables,
-            )
-        )
+        if record.otherwise:  # of another version of its study than the present one
+            title = title.replace("recorded", "earlier protocol")
+        networks.append((title, family, labels, record.tables))
     for title, family, labels, own in networks:
         named = {label: own[theirs] for label, theirs in labels.items() if theirs in own}
         if "replace" in named:

@@ -14,9 +14,12 @@ from model_collapse.companion.sweep.tasks import Tables
 from model_collapse.engine import spec
 from model_collapse.errors import InputError
 
+AGAIN = "sweep run computes it again"
+"""What follows where a finished table is damaged."""
+
 
 def collect(sweep: Sweep, out: Path) -> dict[str, str]:
-    """Write the table, and what models wrote beside it; the labels of runs that are not in it, with the reason.
+    """Write the table, and what models wrote beside it; label -> damage of runs not in it, "" where not finished.
 
     Beside the columns of a run's table there is `run`: its label in the sweep. InputError if nothing is finished, or
     `out` is not to be written.
@@ -32,16 +35,14 @@ def collect(sweep: Sweep, out: Path) -> dict[str, str]:
                     work.attempt(task)
             damaged[task.run.run_id] = task.damage()
     left = {
-        label: damaged[run.run_id] or "not finished"
+        label: damaged[run.run_id]
         for label, run in sweep.runs.items()
         if damaged[run.run_id] or not sweep.table(run).exists()
     }
     finished = {label: sweep.table(run) for label, run in sweep.runs.items() if label not in left}
     if not finished:
-        broken = next(filter(None, damaged.values()), "")
-        raise InputError(
-            (broken and f"{broken}; sweep run computes it again") or f"{sweep.source}: no run is finished yet"
-        )
+        damage = next(filter(None, damaged.values()), "")
+        raise InputError(f"{damage}; {AGAIN}" if damage else f"{sweep.source}: no run is finished yet")
     about = store.origin() | {"sweep": str(sweep.source)}
     about |= {"runs": {label: spec.describe(sweep.runs[label]) for label in finished}}
     kinds = {

@@ -80,15 +80,16 @@ def run(sweep: Sweep, executor: str, chosen: Options, share: str | None = None) 
     found = executors.find(executor)
     _fit(executor, chosen, share)
     blocks = _share(tasks.all_blocks(sweep), share) if share else tasks.all_blocks(sweep)
+    todo = tasks.with_needs(sweep, blocks)
     work.set_up(sweep.folder)
-    for table in tasks.of(sweep).values():
-        if isinstance(table, tasks.Tables) and (damage := table.damage()):
-            on_stderr(f"{damage}; put aside as {table.result.name}.damaged, and computed again")
-            table.put_aside()
+    for task in todo:
+        if isinstance(task, tasks.Tables) and (damage := task.damage()):
+            on_stderr(f"{damage}; put aside as {task.result.name}.damaged, and computed again")
+            task.put_aside()
     lines = Lines()
     try:
         with _ended():
-            failed = found.run(sweep, tasks.with_needs(sweep, blocks), chosen, lines)
+            failed = found.run(sweep, todo, chosen, lines)
     finally:
         lines.end()
     labels = {each.run_id: label for label, each in sweep.runs.items()}
@@ -144,9 +145,9 @@ def collect(sweep: Sweep, out: str | None) -> int:
     if not out:
         raise InputError("sweep collect: needs --out FILE.parquet")
     left = collecting.collect(sweep, Path(out))
-    for label, reason in left.items():
-        if reason != "not finished":
-            on_stderr(f"{label}: left out: {reason}; sweep run computes it again")
+    for label, damage in left.items():
+        if damage:
+            on_stderr(f"{label}: left out: {damage}; {collecting.AGAIN}")
     done = len(sweep.runs) - len(left)
     more = f"; without {'; '.join(list(left)[:5])}{' ...' if len(left) > 5 else ''}" if left else ""
     print(f"{_count(done, 'run')} in {out}{more}")
