@@ -204,7 +204,7 @@
         const slider = [...about.sliders, about.along].find((each) => each.name === input.name);
         const value = slider.words[input.value];
         input.setAttribute("aria-valuetext", value);
-        input.labels[0].querySelector("output").value = value;
+        input.labels[0].querySelector(".live-value").textContent = value;
       }
     };
 

@@ -110,6 +110,8 @@ def test_the_arrow_keys_are_enough(site: Site, element: Element) -> None:
         control = site.page.locator(f"#live-{element.name}-{slider.name}")
         assert control.get_attribute("aria-valuetext") == slider.said(setting[slider.name])
         assert site.page.evaluate("document.activeElement.labels[0].textContent.length") > 3
+        shown = site.page.locator(f"label[for=live-{element.name}-{slider.name}] .live-value").text_content()
+        assert shown == slider.said(setting[slider.name])
     assert site.page.locator(f"#live-{element.name} [aria-live=polite]").count() == 2
 
 

@@ -51,7 +51,7 @@ def controls(element: Element) -> str:
         else:
             said = escape(slider.said(slider.start))
             parts.append(
-                f'<label for="{name}"><span>{escape(slider.label)}: <output>{said}</output></span>'
+                f'<label for="{name}"><span>{escape(slider.label)}: <span class="live-value">{said}</span></span>'
                 f'<input type="range" id="{name}" name="{slider.name}" min="0" max="{len(slider.values) - 1}" step="1" '
                 f'value="{start}" aria-valuetext="{said}"></label>'
             )
