@@ -309,8 +309,24 @@ def test_the_crate_names_licence_and_authors_as_the_citation_does_and_no_place()
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert cited["authors"][0]["name"] == crate.AUTHOR and crate.LICENCE.endswith(f"/{cited['license']}")
     told = crate.text(COMMITTED)
-    assert {line.split("//")[1].split("/")[0] for line in told.split('"') if "://" in line} == {"w3id.org", "spdx.org"}
+    assert {line.split("//")[1].split("/")[0] for line in told.split('"') if "://" in line} == {
+        "w3id.org",
+        "spdx.org",
+        "schema.org",
+    }
     assert not [word for word in told.split('"') if word.startswith(("/", "file:"))]
+
+
+def test_every_word_of_the_crate_is_defined():
+    """A reader of JSON-LD drops what the context does not know; this is what that of RO-Crate 1.1 knows of ours."""
+    known = set(
+        "about author conformsTo contentSize datePublished description encodingFormat endTime hasPart "
+        "identifier instrument license name object publisher result softwareRequirements startTime version".split()
+    )
+    metadata = json.loads(crate.text(COMMITTED))
+    (_, own) = metadata["@context"]
+    used = {key for entity in metadata["@graph"] for key in entity if not key.startswith("@")}
+    assert used <= known | set(own) and "sha256" in used & set(own)
 
 
 def test_the_command_alone_renews_the_crate(sent: Path, capsys: pytest.CaptureFixture[str]):

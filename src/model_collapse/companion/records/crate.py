@@ -40,8 +40,11 @@ def text(folder: Path) -> str:
     crate = ROCrate(version=VERSION)
     crate.name = TITLE
     crate.description = "Tidy tables of runs, one record each, with a manifest that says how it was made."
-    crate.license = LICENCE
-    crate.root_dataset["author"] = _entity(crate, "#maintainers", "Organization", name=AUTHOR)
+    # The context of this version has no checksums.
+    crate.metadata.extra_terms["sha256"] = "https://schema.org/sha256"
+    crate.license = _entity(crate, LICENCE, "CreativeWork", name="MIT License")
+    maintainers = _entity(crate, "#maintainers", "Organization", name=AUTHOR)
+    crate.root_dataset["author"] = crate.publisher = maintainers
     # A time of its own would make every writing another file.
     crate.root_dataset["datePublished"] = max((about["created_at"] for about in found), default="2026-01-01")
     for about in found:
@@ -69,7 +72,8 @@ def _add(crate: ROCrate, about: dict[str, Any], folder: Path) -> None:
     took = {key: about[own] for key, own in (("startTime", "started_at"), ("endTime", "ended_at")) if about[own]}
     cut = "" if about["complete"] else " (cut: fewer generations or seeds than planned)"
     action = {"name": f"{name}: {about['command'] or 'model-collapse record'}", "description": about["label"] + cut}
-    crate.add_action(_package(crate, about), f"#made-{name}", inputs, files, properties=action | took)
+    read = inputs[0] if len(inputs) == 1 else inputs
+    crate.add_action(_package(crate, about), f"#made-{name}", read, files, properties=action | took)
 
 
 def _package(crate: ROCrate, about: dict[str, Any]) -> ContextEntity:
