@@ -37,7 +37,9 @@ LAPTOP = replace(
 )
 
 SIZES: Mapping[str, Size] = {
-    "smoke": replace(LAPTOP, n=128, seeds=2, settings={**SMALL, "family.steps": 60}),
+    "smoke": replace(
+        LAPTOP, n=64, generations=2, seeds=2, settings={**SMALL, "family.steps": 15, "family.sampling_steps": 10}
+    ),
     "laptop": LAPTOP,
     "t4": replace(LAPTOP, corpus="mnist", n=10_000, generations=5, settings=LARGE),
     "paper": replace(
