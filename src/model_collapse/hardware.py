@@ -131,6 +131,31 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Where torch's hidden generators are, for `restore_random_state`."""
+    import torch
+
+    gpu = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
+    return (torch.get_rng_state(), *gpu)
+
+
+def restore_random_state(device: torch.device, state: tuple[torch.Tensor, ...]) -> None:
+    """Set them back, so that the same numbers are drawn again."""
+    import torch
+
+    torch.set_rng_state(state[0])
+    if len(state) > 1:
+        torch.cuda.set_rng_state(state[1], device)
+
+
+_FULL = {
+    "DefaultCPUAllocator": "memory",
+    "CUBLAS_STATUS_ALLOC_FAILED": "GPU memory",
+    "CUDNN_STATUS_ALLOC_FAILED": "GPU memory",
+}
+"""How torch says that memory is full where it raises a plain RuntimeError -> which memory."""
+
+
 @contextmanager
 def memory(remedy: str) -> Iterator[None]:
     """Turns exhausted memory into OutOfMemory, one line that says what to do."""
@@ -141,10 +166,10 @@ def memory(remedy: str) -> Iterator[None]:
     except torch.OutOfMemoryError:
         full = "GPU memory"
     except RuntimeError as error:
-        # What torch raises on a CPU has no class of its own.
-        if "DefaultCPUAllocator" not in str(error):
+        # What torch raises on a CPU has no class of its own, nor has what libraries take from a GPU beside it.
+        full = next((full for sign, full in _FULL.items() if sign in str(error)), "")
+        if not full:
             raise
-        full = "memory"
     else:
         return
     # Raised here, after the handler has let go of the tensors that filled the memory: the caller may try again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from model_collapse.engine import mirror
 from model_collapse.engine.plan import plan
+from model_collapse.engine.spec import Run
 from model_collapse.engine.unit import Unit
 
 pytest.importorskip("torch")
@@ -58,3 +60,28 @@ def test_models_that_read_each_other_have_parts_of_one_draw() -> None:
     one, two = (agent.source().train.x for agent in Unit(run, Path("unused"), 0).agents)
     other = Unit(run, Path("unused"), 1).agents[0].source().train.x
     assert not {*map(bytes, one)} & {*map(bytes, two)} and not np.array_equal(one, other)
+
+
+def test_the_text_to_pre_train_on_is_part_of_what_a_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever kind of file it lies in, and whatever lies in the present folder under the name of a corpus."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    settings = QUICK | {"family.pretrain": str(folder)}
+
+    def planned() -> Run:
+        return plan("lm", n=4, settings=settings, metrics=["perplexity"])
+
+    found = []
+    for text in ("one", "another"):
+        lines = [json.dumps({"text": f"This is {text} sentence, number {i}."}) for i in range(40)]
+        (folder / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        found.append((planned().run_id, Unit(planned(), Path("unused"), 0).base_key))
+    assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
+
+    web = plan("lm", n=4, settings=QUICK, metrics=["perplexity"]).run_id
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "a.txt").write_text("anything", encoding="utf-8")
+    (tmp_path / "auto").mkdir()
+    (tmp_path / "auto" / "a.txt").write_text("anything", encoding="utf-8")
+    assert plan("lm", n=4, settings=QUICK, metrics=["perplexity"]).run_id == web

@@ -15,6 +15,7 @@ from toy_runs import added, killed_at, same
 
 from model_collapse import families
 from model_collapse.engine import checkpoint
+from model_collapse.engine.choices import Choices
 from model_collapse.engine.execute import execute
 from model_collapse.engine.layout import state_folder
 from model_collapse.engine.locks import locked
@@ -169,6 +170,17 @@ def test_a_full_memory_halves_the_batch_once(toy, tmp_path, capsys, use):
         execute(planned, out)
     resumed, _ = execute(planned, out)
     same(resumed, undisturbed)
+
+
+def test_chains_whose_memory_is_full_at_the_same_time_halve_the_batch_once(toy, tmp_path, capsys):
+    """The second finds that the first has halved it since it began, and tries that."""
+    choices, family = Choices(tmp_path / "choices.json"), toy.Sharded()
+    tried = choices.read()
+    assert choices.halve(family, "sample", tried) and choices.halve(family, "sample", tried)
+    halved = choices.read()
+    assert halved == {"many": 4, "halved": ["sample"]}
+    assert capsys.readouterr().err.count("out of memory") == 1
+    assert not choices.halve(family, "sample", halved), "half was too much as well"
 
 
 def test_what_was_chosen_for_the_machine_is_frozen(toy, tmp_path, monkeypatch):

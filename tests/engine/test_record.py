@@ -16,6 +16,7 @@ import pytest
 
 from model_collapse import paths, store
 from model_collapse.engine import spec
+from model_collapse.engine.merge import merge
 from model_collapse.engine.plan import plan
 from model_collapse.engine.spec import Run
 from model_collapse.errors import ExternalError, InputError
@@ -313,3 +314,18 @@ def test_a_file_system_that_cannot_sync_a_folder_is_good_enough(tmp_path, monkey
     with pytest.raises(InputError, match="cannot write"), store.whole_file(tmp_path / "other") as temporary:
         temporary.write_text("new")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_another_machine_computed_has_no_dtype_of_this_one(tmp_path: Path):
+    """`precision=auto` means what the device that computed can do."""
+    planned = plan("lm", n=4, metrics=["perplexity"])
+    count = 1
+    for name, dtype in {"cpu": "fp32", "Tesla T4": None}.items():
+        numbers = {key: store.column(np.zeros(count, np.int64)) for key in ("replicate", "generation", "n_train")}
+        values = {key: store.column(np.ones(count)) for key in ("share_real", "value", "seconds")}
+        labels = {"metric": store.labels(["perplexity"]), "item": store.labels([""]), "device": store.labels([name])}
+        folder = tmp_path / "state" / "block-0000.done"
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(spec.table(planned, {**numbers, **values, **labels}), folder / "table.parquet")
+        merge(planned, tmp_path / "state", tmp_path / "out.parquet", [])
+        assert store.about(tmp_path / "out.parquet")["dtype"] == dtype

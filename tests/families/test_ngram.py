@@ -43,7 +43,7 @@ def by_hand(family: Ngram, x: np.ndarray, weight: np.ndarray | None = None):
         p = 0.0
         for length in range(min(family.order - 1, len(context)) + 1):
             after = counts.get((length, *context[len(context) - length :]))
-            if after:
+            if after and sum(after.values()):
                 share = after[token] / sum(after.values())
                 p = share if length == 0 else (1 - family.back) * share + family.back * p
         return p
@@ -52,11 +52,15 @@ def by_hand(family: Ngram, x: np.ndarray, weight: np.ndarray | None = None):
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_scores_are_the_definition(order: int, weighted: bool):
+@pytest.mark.parametrize("weighted", [False, True, "some not at all"])
+def test_scores_are_the_definition(order: int, weighted: bool | str):
     family = Ngram(order=order, back=0.3, smoothing=0.01, vocabulary=20)
     x, new = text(30), np.concatenate([text(8, seed=1), [[19] * 9]])
     weight = np.random.default_rng(2).random(30) if weighted else None
+    if weighted == "some not at all":
+        # Contexts of these rows alone count as never seen.
+        x[::2] = np.where(x[::2] == 3, SIZE, x[::2])
+        weight[::2] = 0
     data = Data.real(Rows(x))
     model = family.fit(data if weight is None else data.filtered(weight), np.random.default_rng(0))
     chance = by_hand(family, x, weight)
@@ -147,3 +151,15 @@ def test_prompts_are_asked_for():
     model = Ngram(order=1).fit(Data.real(Rows(text(3))), np.random.default_rng(0))
     with pytest.raises(InputError, match=r"^ngram continues prompts: it needs 5 given blocks, not 0$"):
         Ngram(order=1).sample(model, 5, np.random.default_rng(0))
+
+
+def test_nothing_is_written_that_only_rows_of_weight_0_have():
+    family = Ngram(order=2, back=0.2, block=8, vocabulary=20)
+    x = text(40)
+    x[::2] = np.where(x[::2] == 3, SIZE, x[::2])
+    weight = np.ones(40)
+    weight[::2] = 0
+    model = family.fit(Data.real(Rows(x)).filtered(weight), np.random.default_rng(0))
+    given = Rows(np.full((500, 3), SIZE, np.int32))
+    assert not (family.sample(model, 500, np.random.default_rng(1), given=given).x == SIZE).any()
+    assert np.isfinite(family.entropy(model, Rows(x))).all()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from toy_runs import killed_at, same
 
 from model_collapse import store
 from model_collapse.engine.execute import execute
 from model_collapse.engine.plan import plan
+from model_collapse.errors import InputError
+from model_collapse.families.lm import Lm
 
 TINY = {
     "family.preset": "tiny",
@@ -59,3 +62,12 @@ def test_a_killed_run_keeps_what_followed_the_probe(tmp_path: Path, monkeypatch)
         killed_at(patch, "generation-0002", _run(PROBE), cut)
     execute(_run(PROBE), cut)
     pd.testing.assert_frame_equal(_texts(whole), _texts(cut))
+
+
+def test_a_probe_that_cannot_be_continued_is_refused_before_a_model_is_trained(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(Lm, "fit", lambda *_, **__: pytest.fail("trained"))
+    tokenizer = {"family.tokenizer": "words"}
+    run = plan("lm", "replace", n=6, generations=0, settings={**TINY, **tokenizer, "family.probe": " "})
+    with pytest.raises(InputError, match=r"^family.probe=' ': continued are 2 tokens or more, and this is 1$"):
+        execute(run)

@@ -42,10 +42,11 @@ def work(unit: Unit) -> None:
     """Run one block to its end, from wherever it stands. Where the memory is full, it goes on with smaller batches."""
     tables = None
     while tables is None:
+        tried = unit.choices.read()
         try:
             tables = _chains(unit)
         except OutOfMemory as error:
-            if error.use is None or not unit.choices.halve(unit.family, error.use):
+            if error.use is None or not unit.choices.halve(unit.family, error.use, tried):
                 raise
 
     def write(folder: Path) -> None:

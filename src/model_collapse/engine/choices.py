@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from model_collapse import store
+from model_collapse.engine.locks import locked
 from model_collapse.interfaces import Family, Model, Use
 
 F = TypeVar("F", bound=Family)
@@ -36,8 +38,9 @@ class Choices:
 
     def freeze(self, family: F, start: Model) -> F:
         """The family with what was chosen before, or else with what it chooses now for models like `start`."""
-        if not self.read() and (chosen := family.choose(start)):
-            self.write(chosen)
+        with locked(self.file):
+            if not self.read() and (chosen := family.choose(start)):
+                self.write(chosen)
         return self.of(family)
 
     def of(self, family: F) -> F:
@@ -45,12 +48,19 @@ class Choices:
         chosen = self.read()
         return family.changed(**{name: value for name, value in chosen.items() if name != "halved"})
 
-    def halve(self, family: Family, use: Use) -> bool:
-        """Choose half the batch for this use; False if that was done before, or nothing is left to halve."""
-        chosen, less = self.read(), self.of(family).halved(use)
-        if use in chosen.get("halved", []) or less is None:
-            return False
-        self.write({**chosen, **less, "halved": [*chosen.get("halved", []), use]})
+    def halve(self, family: Family, use: Use, tried: Mapping[str, Any]) -> bool:
+        """Whether there is half the batch for this use now; False if half was too much, or there is nothing to halve.
+
+        tried  what had been chosen when the work began that did not fit: another of the run's chains may have halved
+               it since
+        """
+        with locked(self.file):
+            chosen, less = self.read(), self.of(family).halved(use)
+            if use in chosen.get("halved", []):
+                return use not in tried.get("halved", [])
+            if less is None:
+                return False
+            self.write({**chosen, **less, "halved": [*chosen.get("halved", []), use]})
         said = ", ".join(f"family.{name}={value}" for name, value in less.items())
         print(f"out of memory in {use}: going on with {said}", file=sys.stderr, flush=True)
         return True

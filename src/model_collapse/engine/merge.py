@@ -40,7 +40,12 @@ def merge(run: Run, state: Path, out: Path, sessions: Sequence[Session]) -> list
     about = store.origin() | {"run_id": run.run_id, "run": spec.describe(run)}
     about |= {"sessions": list(sessions), "machine": hardware.machine(), "content": run.content}
     about |= {"source": run.source, "lock": run.lock}
-    about |= {"dtype": dtype(run.family_args, _device(tables["table"])), "disk_mb": _megabytes(state)}
+    device = _device(tables["table"])
+    about |= {
+        # What was computed elsewhere may be put together here.
+        "dtype": dtype(run.family_args, device, known=device == "cpu" or device == hardware.name()),
+        "disk_mb": _megabytes(state),
+    }
     if chosen := Choices(state / CHOICES).read():
         about["chosen"] = chosen
     files = {**{kind: store.written_file(out, kind) for kind in store.WRITTEN}, "table": out}

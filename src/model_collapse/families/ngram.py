@@ -199,8 +199,9 @@ def _level(x: np.ndarray, size: int, length: int, weight: np.ndarray | None) -> 
 
 
 def _slice(level: Level, context: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the pairs of each context (n, k) begin and end; an empty slice where it was never seen."""
+    """Where the pairs of each context (n, k) begin and end; an empty slice where it was never seen, or only in rows of
+    weight 0."""
     code = _code(context, size)
     number = np.minimum(np.searchsorted(level.contexts, code), len(level.contexts) - 1)
     low, high = level.starts[number], level.starts[number + 1]
-    return low, np.where(level.contexts[number] == code, high, low)
+    return low, np.where((level.contexts[number] == code) & (level.mass[high] > level.mass[low]), high, low)

@@ -22,8 +22,8 @@ class Surprise(Filter):
     """Keeps round(share n) rows of lowest, or highest, mean negative log-likelihood under generation 0's model.
 
     Real rows are judged like written ones, and nothing is topped up: the training set has that many rows. Each of
-    several stacked chains has a choice of its own. After the selection by perplexity of Gambetta et al. 2024
-    (arXiv:2410.12341).
+    several stacked chains has a choice of its own, and equally surprising rows are chosen among at random. After the
+    selection by perplexity of Gambetta et al. 2024 (arXiv:2410.12341).
     """
 
     keep: Annotated[Literal["low", "high"], Field(description="the least, or the most, surprising rows")] = "low"
@@ -36,7 +36,7 @@ class Surprise(Filter):
 
     def __call__(self, data: Data, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         nats = _scores.surprise(data.drawn, reference)
-        order = np.argsort(nats if self.keep == "low" else -nats, axis=0, kind="stable")
+        order = np.lexsort((rng.random(nats.shape), nats if self.keep == "low" else -nats), axis=0)
         kept = np.zeros(nats.shape, bool)
         np.put_along_axis(kept, order[: max(1, round(self.share * len(data)))], True, axis=0)
         return kept

@@ -63,7 +63,10 @@ class Text(Modality):
             reading["order"] = wanted.stream(-1, streams.SOURCE)
         if part.split and text.world is not None:
             reading["topics"] = [topic for i, topic in enumerate(text.world.topic_shares) if not part.lacks(i)]
-        return part.take(text.source(wanted.n * part.of, **reading))
+        source = text.source(wanted.n * part.of, **reading)
+        if family.probe and (count := len(source.tokenizer.encode([family.probe])[0])) < 2:
+            raise InputError(f"family.probe={family.probe!r}: continued are 2 tokens or more, and this is {count}")
+        return part.take(source)
 
     def with_model(self, family: Family) -> bool:
         return bool(family.probe)

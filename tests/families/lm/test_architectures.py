@@ -1,7 +1,8 @@
 """Causal language models of many architectures: they learn, are saved, scored and decoded as in the library.
 
 Learned and rotary positions, grouped queries, tied and untied heads, linear layers that lie the other way round,
-several end tokens, rows of the vocabulary without a token, capped scores, layers that see only so far back.
+several end tokens, rows of the vocabulary without a token, capped scores, layers that see only so far back, and ALiBi,
+which numbers no positions.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ ARCHITECTURES = {
     "gemma": SIZES | {"num_key_value_heads": 1, "head_dim": 24},
     "gemma2": SIZES
     | {"num_key_value_heads": 2, "head_dim": 16, "query_pre_attn_scalar": 16, "attn_logit_softcapping": 5.0},
+    "bloom": {"hidden_size": 48, "n_layer": 2, "n_head": 4, "vocab_size": 520, "eos_token_id": 2, "pad_token_id": 1},
     "mistral": SIZES | {"num_key_value_heads": 2, "sliding_window": 80},
 }
 """Beside OPT, which test_engine.py is about. A mistral here sees 80 tokens back."""
@@ -120,7 +122,7 @@ def test_what_is_banned_would_be_written_otherwise(trained, source):
 
 
 def test_dropout_is_refused_where_there_is_none(trained, source):
-    has = trained.config["model_type"] in ("gpt2", "gpt_neox")
+    has = trained.config["model_type"] in ("gpt2", "gpt_neox", "bloom")
     family = dataclasses.replace(TRAINED, dropout=0.5, steps=1)
     if has:
         family.fit(source.train, np.random.default_rng(0), start=trained)

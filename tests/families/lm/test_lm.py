@@ -510,9 +510,13 @@ def test_lower_precisions_learn_too(precision):
     assert family.sample(fitted, 2, np.random.default_rng(0), given=Rows(counting(2))).x.shape == (2, BLOCK)
 
 
-def test_an_exhausted_gpu_names_the_setting(monkeypatch):
+@pytest.mark.parametrize(
+    "full",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling")],
+)
+def test_an_exhausted_gpu_names_the_setting(full, monkeypatch):
     def exhausted(*args, **kwargs):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise full
 
     monkeypatch.setattr(transformers.OPTForCausalLM, "forward", exhausted)
     with pytest.raises(ExternalError, match=r"family\.batch=8"):
@@ -577,3 +581,20 @@ def test_bad_rows_are_one_line(counter, call, names):
 def _too_many() -> None:
     source = SimpleNamespace(tokenizer=tokenizer(60_000))
     dataclasses.replace(SMALL, preset="opt-125m").base(source, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("steps", "rows_read"), [(0, 20), (2, 16), (3, 20), (4, 28), (5, 36), (6, 40)])
+def test_tokens_seen_are_those_of_the_rows_read(steps: int, rows_read: int):
+    """Of 20 rows in batches of 8 the third step of a pass reads four."""
+    family = dataclasses.replace(SMALL, batch=8, steps=steps, epochs=1, checkpoint="last")
+    fitted = family.fit(rows(counting(20)), np.random.default_rng(0), start=BLANK)
+    assert fitted.config["training"]["tokens_seen"] == rows_read * counting(20).shape[1]
+
+
+def test_a_model_too_short_to_go_on_after_a_block_is_refused_before_it_is_trained(tmp_path):
+    """Reading a block would fit, so that the first generation would be trained for nothing."""
+    base = model.LmModel(BLANK.config, model.unbuild(model.build(BLANK, 0, torch.device("cpu"))))
+    SMALL.save(base, tmp_path)
+    family = Lm(preset=str(tmp_path), start="pretrained", block=BLANK.positions // 2 + 1)
+    with pytest.raises(InputError, match=f"than the {BLANK.positions} the model reads"):
+        family.base(SimpleNamespace(tokenizer=tokenizer(24)), np.random.default_rng(0))

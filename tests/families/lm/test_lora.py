@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("peft")
 
-    from model_collapse.families.lm import model
+    from model_collapse.families.lm import lora, model
 
 SETTINGS = Lm(block=16, epochs=12, batch=8, lr=1e-2, dropout=0.0, lora=2, checkpoint="last")
 SIZES = {"vocab_size": 60, "eos_token_id": 2, "bos_token_id": 0, "pad_token_id": 1}
@@ -107,7 +107,37 @@ def test_layers_are_chosen_by_name(start):
     some = chosen.fit(Data.real(counting(16)), np.random.default_rng(0), start=start)
     changed = {name for name, weight in some.weights.items() if not torch.equal(weight, start.weights[name])}
     assert changed and all(any(layer in name for layer in layers.split(",")) for name in changed)
-    with pytest.raises(InputError, match=r"family\.lora_targets=nowhere: this model's linear layers are "):
+    with pytest.raises(InputError, match=r"family\.lora_targets=nowhere: 'nowhere' is none of this model's "):
         dataclasses.replace(SETTINGS, lora_targets="nowhere").fit(
             Data.real(counting(16)), np.random.default_rng(0), start=start
         )
+
+
+@pytest.mark.parametrize("targets", ["q_proj, v_proj", "self_attn.q_proj,v_proj"])
+def test_layers_are_named_by_the_end_of_their_place(targets: str):
+    shape = model.LmModel(model.plain(transformers.AutoConfig.for_model("llama", **STARTS["llama"])))
+    settings = dataclasses.replace(SETTINGS, lora_targets=targets)
+    adapters = lora.adapted(model.build(shape, 1, torch.device("cpu")), settings)
+    names = {name.split(".")[-4] for name, _ in adapters.named_parameters() if "lora_A" in name}
+    assert names == {"q_proj", "v_proj"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "wrong"),
+    [("q_proj,", "''"), ("q_proj,w_proj", "'w_proj'"), ("lm_head", "'lm_head'"), ("embed_tokens", "'embed_tokens'")],
+)
+def test_layers_that_cannot_have_adapters_are_refused(targets: str, wrong: str):
+    """Among them a head that is tied to the embeddings: what was stored would be another model than was trained."""
+    shape = model.LmModel(model.plain(transformers.AutoConfig.for_model("llama", **STARTS["llama"])))
+    with pytest.raises(InputError, match=f"{wrong} is none of this model's linear layers.*: down_proj") as error:
+        lora.adapted(model.build(shape, 1, torch.device("cpu")), dataclasses.replace(SETTINGS, lora_targets=targets))
+    assert "lm_head" not in str(error.value).rpartition(":")[2]
+
+
+def test_a_head_of_its_own_can_have_adapters():
+    fields = STARTS["llama"] | {"tie_word_embeddings": False}
+    shape = model.LmModel(model.plain(transformers.AutoConfig.for_model("llama", **fields)))
+    start = model.LmModel(shape.config, model.unbuild(model.build(shape, 1, torch.device("cpu"))))
+    settings = dataclasses.replace(SETTINGS, epochs=1, lora_targets="lm_head")
+    fitted = settings.fit(Data.real(counting(64)), np.random.default_rng(0), start=start)
+    assert [name for name, w in fitted.weights.items() if not torch.equal(w, start.weights[name])] == ["lm_head.weight"]

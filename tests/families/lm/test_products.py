@@ -45,6 +45,16 @@ def test_it_is_onednn_that_multiplies(monkeypatch):
     assert len(shapes) == 3 * layers
 
 
+def test_arguments_may_be_named(monkeypatch):
+    monkeypatch.setattr(products, "_onednn", lambda dtype: torch.backends.mkldnn.is_available())
+    x, weight, bias = torch.randn(2, 5), torch.randn(3, 5), torch.randn(3)
+    linear = torch.nn.functional.linear
+    with products.OneDNN():
+        found = [linear(x, weight, bias), linear(x, weight, bias=bias), linear(input=x, weight=weight, bias=bias)]
+    for each in found:
+        torch.testing.assert_close(each, linear(x, weight, bias))
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("frozen", ["x", "weight"])
 def test_only_the_gradients_asked_for_are_computed(bias, frozen):

@@ -152,3 +152,21 @@ def test_without_a_watermark_nothing_is_marked(trained, source):
         one = wrote(trained, source, 10, decoding=decoding)
         assert np.array_equal(one, wrote(trained, source, 10, decoding=decoding, watermark_key=5, watermark_bias=9.0))
     assert watermark.config(OWN) is None and watermark.processor(OWN, 512, CPU) is None
+
+
+@pytest.mark.parametrize("kind", ["green", "synthid"])
+def test_a_mark_does_not_depend_on_the_device_that_writes(kind: str, monkeypatch: pytest.MonkeyPatch):
+    """A GPU's generator draws other numbers: here every generator but a CPU's is refused, and `meta` is the device."""
+    made, devices = torch.Generator, []
+    monkeypatch.setattr(torch, "Generator", lambda device="cpu": devices.append(str(device)) or made("cpu"))
+    settings = Lm(watermark=kind, decoding="sample")
+    processor = watermark.processor(settings, 300, torch.device("meta"))
+    if kind == "synthid":
+        monkeypatch.undo()
+        table = watermark.processor(settings, 300, torch.device("cpu")).sampling_table
+        assert devices[-1] == "cpu" and processor.sampling_table.shape == table.shape
+        return
+    assert devices == ["cpu"]
+    texts, scores = torch.arange(12).view(3, 4), torch.randn(3, 300)
+    expected = watermark.processor(settings, 300, torch.device("cpu"))(texts, scores)
+    assert torch.equal(processor(texts, scores), expected) and not torch.equal(expected, scores)

@@ -48,6 +48,9 @@ SCRATCH_LR = {"tiny": 3e-3, "mini": 2e-3, "small": 1e-3}
 PUBLISHED_LR, PUBLISHED_BATCH = 2e-5, 128
 """Defaults of the training script released with the paper, which starts from pre-trained weights."""
 
+TOKENIZERS = ("auto", "corpus", "words", "opt")
+"""Values of the setting `tokenizer` that name no folder."""
+
 Auto = Literal["auto"]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -248,9 +251,12 @@ class Lm(Text):
         return "opt" if self.preset == "opt-125m" else str(weights.tokenizer(self.preset))
 
     def contents(self) -> list[str]:
-        """What lies behind the settings that only name something: sha256 of folders, and of the preset's weights."""
-        named = {setting for setting in (self.tokenizer, self.pretrain) if Path(setting).is_dir()}
-        found = [weights.checksum(Path(folder)) for folder in sorted(named)]
+        """What lies behind the settings that only name something: sha256 of the tokenizer's folder, of the text to
+        pre-train on, and of the preset's weights."""
+        found = [] if self.tokenizer in TOKENIZERS else [weights.checksum(Path(self.tokenizer))]
+        # What an invented corpus says follows from the code.
+        if self.start == "scratch" and self.pretrain not in ("web", "none", *corpora.WORLDS):
+            found.append(corpora.load(self.pretrain).fingerprint)
         # Of the shapes that we know without a file only the weights can be others.
         if self.start == "pretrained" or self.preset not in (*SHAPES, *PINNED):
             found.append(weights.contents(self.preset))
@@ -306,6 +312,9 @@ class Lm(Text):
             )
         if unwritable := sorted(set(range(base.vocabulary)) - set(tokenizer.writable.tolist())):
             base = replace(base, config={**base.config, "unwritable": unwritable})
+        if self.decoding != "truth":
+            # Before a model is trained for minutes that could not go on after a block.
+            model.room(base, self.block, self.block)
         if self.start == "pretrained" or self.pretrain == "none":
             return base
         if source.web is None:

@@ -14,9 +14,8 @@ from transformers.utils import ModelOutput
 
 from model_collapse import distributed, hardware
 from model_collapse.data import Rows
-from model_collapse.errors import InputError
 from model_collapse.families.lm import engine, watermark
-from model_collapse.families.lm.model import LmModel, build
+from model_collapse.families.lm.model import LmModel, build, room
 from model_collapse.families.lm.scoring import checked
 from model_collapse.families.lm.shape import Shape
 
@@ -65,11 +64,7 @@ def _measured(model: LmModel, settings: Lm, device: torch.device) -> int:
 
 def shards(model: LmModel, x: np.ndarray, rng: np.random.Generator, settings: Lm) -> Iterator[Callable[[], Rows]]:
     """Calls that continue SHARD of the prompts x (n, m) each, by `settings.block` tokens. See `Lm.sample`."""
-    if x.shape[1] + settings.block > model.positions:
-        raise InputError(
-            f"family.block={settings.block}: a prompt of {x.shape[1]} tokens and {settings.block} new ones are more "
-            f"than the {model.positions} the model reads"
-        )
+    room(model, x.shape[1], settings.block)
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
     # Drawn for all rows at once, so that a row's tokens do not depend on the batch or the shard it is in.
     draws = torch.rand((len(x), settings.block), generator=generator, dtype=torch.float64)

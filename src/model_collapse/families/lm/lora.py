@@ -7,6 +7,7 @@ ordinary one: the adapters are merged into its weights after each training.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -30,28 +31,42 @@ def adapted(module: PreTrainedModel, settings: Lm) -> PreTrainedModel:
         import peft
     except ImportError:
         raise ExternalError("family.lora needs the package peft; install it with: pip install peft") from None
-    targets = settings.lora_targets
-    linear = {
-        name.rpartition(".")[2]: part for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)
-    }
+    linear = _linear(module)
+    targets = "all-linear" if settings.lora_targets == "all-linear" else _chosen(settings.lora_targets, linear)
     config = peft.LoraConfig(
         r=settings.lora,
         # The library's annotation says int, its arithmetic does not mind.
         lora_alpha=2 * settings.lora if settings.lora_alpha == "auto" else settings.lora_alpha,  # type: ignore[arg-type]
-        target_modules=targets if targets == "all-linear" else targets.split(","),
+        target_modules=targets,
         lora_dropout=0.0,
         fan_in_fan_out=any(isinstance(part, Conv1D) for part in linear.values()),
         task_type="CAUSAL_LM",
     )
-    try:
-        with warnings.catch_warnings():
-            # It asks transformers by a name that is going to change.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-            return peft.get_peft_model(module, config)
-    except ValueError as error:
-        raise InputError(
-            f"family.lora_targets={targets}: this model's linear layers are {', '.join(sorted(linear))}"
-        ) from error
+    with warnings.catch_warnings():
+        # It asks transformers by a name that is going to change.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        return peft.get_peft_model(module, config)
+
+
+def _linear(module: PreTrainedModel) -> dict[str, nn.Module]:
+    """The linear layers that can have adapters, by their place. Not a head that is tied to the embeddings: merged into
+    the one, its adapters would change the other, whose rows they were not trained for."""
+    found = {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)}
+    embedded = module.get_input_embeddings().weight
+    return {name: part for name, part in found.items() if part.weight is not embedded}
+
+
+def _chosen(targets: str, linear: Mapping[str, nn.Module]) -> list[str]:
+    """The names in a list with commas, each of which is the end of a place in the model."""
+    names = [name.strip() for name in targets.split(",")]
+    for name in names:
+        if not name or not any(f".{place}".endswith(f".{name}") for place in linear):
+            known = sorted({place.rpartition(".")[2] for place in linear})
+            raise InputError(
+                f"family.lora_targets={targets}: {name!r} is none of this model's linear layers that can have "
+                f"adapters: {', '.join(known)}"
+            )
+    return names
 
 
 def merged(module: PreTrainedModel, settings: Lm) -> PreTrainedModel:

@@ -84,6 +84,15 @@ def pretrained(preset: str) -> LmModel:
     return LmModel(config, found)
 
 
+def room(model: LmModel, prompt: int, new: int) -> None:
+    """InputError if `new` tokens after `prompt` of them are more than the model reads."""
+    if prompt + new > model.positions:
+        raise InputError(
+            f"family.block={new}: a prompt of {prompt} tokens and {new} new ones are more than the {model.positions} "
+            "the model reads"
+        )
+
+
 DROPOUT = ("dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "hidden_dropout")
 """What architectures call the share of activations that are dropped in training; Llama and its like have none."""
 

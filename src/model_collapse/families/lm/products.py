@@ -40,9 +40,15 @@ class OneDNN(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is functional.linear and _suits(*args[:2]):
-            return _Linear.apply(*args)
+        if func is functional.linear:
+            return _linear(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    if _suits(input, weight):
+        return _Linear.apply(input, weight, bias)
+    return functional.linear(input, weight, bias)
 
 
 class _Linear(torch.autograd.Function):

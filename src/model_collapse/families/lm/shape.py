@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+UNLIMITED = 2**31 - 1
+"""Positions of a model that numbers none."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -14,7 +17,7 @@ class Shape:
     heads       queries of attention; `key_heads` of them are keys, each shared by a group
     inner       width of the feed-forward layer
     vocabulary  token ids it knows
-    positions   longest sequence it reads, in tokens
+    positions   longest sequence it reads, in tokens; UNLIMITED where attention weighs distances (ALiBi)
     window      how far back its local layers see, in tokens; None: all layers see everything
     ends        ids that end a text
     """
@@ -50,7 +53,7 @@ class Shape:
             head_width=first("head_dim", default=width // heads),
             inner=first("ffn_dim", "intermediate_size", "n_inner", default=4 * width),
             vocabulary=config.vocab_size,
-            positions=first("max_position_embeddings", "n_positions"),
+            positions=first("max_position_embeddings", "n_positions", "max_seq_len", default=UNLIMITED),
             window=first("sliding_window") if "sliding_attention" in kinds else None,
             ends=tuple(i for i in ends if i < config.vocab_size),
         )

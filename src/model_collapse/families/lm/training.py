@@ -95,9 +95,9 @@ def train(
     if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
         raise _diverged(f"the last step of epoch {epochs}", lr)
     before = start.config.get("training", {}).get("tokens_seen", 0)
-    read = min(kept * per_epoch, steps) * settings.blocks_per_step
-    # The last batch of a pass is what is left of the rows.
-    rows = min(read, kept * len(blocks))
+    # The last batch of a whole pass is what is left of the rows.
+    passes, more = divmod(min(kept * per_epoch, steps), per_epoch)
+    rows = passes * len(blocks) + more * settings.blocks_per_step
     seen = {"tokens_seen": before + rows * blocks.shape[1], "epoch": kept}
     return LmModel(start.config | {"training": seen}, weights)
 
@@ -139,11 +139,15 @@ class _Step:
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
         self.optimizer.zero_grad()
-        losses, last = [], (len(blocks) - 1) // self.chunk
-        parts = zip(*(x.split(self.chunk) for x in (blocks, weight, place)), strict=True)
-        for number, (part, counts, first) in enumerate(parts):
-            with nullcontext() if number == last else self.team.apart(self.prepared):
-                losses.append(self._gradient(part, counts, first, len(blocks)))
+        losses = []
+        parts = [slice(at, min(at + self.chunk, len(blocks))) for at in range(0, len(blocks), self.chunk)]
+        drawn = hardware.random_state(self.device)
+        for part in parts:
+            if part is not parts[0]:
+                # Every part draws the masks of the whole batch, and keeps those of its rows.
+                hardware.restore_random_state(self.device, drawn)
+            with nullcontext() if part is parts[-1] else self.team.apart(self.prepared):
+                losses.append(self._gradient(blocks, weight, place, part))
         if self.clip:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
@@ -151,16 +155,15 @@ class _Step:
         self.scaler.update()
         return torch.stack(losses).sum()
 
-    def _gradient(self, blocks: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, whole: int) -> torch.Tensor:
-        """Add the gradient of a chunk, of which each process reads its part; its share of the mean loss over the
-        `whole` batch."""
-        rows = self.team.part(len(blocks))
-        drops: AbstractContextManager[object] = nullcontext()
-        if self.team.count > 1:
-            if rows.start == rows.stop:
-                # Gradients are averaged over processes: who has no row reads one that counts for nothing.
-                rows, weight = slice(0, 1), torch.zeros_like(weight)
-            drops = PartOfBatch(rows, len(blocks))
+    def _gradient(self, blocks: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, part: slice) -> torch.Tensor:
+        """Add the gradient of a part of a batch, of which each process reads its share; its part of the mean loss."""
+        whole, own = len(blocks), self.team.part(part.stop - part.start)
+        if own.start == own.stop:
+            # Gradients are averaged over processes: who has no row reads one that counts for nothing.
+            own, weight = slice(0, 1), torch.zeros_like(weight)
+        rows = slice(part.start + own.start, part.start + own.stop)
+        divided = rows.stop - rows.start < whole
+        drops: AbstractContextManager[object] = PartOfBatch(rows, whole) if divided else nullcontext()
         blocks, weight, place = blocks[rows], weight[rows], place[rows]
         positions = place[:, None] + torch.arange(blocks.shape[1] - 1, device=self.device)
         with hardware.mixed(self.dtype, self.device), drops:

@@ -40,7 +40,7 @@ def config(settings: Lm) -> WatermarkingConfig | SynthIDTextWatermarkingConfig |
         return None
     if settings.watermark == "synthid":
         keys = np.random.default_rng(settings.watermark_key).integers(1, 2**31, LAYERS).tolist()
-        return SynthIDTextWatermarkingConfig(ngram_len=GRAM, keys=keys)
+        return _SynthID(ngram_len=GRAM, keys=keys)
     return _green(settings)
 
 
@@ -72,8 +72,37 @@ def z(settings: Lm, vocabulary: int, x: np.ndarray, *, repeats: bool = False) ->
     return detector(rows, return_dict=True).z_score
 
 
+class _Green(WatermarkingConfig):
+    """Green tokens are drawn on the CPU whatever device writes: a GPU's generator would draw others, which a test on a
+    CPU could not find."""
+
+    def construct_processor(self, vocab_size: int, device: Any) -> Any:
+        made = super().construct_processor(vocab_size, "cpu")
+        return made if torch.device(device).type == "cpu" else _FromCpu(made)
+
+
+class _FromCpu(LogitsProcessor):
+    """What a processor on the CPU adds to scores, added on their device."""
+
+    def __init__(self, made: LogitsProcessor) -> None:
+        self.made = made
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        added = self.made(input_ids.cpu(), torch.zeros(scores.shape, dtype=scores.dtype))
+        return scores + added.to(scores.device)
+
+
+class _SynthID(SynthIDTextWatermarkingConfig):
+    """With the table of a CPU whatever device writes."""
+
+    def construct_processor(self, vocab_size: int, device: Any) -> Any:
+        made = super().construct_processor(vocab_size, device)
+        made.sampling_table = super().construct_processor(vocab_size, "cpu").sampling_table.to(device)
+        return made
+
+
 def _green(settings: Lm) -> WatermarkingConfig:
-    return WatermarkingConfig(
+    return _Green(
         greenlist_ratio=settings.watermark_share,
         bias=settings.watermark_bias,
         hashing_key=settings.watermark_key,
