@@ -124,3 +124,9 @@ def test_comparisons_of_the_other_tests_fail_when_they_should() -> None:
     assert len(compare.made) == 12
     with pytest.raises(AssertionError, match=r"^one more: more than 12 comparisons"):
         compare.within("one more", x, 0)
+
+
+def test_what_is_not_a_number_is_no_event_and_no_mean():
+    assert np.isnan(stats.proportion([1.0, 0.0, np.nan]).value) and stats.proportion([1.0, 0.0]).value == 0.5
+    a = pd.Series([1.0, 2.0, np.nan])
+    assert np.isnan(stats.log_ratio(a, a.fillna(3)).value) and np.isnan(stats.log_ratio(a.fillna(3), a).low)

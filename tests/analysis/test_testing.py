@@ -123,22 +123,36 @@ def test_additive_effects_have_the_variance_of_both_means():
     """values = a_i + b_j: var(a) / S + var(b) / A with population variances, exactly, as S A grows; here to 3 %."""
     a, b = rng.normal(0, 1, 12), rng.normal(0, 2, 40)
     found = testing.crossed_bootstrap(a[:, None] + b, np.random.default_rng(0), 0.95, draws=40_000)
-    spread = np.sqrt(a.var() / 12 + b.var() / 40)
+    spread = np.sqrt(a.var() / 11 + b.var() / 40 * 12 / 11)
     assert found.value == pytest.approx(a.mean() + b.mean())
-    assert (found.high - found.low) / (2 * reference.norm.ppf(0.975)) == pytest.approx(spread, rel=0.03)
+    assert (found.high - found.low) / (2 * reference.t.ppf(0.975, 11)) == pytest.approx(spread, rel=0.03)
 
 
 def test_articles_that_all_agree_leave_the_bootstrap_over_seeds():
     a = rng.normal(0, 1, 30)
-    found = testing.crossed_bootstrap(np.tile(a[:, None], 8), np.random.default_rng(0), 0.9, draws=40_000)
-    spread = np.sqrt(a.var() / 30)
-    assert (found.high - found.low) / (2 * reference.norm.ppf(0.95)) == pytest.approx(spread, rel=0.03)
+    found = testing.crossed_bootstrap(np.tile(a[:, None], 30), np.random.default_rng(0), 0.9, draws=40_000)
+    spread = np.sqrt(a.var() / 29)
+    assert (found.high - found.low) / (2 * reference.t.ppf(0.95, 29)) == pytest.approx(spread, rel=0.03)
+
+
+@pytest.mark.parametrize("seeds", [3, 6])
+def test_the_interval_of_few_seeds_has_its_level(seeds: int):
+    """600 made-up studies with effects of seeds, of articles and of both: missed in 5 % at most, four standard errors
+    aside (seeded). Without the stretch it is 20 % for three seeds."""
+    drawn, missed = np.random.default_rng(7), 0
+    for study in range(600):
+        a, b = drawn.normal(0, 1, (seeds, 1)), drawn.normal(0, 1, 30)
+        found = testing.crossed_bootstrap(
+            a + b + drawn.normal(0, 1, (seeds, 30)), np.random.default_rng(study), 0.95, draws=1_000
+        )
+        missed += not found.low <= 0 <= found.high
+    assert missed < 30 + 4 * np.sqrt(600 * 0.05 * 0.95)
 
 
 def test_heavy_articles_count_by_their_weight():
     values = np.array([[1.0, 5.0], [3.0, 7.0]])
     found = testing.crossed_bootstrap(values, np.random.default_rng(0), weights=np.array([3.0, 1.0]))
-    assert found.value == pytest.approx((3 * 2 + 6) / 4) and found.low >= 1 and found.high <= 7
+    assert found.value == pytest.approx((3 * 2 + 6) / 4) and found.low < 1 and found.high > 7
     assert np.isnan(testing.crossed_bootstrap(values[:1], np.random.default_rng(0)).low)
     assert np.isnan(testing.crossed_bootstrap(values[:, :1], np.random.default_rng(0)).low)
 

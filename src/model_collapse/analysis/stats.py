@@ -64,9 +64,15 @@ def median(values: Sequence[float] | np.ndarray | pd.Series, level: float = 0.95
 
 
 def proportion(events: Sequence[bool] | np.ndarray | pd.Series, level: float = 0.95) -> Estimate:
-    """Share of events that happened, with the exact interval of Clopper and Pearson (1934): never too short."""
-    x = np.asarray(events, bool)
-    n, k = len(x), int(x.sum())
+    """Share of events that happened, with the exact interval of Clopper and Pearson (1934): never too short.
+
+    Where an event is nan, neither 0 nor 1, there is no share.
+    """
+    x = np.asarray(events)
+    n = len(x)
+    if x.dtype.kind == "f" and np.isnan(x).any():
+        return Estimate(np.nan, np.nan, np.nan, n, level)
+    k = int(x.astype(bool).sum())
     tail = (1 - level) / 2
     low = scipy.stats.beta.ppf(tail, k, n - k + 1) if k else 0.0
     high = scipy.stats.beta.isf(tail, k + 1, n - k) if k < n else 1.0
@@ -97,11 +103,12 @@ def ratio(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
 
 
 def log_ratio(a: pd.Series, b: pd.Series, level: float = 0.95) -> Estimate:
-    """ln(mean of a / mean of b) by the delta method, over the replicates that both have."""
+    """ln(mean of a / mean of b) by the delta method, over the replicates that both have; nan if a value is."""
     both = a.index.intersection(b.index)
     a, b = a.loc[both], b.loc[both]
-    centre = float(np.log(a.mean() / b.mean()))
-    around = mean(a / a.mean() - b / b.mean(), level)
+    over, under = a.mean(skipna=False), b.mean(skipna=False)
+    centre = float(np.log(over / under))
+    around = mean(a / over - b / under, level)
     return Estimate(centre, centre + around.low, centre + around.high, around.n, level)
 
 

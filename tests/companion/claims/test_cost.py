@@ -16,6 +16,7 @@ from model_collapse.companion.studies.cost import STUDY, WORDS
 from model_collapse.companion.studies.cost import curves as sizes_of
 from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
+from model_collapse.errors import InputError
 from model_collapse.theory import cost as theory
 
 SIZES = (100, 200, 400, 800)
@@ -69,7 +70,23 @@ def test_the_interval_of_a_price_has_its_level():
 
 def test_a_single_chain_has_no_interval():
     found = cost.price(curves(2.0, chains=1), 100, 1)
-    assert found.value == pytest.approx(2) and np.isnan(found.low)
+    assert found.value == pytest.approx(2) and np.isnan(found.low) and cost.said(found) == "2 times in one chain"
+    endless = cost.price(curves(3.0, floor=0.6, chains=1), 100, 1)
+    assert cost.said(endless) == "no number of rows tried is enough"
+
+
+def test_what_may_be_nothing_at_the_fewest_rows_may_cost_fewer():
+    """A loss that is not surely larger at the size itself: its interval has no end among the rows that were tried."""
+    losses = {n: pd.DataFrame({0: np.zeros(6), 1: [-2.0, -1, 0, 1, 2, 3]}) - np.log(n / 100) for n in SIZES}
+    found = cost.price(losses, 100, 1)
+    assert found.value > 1 and found.low == 0
+
+
+def test_tokens_of_generations_that_are_not_recorded_are_not_left_out(tmp_path):
+    run = plan("gaussian", n=4, generations=4, every=2, metrics=["mean"])
+    tables, _ = run_all({"a": run}, tmp_path, jobs=1)
+    with pytest.raises(InputError, match=r"^--every: tokens are counted over every generation"):
+        cost.tokens(tables["a"])
 
 
 def test_tokens_are_counted_by_hand(tmp_path):

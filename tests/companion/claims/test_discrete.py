@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from model_collapse.companion import claims
+from model_collapse.companion.claims import exchange, minorities, mixing, real_share
 from model_collapse.companion.claims.discrete import half_life, takeover
 from model_collapse.engine.execute import run_all
 from model_collapse.engine.plan import plan
+from model_collapse.errors import InputError
 
 
 def tables(name: str, folder, settings: dict[str, Any] | None = None, **changes: Any) -> dict[str, pd.DataFrame]:
@@ -114,3 +116,22 @@ def test_takeover_by_hand():
     alone, alike = takeover(table)
     np.testing.assert_array_equal(alone, [2, np.nan])
     np.testing.assert_array_equal(alike, [4, 2])
+
+
+def test_sums_over_symbols_need_all_of_them(tmp_path):
+    """Of 30 symbols ranks 1 to 20 and 30 are recorded."""
+    settings = {"family.symbols": 30, "regime.real_fraction": 0.5}
+    run = plan("discrete", "fresh", n=8, generations=2, replicates=2, metrics=["share"], settings=settings)
+    (table,) = run_all({"a": run}, tmp_path, jobs=1)[0].values()
+    sums = (minorities.group_share, mixing.largest_share, mixing.own_errors, exchange.concepts)
+    for each in (*sums, real_share.stationary_drift):
+        with pytest.raises(InputError, match=r"^family.symbols=30: not the share of every symbol is recorded"):
+            each(table)
+
+
+def test_own_errors_need_every_generation(tmp_path):
+    settings = {"family.symbols": 5, "regime.real_fraction": 0.5}
+    run = plan("discrete", "fresh", n=8, generations=4, every=2, metrics=["share"], settings=settings)
+    (table,) = run_all({"a": run}, tmp_path, jobs=1)[0].values()
+    with pytest.raises(ValueError, match="every generation from 0 on"):
+        mixing.own_errors(table)

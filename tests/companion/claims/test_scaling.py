@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from model_collapse.companion import claims
 from model_collapse.companion.claims.scaling import slope, token_prices
@@ -62,3 +63,14 @@ def test_the_price_of_tokens_is_that_of_theory(tmp_path):
         row, expected = found[found["x"] == n].iloc[0], float(scaling.token_price(n))
         assert row["low"] * 0.99 < expected < row["high"] * 1.01
         assert row["high"] < 1.3 * row["low"]
+
+
+def test_the_interval_of_a_slope_between_two_sizes_is_welchs():
+    """Of the difference of two means with these standard deviations: at the level at which it just touches 0."""
+    values = [pd.Series([4.0, 5.0, 7.0]), pd.Series([3.0, 4.5, 4.0, 4.8, 3.2])]
+    means, sizes = np.array([v.mean() for v in values]), [len(v) for v in values]
+    logs, spread = np.log(means), np.array([v.std() for v in values]) / means
+    p = stats.ttest_ind_from_stats(*np.column_stack([logs, spread, sizes]).ravel(), equal_var=False).pvalue
+    found = slope(np.array([10.0, 30.0]), values, 1 - p)
+    assert found.value == pytest.approx(np.diff(logs)[0] / np.log(3)) and found.high == pytest.approx(0, abs=1e-12)
+    assert np.isnan(slope(np.array([10.0, 30.0]), [values[0], values[1][:1]]).low)

@@ -159,6 +159,24 @@ def test_primary_endpoints_are_corrected_by_holm_within_their_study():
     assert [one.outcome for one in three] == ["undecided"] * 3
 
 
+@pytest.mark.parametrize("primary", ["", "a"])
+def test_an_experiment_without_an_interval_was_asked_all_the_same(primary: str):
+    open_ = judged(np.ones(1), replace(EFFECT, margin=None, primary=primary))
+    assert open_.p is None and open_.outcome == "undecided"
+    found = together([with_p(0.004, primary), open_])
+    assert [one.p_adjusted for one in found] == [pytest.approx(0.008), None]
+    assert found[0].among == 2
+
+
+def test_the_number_of_seeds_that_would_decide_is_that_of_the_nearer_end():
+    """Of a value beyond one end of a band, that end; the other is farther off and would be shown with fewer."""
+    narrow = replace(EFFECT, band=(1.0, 4.0), margin=None)
+    found = judged(np.array([0.2, 1.6, 0.1, 1.7, 0.9, 0.3]), narrow)
+    assert found.outcome == "undecided" and found.answer == "contradicted"
+    nearer, farther = (testing.enough(found.estimate, end) for end in (1.0, 4.0))
+    assert nearer > farther and f"about {nearer:.0f} seeds would decide" in found.why
+
+
 def test_exact_theory_and_what_was_not_run_are_not_corrected():
     theory = Verdict(replace(EFFECT, scale="simulation"), Estimate(1.0, 0.5, 1.5, 9, 0.9999))
     nothing = EFFECT.judge({})

@@ -90,7 +90,8 @@ def say(text: str) -> None:
 def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") -> None:
     """Show what tables say to claims, as one table: statement, what was measured, the band that is allowed, verdict.
 
-    Claims that a recorded run does not serve are named below it, with the reason.
+    Claims of other runs than these are named below it, with the reason. A chapter's own run may be of a part of a
+    claim's conditions, and the verdict says of how many.
 
     tables  id of a claim -> tables of its conditions
     of      which run the tables are of, where a page shows several
@@ -108,7 +109,9 @@ def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") 
             continue
         judged = claim.judge(own)
         value = "" if judged.outcome == "not_run" else f" {judged.estimate:.3g}"
-        words = f"**{judged.words}**{f', {judged.why}' if judged.why else ''}"
+        there = sum(label in own for label in claim.runs)
+        part = f" in {there} of its {len(claim.runs)} conditions" if there < len(claim.runs) else ""
+        words = f"**{judged.words}{part}**{f', {judged.why}' if judged.why else ''}"
         cells = (name, claim.statement, f"{claim.measured}{value}", claim.allowed, words)
         lines.append([cell.replace("|", r"\|") for cell in cells])
     run = f", {of}" if of else ""
@@ -118,6 +121,17 @@ def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") 
     if unserved:
         said = "; ".join(f"{', '.join(names)} ({why})" for why, names in unserved.items())
         say(f"**Claims not served{run}:** {said}.")
+
+
+def control(name: str, seed: int) -> dict[str, pd.DataFrame]:
+    """Tables of a negative control's own runs, for `verdicts`; a chapter's control may be another.
+
+    name  of the claim, "NC-gaussian"
+    """
+    from model_collapse.companion import claims
+    from model_collapse.engine.execute import run_all
+
+    return run_all(claims.runs_of(claims.named(name), seed), runs_folder())[0]
 
 
 def changes(

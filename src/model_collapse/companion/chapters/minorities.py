@@ -9,13 +9,11 @@ import pandas as pd
 
 from model_collapse.analysis import figures, stats
 from model_collapse.analysis.stats import Estimate
-from model_collapse.companion import claims
 from model_collapse.companion.book.estimates import below, curves, listed, share
 from model_collapse.companion.book.notebook import changes, say, show
 from model_collapse.companion.claims import Tables, minorities, rows, selection
 from model_collapse.companion.claims.discrete import distribution
 from model_collapse.companion.studies.minorities import STUDY, Size
-from model_collapse.engine.spec import Run
 from model_collapse.errors import InputError
 from model_collapse.theory import groups
 
@@ -42,11 +40,6 @@ def size(
     if found.chains < 2 or found.seeds < 2 or found.generations < 2:
         raise InputError("this chapter needs at least 2 chains, 2 seeds and 2 generations")
     return found
-
-
-def control_runs(size: Size) -> dict[str, Run]:
-    """The runs of the negative control NC-minorities."""
-    return claims.runs_of(claims.named("NC-minorities"), size.seed)
 
 
 def minority(table: pd.DataFrame) -> float:

@@ -190,11 +190,11 @@ def kept(tables: Tables) -> None:
     )
 
 
-def judged(tables: Tables, sizes: Tables, kept: Tables) -> dict[str, Tables]:
+def judged(tables: Tables, sizes: Tables) -> dict[str, Tables]:
     """The claims that these tables can settle: GM-1 and GM-2 need the paper's rows and generations."""
-    found: dict[str, Tables] = {"NC-mixtures": {"real": kept["control: real data only"]}}
+    found: dict[str, Tables] = {}
     if len(sizes) == 3 and all(table["generation"].max() == 350 for table in sizes.values()):
-        found = {"GM-2": sizes, **found}
+        found = {"GM-2": sizes}
     return {"GM-1": {"blob": tables["blob"]}, **found} if _as_published(tables["blob"]) else found
 
 

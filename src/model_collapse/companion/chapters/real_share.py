@@ -668,6 +668,6 @@ def _biased_error(shift: float, lengths: np.ndarray) -> np.ndarray:
 
 
 def of_claims(drifts: Mapping[tuple[str, str, float], pd.DataFrame]) -> dict[str, Tables]:
-    """MIX-1 and NC-real-share, from the tables of `drift`."""
+    """MIX-1, from the tables of `drift`."""
     fresh = {f"{title}, {g:.0%}": t for (title, regime, g), t in drifts.items() if regime == "fresh" and g >= 0.1}
-    return {"MIX-1": fresh, "NC-real-share": {"real": drifts["variance known", "fresh", 1.0]}}
+    return {"MIX-1": fresh}

@@ -351,8 +351,7 @@ def of_this_run(tables: Mapping[str, Tables], left: Tables) -> dict[str, Tables]
         label: stats.pick(flat[label], of_claims.MEASURES[label.split()[0]].metric)
         for label in claims.named("ACC-3").runs
     }
-    controls = {label: table for label, table in flat.items() if label.endswith(" real only")}
-    return {"NC-remedies": controls, "REM-1": flat, "ACC-3": order, "ACC-6": left}
+    return {"REM-1": flat, "ACC-3": order, "ACC-6": left}
 
 
 def of_records(found: Mapping[str, Recorded]) -> dict[str, dict[str, Tables]]:

@@ -355,12 +355,11 @@ def of_claims(
 ) -> dict[str, Tables]:
     """Tables of the claims, from those of `real_data`, `floor` and `clean_share`; of TT-2 its own runs.
 
-    Where chains are too few for a verdict, the control alone.
+    Where chains are too few for a verdict, none.
     """
-    controls = {"NC-scaling": {f"T = {T}": table for T, table in clean["100% real"].items()}}
     if size.quick:
         say("*Claims* TT-1 to TT-4 need more chains than this profile runs.")
-        return controls
+        return {}
     most = 20 * int(size.n or 0)
     labels = [f"k = {k}" for k in RANKS]
     cut: Tables = {}
@@ -372,5 +371,4 @@ def of_claims(
         "TT-2": cut,
         "TT-3": floors,
         "TT-4": {str(T): table for T, table in clean["10% real"].items()},
-        **controls,
     }

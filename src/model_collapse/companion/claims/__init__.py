@@ -360,9 +360,8 @@ class Verdict:
         bounds = [end for end in self.claim.band if np.isfinite(end)]
         if self.answer == "equivalent" and self.claim.margin is not None:
             bounds = [self.claim.no_effect - self.claim.margin, self.claim.no_effect + self.claim.margin]
-        needed = [testing.enough(found, bound) for bound in bounds]
-        # Inside a band, or a margin, both ends have to be shown; outside one is enough.
-        seeds = min(needed) if self.answer == "contradicted" else max(needed)
+        # The nearer end decides: from inside a band both are to be shown, and from outside it is the one between.
+        seeds = max(testing.enough(found, bound) for bound in bounds)
         if seeds > MANY:
             return f"; more than {MANY:,} seeds would be needed"
         return f"; about {seeds:.0f} seeds would decide, if the value stays"
@@ -383,17 +382,20 @@ def together(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
     Primary endpoints by Holm within their study; all secondary claims by Benjamini and Hochberg, with the direction of
     each as its value says: of the answers given at 95 % one in 20 is wrong at most, on average (Benjamini & Yekutieli
-    2005, doi:10.1198/016214504000001907). Exact theory, and what has no p, is left as it is.
+    2005, doi:10.1198/016214504000001907). An experiment that was run and has no interval counts as one of them, with
+    p = 1: it was asked, whatever came out. Exact theory is left as it is.
     """
     verdicts = list(verdicts)
     groups: dict[str, list[int]] = defaultdict(list)
     for i, verdict in enumerate(verdicts):
-        if verdict.p is not None and verdict.outcome != "not_run":
+        if verdict.claim.kind in ("primary", "secondary") and verdict.outcome != "not_run":
             groups[verdict.claim.primary].append(i)
     for study, members in groups.items():
         correct = testing.holm if study else testing.benjamini_hochberg
-        for i, p in zip(members, correct([verdicts[i].p or 0.0 for i in members]), strict=True):
-            verdicts[i] = replace(verdicts[i], p_adjusted=float(p), among=len(members))
+        found = [1.0 if (p := verdicts[i].p) is None else p for i in members]
+        for i, p in zip(members, correct(found), strict=True):
+            adjusted = None if verdicts[i].p is None else float(p)
+            verdicts[i] = replace(verdicts[i], p_adjusted=adjusted, among=len(members))
     return verdicts
 
 

@@ -19,6 +19,7 @@ from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, rows
 from model_collapse.companion.claims.language import cross_entropy
 from model_collapse.companion.studies.cost import PRICED, STUDY
+from model_collapse.errors import InputError
 from model_collapse.theory import cost as theory
 
 Loss = Callable[[pd.DataFrame], pd.DataFrame]
@@ -54,7 +55,7 @@ def price(losses: Losses, size: int, generation: int, confidence: float = 0.95) 
     )
     if np.isnan(gaps[0].low):
         low = high = np.nan
-    elif gaps[0].value <= 0 and gaps[0].low < 0:
+    elif gaps[0].low < 0:
         low = -np.inf  # fewer rows than were tried might be enough
     ends = np.exp(np.array([value, low, high]) - np.log(size))
     if ends[1] == np.inf:
@@ -113,7 +114,10 @@ def all_spent(tables: Tables, arm: str, generation: int, kind: str, passes: int 
 def said(paid: Estimate) -> str:
     """A price in words."""
     if paid.value == np.inf:
-        return f"no number of rows tried is enough (more than {paid.low:.2g} times)"
+        least = "" if np.isnan(paid.low) else f" (more than {paid.low:.2g} times)"
+        return f"no number of rows tried is enough{least}"
+    if np.isnan(paid.low):
+        return f"{paid.value:.3g} times in one chain"
     return f"{paid:.3g} times" if np.isfinite(paid.high) else f"{paid.value:.3g} times, at least {paid.low:.3g}"
 
 
@@ -121,11 +125,15 @@ def tokens(table: pd.DataFrame, passes: int = 1, block: int = 64) -> pd.DataFram
     """Tokens of a chain up to each generation, all training sets and samples together: generation, trained, written.
 
     trained  passes times the training sets;  written  by generations before it, which is what it took to get there
+
+    InputError where not every generation is recorded: the sums would lack what the others read.
     """
     turns = table[table["replicate"] == table["replicate"].min()].drop_duplicates("generation")
     read = turns.sort_values("generation")["n_train"].to_numpy()
     written = rows(table) * np.arange(len(read))
     g = np.sort(turns["generation"].to_numpy())
+    if not np.array_equal(g, np.arange(len(g))):
+        raise InputError("--every: tokens are counted over every generation; take metrics at each of them")
     return pd.DataFrame({"generation": g, "trained": np.cumsum(read) * passes * block, "written": written * block})
 
 

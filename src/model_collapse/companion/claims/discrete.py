@@ -14,11 +14,25 @@ from model_collapse import theory
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import NATURE, Claim, Tables, family, rows, unsettled
+from model_collapse.errors import InputError
 
 
 def distribution(table: pd.DataFrame) -> np.ndarray:
     """The true shares (K,) of a table of the family `discrete`."""
     return theory.zipf_law(family(table)["symbols"], family(table)["zipf"])
+
+
+def shares(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of metric `share`, with `item` as a number and, of models that read each other, `model`.
+
+    InputError where they are not those of all symbols: of many only some ranks are recorded, see
+    `metrics.discrete.share`, and a sum over these is not one over all.
+    """
+    found = stats.by_model(stats.pick(table, "share"))
+    found = found.assign(item=found["item"].astype(int))
+    if set(found["item"]) != set(range(1, (K := family(table)["symbols"]) + 1)):
+        raise InputError(f"family.symbols={K}: not the share of every symbol is recorded, which is done up to 20")
+    return found
 
 
 def by_chain(table: pd.DataFrame, metric: str) -> pd.DataFrame:

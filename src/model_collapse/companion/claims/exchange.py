@@ -13,6 +13,7 @@ import scipy
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, unsettled
+from model_collapse.companion.claims.discrete import shares
 from model_collapse.companion.claims.language import NO_EFFECT, to_the_end
 from model_collapse.companion.studies import language_model, other_ai
 
@@ -20,11 +21,9 @@ DRAW: Mapping[str, Any] = {"family.sampling": "draw"}
 
 
 def distributions(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Generations (G,), and the shares of the recorded symbols (models, G, replicates, symbols), commonest first."""
-    rows = stats.by_model(stats.pick(table, "share"))
-    wide = rows.assign(item=rows["item"].astype(int)).pivot(
-        index=["model", "generation", "replicate"], columns="item", values="value"
-    )
+    """Generations (G,), and the shares of all symbols (models, G, replicates, symbols), commonest first."""
+    rows = shares(table)
+    wide = rows.pivot(index=["model", "generation", "replicate"], columns="item", values="value")
     wide = wide.sort_index().sort_index(axis=1)
     models, generations = (np.unique(rows[name]) for name in ("model", "generation"))
     return generations, wide.to_numpy().reshape(len(models), len(generations), -1, wide.shape[1])

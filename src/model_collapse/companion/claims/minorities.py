@@ -11,7 +11,7 @@ from model_collapse import theory
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import NATURE, Claim, Tables, rows, unsettled
-from model_collapse.companion.claims.discrete import distribution
+from model_collapse.companion.claims.discrete import distribution, shares
 from model_collapse.companion.claims.language import NO_EFFECT
 from model_collapse.companion.studies import minorities
 from model_collapse.theory import groups
@@ -44,10 +44,8 @@ def group_error(table: pd.DataFrame, minority: bool) -> pd.DataFrame:
 
 def _shares(table: pd.DataFrame) -> pd.DataFrame:
     """Shares of all symbols, commonest first, by (replicate, generation)."""
-    found = stats.pick(table, "share").astype({"item": str}).astype({"item": int})
-    return found.pivot(index=["replicate", "generation"], columns="item", values="value").set_axis(
-        range(found["item"].nunique()), axis=1
-    )
+    wide = shares(table).pivot(index=["replicate", "generation"], columns="item", values="value")
+    return wide.set_axis(range(wide.shape[1]), axis=1)
 
 
 def variety_inside(table: pd.DataFrame) -> pd.DataFrame:

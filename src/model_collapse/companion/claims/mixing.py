@@ -12,7 +12,7 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables, chains, family, rows, unsettled
-from model_collapse.companion.claims.discrete import distribution
+from model_collapse.companion.claims.discrete import distribution, shares
 from model_collapse.companion.claims.real_share import best_weight, least
 from model_collapse.theory import mixed, temperature
 
@@ -172,7 +172,7 @@ def fork(symbols: int, T: float, share: float, **changes: Any) -> dict[str, Any]
 
 def largest_share(table: pd.DataFrame) -> pd.DataFrame:
     """Share of the commonest symbol by chain and recorded generation."""
-    return stats.pick(table, "share").pivot_table("value", "replicate", "generation", aggfunc="max", observed=True)
+    return shares(table).pivot_table("value", "replicate", "generation", aggfunc="max", observed=True)
 
 
 def _sides(tables: Tables, level: float) -> Estimate:
@@ -195,11 +195,14 @@ def own_errors(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     own     of each fit to the distribution of its own training set, a q + (1 - a) p of the fit before
     damage  of each fit to the true distribution q
+
+    ValueError unless all generations from 0 on are recorded: each error is one against the fit before.
     """
     q, a = distribution(table), float(regime(table)["real_fraction"])
-    picked = stats.pick(table, "share").astype({"item": str}).astype({"item": int})
-    wide = picked.pivot(index=["replicate", "generation"], columns="item", values="value").sort_index()
+    wide = shares(table).pivot(index=["replicate", "generation"], columns="item", values="value").sort_index()
     generations = wide.index.get_level_values("generation").unique()
+    if list(generations) != list(range(len(generations))):
+        raise ValueError("own errors need every generation from 0 on")
     p = wide.to_numpy().reshape(-1, len(generations), len(q))
     trained = np.concatenate([np.broadcast_to(q, p[:, :1].shape), a * q + (1 - a) * p[:, :-1]], axis=1)
     index = wide.index.get_level_values("replicate").unique()

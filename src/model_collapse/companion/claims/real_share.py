@@ -13,7 +13,8 @@ import pandas as pd
 from model_collapse.analysis import stats, testing
 from model_collapse.analysis.stats import Estimate
 from model_collapse.companion.claims import Claim, Tables
-from model_collapse.theory import mixed, zipf_law
+from model_collapse.companion.claims.discrete import distribution, shares
+from model_collapse.theory import mixed
 
 
 def _settings(table: pd.DataFrame, column: str) -> dict[str, Any]:
@@ -45,10 +46,11 @@ def stationary_drift(table: pd.DataFrame) -> tuple[pd.Series, float]:
     if family == "gaussian":
         drift = stats.pick(late, "mean").assign(drift=lambda rows: rows["value"] ** 2)
     else:
-        q = zipf_law(settings["symbols"], settings["zipf"])
-        shares = stats.pick(late, "share")
-        true = q[shares["item"].astype(str).astype(int).to_numpy() - 1]
-        drift = shares.assign(drift=(shares["value"] - true) ** 2 / np.mean(q * (1 - q)))
+        q, found = distribution(table), shares(table)
+        found = found[found["generation"].isin(late["generation"])]
+        true = q[found["item"].to_numpy() - 1]
+        # The mean over symbols is divided by that of q (1 - q).
+        drift = found.assign(drift=(found["value"] - true) ** 2 / np.mean(q * (1 - q)))
     return drift.groupby("replicate")["drift"].mean(), float(limit())
 
 

@@ -84,8 +84,8 @@ def _three(
         claim(
             2,
             ["A", sampled],
-            statement=f"{model} loses more with every generation that trains on the one before, with beam search "
-            "and with sampling",
+            statement=f"{model} loses more from the first generation that trains on the one before to the last, with "
+            "beam search and with sampling",
             source=REVIEW,
             measured="nats per token of real test text, last generation less the first that trained on generated text, "
             "with beam search or sampling, the smaller",

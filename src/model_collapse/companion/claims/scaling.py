@@ -23,13 +23,19 @@ def losses(table: pd.DataFrame) -> pd.Series:
 
 
 def slope(x: np.ndarray, values: list[pd.Series], level: float = 0.95) -> Estimate:
-    """Least-squares slope of ln mean(values) against ln x; the logs have the errors std / (mean sqrt(chains))."""
+    """Least-squares slope of ln mean(values) against ln x; the logs have the errors std / (mean sqrt(chains)).
+
+    The interval is Student's with the degrees of freedom of Welch (1947, doi:10.1093/biomet/34.1-2.28).
+    """
     weight = np.log(x) - np.log(x).mean()
     weight = weight / (weight @ weight)
     means = np.array([value.mean(skipna=False) for value in values])  # a chain without a value is not passed over
     y = np.log(means)
     error = np.array([value.std() / np.sqrt(len(value)) for value in values]) / means
-    half = scipy.stats.norm.isf((1 - level) / 2) * np.sqrt(weight**2 @ error**2)
+    parts, free = (weight * error) ** 2, np.array([len(value) - 1 for value in values])
+    # One chain alone has no error, and with it no interval.
+    degrees = parts.sum() ** 2 / (parts**2 / np.maximum(free, 1)).sum()
+    half = scipy.stats.t.isf((1 - level) / 2, degrees) * np.sqrt(parts.sum())
     found = float(weight @ y)
     return Estimate(found, found - half, found + half, min(map(len, values)), level)
 

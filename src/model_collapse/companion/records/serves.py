@@ -3,9 +3,9 @@
 A claim says which runs test it. A record may be larger or smaller than these, of another model of the family, another
 text, other seeds: everything that a study calls its size. Everything else has to be as the claim says in each
 condition: regime, filters, exchange, prompts, and the settings of the family that are no size (decoding, epochs,
-checkpoint, whether the weights are published ones). And the record's conditions have to differ from each other where
-the claim's do, in the same direction: if the claim compares two numbers of rows, so does the record, and the larger is
-the larger.
+checkpoint, whether the weights are published ones). And the record's conditions of one family have to differ from each
+other where the claim's do, in the same direction: if the claim compares two numbers of rows, so does the record, and
+the larger is the larger.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def unlike(runs: Mapping[str, Mapping[str, Any]], arms: Mapping[str, settings.Fl
         if differs:
             return f"its arm {label} has {settings.said(differs)}"
     for one, other in combinations(wanted, 2):
+        if wanted[one]["family"] != wanted[other]["family"]:
+            continue  # a row of one is nothing of another
         for key in sorted(SIZES.get(wanted[one]["family"], frozenset(_ANY.split()))):
             asked, found = (_relation(each[one], each[other], key) for each in (wanted, arms))
             if asked != found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -20,14 +21,10 @@ def unserved(claim: Claim, recorded: Recorded) -> str:
 
 
 def unserved_by(claim: Claim, tables: Mapping[str, pd.DataFrame]) -> str:
-    """As `unserved`, of tables of which some may be a record's; "" where none is."""
-    kept = {label: table.attrs for label, table in tables.items() if "record" in table.attrs}
-    if not kept:
-        return ""
-    arms: dict[str, settings.Flat] = {
-        label: settings.of_table(table) for label, table in tables.items() if label not in kept
-    }
-    return _unserved(claim, arms | {label: place["run"] for label, place in kept.items()})
+    """As `unserved`, of tables: a record's, or a chapter's own, of which a part of the conditions is enough."""
+    arms = {label: _run_of(table, claim.runs.get(label)) for label, table in tables.items()}
+    kept = any("record" in table.attrs for table in tables.values())
+    return _unserved(claim, arms, part=not kept)
 
 
 def speaks_to(recorded: Recorded) -> list[str]:
@@ -61,13 +58,23 @@ def _arms(recorded: Recorded) -> Arms:
     return {arm: described["run"] for arm, described in recorded.about["arms"].items()}
 
 
+def _run_of(table: pd.DataFrame, wanted: Mapping[str, Any] | None) -> settings.Flat:
+    """The settings that made a table. Where only its columns are left of them, the others count as wanted."""
+    if "run" in table.attrs:
+        return table.attrs["run"]
+    return {**(settings.asked(wanted) if wanted else {}), **settings.of_table(table)}
+
+
 def _measured(claim: Claim, arms: Arms) -> bool:
     """Whether conditions have what a claim's own runs measure."""
     metrics = {label: set(arguments.get("metrics") or ()) for label, arguments in claim.runs.items()}
     return bool(metrics) and all(label in arms and own <= set(arms[label]["metrics"]) for label, own in metrics.items())
 
 
-def _unserved(claim: Claim, arms: Arms) -> str:
-    """Why conditions are neither a claim's runs nor its larger ones."""
-    whys = [serves.unlike(runs, arms) for runs in (claim.runs, claim.larger) if runs]
+def _unserved(claim: Claim, arms: Arms, part: bool = False) -> str:
+    """Why conditions are neither a claim's runs nor its larger ones; with `part` some of them are enough."""
+    sides = [runs for runs in (claim.runs, claim.larger) if runs]
+    if part:
+        sides = [{label: own for label, own in runs.items() if label in arms} or runs for runs in sides]
+    whys = [serves.unlike(runs, arms) for runs in sides]
     return "" if not all(whys) else whys[0] if whys else "it is read, not run"

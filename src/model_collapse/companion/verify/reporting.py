@@ -71,7 +71,8 @@ def line(entry: Mapping[str, Any]) -> str:
 
 def span(entry: Mapping[str, Any]) -> str:
     """Estimate and interval."""
-    value, low, high = ("none" if entry[key] is None else f"{entry[key]:z.3g}" for key in ("estimate", "low", "high"))
+    # Neither a number that is not there nor one without bound has a place in JSON.
+    value, low, high = ("-" if entry[key] is None else f"{entry[key]:z.3g}" for key in ("estimate", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
