@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from toy_page import opened, tidy
 
-from model_collapse.companion import studies
+from model_collapse.companion import claims, studies
 from model_collapse.companion.book import estimates, findings
+from model_collapse.companion.records import settings
 from model_collapse.errors import InputError
 
 
@@ -45,6 +46,7 @@ def test_what_a_reader_has_added_is_shown() -> None:
 def test_claims_without_their_conditions_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     page = opened(monkeypatch)
     table = tidy({"perplexity": [[4, 5], [4, 5.1]]}, family="lm", settings="{}", n_train=8)
+    table.attrs["run"] = settings.asked(claims.named("SH-9").runs["A"])
     findings.judged(("SH-9", "SH-4"), {"A": table}, of="this run")
     assert "| SH-9 |" in page.text and "SH-4" not in page.text and "Claims, this run" in page.text
     findings.judged(("SH-4",), {"A": table})

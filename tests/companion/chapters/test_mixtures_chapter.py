@@ -77,7 +77,6 @@ def test_what_replacing_costs_is_the_paired_difference(shown: list[Any]) -> None
 
 
 def test_claims_about_the_papers_size_are_judged_at_it_alone() -> None:
-    of_kept = {"control: real data only": needles(50, 20)}
     few, three = {"N = 50": needles(50, 14)}, {f"N = {n}": needles(n, 350) for n in (500, 1500, 5000)}
     assert list(mixtures.judged({"blob": needles(60, 50)}, few)) == []
     assert list(mixtures.judged({"blob": needles(1000, 2000)}, three)) == ["GM-1", "GM-2"]

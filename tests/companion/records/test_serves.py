@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from model_collapse.companion import claims, records, studies
@@ -13,6 +14,8 @@ from model_collapse.companion.records import serves, settings
 from model_collapse.companion.studies.study import Study
 from model_collapse.companion.verify import evidence
 from model_collapse.engine import spec
+from model_collapse.engine.execute import execute
+from model_collapse.engine.plan import plan
 
 TEXT: Study[Any] = studies.find("language_model")
 CLAIM = TEXT.arguments("verify", ("A", "B"))
@@ -123,7 +126,37 @@ def test_what_the_repository_has() -> None:
     assert evidence.unserved_by(known["FAIR-1b"], {"replace": table.assign(value=0.0)}) != "", "a table made of it"
     own = table.copy()
     own.attrs = {}
-    assert evidence.unserved_by(known["FAIR-1b"], {"replace": own}) == "", "a chapter's own run is the chapter's matter"
+    assert evidence.unserved_by(known["FAIR-1b"], {"replace": own}).endswith("family lm instead of ngram")
+
+
+def test_a_chapters_own_run_may_be_of_some_of_the_conditions_and_of_no_others() -> None:
+    """Numbers of rows may be others; a control that reads the same real rows is not one that reads new ones."""
+    claim = claims.known()["NC-gaussian"]
+    own = {label: dict(each) | {"n": 2 * each["n"], "replicates": 2} for label, each in claim.runs.items()}
+
+    def tables(**changes: Any) -> dict[str, pd.DataFrame]:
+        made = {}
+        for label, arguments in own.items():
+            made[label] = pd.DataFrame({"value": [0.0]})
+            made[label].attrs = {"run": settings.asked(arguments | (changes if label == "real" else {}))}
+        return made
+
+    assert evidence.unserved_by(claim, tables()) == ""
+    assert evidence.unserved_by(claim, {"real": tables()["real"]}) == "", "a part"
+    assert evidence.unserved_by(claim, {"other": tables()["real"]}).startswith("it has no arm real")
+    mixed = tables(regime="mix", settings={"regime.real_fraction": 1.0})
+    assert "regime mix instead of fresh" in evidence.unserved_by(claim, mixed)
+    mixed["real"].attrs["record"] = "somewhere"
+    assert "regime mix" in evidence.unserved_by(claim, mixed)
+
+
+def test_a_verdict_on_a_part_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(notebook, "say", said.append)
+    claim = claims.known()["NC-gaussian"]
+    table = execute(plan(**claim.runs["real"] | {"replicates": 300}, seed=1))[0]
+    notebook.verdicts({"NC-gaussian": {"real": table}})
+    assert f" in 1 of its {len(claim.runs)} conditions**" in said[0]
 
 
 def test_a_page_says_that_a_record_does_not_serve_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
