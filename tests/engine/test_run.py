@@ -25,7 +25,8 @@ from toy_numbers import alone
 from toy_runs import Killed, added, killed_at, same
 from waiting import until
 
-from model_collapse import families, registry, store, streams
+from model_collapse import families, hardware, registry, store, streams
+from model_collapse.engine import execute as execution
 from model_collapse.engine import memory, spec
 from model_collapse.engine.execute import execute
 from model_collapse.engine.layout import state_folder
@@ -163,6 +164,19 @@ def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     several, _ = execute(planned, tmp_path / "2.parquet", jobs=2)
     same(alone, several)
     assert len(set(alone[(alone["metric"] == "mean") & (alone["generation"] == 4)]["value"])) == 600
+
+
+def test_one_process_has_a_gpu_for_itself_unless_more_are_asked_for(monkeypatch):
+    """Each would choose its batches as if it had the memory alone, the chapters' runner's processes too."""
+    runs = [plan("lm", n=4, replicates=8)]
+    monkeypatch.setenv("MODEL_COLLAPSE_JOBS", "6")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(hardware, "gpus", lambda *asked: [])
+    assert execution._processes(runs, None) == 6
+    monkeypatch.setattr(hardware, "gpus", lambda *asked: ["0"])
+    assert execution._processes(runs, None) == 1 and execution._processes(runs, 3) == 3
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert execution._processes(runs, None) == 6
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC, errno.EACCES])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from model_collapse import paths, store
+from model_collapse import hardware, paths, store
 from model_collapse.engine import cost, memory, mirror, spec, usage
 from model_collapse.engine.block import make_base, tables_so_far, work
 from model_collapse.engine.layout import DESCRIBED, state_folder
@@ -58,7 +58,8 @@ def execute_all(
     keep_models: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Bring every run to its end, blocks side by side in `jobs` processes (None: one for each core, if that pays).
+    """Bring every run to its end, blocks side by side in `jobs` processes (None: one for each core, if that pays, or
+    one on a GPU).
 
     A finished run is left alone, an unfinished one continued (InputError unless `resume`), a file of another run is
     refused; what another process works on is waited for. Models are dropped as soon as nothing reads them again, or
@@ -183,9 +184,13 @@ def _processes(runs: Iterable[Run], jobs: int | None) -> int:
     """How many blocks of these runs are worked on at a time, at most."""
     runs = list(runs)
     heavy = any(run.members.family.checkpoints for run in runs)
+    if not (jobs or heavy):
+        return 1
     # The runner of chapters says how many processes each may have.
-    allowed = jobs or int(os.environ.get("MODEL_COLLAPSE_JOBS", os.cpu_count() or 1))
-    return min(allowed, sum(run.blocks for run in runs)) if jobs or heavy else 1
+    cores = int(os.environ.get("MODEL_COLLAPSE_JOBS", os.cpu_count() or 1))
+    # Processes that share a GPU would each choose their batches as if they had its memory alone.
+    usual = 1 if os.environ.get("CUDA_VISIBLE_DEVICES", "all") and hardware.gpus("index") else cores
+    return min(jobs or usual, sum(run.blocks for run in runs))
 
 
 def _written(out: Path) -> pd.DataFrame | None:
