@@ -437,6 +437,8 @@ def test_the_hash_of_values_sees_every_value_and_no_file(genuine: Path, tmp_path
     plain = frame.astype({name: str for name in frame if not pd.api.types.is_numeric_dtype(frame[name])})
     assert signature.of_values(plain) == whole, "however text is encoded"
     assert signature.of_values(frame.iloc[::-1]) != whole
+    absent = [plain.assign(value=sign * np.nan) for sign in (1.0, -1.0)]
+    assert signature.of_values(absent[0]) == signature.of_values(absent[1]), "nan has a sign, which says nothing"
     for name in frame.columns:
         other = plain[name].copy()
         other.iloc[0] = other.iloc[0] + 1 if pd.api.types.is_numeric_dtype(other) else other.iloc[0] + "x"

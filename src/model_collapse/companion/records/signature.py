@@ -31,7 +31,10 @@ def of_values(table: pd.DataFrame) -> str:
         total.update(f"{name}\n".encode())
         if pd.api.types.is_numeric_dtype(column):
             whole = pd.api.types.is_integer_dtype(column)
-            total.update(np.ascontiguousarray(column.to_numpy("<i8" if whole else "<f8")).tobytes())
+            values = np.array(column.to_numpy("<i8" if whole else "<f8"))
+            if not whole:
+                values[np.isnan(values)] = np.nan  # there are many, of either sign
+            total.update(values.tobytes())
         else:
             parts = [part if isinstance(part, bytes) else str(part).encode() for part in column]
             total.update(np.array([len(parts), *map(len, parts)], "<i8").tobytes())
