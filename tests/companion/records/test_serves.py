@@ -143,11 +143,27 @@ def test_a_chapters_own_run_may_be_of_some_of_the_conditions_and_of_no_others() 
 
     assert evidence.unserved_by(claim, tables()) == ""
     assert evidence.unserved_by(claim, {"real": tables()["real"]}) == "", "a part"
-    assert evidence.unserved_by(claim, {"other": tables()["real"]}).startswith("it has no arm real")
     mixed = tables(regime="mix", settings={"regime.real_fraction": 1.0})
     assert "regime mix instead of fresh" in evidence.unserved_by(claim, mixed)
     mixed["real"].attrs["record"] = "somewhere"
     assert "regime mix" in evidence.unserved_by(claim, mixed)
+
+
+def test_a_chapter_may_have_another_grid_of_numbers_and_no_other_conditions() -> None:
+    """MIX-2 compares weights of real rows; a page has other weights. Another regime is no weight."""
+    claim = claims.known()["MIX-2"]
+    one = next(iter(claim.runs.values()))
+
+    def table(**changes: Any) -> pd.DataFrame:
+        made = pd.DataFrame({"value": [0.0]})
+        made.attrs = {"run": settings.asked(one | {"settings": {**one["settings"], **changes}})}
+        return made
+
+    weights = {f"w = {w}": table(**{"regime.real_weight": w}) for w in (0.11, 0.22)}
+    assert evidence.unserved_by(claim, weights) == ""
+    other = weights | {"w": table(**{"family.estimator": "unbiased", "regime.real_weight": 0.3})}
+    assert evidence.unserved_by(claim, other) == "its arm w has family.estimator unbiased instead of mle"
+    assert evidence.unserved_by(claim, {}).startswith("it has no arm")
 
 
 def test_a_verdict_on_a_part_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +172,8 @@ def test_a_verdict_on_a_part_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     claim = claims.known()["NC-gaussian"]
     table = execute(plan(**claim.runs["real"] | {"replicates": 300}, seed=1))[0]
     notebook.verdicts({"NC-gaussian": {"real": table}})
-    assert f" in 1 of its {len(claim.runs)} conditions**" in said[0]
+    notebook.verdicts({"NC-gaussian": {"more rows": table}})
+    assert f" in 1 of its {len(claim.runs)} conditions**" in said[0] and " in the conditions of this page**" in said[1]
 
 
 def test_a_page_says_that_a_record_does_not_serve_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") 
     """Show what tables say to claims, as one table: statement, what was measured, the band that is allowed, verdict.
 
     Claims of other runs than these are named below it, with the reason. A chapter's own run may be of a part of a
-    claim's conditions, and the verdict says of how many.
+    claim's conditions, or of further ones, and the verdict says so.
 
     tables  id of a claim -> tables of its conditions
     of      which run the tables are of, where a page shows several
@@ -109,8 +109,10 @@ def verdicts(tables: Mapping[str, Mapping[str, pd.DataFrame]], *, of: str = "") 
             continue
         judged = claim.judge(own)
         value = "" if judged.outcome == "not_run" else f" {judged.estimate:.3g}"
-        there = sum(label in own for label in claim.runs)
-        part = f" in {there} of its {len(claim.runs)} conditions" if there < len(claim.runs) else ""
+        part, there = "", len(own.keys() & claim.runs.keys())
+        if there < len(claim.runs):
+            further = " in the conditions of this page"
+            part = f" in {there} of its {len(claim.runs)} conditions" if there == len(own) else further
         words = f"**{judged.words}{part}**{f', {judged.why}' if judged.why else ''}"
         cells = (name, claim.statement, f"{claim.measured}{value}", claim.allowed, words)
         lines.append([cell.replace("|", r"\|") for cell in cells])

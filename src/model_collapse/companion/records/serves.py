@@ -10,7 +10,7 @@ the larger is the larger.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal
 
@@ -65,6 +65,43 @@ def unlike(runs: Mapping[str, Mapping[str, Any]], arms: Mapping[str, settings.Fl
             if asked != found:
                 return f"its arms {one} and {other} do not compare {key} as the claim does"
     return ""
+
+
+def unlike_in_part(runs: Mapping[str, Mapping[str, Any]], arms: Mapping[str, settings.Flat]) -> str:
+    """As `unlike`, of conditions of which some may be missing, and some further ones: each of these is a run of the
+    claim but for numbers in which the claim's runs differ from each other, as a page has another grid of sizes."""
+    named = {label: own for label, own in runs.items() if label in arms}
+    further = {} if len(named) == len(runs) else {label: own for label, own in arms.items() if label not in runs}
+    if not named and not further:
+        return unlike(runs, arms)
+    wanted = [settings.asked(arguments) for arguments in runs.values()]
+    whys = (why for label, arm in further.items() if (why := _beside(wanted, label, arm)))
+    return unlike(named, arms) or next(whys, "")
+
+
+def _beside(wanted: Sequence[settings.Flat], label: str, arm: settings.Flat) -> str:
+    """Why an arm is not one more of these conditions."""
+    found = []
+    for own in wanted:
+        if own["family"] != arm["family"]:
+            found.append({"family": (arm["family"], own["family"])})
+            continue
+        alike = [other for other in wanted if other["family"] == own["family"]]
+        free = SIZES.get(own["family"], frozenset(_ANY.split())) | FREE | _varied(alike)
+        found.append({key: pair for key, pair in settings.different(arm, own).items() if key not in free})
+    nearest = min(found, key=len)
+    return f"its arm {label} has {settings.said(nearest)}" if nearest else ""
+
+
+def _varied(conditions: Sequence[settings.Flat]) -> set[str]:
+    """Numbers in which conditions differ."""
+    keys = {key for each in conditions for key in each}
+    values = {key: [settings.value(each, key) for each in conditions] for key in keys}
+    return {
+        key
+        for key, own in values.items()
+        if all(isinstance(value, int | float) for value in own) and any(value != own[0] for value in own)
+    }
 
 
 def _relation(one: settings.Flat, other: settings.Flat, key: str) -> Relation:

@@ -21,7 +21,8 @@ def unserved(claim: Claim, recorded: Recorded) -> str:
 
 
 def unserved_by(claim: Claim, tables: Mapping[str, pd.DataFrame]) -> str:
-    """As `unserved`, of tables: a record's, or a chapter's own, of which a part of the conditions is enough."""
+    """As `unserved`, of tables: a record's, or a chapter's own, which may be of some of the conditions, or of further
+    ones of the same kind."""
     arms = {label: _run_of(table, claim.runs.get(label)) for label, table in tables.items()}
     kept = any("record" in table.attrs for table in tables.values())
     return _unserved(claim, arms, part=not kept)
@@ -72,9 +73,7 @@ def _measured(claim: Claim, arms: Arms) -> bool:
 
 
 def _unserved(claim: Claim, arms: Arms, part: bool = False) -> str:
-    """Why conditions are neither a claim's runs nor its larger ones; with `part` some of them are enough."""
-    sides = [runs for runs in (claim.runs, claim.larger) if runs]
-    if part:
-        sides = [{label: own for label, own in runs.items() if label in arms} or runs for runs in sides]
-    whys = [serves.unlike(runs, arms) for runs in sides]
+    """Why conditions are neither a claim's runs nor its larger ones; see `unserved_by` for `part`."""
+    unlike = serves.unlike_in_part if part else serves.unlike
+    whys = [unlike(runs, arms) for runs in (claim.runs, claim.larger) if runs]
     return "" if not all(whys) else whys[0] if whys else "it is read, not run"
