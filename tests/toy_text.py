@@ -38,6 +38,7 @@ class TextSource:
     def __init__(self, train=((0, 1),), world=None, tokenizer=None) -> None:
         self.train = Data.real(rows(train))
         self.test = Data.real(rows(np.zeros((2, 3))))
+        self.continued = np.arange(len(self.train)) < len(self.train) - 1
         self.world = world
         self.tokenizer = tokenizer
 

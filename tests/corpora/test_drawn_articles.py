@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from toy_text import case
 
 from model_collapse import corpora
 from model_collapse.corpora import text
 from model_collapse.engine.block import Unit
 from model_collapse.engine.plan import plan
 from model_collapse.errors import InputError
+from model_collapse.metrics.text import continuation
 
 pytest.importorskip("tokenizers")
 
@@ -68,6 +71,33 @@ def test_each_chain_has_its_own_articles_and_no_more_of_one_than_allowed(corpus)
         counts = np.unique([next(iter(each)) for each in found], return_counts=True)[1]
         assert len(counts) == 30 and set(counts) == {2}
     assert np.array_equal(one.test.x, two.test.x), "all chains are tested on the same text"
+
+
+@pytest.mark.parametrize("articles", [0, 1, 2])
+def test_a_block_is_continued_by_the_next_one_of_its_article(corpus, articles):
+    """And by no block of another; the similarity of a text to how its prompts really go on looks at these alone."""
+    source = sources(corpus, 1, n=40, articles=articles)
+    found = [next(iter(each)) for each in numbers(source, source.train.x)]
+    assert source.continued.tolist() == [a == b for a, b in pairwise(found)] + [False]
+    assert 0 < source.continued.sum() < 39 or articles == 1
+    x = source.train.x
+    real = continuation.similarity(case(np.roll(x, -1, axis=0), given=source.train.rows, source=source))
+    other = continuation.similarity(case(np.roll(x, 1, axis=0), given=source.train.rows, source=source))
+    if articles == 1:
+        assert np.isnan(real["overlap_2"])
+    else:
+        assert real["overlap_2"] == 1 > other["overlap_2"]
+
+
+def test_models_with_parts_of_a_text_know_where_theirs_goes_on():
+    run = plan("lm", n=6, models=2, reads="deal", settings={"family.pretrain": "none"}, metrics=["perplexity"])
+    whole = corpora.load("embedded").source(12, **run.members.family.reading())
+    assert whole.continued.tolist() == [True] * 11 + [False]
+    parts = [agent.source() for agent in Unit(run, out=None, block=0).agents]
+    assert all(len(part.continued) == len(part.train) == 6 for part in parts)
+    for part in parts:
+        here = [row.tobytes() for row in whole.train.x].index(part.train.x[0].tobytes())
+        assert np.array_equal(part.continued, whole.continued[here : here + 6])
 
 
 def test_fresh_blocks_are_of_articles_that_were_not_trained_on(corpus):

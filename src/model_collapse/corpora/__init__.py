@@ -52,12 +52,14 @@ class TextSource(Source):
     corpus       name of the corpus the blocks are from
     fingerprint  sha256 of its content
     tokenizer    turns blocks into text and back
+    continued    (n,) for each training block whether the next one goes on with its text; not the last one's
     world        the distribution the text was drawn from, or None where nobody knows it
     """
 
     corpus: str
     fingerprint: str
     tokenizer: Tokenizer | Words | Own
+    continued: np.ndarray
     world: World | None = None
 
 
@@ -149,8 +151,9 @@ class Corpus:
 
         if articles is None:
             train = tokens.blocks(bpe, self._endless(rows, topics) if n is not None else rows, block, n)
+            continued = np.arange(len(train)) < len(train) - 1
         else:
-            train, left = self._drawn(bpe, rows, block, n, articles, cast(np.random.Generator, order))
+            train, continued, left = self._drawn(bpe, rows, block, n, articles, cast(np.random.Generator, order))
         if n is not None and len(train) < n:
             raise InputError(f"n must be at most {len(train)}, the training blocks corpus {self.name} has; got {n}")
 
@@ -187,6 +190,7 @@ class Corpus:
             corpus=self.name,
             fingerprint=self.fingerprint,
             tokenizer=bpe,
+            continued=continued,
             world=self.world,
         )
 
@@ -213,15 +217,17 @@ class Corpus:
         n: int | None,
         most: int,
         order: np.random.Generator,
-    ) -> tuple[np.ndarray, list[list[str]]]:
-        """n blocks, at most `most` per article, with articles in random order; and the other articles."""
+    ) -> tuple[np.ndarray, np.ndarray, list[list[str]]]:
+        """n blocks, at most `most` per article, with articles in random order; whether the next block goes on with
+        each; and the other articles."""
         documents = self._documents(rows)
         drawn = [documents[i] for i in order.permutation(len(documents))]
         parts, have = [np.zeros((0, block), np.int32)], 0
         while drawn and (n is None or have < n):
             parts.append(tokens.blocks(bpe, drawn.pop(0), block, most or None))
             have += len(parts[-1])
-        return np.concatenate(parts)[:n], drawn
+        blocks, article = np.concatenate(parts)[:n], np.repeat(np.arange(len(parts)), list(map(len, parts)))[:n]
+        return blocks, np.append(article[1:] == article[:-1], False)[: len(blocks)], drawn
 
     def _spread(self, bpe: Tokenizer | Words | Own, rows: list[str], block: int, most: int) -> np.ndarray:
         """At most `most` blocks, evenly from all articles: the first block of each, then the second, and so on."""

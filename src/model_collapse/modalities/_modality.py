@@ -39,8 +39,11 @@ class Part:
         """The model's equal part of the training rows, of which there are `copies` copies."""
         if self.of == 1:
             return source
-        index = np.arange(len(source.train)).reshape(copies, self.of, -1)[:, self.model].ravel()
-        return replace(source, train=source.train.take(index))
+        return replace(source, train=source.train.take(self.rows(len(source.train), copies)))
+
+    def rows(self, n: int, copies: int = 1) -> np.ndarray:
+        """Which of n rows they are."""
+        return np.arange(n).reshape(copies, self.of, -1)[:, self.model].ravel()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
@@ -66,7 +67,9 @@ class Text(Modality):
         source = text.source(wanted.n * part.of, **reading)
         if family.probe and (count := len(source.tokenizer.encode([family.probe])[0])) < 2:
             raise InputError(f"family.probe={family.probe!r}: continued are 2 tokens or more, and this is {count}")
-        return part.take(source)
+        if part.of == 1:
+            return source
+        return replace(as_text(part.take(source)), continued=source.continued[part.rows(len(source.train))])
 
     def with_model(self, family: Family) -> bool:
         return bool(family.probe)

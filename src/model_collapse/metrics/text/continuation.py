@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from model_collapse.corpora import as_text
 from model_collapse.data import Rows
 from model_collapse.families._text import Text
 from model_collapse.interfaces import Reference
@@ -16,15 +17,16 @@ from model_collapse.ngrams import grams
 def similarity(m: Measurement) -> dict[str, float]:
     """Mean similarity of each generated block to the real block that follows its prompt; 1 where they are the same.
 
-    Real blocks are running text, so after training block i comes block i + 1. A row counts if its prompt is the real
-    training block in its place and not the last one: all do with given=original, and nan is the answer where none does.
+    A row counts if its prompt is the real training block in its place and the next training block goes on with it, as
+    all but the last of an article do: with given=original, these are all that can be compared. nan where none does.
 
     Items "overlap_1" and "overlap_2": n-grams of tokens that both have, counted with repetitions, over those of one
     (both are equally long, so that precision, recall and F1 of ROUGE-n are this one number; Lin 2004). Item "states",
     for a family with hidden states: cosine of the mean states under generation 0's model.
     """
     real, given, x = m.source.train.x, m.given.x, m.sample.x
-    place = np.array([i for i in range(min(len(x), len(real) - 1)) if np.array_equal(given[i], real[i])], int)
+    continued = as_text(m.source).continued
+    place = np.array([i for i in np.flatnonzero(continued[: len(x)]) if np.array_equal(given[i], real[i])], int)
     items = {f"overlap_{n}": _mean(_overlap(x[place], real[place + 1], n)) for n in (1, 2)}
     if m.family.has_states:
         ours, theirs = m.once(states), m.reference.once(_real_states)
