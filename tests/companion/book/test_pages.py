@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from model_collapse.companion import records
+from model_collapse.companion.claims import named, together
+from model_collapse.companion.studies.gate import GATE, gate
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -122,6 +124,43 @@ def test_the_table_of_the_real_model_is_that_of_its_record() -> None:
         assert [cell.strip() for cell in cells.split("|") if cell.strip()] == [f"{value:.1f}" for value in kept]
     before = tables["zero-shot"].query("metric == 'perplexity'")["value"].mean()
     assert f"Before fine-tuning it is {before:.1f}" in page
+
+
+TINY = {
+    "only generated text, five beams (A)": "A",
+    "only generated text, sampled": "sampled",
+    "a tenth real, five beams (B)": "B",
+    "the same real text every time": "control",
+    "other real text every time": "placebo",
+    "sampled text added to all data so far": "accumulate",
+    "as many rows as at first, drawn from all data so far": "subsample",
+    "as many rows as all data so far, all generated": "grow",
+}
+"""Row of the table of the tiny model -> condition of record `wikitext`."""
+
+
+def test_the_table_of_the_tiny_model_is_that_of_its_record() -> None:
+    """Its perplexities, the base's, the three endpoints with their intervals, and that the gate is passed."""
+    tables = records.read("wikitext").tables
+    page = (ROOT / "book" / "results.md").read_text(encoding="utf-8")
+    section = page.partition("## Language: a tiny model")[2].partition("\n## ")[0]
+    mean = {
+        name: table.query("metric == 'perplexity'").groupby("generation")["value"].mean()
+        for name, table in tables.items()
+    }
+    rows = dict(re.findall(r"^\| ([^|]+?) \|((?: *\d* *\|){4})$", section, flags=re.MULTILINE))
+    del rows["condition"]
+    assert rows.keys() == TINY.keys()
+    for title, cells in rows.items():
+        shown = [f"{mean[TINY[title]][g]:.0f}" if g in mean[TINY[title]] else "" for g in (0, 1, 3, 9)]
+        assert [cell.strip() for cell in cells.split("|")[:-1]] == shown, title
+    assert f"Before fine-tuning it is {mean['zero-shot'][0]:.0f}" in section
+    learned = gate(tables)
+    assert len(learned) == 6 and learned.min() > GATE
+    assert f"better by {learned.min():.2f} to {learned.max():.2f} nats" in section
+    for found in together(named(name).judge(tables) for name in ("RE-1", "RE-2", "RE-3")):
+        said = f"{found.claim.id}: {found.estimate:.2f}, {found.words}"
+        assert said in " ".join(section.split()), str(found)
 
 
 def test_what_readme_and_intro_say_of_the_real_model_is_in_its_record() -> None:

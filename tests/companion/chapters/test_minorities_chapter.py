@@ -34,7 +34,7 @@ def table(*chains: tuple[tuple[float, ...], ...], n: int = 50) -> pd.DataFrame:
         for g, shares in enumerate(chain)
         for k, value in enumerate(shares)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(family_args=json.dumps({"symbols": len(SHARES)}))
 
 
 KEPT = ((0.6, 0.32, 0.05, 0.03), (0.5, 0.34, 0.16, 0.0))

@@ -170,7 +170,7 @@ def test_concepts_that_were_lacking_and_those_that_both_knew():
         for k, values in shares.items()
         for i, v in enumerate(values)
     ]
-    found = concepts(pd.DataFrame(rows)).set_index("metric")["value"]
+    found = concepts(pd.DataFrame(rows).assign(family_args='{"symbols": 6}')).set_index("metric")["value"]
     assert found["learned"] == pytest.approx((1 / 2 + 1 / 2) / 2)
     p, q = np.array([0.6, 0.4]), np.array([0.25, 0.75])
     m = (p + q) / 2

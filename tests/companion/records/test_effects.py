@@ -94,6 +94,17 @@ def test_cost_and_tails_are_those_of_the_training_sets():
     assert effects.frame([found])["avoided"][0] == found.avoided.value
 
 
+def test_conditions_are_compared_at_the_last_generation_that_both_have():
+    """One that was run for longer has lost more by its end, and a metric that one did not take is no tail."""
+    longer = table({0: [1.0] * 3, 1: [3.0, 3.5, 4.0], 2: [90.0, 91.0, 92.0]})
+    shorter = table({0: [1.0] * 3, 1: [2.0, 2.25, 2.5]})
+    rare = table({0: [1.0] * 3, 1: [0.2, 0.3, 0.4]}, "rare_coverage").assign(item="rare")
+    remedy = Remedy("r", "toy", "one", "two", PLAIN, effects.RARE, "does", "leaves", "remedies")
+    found = effects.effect(remedy, pd.concat([shorter, rare]), longer)
+    assert found.avoided.value == pytest.approx(0.5) and found.without.value == pytest.approx(2.5)
+    assert found.tails is None and "not measured" in effects.listing([found])
+
+
 def test_what_is_not_recorded_yet_is_one_line():
     here = next(remedy for remedy in REMEDIES if remedy.record == "digits-vae")
     absent = replace(here, record="of-tomorrow", chapter="curation")

@@ -113,13 +113,17 @@ def measured(remedies: Iterable[Remedy] | None = None) -> tuple[list[Effect], li
 
 
 def effect(remedy: Remedy, with_it: pd.DataFrame, without: pd.DataFrame) -> Effect:
-    """What these two tables say to a remedy."""
+    """What these two tables say to a remedy, up to the last generation that both have; of tails where both measure
+    them."""
+    last = min(map(stats.last_of, (with_it, without)))
+    with_it, without = (table[table["generation"] <= last] for table in (with_it, without))
+    tails = remedy.tails if remedy.tails and all(remedy.tails.taken(table) for table in (with_it, without)) else None
     return Effect(
         remedy=remedy,
         avoided=avoided(with_it, without, remedy.loss),
         without=stats.mean(remedy.loss.damage(without)),
         with_it=stats.mean(remedy.loss.damage(with_it)),
-        tails=_tails(remedy.tails, with_it, without) if remedy.tails else None,
+        tails=_tails(tails, with_it, without) if tails else None,
         rows=_later(with_it)["n_train"].mean() / _later(without)["n_train"].mean(),
         real=float(np.average(_later(with_it)["share_real"], weights=_later(with_it)["n_train"])),
     )

@@ -25,6 +25,10 @@ class Measure:
     log: bool = False
     falls: bool = False
 
+    def taken(self, table: pd.DataFrame) -> bool:
+        """Whether the run took this metric."""
+        return not stats.pick(table, self.metric, item=self.item).empty
+
     def values(self, table: pd.DataFrame, generation: int) -> pd.Series:
         """What a generation is measured at, the higher the worse, by replicate."""
         found = stats.per_replicate(table, self.metric, generation, self.item)
