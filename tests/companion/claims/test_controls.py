@@ -37,9 +37,9 @@ INSTEAD: Mapping[str, Mapping[str, Any]] = {
 
 RECORDED = {
     "NC-language-model": ("wikitext", "A"),
-    "NC-text": ("wikitext", "A"),
+    "NC-text": ("wikitext", "A10"),
     "NC-decoding": ("wikitext", "A"),
-    "NC-diversity": ("wikitext", "A"),
+    "NC-diversity": ("wikitext", "published"),
     "NC-vae": ("digits-vae", "published"),
     "NC-diffusion": ("digits-diffusion", "full"),
 }
@@ -104,7 +104,10 @@ def test_the_sibling_of_every_arm_fails_the_check(name: str, tmp_path):
 def test_the_recorded_control_passes_and_its_sibling_fails(name: str):
     record, arm = RECORDED[name]
     tables = records.read(record).tables
-    assert CONTROLS[name].judge({"control": tables["control"]}).holds
+    control = CONTROLS[name].judge({"control": tables["control"]})
+    # Of repeated phrases, of which real text has few, six seeds do not show that the share stays within a tenth.
+    assert control.outcome == ("undecided" if name == "NC-text" else "supported"), str(control)
+    assert CONTROLS[name].band[0] < control.estimate.value < CONTROLS[name].band[1]
     verdict = CONTROLS[name].judge({"control": tables[arm]})
     assert not verdict.holds, str(verdict)
     assert not CONTROLS[name].band[0] < verdict.estimate.value < CONTROLS[name].band[1]
