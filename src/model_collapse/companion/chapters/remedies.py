@@ -100,7 +100,8 @@ def records() -> dict[str, Recorded]:
 
 
 def together(tables: Mapping[str, Tables], opt: Tables, found: Mapping[str, Recorded]) -> list[Kind]:
-    """All kinds of models that have a condition to compare with: run here, and recorded."""
+    """All kinds of models that have a condition to compare with: run here, and recorded; up to the last generation that
+    all conditions of a kind have."""
     every = [Kind(TITLES[family], family, own, UNITS[family]) for family, own in tables.items()]
     networks = [("tiny OPT, this run", "lm", _TEXT, opt)]
     for name, record in found.items():
@@ -111,6 +112,8 @@ def together(tables: Mapping[str, Tables], opt: Tables, found: Mapping[str, Reco
     for title, family, labels, own in networks:
         named = {label: own[theirs] for label, theirs in labels.items() if theirs in own}
         if "replace" in named:
+            last = min(map(stats.last_of, named.values()))
+            named = {label: table[table["generation"] <= last] for label, table in named.items()}
             every.append(Kind(title, family, named, UNITS[family]))
     return every
 
