@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from model_collapse.analysis import stats
 from model_collapse.companion import records, studies
 from model_collapse.companion.book import real_model
 from model_collapse.companion.records import run
@@ -143,6 +145,16 @@ def test_the_page_shows_every_condition_the_untouched_model_and_the_gate(recorde
     assert verdicts["text/markdown"] == said
     first = {line.split("|")[2] for line in lines}
     assert len(first) == 1, "generation 0 is the same in all conditions"
+
+
+def test_intervals_are_shown_from_three_seeds_on():
+    """That of two seeds would be 13 standard errors wide, and hide every curve."""
+    values = pd.Series([30.0, 32.0, 34.0])
+    assert real_model._said(stats.mean(values), ".1f").startswith("32.0 [")
+    assert real_model._said(stats.mean(values[:2]), ".1f") == "31.0"
+    rows = pd.DataFrame({"replicate": [0, 1, 2], "generation": 0, "item": "", "value": values})
+    assert len(real_model._drawn(rows)) == 3
+    assert real_model._drawn(rows[:2])["value"].tolist() == [31.0]
 
 
 def test_every_generation_continues_the_papers_prompt(recorded, displayed):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SHOWN = ("A", "S", "B", "C", "P")
 
+INTERVALS = 3
+"""Seeds from which on intervals are shown: that of two seeds is 13 standard errors to each side."""
+
 PUBLISHED = {
     0: "Revival architecture such as St. John’s Cathedral in London. The earliest surviving example of Perpendicular "
     "Revival architecture is found in the 18th @-@ century Church of Our Lady of Guernsey, which dates from the late "
@@ -34,7 +37,7 @@ def progress(record: Recorded) -> None:
     """Perplexity on real test text by generation, the untouched model dotted, and a table with the gate."""
     tables = {label: record.tables[label] for label in SHOWN if label in record.tables}
     titles = {label: pretrained.STUDY.condition(label).title for label in tables}
-    rows = {titles[label]: stats.pick(table, "perplexity") for label, table in tables.items()}
+    rows = {titles[label]: _drawn(stats.pick(table, "perplexity")) for label, table in tables.items()}
     untouched = stats.mean(stats.per_replicate(record.tables["zero-shot"], "perplexity", 0))
     counted = findings.counted(tables["A"]["replicate"].nunique(), "seed")
     show(
@@ -43,8 +46,8 @@ def progress(record: Recorded) -> None:
             "condition"
         ),
         "language-real-model",
-        f"Perplexity on real test text by generation, {counted}, with 95 % bands if there are several seeds; dotted: "
-        f"the model before any fine-tuning, {untouched.value:.1f}. {record.label}.",
+        f"Perplexity on real test text by generation, mean of {counted}, with 95 % bands from {INTERVALS} seeds on; "
+        f"dotted: the model before any fine-tuning, {untouched.value:.1f}. {record.label}.",
         "A curve over generations for each condition. Mean perplexity in the last generation: "
         + "; ".join(
             f"{title} {own[own['generation'] == own['generation'].max()]['value'].mean():.3g}"
@@ -80,8 +83,15 @@ def _table(tables: dict[str, pd.DataFrame], titles: dict[str, str]) -> str:
 
 
 def _said(found: Estimate, form: str) -> str:
-    """A mean with its interval; of one seed, which has none, the value."""
-    return f"{found:{form}}" if found.n > 1 else f"{found.value:{form}}"
+    """A mean with its interval; of few seeds the mean alone."""
+    return f"{found:{form}}" if found.n >= INTERVALS else f"{found.value:{form}}"
+
+
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows by seed, or of few seeds their means, which have no band."""
+    if rows["replicate"].nunique() >= INTERVALS:
+        return rows
+    return rows.groupby("generation", as_index=False)["value"].mean().assign(replicate=0, item="")
 
 
 def church_towers(record: Recorded) -> None:
