@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -123,29 +123,18 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """
     import torch
 
-    gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if gpu else []):
+    with undrawn(device):
         torch.default_generator.manual_seed(seed)
-        if gpu:
+        if device.type == "cuda":
             torch.cuda.manual_seed(seed)
         yield
 
 
-def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
-    """Where torch's hidden generators are, for `restore_random_state`."""
+def undrawn(device: torch.device) -> AbstractContextManager[None]:
+    """What torch's hidden generators draw inside, they draw again afterwards."""
     import torch
 
-    gpu = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
-    return (torch.get_rng_state(), *gpu)
-
-
-def restore_random_state(device: torch.device, state: tuple[torch.Tensor, ...]) -> None:
-    """Set them back, so that the same numbers are drawn again."""
-    import torch
-
-    torch.set_rng_state(state[0])
-    if len(state) > 1:
-        torch.cuda.set_rng_state(state[1], device)
+    return torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.type == "cuda" else [])
 
 
 _FULL = {

@@ -67,8 +67,6 @@ class Text(Modality):
         source = text.source(wanted.n * part.of, **reading)
         if family.probe and (count := len(source.tokenizer.encode([family.probe])[0])) < 2:
             raise InputError(f"family.probe={family.probe!r}: continued are 2 tokens or more, and this is {count}")
-        if part.of == 1:
-            return source
         return replace(as_text(part.take(source)), continued=source.continued[part.rows(len(source.train))])
 
     def with_model(self, family: Family) -> bool:

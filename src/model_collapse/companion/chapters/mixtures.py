@@ -192,10 +192,10 @@ def kept(tables: Tables) -> None:
 
 def judged(tables: Tables, sizes: Tables) -> dict[str, Tables]:
     """The claims that these tables can settle: GM-1 and GM-2 need the paper's rows and generations."""
-    found: dict[str, Tables] = {}
+    found: dict[str, Tables] = {"GM-1": {"blob": tables["blob"]}} if _as_published(tables["blob"]) else {}
     if len(sizes) == 3 and all(table["generation"].max() == 350 for table in sizes.values()):
-        found = {"GM-2": sizes}
-    return {"GM-1": {"blob": tables["blob"]}, **found} if _as_published(tables["blob"]) else found
+        found["GM-2"] = sizes
+    return found
 
 
 def _as_published(table: pd.DataFrame) -> bool:

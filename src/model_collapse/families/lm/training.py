@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -141,12 +141,12 @@ class _Step:
         self.optimizer.zero_grad()
         losses = []
         parts = [slice(at, min(at + self.chunk, len(blocks))) for at in range(0, len(blocks), self.chunk)]
-        drawn = hardware.random_state(self.device)
         for part in parts:
-            if part is not parts[0]:
-                # Every part draws the masks of the whole batch, and keeps those of its rows.
-                hardware.restore_random_state(self.device, drawn)
-            with nullcontext() if part is parts[-1] else self.team.apart(self.prepared):
+            with ExitStack() as but_the_last:
+                if part is not parts[-1]:
+                    but_the_last.enter_context(self.team.apart(self.prepared))
+                    # Every part draws the masks of the whole batch, and keeps those of its rows.
+                    but_the_last.enter_context(hardware.undrawn(self.device))
                 losses.append(self._gradient(blocks, weight, place, part))
         if self.clip:
             self.scaler.unscale_(self.optimizer)
